@@ -1,0 +1,129 @@
+"""The chain of one source: records of telemetry.raw in, outputs with their ids out.
+
+    records → packets → decode ─┬─▶ samples
+                                └─▶ container: limits → monitor
+                                              order → group: resample ─┬─▶ statistics
+                                                                       └─▶ models → monitor
+
+A pure function of its input: it reads no clock, and any split of the input into feeds (of whole
+records) gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pipeline.container_chain import ContainerChain
+from pipeline.decode import Decoder, compile_plans
+from pipeline.fingerprint import fingerprint
+from pipeline.mission import Mission
+from pipeline.outputs.evidence import Origin
+from pipeline.outputs.pending import Pending, Rank, number
+from pipeline.outputs.rejects import group, ranges_of, reject_output
+from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
+from pipeline.packets import PacketReader
+from schemas.columns import Output, PacketBatch, Rejects, Rows, State
+from schemas.records import RawRecord
+from schemas.state import nest, within
+
+
+@dataclass(slots=True)
+class Fed:
+    """What one feed gave: outputs in order, each with the index of the record that caused it."""
+
+    outputs: list[tuple[int, Output]]
+    samples: int
+    rejected: dict[int, int]  # reason: ranges
+
+
+class Chain:
+    """partition: of telemetry.raw, for ids and evidence; it changes nothing else."""
+
+    def __init__(self, mission: Mission, source: str = "", partition: int = 0) -> None:
+        self.mission = mission
+        self.source = source or mission.settings.source
+        self._partition = partition
+        self.plans = compile_plans(mission.mdb, mission.settings.time)
+        self.fingerprint = fingerprint(mission.mdb, mission.settings)
+        origin = Origin(self.source, partition, self.fingerprint)
+        self.packets = PacketReader()
+        self._decoder = Decoder(self.plans, mission.settings.allow_trailing_bytes)
+        self._samples = Samples(self.plans.plans, mission.settings.frame_values)
+        self._encoder = SamplesEncoder(self.source, self.plans.plans)
+        self.containers = [
+            ContainerChain(mission, plan, i, origin) for i, plan in enumerate(self.plans.plans)
+        ]
+        self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
+        self.watermark_ns = -(2**63)
+
+    @property
+    def stages(self) -> dict[str, Any]:
+        named: dict[str, Any] = {"packets": self.packets, "samples": self._samples}
+        return named | {f"container{i}": c for i, c in enumerate(self.containers)}
+
+    def snapshot(self) -> State:
+        return {k: v for n, s in self.stages.items() for k, v in nest(n, s.snapshot()).items()}
+
+    def restore(self, state: State) -> None:
+        for name, stage in self.stages.items():
+            stage.restore(within(name, state))
+
+    def feed(self, records: Sequence[RawRecord]) -> Fed:
+        """Run whole records through every stage."""
+        out: list[Pending] = []
+        batch, refused = self.packets.feed(records)
+        decoded = self._decoder.feed(batch)
+        rejects = [refused, decoded.rejects]
+        ticks = np.flatnonzero(batch.length == 0)
+        rows = {r.container: r for r in decoded.rows}
+        for i, container in enumerate(self.containers):
+            mine = rows.get(i, self._no_rows[i])
+            if len(mine.packet) or len(ticks):
+                rejects.append(container.feed(batch, mine, ticks, out))
+        self._feed_samples(batch, decoded.rows, out)
+        refused = Rejects.concatenate([r for r in rejects if len(r)])
+        self._add_rejects(refused, records, out)
+        self.watermark_ns = max(
+            self.watermark_ns, max((c.order.watermark_ns for c in self.containers), default=0)
+        )
+        outputs = number(out, [r.offset for r in records], self._partition)
+        reasons, counts = np.unique(refused.reason, return_counts=True)
+        return Fed(
+            outputs,
+            sum(r.eng.size for r in decoded.rows),
+            dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
+        )
+
+    def _feed_samples(self, batch: PacketBatch, rows: list[Rows], out: list[Pending]) -> None:
+        for i, frame in enumerate(self._samples.feed(batch, rows)):
+            record = int(batch.record[frame.packet])
+            make = partial(self._encode, frame)
+            out.append(Pending(frame.packet, record, Rank.SAMPLES, (i,), make))
+
+    def _encode(self, frame: Frame, id_: str) -> Output:
+        return self._encoder.output(frame, id_)
+
+    def _add_rejects(
+        self, rejects: Rejects, records: Sequence[RawRecord], out: list[Pending]
+    ) -> None:
+        here = {r.offset: r.value for r in records}
+        last = 2**62  # after everything else that the record caused
+        for record, reason, offset, found in group(rejects):
+            make = partial(
+                reject_output, self.source, self._partition, reason, offset,
+                ranges_of(rejects, found), here.get(offset),
+            )  # fmt: skip
+            out.append(Pending(last, record, Rank.REJECT, (reason, offset), make))
+
+
+def _no_rows(container: int, fields: int) -> Rows:
+    none = np.zeros(0, np.int64)
+    return Rows(
+        container, none, none, np.zeros((0, fields), np.uint64), np.zeros((0, fields)),
+        np.zeros((0, fields), np.uint8), np.zeros((0, 0), np.uint8),
+    )  # fmt: skip

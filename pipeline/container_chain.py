@@ -1,0 +1,99 @@
+"""The chain of one container: limits on arrival, then event time order, then its groups."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pipeline.decode import Plan
+from pipeline.group_chain import GroupChain
+from pipeline.groups import alarm_table, make_groups, watched_columns
+from pipeline.limits import Limits
+from pipeline.mission import Mission
+from pipeline.monitor import Monitor
+from pipeline.order import Order
+from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, seen
+from pipeline.outputs.pending import Pending, Rank
+from schemas.columns import I8, PacketBatch, Rejects, Rows, State
+from schemas.mission import ALARM_LEVELS, Level
+from schemas.state import nest, within
+
+
+class ContainerChain:
+    """One container of one source. index: of its plan."""
+
+    def __init__(self, mission: Mission, plan: Plan, index: int, origin: Origin) -> None:
+        self._plan, self._index, self._origin = plan, index, origin
+        table = alarm_table(mission, plan)
+        self._limits = Limits(table.columns, table.low, table.high, table.deadband)
+        zero, one = np.zeros_like(table.min_violations), np.ones_like(table.min_violations)
+        # XTCE: minViolations to enter; minConformance, not set, is one sample
+        self._monitor = Monitor(table.min_violations, zero, one)
+        watched = watched_columns(mission, plan)
+        self.order = Order(watched, mission.settings.time)
+        self._groups = [
+            GroupChain(mission, g, plan.qualified_name, (index, i), origin)
+            for i, g in enumerate(make_groups(mission, plan, watched))
+        ]
+
+    @property
+    def stages(self) -> dict[str, Any]:
+        named: dict[str, Any] = {"limits.monitor": self._monitor, "order": self.order}
+        return named | {f"group{i}": g for i, g in enumerate(self._groups)}
+
+    def snapshot(self) -> State:
+        return {k: v for n, s in self.stages.items() for k, v in nest(n, s.snapshot()).items()}
+
+    def restore(self, state: State) -> None:
+        for name, stage in self.stages.items():
+            stage.restore(within(name, state))
+
+    def feed(self, batch: PacketBatch, rows: Rows, ticks: I8, out: list[Pending]) -> Rejects:
+        """Run the container on its rows and the ticks between them; returns late rows."""
+        if len(self._limits.columns) and len(rows.packet):
+            self._feed_limits(batch, rows, out)
+        ordered, late = self.order.feed(batch, rows, ticks)
+        if len(ordered.time_ns) or len(ordered.advance_row):
+            for group in self._groups:
+                group.feed(ordered, batch, out)
+        return late
+
+    def _feed_limits(self, batch: PacketBatch, rows: Rows, out: list[Pending]) -> None:
+        scores = self._limits.feed(rows)
+        t = self._monitor.feed(rows.time_ns, batch.offset[rows.packet], scores)
+        for i, (row, j) in enumerate(zip(t.row, t.parameter, strict=True)):
+            packet = int(rows.packet[row])
+            make = partial(alert_output, self._evidence(batch, rows, t, i))
+            order = (self._index, int(j))
+            out.append(Pending(packet, int(batch.record[packet]), Rank.LIMIT, order, make))
+
+    def _evidence(self, batch: PacketBatch, rows: Rows, t: Any, i: int) -> dict[str, Any]:
+        row, j = int(t.row[i]), int(t.parameter[i])
+        column = int(self._limits.columns[j])
+        parameter = self._plan.fields[column].parameter
+        observed, quality = float(rows.eng[row, column]), int(rows.quality[row, column])
+        alert = alert_head(
+            self._origin, parameter.qualified_name, "limit", "static", t, i, batch,
+            int(rows.packet[row]), int(rows.time_ns[row]),
+        )  # fmt: skip
+        alert |= seen(observed, parameter.type.unit, quality, limit_confidence(quality))
+        alert["raw"] = int(rows.raw[row, column])
+        alert["limit"] = self._limits.crossed(j, int(t.after[i]), observed)
+        alert["ranges"] = {
+            Level(v).word: [_finite(low), _finite(high)]
+            for v, low, high in zip(
+                ALARM_LEVELS, self._limits.low[:, j], self._limits.high[:, j], strict=True
+            )
+            if np.isfinite(low) or np.isfinite(high)
+        }
+        if parameter.type.calibrator:
+            alert["calibrator"] = list(parameter.type.calibrator)
+        alert["fingerprint"] = self._origin.fingerprint
+        return alert
+
+
+def _finite(x: float) -> float | None:
+    return float(x) if np.isfinite(x) else None

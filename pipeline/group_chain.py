@@ -1,0 +1,208 @@
+"""The chain of one group: resample, then statistics and models side by side on its grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pipeline.groups import Group
+from pipeline.mission import Mission, rule_for
+from pipeline.models.contract import Model
+from pipeline.models.residual import Residual
+from pipeline.models.time_to_limit import TimeToLimit
+from pipeline.monitor import Monitor
+from pipeline.outputs.alerts import alert_output, number_or_none
+from pipeline.outputs.evidence import (
+    Origin,
+    alert_head,
+    chebyshev,
+    normal_confidence,
+    seen,
+)
+from pipeline.outputs.pending import Make, Pending, Rank
+from pipeline.outputs.statistics import statistics_output
+from pipeline.resample import Resample
+from pipeline.statistics import Statistics
+from schemas.columns import Grid, Ordered, PacketBatch, Quality, Scores, State
+from schemas.mission import Level
+from schemas.state import nest, within
+
+# A model family joins here: its rank among the outputs, its class, its rules in the settings.
+FAMILIES = (
+    (Rank.RESIDUAL, Residual, "residual"),
+    (Rank.TIME_TO_LIMIT, TimeToLimit, "time_to_limit"),
+)
+MODEL_KINDS = ("integer", "float")  # enumerations and booleans have no trend
+CONFIDENCE = {"residual": chebyshev, "time_to_limit": normal_confidence}
+
+
+@dataclass(slots=True)
+class _Modelled:
+    rank: Rank
+    columns: np.ndarray[Any, Any]  # of the group's parameters
+    model: Model
+    monitor: Monitor
+
+
+class GroupChain:
+    """One group of one container. place: (container, group), its order among its siblings."""
+
+    def __init__(
+        self, mission: Mission, group: Group, container: str, place: tuple[int, int], origin: Origin
+    ) -> None:
+        self._group, self._container, self._place, self._origin = group, container, place, origin
+        self._settings = mission.settings
+        self._resample = Resample(group.columns, group.rule)
+        n = len(group.parameters)
+        self._statistics = [
+            Statistics(n, w, mission.settings.quantiles) for w in mission.settings.statistics
+        ]
+        self._models = [m for m in (self._model(*f) for f in FAMILIES) if m is not None]
+        one = np.ones(1, np.int64)
+        self._stale = Monitor(one, one * 0, one) if place[1] == 0 else None
+
+    def _model(self, rank: Rank, family: Any, rules: str) -> _Modelled | None:
+        parameters = self._group.parameters
+        columns = np.array([i for i, p in enumerate(parameters) if p.type.kind in MODEL_KINDS])
+        if not len(columns):
+            return None
+        chosen = [parameters[i] for i in columns]
+        mine = [rule_for(p.name, getattr(self._settings, rules)) for p in chosen]
+        model: Model = family(chosen, self._resample.period_ns, mine)
+        monitor = Monitor(model.min_samples, model.min_ns, model.min_samples)
+        return _Modelled(rank, columns, model, monitor)
+
+    @property
+    def stages(self) -> dict[str, Any]:
+        """Every stage that has state, by the name it has in a snapshot."""
+        named: dict[str, Any] = {"resample": self._resample}
+        named |= {f"statistics{i}": s for i, s in enumerate(self._statistics)}
+        for m in self._models:
+            named |= {m.model.family: m.model, f"{m.model.family}.monitor": m.monitor}
+        if self._stale:
+            named["stale.monitor"] = self._stale
+        return named
+
+    def snapshot(self) -> State:
+        return {k: v for n, s in self.stages.items() for k, v in nest(n, s.snapshot()).items()}
+
+    def restore(self, state: State) -> None:
+        for name, stage in self.stages.items():
+            stage.restore(within(name, state))
+
+    def feed(self, rows: Ordered, batch: PacketBatch, out: list[Pending]) -> None:
+        """Run the group on ordered rows, adding what it has to say to `out`."""
+        for grid in self._resample.feed(rows):
+            self._feed_statistics(grid, batch, out)
+            if not len(grid.time_ns):
+                continue
+            offset = batch.offset[grid.packet]
+            if self._stale:
+                self._feed_stale(grid, offset, batch, out)
+            for modelled in self._models:
+                self._feed_model(modelled, grid, offset, batch, out)
+
+    def _pending(
+        self, batch: PacketBatch, packet: int, rank: Rank, order: tuple[int, ...], make: Make
+    ) -> Pending:
+        return Pending(packet, int(batch.record[packet]), rank, (*self._place, *order), make)
+
+    def _feed_statistics(self, grid: Grid, batch: PacketBatch, out: list[Pending]) -> None:
+        for w, statistics in enumerate(self._statistics):
+            window = statistics.window
+            for closed in statistics.feed(grid):
+                for e in range(len(closed.end_ns)):
+                    end = int(closed.end_ns[e])
+                    head = {
+                        "source": self._origin.source,
+                        "container": self._container,
+                        "window_s": window.window_s,
+                        "pane_s": window.pane_s,
+                        "pane_end_ns": end,
+                        "panes": int(closed.panes[e]),
+                        "parameters": self._group.qualified_names,
+                    }
+                    make = partial(
+                        statistics_output, head, self._settings.quantiles,
+                        closed.figures[e].copy(), closed.quality[e].copy(),
+                    )  # fmt: skip
+                    packet = int(closed.packet[e])
+                    out.append(self._pending(batch, packet, Rank.STATISTICS, (w, end), make))
+
+    def _feed_stale(
+        self, grid: Grid, offset: np.ndarray[Any, Any], batch: PacketBatch, out: list[Pending]
+    ) -> None:
+        """Not heard: the container's first group ran into a gap (one alert for all of it)."""
+        assert self._stale is not None
+        silent = (grid.quality[:, :1] & int(Quality.STALE)) != 0
+        words = np.where(silent, np.uint8(Level.WARNING), np.uint8(0))
+        none = np.empty((0, 1))
+        t = self._stale.feed(grid.time_ns, offset, Scores(words, words, none, none, none))
+        for i, row in enumerate(t.row):
+            packet, now = int(grid.packet[row]), int(grid.time_ns[row])
+            alert = alert_head(
+                self._origin, self._container, "stale", "stale", t, i, batch, packet, now
+            )
+            quality = int(grid.quality[row, 0])
+            alert |= seen(np.nan, "", quality, 1.0)
+            alert["last_heard_ns"] = now - int(grid.age_ns[row])
+            alert["limit"] = self._resample.max_age_ns / 1e9
+            alert["fingerprint"] = self._origin.fingerprint
+            make = partial(alert_output, alert)
+            out.append(self._pending(batch, packet, Rank.STALE, (now,), make))
+
+    def _feed_model(
+        self,
+        m: _Modelled,
+        grid: Grid,
+        offset: np.ndarray[Any, Any],
+        batch: PacketBatch,
+        out: list[Pending],
+    ) -> None:
+        mine = grid
+        if len(m.columns) < grid.value.shape[1]:
+            mine = Grid(
+                grid.time_ns, grid.packet, grid.value[:, m.columns], grid.quality[:, m.columns],
+                grid.age_ns, grid.advance_row, grid.advance_ns, grid.advance_packet,
+            )  # fmt: skip
+        scores = m.model.feed(mine)
+        t = m.monitor.feed(grid.time_ns, offset, scores)
+        for i, (row, j) in enumerate(zip(t.row, t.parameter, strict=True)):
+            packet, now = int(grid.packet[row]), int(grid.time_ns[row])
+            make = partial(alert_output, self._evidence(m, mine, scores, t, i, batch))
+            out.append(self._pending(batch, packet, m.rank, (now, int(j)), make))
+
+    def _evidence(
+        self, m: _Modelled, grid: Grid, scores: Scores, t: Any, i: int, batch: PacketBatch
+    ) -> dict[str, Any]:
+        row, j = int(t.row[i]), int(t.parameter[i])
+        parameter = self._group.parameters[m.columns[j]]
+        model = m.model
+        score = float(scores.score[row, j])
+        alert = alert_head(
+            self._origin, self._group.qualified_names[m.columns[j]], model.family,
+            f"{model.family}/{model.version}", t, i, batch, int(grid.packet[row]),
+            int(grid.time_ns[row]),
+        )  # fmt: skip
+        certain = CONFIDENCE[model.family](score) if np.isfinite(score) else 0.0
+        observed, quality = float(grid.value[row, j]), int(grid.quality[row, j])
+        alert |= seen(observed, parameter.type.unit, quality, certain)
+        predicted = float(scores.predicted[row, j])
+        alert |= {
+            "predicted": number_or_none(predicted),
+            "residual": number_or_none(observed - predicted),
+            "score": number_or_none(score),
+            "threshold": model.threshold(j),
+        }
+        if t.after[i] and 0 < scores.enter[row, j] < 255:
+            alert |= model.evidence(j, scores.detail[row, :, j])
+        alert["model"] = {
+            "id": f"{model.family}/{model.version}",
+            "weights_sha256": model.weights_sha256[j],
+        }
+        alert["fingerprint"] = self._origin.fingerprint
+        return alert
+

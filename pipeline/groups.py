@@ -1,0 +1,100 @@
+"""What of each container is resampled with what: groups of one container and one rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from pipeline.decode import Plan
+from pipeline.mission import Mission, ranges_for, rule_for
+from pipeline.models.contract import GroupParameter
+from schemas.columns import F8, I8
+from schemas.settings import ResampleRule
+
+PRIMARY_HEADER_BITS = 48
+OPEN = (math.inf,) * 5
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Parameters of one container that share a resample rule. columns: among the ordered ones."""
+
+    rule: ResampleRule
+    parameters: tuple[GroupParameter, ...]
+    qualified_names: tuple[str, ...]
+    columns: I8
+
+
+def watched_columns(mission: Mission, plan: Plan) -> I8:
+    """Fields that go beyond decoding: no primary header, no time, nothing wide or ignored."""
+    time = mission.settings.time
+    times = {time.parameter, time.day, time.milliseconds, time.microseconds}
+    return np.array(
+        [
+            i
+            for i, f in enumerate(plan.fields)
+            if f.bit >= PRIMARY_HEADER_BITS
+            and f.parameter.type.kind not in ("time", "binary")
+            and f.parameter.name not in times
+            and not any(fnmatchcase(f.parameter.name, p) for p in mission.settings.ignore)
+        ],
+        np.int64,
+    )
+
+
+def make_groups(mission: Mission, plan: Plan, watched: I8) -> list[Group]:
+    """Groups in the order in which their first parameter stands in the container."""
+    by_rule: dict[tuple[float, str, float], list[int]] = {}
+    rules: dict[tuple[float, str, float], ResampleRule] = {}
+    for place, column in enumerate(watched):
+        name = plan.fields[column].parameter.name
+        rule = rule_for(name, mission.settings.resample)
+        key = (rule.hz, rule.method, rule.max_age_s)
+        by_rule.setdefault(key, []).append(place)
+        rules[key] = rule
+    groups = []
+    for key, places in by_rule.items():
+        chosen = [plan.fields[watched[i]].parameter for i in places]
+        parameters = []
+        for p in chosen:
+            ranges = ranges_for(mission.settings, mission.mdb, p.name)
+            low = ranges.low if ranges else tuple(-x for x in OPEN)
+            parameters.append(
+                GroupParameter(p.name, p.type, low, ranges.high if ranges else OPEN)
+            )
+        names = tuple(p.qualified_name for p in chosen)
+        columns = np.array(places, np.int64)
+        groups.append(Group(rules[key], tuple(parameters), names, columns))
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmTable:
+    """Static alarms of one container: columns, bounds f8[5, a], deadbands, min violations."""
+
+    columns: I8
+    low: F8
+    high: F8
+    deadband: F8
+    min_violations: I8
+
+
+def alarm_table(mission: Mission, plan: Plan) -> AlarmTable:
+    rows = []
+    for i, f in enumerate(plan.fields):
+        ranges = ranges_for(mission.settings, mission.mdb, f.parameter.name)
+        if ranges:
+            rule = mission.settings.alarms.get(f.parameter.name)
+            rows.append((i, ranges, rule.deadband if rule else 0.0))
+    return AlarmTable(
+        np.array([i for i, _, _ in rows], np.int64),
+        np.array([r.low for _, r, _ in rows]).reshape(len(rows), 5).T.copy(),
+        np.array([r.high for _, r, _ in rows]).reshape(len(rows), 5).T.copy(),
+        np.array([d for _, _, d in rows]),
+        np.array([r.min_violations for _, r, _ in rows], np.int64),
+    )
+
+

@@ -1,0 +1,1 @@
+"""Predictive models, one family a file, behind one contract (`pipeline.models.contract`)."""

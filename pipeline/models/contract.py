@@ -1,0 +1,84 @@
+"""What every model family is: causal, one pass, constant state, score before learn.
+
+`feed(grid) -> Scores`: for each row, first what the model says of it (levels, prediction, score),
+then learning from it. Levels are instantaneous; persistence belongs to the monitor. A family
+never raises on any input: a sample that says nothing (NaN, stale, warming up) gets NO_WORD.
+Batch equals one by one, byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import orjson
+
+from schemas.columns import Grid, Scores, State
+from schemas.mission import Level, ParameterType
+
+
+class Model(Protocol):
+    """One family applied to one group of parameters."""
+
+    family: str
+    version: int
+    min_samples: np.ndarray[Any, Any]  # [f] persistence of its alerts
+    min_ns: np.ndarray[Any, Any]
+    weights_sha256: list[str]  # [f]
+    detail_names: tuple[str, ...]  # what Scores.detail holds
+
+    def feed(self, grid: Grid) -> Scores: ...
+
+    def snapshot(self) -> State: ...
+
+    def restore(self, state: State) -> None: ...
+
+    def threshold(self, parameter: int) -> float: ...
+
+    def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
+        """Evidence for the alert of one parameter from `Scores.detail[row, :, parameter]`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GroupParameter:
+    """What a family may know of a parameter when it is built."""
+
+    name: str
+    type: ParameterType
+    low: tuple[float, ...]  # alarm ranges in force, a value a level of ALARM_LEVELS
+    high: tuple[float, ...]
+
+
+Build = Callable[[list[GroupParameter], int, Any], Model]
+
+
+def weights_sha256(family: str, version: int, rule: Any) -> str:
+    """Hash of all that determines a model's words: a model without training has its settings."""
+    weights = {"family": family, "version": version, "settings": asdict(rule)}
+    return hashlib.sha256(orjson.dumps(weights, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def empty_scores(rows: int, parameters: int, details: int) -> Scores:
+    """Buffers of a model for grids of up to `rows` rows."""
+    levels = np.empty((rows, parameters), np.uint8)
+    return Scores(
+        levels,
+        levels,
+        np.empty((rows, parameters)),
+        np.empty((rows, parameters)),
+        np.empty((rows, details, parameters)),
+    )
+
+
+def cut(scores: Scores, n: int) -> Scores:
+    return Scores(
+        scores.enter[:n], scores.leave[:n], scores.predicted[:n], scores.score[:n],
+        scores.detail[:n],
+    )  # fmt: skip
+
+
+__all__ = ["Build", "GroupParameter", "Level", "Model", "cut", "empty_scores", "weights_sha256"]

@@ -1,0 +1,127 @@
+"""Adaptive residual: how far a sample lies from what its own past let expect.
+
+    prediction  a = m + b                     Holt's linear method (Holt 1957): level m, trend b
+    residual    r = x - a,  score = |r| / s,  s = 1.2533 · mean |r| (the σ of a normal residual)
+    learning    m ← a + α·r',  b ← b + α·β·r',  mean |r| ← mean |r| + γ·(|r'| - mean |r|)
+
+with r' the residual clipped at CLIP scales (Huber 1964), so that an outlier moves the model by no
+more than a bound, and a lasting change is learnt at a steady pace. α from the half-life; β and γ
+are slower by SLOWER.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.kernel import kernel
+from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
+from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores
+from schemas.mission import Level
+from schemas.settings import ResidualRule
+from schemas.state import Stateful
+
+CLIP = 4.0
+SLOWER = 4.0
+SIGMA = 1.2533141373155001  # sqrt(pi / 2): σ of a normal variable by its mean absolute value
+_WATCH = np.uint8(Level.WATCH)
+_NO_WORD = np.uint8(NO_WORD)
+_HELD_BIT = np.uint8(Quality.HELD)
+_GAP_BIT = np.uint8(Quality.AFTER_GAP)
+
+
+class Residual(Stateful):
+    """Adaptive residual of one group; says WATCH at most: it has no notion of danger."""
+
+    family, version = "residual", 1
+    detail_names: tuple[str, ...] = ()
+
+    def __init__(
+        self, parameters: list[GroupParameter], period_ns: int, rules: list[ResidualRule]
+    ) -> None:
+        period, f = period_ns / 1e9, len(parameters)
+        self._alpha = np.array([1 - 0.5 ** (period / r.half_life_s) for r in rules])
+        self._slow = self._alpha / SLOWER
+        self._threshold = np.array([r.threshold for r in rules])
+        self._warm_up = np.array([max(r.warm_up_s / period, 2.0) for r in rules])
+        self._floor = np.array([r.resolution for r in rules])
+        self._on = np.array([r.enabled for r in rules], np.uint8)
+        self.min_samples = np.array([r.min_samples for r in rules], np.int64)
+        self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
+        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.state = {
+            "level": np.zeros(f), "trend": np.zeros(f), "scale": np.zeros(f), "seen": np.zeros(f),
+        }  # fmt: skip
+        self._scores = empty_scores(0, f, 0)
+
+    def feed(self, grid: Grid) -> Scores:
+        """Scores of each row; views on buffers that the next feed overwrites."""
+        n, s = len(grid.time_ns), self.state
+        if n > len(self._scores.enter):
+            self._scores = empty_scores(n, grid.value.shape[1], 0)
+        o = self._scores
+        score(
+            grid.value, grid.quality, self._on, self._alpha, self._slow, self._threshold,
+            self._warm_up, self._floor, s["level"], s["trend"], s["scale"], s["seen"],
+            o.enter, o.predicted, o.score,
+        )  # fmt: skip
+        return cut(o, n)
+
+    def threshold(self, parameter: int) -> float:
+        return float(self._threshold[parameter])
+
+    def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
+        return {}
+
+
+@kernel
+def score(
+    value: F8,
+    quality: U1,
+    on: U1,
+    alpha: F8,
+    slow: F8,
+    threshold: F8,
+    warm_up: F8,
+    floor: F8,
+    level: F8,
+    trend: F8,
+    scale: F8,
+    seen: F8,
+    enter: U1,
+    predicted: F8,
+    scores: F8,
+) -> None:
+    """Sequential in rows, branch-free across parameters."""
+    for i in range(len(value)):
+        for j in range(len(alpha)):
+            x = value[i, j]
+            news = x == x and (quality[i, j] & _HELD_BIT) == 0
+            age = 0.0 if quality[i, j] & _GAP_BIT else seen[j]
+            fresh = age == 0.0
+            m = x if fresh else level[j]
+            b = 0.0 if fresh else trend[j]
+            mean_abs = 0.0 if fresh else scale[j]
+            a = m + b
+            r = x - a
+            s = max(SIGMA * mean_abs, floor[j], 1e-9 * abs(a), 1e-300)
+            z = abs(r) / s
+            ready = news and on[j] == 1
+            warm = age >= warm_up[j]
+            word = _WATCH if z > threshold[j] else np.uint8(0)
+            enter[i, j] = (word if warm else _NO_WORD) if ready else (
+                _NO_WORD if on[j] else np.uint8(0)
+            )
+            predicted[i, j] = a if news and not fresh else np.nan
+            scores[i, j] = z if news and warm else np.nan
+            limit = CLIP * s if warm else np.inf
+            clipped = min(max(r, -limit), limit)
+            gain = max(slow[j], 1.0 / (age + 1.0))
+            if news:
+                level[j] = a + max(alpha[j], 1.0 / (age + 1.0)) * clipped
+                trend[j] = b + (alpha[j] * slow[j] * clipped if age > 1.0 else 0.0)
+                scale[j] = mean_abs + gain * (abs(clipped) - mean_abs)
+                seen[j] = age + 1.0
+
+

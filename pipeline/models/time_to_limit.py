@@ -1,0 +1,234 @@
+"""Time to limit: when a parameter will cross its alarm ranges if it goes on as it does now.
+
+A local linear trend filtered by Kalman's equations, with discounting for the evolution noise and
+the observation variance learnt on the way (West and Harrison, Bayesian Forecasting and Dynamic
+Models, 2nd ed., 1997: 6.3 discount models, 4.5 variance learning). State m, b; covariance R·P:
+
+    predict   a = m + b,   P ← G·P·Gᵀ / δ,   S = P₀₀ + 1,   e = x - a
+    learn     m ← a + e·P₀₀/S,  b ← b + e·P₀₁/S,  P ← P - K·S·Kᵀ,  R ← R + g·(e²/S - R)
+
+The crossing of a limit L at an 80 % interval: the t at which |L - m - b·t| equals z·sd(m + b·t),
+a quadratic in t (Fieller 1954). Quiet while the slope is not `significance` deviations from zero.
+A lasting jump (JUMPS surprises in a row) starts the filter anew: a step is not a trend.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pipeline.kernel import kernel
+from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
+from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores
+from schemas.mission import ALARM_LEVELS, Level
+from schemas.settings import TimeToLimitRule
+from schemas.state import Stateful
+
+Z80 = 1.2815515655446004  # two-sided 80 % of a normal distribution
+SURPRISE = 5.0  # innovations of this many deviations …
+JUMPS = 3.0  # … this many times in a row are a jump
+LEAVE = 1.5  # an alert ends where horizon or significance are missed by this factor
+_NO_WORD = np.uint8(NO_WORD)
+_HELD_BIT = np.uint8(Quality.HELD)
+_GAP_BIT = np.uint8(Quality.AFTER_GAP)
+LEVEL, SLOPE, P00, P01, P11, R = range(6)
+SERIOUS = 2  # index of DISTRESS in ALARM_LEVELS: from here on a crossing is worth a warning
+
+
+class TimeToLimit(Stateful):
+    """Time-to-limit of one group. WARNING for a range from distress on, WATCH for a milder one."""
+
+    family, version = "time_to_limit", 1
+    detail_names = ("level", "slope_per_s", "p00", "p01", "p11", "r")
+
+    def __init__(
+        self, parameters: list[GroupParameter], period_ns: int, rules: list[TimeToLimitRule]
+    ) -> None:
+        self._parameters, self._period = parameters, period_ns / 1e9
+        self._rules, f = rules, len(parameters)
+        steps = np.array([max(r.memory_s / self._period, 4.0) for r in rules])
+        self._discount = 1 - 1 / steps
+        self._warm_up = steps
+        self._significance = np.array([r.significance for r in rules])
+        self._horizon = np.array([r.horizon_s / self._period for r in rules])
+        self._floor = np.array([r.resolution**2 for r in rules])
+        low, high = zip(*(target(p) for p in parameters), strict=True)
+        self._low, self._high = (np.array([t[0] for t in side]) for side in (low, high))
+        self._words = np.array(
+            [[t[1] for t in low], [t[1] for t in high]], np.uint8
+        ) * np.array([r.enabled for r in rules], np.uint8)
+        self._on = self._words.max(axis=0)
+        self.min_samples = np.array([r.min_samples for r in rules], np.int64)
+        self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
+        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.state = {
+            "filter": np.zeros((6, f)), "seen": np.zeros(f), "surprises": np.zeros(f),
+        }  # fmt: skip
+        self._scores = self._room(0)
+
+    def _room(self, n: int) -> Scores:
+        scores = empty_scores(n, len(self._parameters), 6)
+        scores.leave = np.empty_like(scores.enter)
+        return scores
+
+    def feed(self, grid: Grid) -> Scores:
+        """Scores of each row; `score` is the slope in its own deviations, signed."""
+        n, s = len(grid.time_ns), self.state
+        if n > len(self._scores.enter):
+            self._scores = self._room(n)
+        o = self._scores
+        track(
+            grid.value, grid.quality, self._on, self._words, self._low, self._high,
+            self._discount, self._warm_up, self._significance, self._horizon, self._floor,
+            s["filter"], s["seen"], s["surprises"], o.enter, o.leave, o.predicted, o.score,
+            o.detail,
+        )  # fmt: skip
+        return cut(o, n)
+
+    def threshold(self, parameter: int) -> float:
+        return float(self._significance[parameter])
+
+    def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
+        """Slope, and the time to every alarm range ahead with its 80 % interval, in seconds."""
+        m, b, p00, p01, p11, r = (float(v) for v in detail)
+        known, period = self._parameters[parameter], self._period
+        ranges = []
+        for level, low, high in zip(ALARM_LEVELS, known.low, known.high, strict=True):
+            limit = high if b > 0 else low
+            if math.isfinite(limit):
+                times = crossing(limit - m, b, r * p00, r * p01, r * p11)
+                lead, soonest, latest = (None if t is None else t * period for t in times)
+                ranges.append(
+                    {"level": level.word, "limit": limit, "lead_s": lead,
+                     "lead_80_s": [soonest, latest]}
+                )  # fmt: skip
+        aim = self._high[parameter] if b > 0 else self._low[parameter]
+        at = next((x for x in ranges if x["limit"] == aim), None)
+        return {
+            "limit": float(aim),
+            "slope_per_s": b / period,
+            "slope_sd_per_s": math.sqrt(r * p11) / period,
+            "lead_s": at["lead_s"] if at else None,
+            "lead_80_s": at["lead_80_s"] if at else None,
+            "ranges": ranges,
+        }
+
+
+def target(parameter: GroupParameter) -> tuple[tuple[float, int], tuple[float, int]]:
+    """(limit, level of its alert) below and above: the mildest serious range, or else the mildest.
+
+    NaN where there is no limit: every comparison with it is false.
+    """
+    sides = []
+    for values, infinite in ((parameter.low, -math.inf), (parameter.high, math.inf)):
+        serious = [v for v in values[SERIOUS:] if v != infinite]
+        mild = [v for v in values[:SERIOUS] if v != infinite]
+        if serious:
+            sides.append((serious[0], int(Level.WARNING)))
+        elif mild:
+            sides.append((mild[-1], int(Level.WATCH)))
+        else:
+            sides.append((math.nan, 0))
+    return sides[0], sides[1]
+
+
+def crossing(
+    distance: float, slope: float, v00: float, v01: float, v11: float
+) -> tuple[float | None, float | None, float | None]:
+    """Steps until `slope · t = distance`, and its 80 % interval; None is never, or no bound.
+
+    The interval's ends solve (distance - slope·t)² = z²·(v00 + 2·v01·t + v11·t²).
+    """
+    if distance * slope <= 0:
+        return 0.0, 0.0, 0.0  # beyond it already
+    a = slope * slope - Z80 * Z80 * v11
+    b = distance * slope + Z80 * Z80 * v01
+    c = distance * distance - Z80 * Z80 * v00
+    inside = b * b - a * c
+    if a <= 0 or inside < 0:
+        return distance / slope, None, None
+    root = math.sqrt(inside)
+    return distance / slope, max((b - root) / a, 0.0), (b + root) / a
+
+
+@kernel
+def track(
+    value: F8,
+    quality: U1,
+    on: U1,
+    words: U1,
+    low: F8,
+    high: F8,
+    discount: F8,
+    warm_up: F8,
+    significance: F8,
+    horizon: F8,
+    floor: F8,
+    state: F8,
+    seen: F8,
+    surprises: F8,
+    enter: U1,
+    leave: U1,
+    predicted: F8,
+    scores: F8,
+    detail: F8,
+) -> None:
+    """Sequential in rows, branch-free across parameters; detail is written for rows that speak."""
+    for i in range(len(value)):
+        spoken = np.uint8(0)
+        for j in range(len(on)):
+            x = value[i, j]
+            news = x == x and (quality[i, j] & _HELD_BIT) == 0
+            fresh = seen[j] == 0.0 or (quality[i, j] & _GAP_BIT) != 0
+            age = 0.0 if fresh else seen[j]
+            slope = 0.0 if fresh else state[SLOPE, j]
+            a = x if fresh else state[LEVEL, j] + slope
+            d = discount[j] if news else 1.0
+            p11 = 1.0 if fresh else state[P11, j] / d
+            p01 = 0.0 if fresh else (state[P01, j] + state[P11, j]) / d
+            p00 = 1.0 if fresh else (state[P00, j] + 2.0 * state[P01, j] + state[P11, j]) / d
+            variance = 0.0 if fresh else state[R, j]
+            s = p00 + 1.0
+            e = x - a if news else 0.0
+            known = max(variance, floor[j], 1e-18 * a * a, 1e-300)
+            wild = news and age >= warm_up[j] and e * e > SURPRISE * SURPRISE * s * known
+            run = (surprises[j] + 1.0 if wild else 0.0) if news else surprises[j]
+            jump = run >= JUMPS
+            g = max(1.0 / (age + 1.0), (1.0 - d) * 0.5)
+            # a wild innovation teaches no variance: it would make the next one look tame
+            learnt = variance + g * (e * e / s - variance) if news and not wild else variance
+            k0, k1 = (p00 / s, p01 / s) if news else (0.0, 0.0)
+            state[LEVEL, j] = x if jump else a + k0 * e
+            state[SLOPE, j] = 0.0 if jump else slope + k1 * e
+            state[P00, j] = 1.0 if jump else p00 - k0 * k0 * s
+            state[P01, j] = 0.0 if jump else p01 - k0 * k1 * s
+            state[P11, j] = 1.0 if jump else p11 - k1 * k1 * s
+            state[R, j] = learnt
+            age = (0.0 if jump else age) + (1.0 if news else 0.0)
+            seen[j] = age
+            surprises[j] = 0.0 if jump or fresh else run
+            predicted[i, j] = a if news and not fresh else np.nan
+            slope = state[SLOPE, j]
+            deviation = np.sqrt(max(learnt, floor[j], 1e-300) * max(state[P11, j], 0.0))
+            z = slope / deviation if deviation > 0.0 else 0.0
+            scores[i, j] = z if news else np.nan
+            up = slope > 0.0
+            limit = high[j] if up else low[j]
+            steps = (limit - state[LEVEL, j]) / slope if slope != 0.0 else np.nan
+            word = words[1, j] if up else words[0, j]
+            warm = age >= warm_up[j]
+            near = steps < horizon[j] and abs(z) > significance[j]
+            close = steps < LEAVE * horizon[j] and LEAVE * abs(z) > significance[j]
+            silent = not news or not warm
+            unknown = _NO_WORD if on[j] and not (news and not warm) else np.uint8(0)
+            enter[i, j] = unknown if silent else (word if near else np.uint8(0))
+            leave[i, j] = unknown if silent else (word if close else np.uint8(0))
+            spoken |= np.uint8(near and not silent)
+        if spoken:
+            for v in range(6):
+                for j in range(len(on)):
+                    detail[i, v, j] = state[v, j]
+
+

@@ -1,0 +1,64 @@
+"""Alerts: transitions of monitors, with all the evidence (schemas/json/alert.schema.json)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import orjson
+
+from schemas import topics
+from schemas.columns import QUALITY_WORDS, Output
+from schemas.mission import Level
+
+_JSON = orjson.OPT_SERIALIZE_NUMPY
+
+
+def transition_word(before: int, after: int) -> str:
+    if before == 0:
+        return "raised"
+    return "cleared" if after == 0 else "changed"
+
+
+def quality_words(bits: int) -> list[str]:
+    return [w for i, w in enumerate(QUALITY_WORDS) if bits >> i & 1]
+
+
+def number_or_none(x: float | None) -> float | None:
+    return None if x is None or not math.isfinite(x) else float(x)
+
+
+def iso(ns: int) -> str:
+    """ns since 1970 as UTC with nanoseconds."""
+    return str(np.datetime64(int(ns), "ns")) + "Z"
+
+
+def sentence(alert: dict[str, Any]) -> str:
+    """One line for people, from what the alert holds."""
+    name, unit = alert["parameter"].rsplit("/", 1)[1], f" {alert['unit']}".rstrip()
+    after, kind = alert["level_after"], alert["monitor"]["kind"]
+    if alert["transition"] == "cleared":
+        return f"{name}: {kind.replace('_', ' ')} {alert['level_before']} cleared."
+    if kind == "stale":
+        return f"{name}: nothing heard since {iso(alert['last_heard_ns'])} ({after})."
+    seen = f"{name} is {alert['observed']:g}{unit}"
+    if kind == "limit":
+        return f"{seen}, beyond its {after} limit {alert['limit']:g}{unit}."
+    if kind == "time_to_limit":
+        lead, (soon, late) = alert["lead_s"], alert["lead_80_s"]
+        span = "" if soon is None else f" (80 %: {soon:.0f} to {late:.0f} s)"
+        reached = f"will cross {alert['limit']:g}{unit} in {lead:.0f} s{span}"
+        return f"{seen} and {reached} if it goes on like this ({after})."
+    return (
+        f"{seen} where {alert['predicted']:g}{unit} was expected: "
+        f"{alert['score']:.1f} scales, threshold {alert['threshold']:g} ({after})."
+    )
+
+
+def alert_output(alert: dict[str, Any], id_: str) -> Output:
+    """Alert as a record, keyed by source and parameter."""
+    full = {"id": id_, **alert, "sentence": sentence(alert)}
+    key = f"{alert['source']}:{alert['parameter']}".encode()
+    level = int(Level[alert["level_after"].upper()])
+    return Output(topics.ALERTS, id_, key, orjson.dumps(full, option=_JSON), level, full)

@@ -1,0 +1,77 @@
+"""Puts together the evidence of an alert: where it came from, what was in force, what was seen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.outputs.alerts import number_or_none, quality_words, transition_word
+from schemas import topics
+from schemas.columns import PacketBatch, Transitions
+from schemas.mission import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What all alerts of one chain share."""
+
+    source: str
+    partition: int
+    fingerprint: dict[str, str]
+
+
+def limit_confidence(quality: int) -> float:
+    """A limit is a plain comparison: as good as its sample."""
+    return 1.0 if quality == 0 else 0.5
+
+
+def chebyshev(score: float) -> float:
+    """Least probability that a residual of `score` deviations is no chance (Chebyshev)."""
+    return max(0.0, 1.0 - 1.0 / (score * score)) if score > 0 else 0.0
+
+
+def normal_confidence(z: float) -> float:
+    """Probability that a slope of z deviations has the sign it shows."""
+    return 0.5 * (1.0 + math.erf(abs(z) / math.sqrt(2.0)))
+
+
+def alert_head(
+    origin: Origin,
+    parameter: str,
+    kind: str,
+    name: str,
+    transitions: Transitions,
+    i: int,
+    batch: PacketBatch,
+    packet: int,
+    time_ns: int,
+) -> dict[str, Any]:
+    """The part that every alert has. packet: the one whose arrival caused the transition."""
+    before, after = int(transitions.before[i]), int(transitions.after[i])
+    return {
+        "source": origin.source,
+        "parameter": parameter,
+        "monitor": {"kind": kind, "name": name},
+        "transition": transition_word(before, after),
+        "level_before": Level(before).word,
+        "level_after": Level(after).word,
+        "generation_ns": time_ns,
+        "reception_ns": int(batch.reception_ns[packet]),
+        "since_ns": int(transitions.since_ns[i]),
+        "input": {
+            "topic": topics.RAW,
+            "partition": origin.partition,
+            "first_offset": int(transitions.since_offset[i]),
+            "last_offset": int(batch.offset[packet]),
+        },
+    }
+
+
+def seen(observed: float, unit: str, quality: int, confidence: float) -> dict[str, Any]:
+    return {
+        "observed": number_or_none(observed),
+        "unit": unit,
+        "quality": quality_words(quality),
+        "confidence": confidence,
+    }

@@ -1,0 +1,57 @@
+"""Outputs on their way to an id: collected in any order, numbered in the chain's (docs/outputs.md).
+
+Ids are `topic-partition-offset-n`. n counts all outputs of one input record in an order that does
+not depend on how the input was cut into batches: by the packet that caused them, then by stage,
+container, group and row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from schemas import topics
+from schemas.columns import Output as Record
+
+
+class Rank(IntEnum):
+    """Order of the stages whose outputs one packet may cause."""
+
+    LIMIT = 0
+    STALE = 1
+    SAMPLES = 2
+    STATISTICS = 3
+    RESIDUAL = 4
+    TIME_TO_LIMIT = 5
+    REJECT = 6
+
+
+Make = Callable[[str], Record]  # an id makes it a record
+
+
+@dataclass(slots=True)
+class Pending:
+    """One output without its id. order: what tells it from its siblings, within its rank."""
+
+    packet: int
+    record: int
+    rank: Rank
+    order: tuple[int, ...]
+    make: Make
+
+    @property
+    def key(self) -> tuple[int, int, int, tuple[int, ...]]:
+        return self.record, self.packet, self.rank, self.order
+
+
+def number(pending: list[Pending], offsets: list[int], partition: int) -> list[tuple[int, Record]]:
+    """(record of this feed, output) in the chain's order. offsets: of the records of the feed."""
+    pending.sort(key=lambda p: p.key)
+    done: list[tuple[int, Record]] = []
+    record, n = -1, 0
+    for p in pending:
+        record, n = p.record, (n + 1 if p.record == record else 0)
+        done.append((record, p.make(f"{topics.RAW}-{partition}-{offsets[record]}-{n}")))
+    return done
+

@@ -1,0 +1,32 @@
+"""Statistics: one record a group, window and pane end; columns in JSON (statistics.schema.json)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from schemas import topics
+from schemas.columns import FIGURES, QUALITY_WORDS, Output
+
+
+def statistics_output(
+    head: dict[str, Any],
+    quantiles: tuple[float, ...],
+    figures: np.ndarray[Any, Any],
+    quality: np.ndarray[Any, Any],
+    id_: str,
+) -> Output:
+    """head: source, container, parameters, window. figures f8[g, f]; NaN becomes null."""
+    record = {"id": id_, **head}
+    for name, row in zip(FIGURES, figures, strict=False):
+        record[name] = row
+    record["quantiles"] = {
+        f"{q:g}": row for q, row in zip(quantiles, figures[len(FIGURES) :], strict=True)
+    }
+    record["quality"] = {
+        word: row for word, row in zip(QUALITY_WORDS, quality, strict=True) if row.any()
+    }
+    value = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Output(topics.STATISTICS, id_, head["source"].encode(), value)

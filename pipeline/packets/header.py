@@ -1,0 +1,34 @@
+"""The packet primary header (CCSDS 133.0-B-2, 4.1.3): six bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.kernel import inline
+
+HEADER_BYTES = 6
+MAX_PACKET_BYTES = 65542  # 6 + 65536, 4.1.3.5.3
+APIDS = 2048
+IDLE_APID = 2047  # 4.1.3.3.4.4
+SEQUENCE_MODULO = 16384  # 4.1.3.4.3
+
+
+@inline
+def version(data, at):  # type: ignore[no-untyped-def]
+    return np.int64(data[at]) >> 5
+
+
+@inline
+def apid(data, at):  # type: ignore[no-untyped-def]
+    return ((np.int64(data[at]) & 7) << 8) | np.int64(data[at + 1])
+
+
+@inline
+def sequence_count(data, at):  # type: ignore[no-untyped-def]
+    return ((np.int64(data[at + 2]) & 63) << 8) | np.int64(data[at + 3])
+
+
+@inline
+def packet_length(data, at):  # type: ignore[no-untyped-def]
+    """Whole length in bytes: header, and the packet data length field plus one."""
+    return ((np.int64(data[at + 4]) << 8) | np.int64(data[at + 5])) + 7

@@ -1,0 +1,205 @@
+"""Records of telemetry.raw to a PacketBatch: the first stage of the chain (docs/raw.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.kernel import kernel, load_be64
+from pipeline.packets.header import (
+    APIDS,
+    HEADER_BYTES,
+    IDLE_APID,
+    SEQUENCE_MODULO,
+    apid,
+    packet_length,
+    sequence_count,
+    version,
+)
+from schemas.columns import I4, I8, NEVER, PADDING, U1, U2, PacketBatch, Reason, Rejects
+from schemas.records import Kind, RawRecord, classify
+from schemas.state import Stateful
+
+COUNTERS = (
+    "records", "packets", "ticks", "idle", "gaps", "missing", "repeats", "out_of_order",
+    "ticks_back", "bytes",
+)  # fmt: skip
+_RECORDS, _PACKETS, _TICKS, _IDLE, _GAPS, _MISSING, _REPEATS, _DISORDER, _BACK, _BYTES = range(10)
+_PACKETS_KIND, _TICK_KIND, _BARE_KIND = int(Kind.PACKETS), int(Kind.TICK), int(Kind.BARE)
+_UNKNOWN = np.uint8(Reason.UNKNOWN_KIND)
+_MALFORMED = np.uint8(Reason.MALFORMED_RECORD)
+_NOT_A_PACKET = np.uint8(Reason.NOT_A_PACKET)
+_SMALLEST = 15  # reception time and the shortest packet
+
+
+class PacketReader(Stateful):
+    """Verifies every record again, counts sequence gaps and repeats per APID, drops idle packets.
+
+    State: last sequence count, missing and repeated packets of each APID, the last tick.
+    """
+
+    def __init__(self) -> None:
+        self.state = {
+            "last_sequence": np.full(APIDS, -1, np.int32),
+            "missing": np.zeros(APIDS, np.int64),
+            "repeats": np.zeros(APIDS, np.int64),
+            "last_tick": np.array([NEVER], np.int64),
+            "counters": np.zeros(len(COUNTERS), np.int64),
+        }
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return dict(zip(COUNTERS, self.state["counters"].tolist(), strict=True))
+
+    def feed(self, records: Sequence[RawRecord]) -> tuple[PacketBatch, Rejects]:
+        """One batch of the given records, whole; rejects of what in them was no packet."""
+        values = [r.value for r in records]
+        kinds = [classify(r.headers) for r in records]
+        data = np.frombuffer(b"".join([*values, bytes(PADDING)]), np.uint8)
+        sizes = np.array([len(v) for v in values], np.int64)
+        record_start = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+        room = len(records) + int(sizes.sum()) // _SMALLEST
+        batch = _empty_batch(data, room, record_start[:-1])
+        refused = np.empty((len(records), 5), np.int64)
+        s = self.state
+        n, m = read(
+            data, record_start, np.array([k for k, _ in kinds], np.int64),
+            np.array([r.offset for r in records], np.int64),
+            np.array([r.timestamp_ns for r in records], np.int64),
+            np.array([shift for _, shift in kinds], np.int64),
+            s["last_sequence"], s["missing"], s["repeats"], s["last_tick"], s["counters"],
+            batch.start, batch.length, batch.apid, batch.seq_count, batch.reception_ns,
+            batch.time_offset_ns, batch.offset, batch.duplicate, batch.record, refused,
+        )  # fmt: skip
+        return _cut(batch, n), _rejects(refused[:m], batch, n)
+
+
+def _empty_batch(data: U1, room: int, record_start: I8) -> PacketBatch:
+    i8 = [np.empty(room, np.int64) for _ in range(4)]
+    return PacketBatch(
+        data, i8[0], np.empty(room, np.int32), np.empty(room, np.uint16),
+        np.empty(room, np.uint16), i8[1], i8[2], i8[3], np.empty(room, np.uint8),
+        np.empty(room, np.int32), record_start,
+    )  # fmt: skip
+
+
+def _cut(batch: PacketBatch, n: int) -> PacketBatch:
+    b = batch
+    return PacketBatch(
+        b.data, b.start[:n], b.length[:n], b.apid[:n], b.seq_count[:n], b.reception_ns[:n],
+        b.time_offset_ns[:n], b.offset[:n], b.duplicate[:n], b.record[:n], b.record_start,
+    )  # fmt: skip
+
+
+def _rejects(rows: I8, batch: PacketBatch, n: int) -> Rejects:
+    reason, record, offset, start, length = rows.T
+    # the packets of a record come before its refused rest
+    packet = np.searchsorted(batch.record[:n], record, side="right").astype(np.int64) - 1
+    return Rejects(reason.astype(np.uint8), packet, record.astype(np.int32), offset, start, length)
+
+
+@kernel
+def read(
+    data: U1,
+    record_start: I8,
+    kind: I8,
+    record_offset: I8,
+    timestamp_ns: I8,
+    shift_ns: I8,
+    last_sequence: I4,
+    missing: I8,
+    repeats: I8,
+    last_tick: I8,
+    counters: I8,
+    start: I8,
+    length: I4,
+    apids: U2,
+    sequence: U2,
+    reception_ns: I8,
+    time_offset_ns: I8,
+    offset: I8,
+    duplicate: U1,
+    record: I4,
+    refused: I8,
+) -> tuple[int, int]:
+    """Fill the batch's columns; returns (packets and ticks, refused ranges)."""
+    n, m = 0, 0
+    for r in range(len(kind)):
+        begin, end = record_start[r], record_start[r + 1]
+        counters[_RECORDS] += 1
+        counters[_BYTES] += end - begin
+        times, at, count = np.int64(-1), begin, np.int64(1)
+        bad, bad_from = np.uint8(0), begin
+        if kind[r] == _TICK_KIND:
+            if end - begin != 8:
+                bad = _MALFORMED
+            else:
+                now = np.int64(load_be64(data, begin)) + shift_ns[r]
+                if now <= last_tick[0]:
+                    counters[_BACK] += 1
+                else:
+                    last_tick[0] = now
+                    counters[_TICKS] += 1
+                    start[n], length[n], apids[n], sequence[n] = begin, 0, 0, 0
+                    reception_ns[n], time_offset_ns[n] = now, shift_ns[r]
+                    offset[n], duplicate[n], record[n] = record_offset[r], 0, r
+                    n += 1
+            count, at = 0, end
+        elif kind[r] == _PACKETS_KIND:
+            if end - begin < 4:
+                bad, count, at = _MALFORMED, 0, end
+            else:
+                count = np.int64(load_be64(data, begin) >> np.uint64(32))
+                times, at = begin + 4, begin + 4 + 8 * count
+                if at > end or count * _SMALLEST > end - begin:
+                    bad, count, at = _MALFORMED, 0, end
+        elif kind[r] != _BARE_KIND:
+            bad, count, at = _UNKNOWN, 0, end
+        for i in range(count):
+            total = np.int64(0)
+            if end - at >= HEADER_BYTES + 1:
+                total = packet_length(data, at)
+            if total == 0 or total > end - at:
+                bad, bad_from, at = _MALFORMED, at, end
+                break
+            if version(data, at) != 0:
+                bad, bad_from, at = _NOT_A_PACKET, at, end
+                break
+            a = apid(data, at)
+            if a == IDLE_APID:
+                counters[_IDLE] += 1
+                at += total
+                continue
+            seq = sequence_count(data, at)
+            twin = np.uint8(0)
+            if last_sequence[a] >= 0:
+                step = (seq - last_sequence[a]) % SEQUENCE_MODULO
+                if step == 0:
+                    counters[_REPEATS] += 1
+                    repeats[a] += 1
+                    twin = np.uint8(1)
+                elif step > SEQUENCE_MODULO // 2:
+                    counters[_DISORDER] += 1
+                elif step > 1:
+                    counters[_GAPS] += 1
+                    counters[_MISSING] += step - 1
+                    missing[a] += step - 1
+            last_sequence[a] = seq
+            counters[_PACKETS] += 1
+            start[n], length[n], apids[n], sequence[n] = at, total, a, seq
+            if times < 0:
+                reception_ns[n] = timestamp_ns[r] + shift_ns[r]
+            else:
+                reception_ns[n] = np.int64(load_be64(data, times + 8 * i)) + shift_ns[r]
+            time_offset_ns[n] = shift_ns[r]
+            offset[n], duplicate[n], record[n] = record_offset[r], twin, r
+            n += 1
+            at += total
+        if bad == 0 and at < end:
+            bad, bad_from = _MALFORMED, at
+        if bad != 0:
+            refused[m, 0], refused[m, 1], refused[m, 2] = bad, r, record_offset[r]
+            refused[m, 3], refused[m, 4] = bad_from - begin, end - bad_from
+            m += 1
+    return n, m

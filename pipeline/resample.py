@@ -1,0 +1,181 @@
+"""Resampling of one group (a container's parameters of one rate) to a grid aligned to the epoch.
+
+A grid time t is closed once the watermark has passed it, so that samples of equal time all count.
+`last` holds a value until `max_age`; `linear` waits for the sample behind t. Where data ends, one
+stale row of NaN marks the gap; the grid goes on when data does. Nothing is ever made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.kernel import inline, kernel
+from schemas.columns import F8, I8, NEVER, U1, Grid, Ordered, Quality
+from schemas.settings import ResampleRule
+from schemas.state import Stateful
+
+NEXT, LAST, STALE, GAP = range(4)  # scalars of the state
+_INVALID = np.uint8(Quality.INVALID)
+_INTERPOLATED = np.uint8(Quality.INTERPOLATED)
+_HELD = np.uint8(Quality.HELD)
+_STALE = np.uint8(Quality.STALE)
+_AFTER_GAP = np.uint8(Quality.AFTER_GAP)
+BLOCK = 1024  # grid rows handed on at a time
+
+
+class Resample(Stateful):
+    """Resample stage of one group. columns: which of the ordered columns are this group's."""
+
+    def __init__(self, columns: I8, rule: ResampleRule) -> None:
+        self.columns = columns
+        self.period_ns = round(1e9 / rule.hz)
+        self.max_age_ns = max(round(rule.max_age_s * 1e9), self.period_ns)
+        self._linear = rule.method == "linear"
+        f = len(columns)
+        self.state = {
+            "clock": np.array([NEVER, NEVER, 0, 0], np.int64),
+            "value": np.full(f, np.nan),
+            "quality": np.zeros(f, np.uint8),
+        }
+        self._burst = self.max_age_ns // self.period_ns + 3  # grid rows one row can close
+        room = BLOCK + self._burst
+        self._grid = Grid(
+            np.empty(room, np.int64), np.empty(room, np.int64), np.empty((room, f)),
+            np.empty((room, f), np.uint8), np.empty(room, np.int64),
+            np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
+        )  # fmt: skip
+
+    def feed(self, rows: Ordered) -> Iterator[Grid]:
+        """Grids in order; each is valid until the next is asked for."""
+        g, s, row, advance = self._grid, self.state, 0, 0
+        while row < len(rows.time_ns) or advance < len(rows.advance_row):
+            row, advance, n, a = resample(
+                rows.time_ns, rows.packet, rows.eng, rows.quality, rows.advance_row,
+                rows.advance_ns, rows.advance_packet, row, advance, self.columns,
+                self.period_ns, self.max_age_ns, self._linear, BLOCK, self._burst,
+                s["clock"], s["value"], s["quality"], g.time_ns, g.packet, g.value, g.quality,
+                g.age_ns, g.advance_row, g.advance_ns, g.advance_packet,
+            )  # fmt: skip
+            yield Grid(
+                g.time_ns[:n], g.packet[:n], g.value[:n], g.quality[:n], g.age_ns[:n],
+                g.advance_row[:a], g.advance_ns[:a], g.advance_packet[:a],
+            )  # fmt: skip
+
+
+@inline
+def _stale_row(n, t, packet, age, time_out, packet_out, value_out, q_out, age_out):  # type: ignore[no-untyped-def]
+    time_out[n], packet_out[n], age_out[n] = t, packet, age
+    for j in range(value_out.shape[1]):
+        value_out[n, j] = np.nan
+        q_out[n, j] = _STALE
+    return n + 1
+
+
+@inline
+def _close(mark, packet, period, max_age, linear, clock, value, quality, n, time_out, packet_out, value_out, q_out, age_out):  # type: ignore[no-untyped-def]  # noqa: E501
+    """Close all grid times before `mark` from the last row alone, up to the first stale one."""
+    while clock[LAST] != NEVER and clock[NEXT] < mark and not clock[STALE]:
+        t = clock[NEXT]
+        age = t - clock[LAST]
+        if age > max_age:
+            n = _stale_row(n, t, packet, age, time_out, packet_out, value_out, q_out, age_out)
+            clock[STALE], clock[GAP] = 1, 1
+        elif linear and age > 0:
+            if mark - clock[LAST] <= max_age:
+                break  # wait for the sample behind t
+            # no sample can close it any more: the gap begins here
+            n = _stale_row(n, t, packet, age, time_out, packet_out, value_out, q_out, age_out)
+            clock[STALE], clock[GAP] = 1, 1
+        else:
+            held = np.uint8(0) if age < period else _HELD
+            after = _AFTER_GAP if clock[GAP] else np.uint8(0)
+            time_out[n], packet_out[n], age_out[n] = t, packet, age
+            for j in range(len(value)):
+                value_out[n, j] = value[j]
+                q_out[n, j] = quality[j] | held | after
+            n += 1
+            clock[GAP] = 0
+        clock[NEXT] = t + period
+    return n
+
+
+@kernel
+def resample(
+    time: I8,
+    packet: I8,
+    eng: F8,
+    quality_in: U1,
+    advance_row: I8,
+    advance_ns: I8,
+    advance_packet: I8,
+    row: int,
+    advance: int,
+    columns: I8,
+    period: int,
+    max_age: int,
+    linear: bool,
+    block: int,
+    burst: int,
+    clock: I8,
+    value: F8,
+    quality: U1,
+    time_out: I8,
+    packet_out: I8,
+    value_out: F8,
+    q_out: U1,
+    age_out: I8,
+    advance_row_out: I8,
+    advance_ns_out: I8,
+    advance_packet_out: I8,
+) -> tuple[int, int, int, int]:
+    """From `row` and `advance` on until the block is full; returns where it stopped and filled."""
+    n, a = 0, 0
+    while n < block and a < block:
+        if advance < len(advance_row) and advance_row[advance] <= row:
+            mark, p = advance_ns[advance], advance_packet[advance]
+            n = _close(mark, p, period, max_age, linear, clock, value, quality,
+                       n, time_out, packet_out, value_out, q_out, age_out)  # fmt: skip
+            if linear and not clock[STALE] and clock[LAST] != NEVER:
+                mark = min(mark, clock[LAST])  # times behind it are still open
+            advance_row_out[a], advance_ns_out[a], advance_packet_out[a] = n, mark, p
+            a += 1
+            advance += 1
+            continue
+        if row >= len(time):
+            break
+        now, p = time[row], packet[row]
+        last = clock[LAST]
+        if linear and last != NEVER and not clock[STALE] and now > last and now - last <= max_age:
+            while clock[NEXT] <= now:
+                t = clock[NEXT]
+                w = np.float64(t - last) / np.float64(now - last)
+                after = _AFTER_GAP if clock[GAP] else np.uint8(0)
+                made = _INTERPOLATED if last < t < now else np.uint8(0)
+                time_out[n], packet_out[n], age_out[n] = t, p, 0
+                for j in range(len(columns)):
+                    x1, q1 = eng[row, columns[j]], quality_in[row, columns[j]]
+                    x1 = np.nan if q1 & _INVALID else x1
+                    exact = x1 if t == now else value[j]
+                    value_out[n, j] = value[j] + (x1 - value[j]) * w if made else exact
+                    q = (quality[j] | q1) if made else (q1 if t == now else quality[j])
+                    q_out[n, j] = q | made | after
+                n += 1
+                clock[GAP] = 0
+                clock[NEXT] = t + period
+        else:
+            n = _close(now, p, period, max_age, linear, clock, value, quality,
+                       n, time_out, packet_out, value_out, q_out, age_out)  # fmt: skip
+        if last == NEVER or clock[STALE]:
+            clock[STALE] = 0
+            first = -((-now) // period) * period
+            clock[NEXT] = max(clock[NEXT], first) if last != NEVER else first
+        clock[LAST] = now
+        for j in range(len(columns)):
+            q = quality_in[row, columns[j]]
+            x = eng[row, columns[j]]
+            value[j] = np.nan if q & _INVALID else x
+            quality[j] = q
+        row += 1
+    return row, advance, n, a

@@ -1,0 +1,1 @@
+"""The nouns: column types, mission definitions, wire encodings, topic names."""

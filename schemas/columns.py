@@ -1,0 +1,219 @@
+"""The nouns that flow through the chain: few, and columnar. Times are ns since 1970 UTC, `i8`.
+
+Arrays handed from stage to stage are views on buffers that the next `feed` overwrites:
+whoever keeps a value copies it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+U1 = NDArray[np.uint8]
+U2 = NDArray[np.uint16]
+U8 = NDArray[np.uint64]
+I4 = NDArray[np.int32]
+I8 = NDArray[np.int64]
+F8 = NDArray[np.float64]
+State = dict[str, NDArray[Any]]
+
+PADDING = 16  # readable bytes behind the last packet, so that kernels may load whole words
+NEVER = -(2**63)  # a time that has not come
+
+
+class Quality(IntFlag):
+    """Bits of a sample's quality; zero is good."""
+
+    INVALID = 1
+    OUT_OF_RANGE = 2  # outside the calibrator's range
+    INTERPOLATED = 4
+    HELD = 8
+    STALE = 16
+    AFTER_GAP = 32
+    LATE = 64
+    DUPLICATE = 128
+
+
+QUALITY_WORDS = tuple(q.name.lower() for q in Quality if q.name)
+
+
+class Reason(IntEnum):
+    """Why input was refused. The words are the API: they label counters and reject records."""
+
+    UNKNOWN_KIND = 1  # record header kind or version that nobody reads
+    MALFORMED_RECORD = 2  # lengths inside the record lie
+    NOT_A_PACKET = 3  # primary header invalid, or bytes between packets
+    NO_CONTAINER = 4  # no container's restriction criteria hold
+    AMBIGUOUS_CONTAINER = 5  # several do
+    TOO_SHORT = 6  # packet ends before its container does
+    TRAILING_BYTES = 7  # packet goes on after its container ends
+    LATE = 8  # behind the watermark
+    TIME_JUMP = 9  # a jump ahead that no second packet confirmed
+    UNKNOWN_SOURCE = 10
+    BAD_TIME = 11  # generation time is not a time
+    TRUNCATED = 12  # the input ended inside a packet
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(slots=True)
+class PacketBatch:
+    """Packets of one source in arrival order; ticks stand in it as packets of no length."""
+
+    data: U1  # padded by PADDING
+    start: I8
+    length: I4
+    apid: U2
+    seq_count: U2
+    reception_ns: I8
+    time_offset_ns: I8
+    offset: I8  # the record that carried it
+    duplicate: U1  # 1 where the sequence count repeats the one before
+    record: I4  # index of that record in this feed
+    record_start: I8  # [records] where each record's value begins in `data`
+
+    def rejects(self, at: I8, reason: U1) -> Rejects:
+        """Rejects of whole packets `at`; `start` is counted within the record's value."""
+        record = self.record[at]
+        start = self.start[at] - self.record_start[record]
+        return Rejects(reason, at, record, self.offset[at], start, self.length[at].astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+@dataclass(slots=True)
+class Rows:
+    """The packets of one container, in arrival order; k rows of f fields."""
+
+    container: int
+    packet: I8  # [k] index into the PacketBatch
+    time_ns: I8  # [k] generation time
+    raw: U8  # [k, f] bits, right aligned; 0 for fields wider than 64 bits
+    eng: F8  # [k, f] engineering value; enumerations and booleans as numbers
+    quality: U1  # [k, f]
+    wide: U1  # [k, w] bytes of the fields wider than 64 bits, side by side
+
+
+@dataclass(slots=True)
+class Ordered:
+    """Rows of one container in event time order, late ones removed; only the columns used on.
+
+    `advance_*` tell that the watermark reached `advance_ns` before row `advance_row`.
+    """
+
+    time_ns: I8  # [k]
+    packet: I8  # [k] the packet that released it
+    eng: F8  # [k, c]
+    quality: U1  # [k, c]
+    advance_row: I8  # [a]
+    advance_ns: I8  # [a]
+    advance_packet: I8  # [a]
+
+
+@dataclass(slots=True)
+class Grid:
+    """One group (container and rate) at its resampled times, with the watermark's advances."""
+
+    time_ns: I8  # [k]
+    packet: I8  # [k] the packet that closed this time
+    value: F8  # [k, f]
+    quality: U1  # [k, f]
+    age_ns: I8  # [k]: one age a row, since the parameters of a container come together
+    advance_row: I8
+    advance_ns: I8
+    advance_packet: I8
+
+
+@dataclass(slots=True)
+class WindowBatch:
+    """Rolling statistics of one group and window; e closings of f parameters. NaN is no figure."""
+
+    end_ns: I8  # [e] end of the last pane
+    packet: I8  # [e] the packet that closed it
+    panes: I4  # [e] panes that hold data
+    figures: F8  # [e, g, f] in the order of FIGURES, then the quantiles
+    quality: NDArray[np.uint32]  # [e, 8, f] counts by quality bit
+
+
+FIGURES = ("count", "mean", "std", "min", "max", "rms", "rate")
+
+
+@dataclass(slots=True)
+class Scores:
+    """What a model or a limit check says of k rows of f parameters, before any persistence."""
+
+    enter: U1  # [k, f] level that entering looks at; NO_WORD holds the state
+    leave: U1  # [k, f] level that leaving looks at (deadband applied); >= enter
+    predicted: F8  # [k, f]
+    score: F8  # [k, f]
+    detail: F8  # [k, d, f] family's own evidence, NaN where the row is quiet
+
+
+NO_WORD = 255  # level of a sample that says nothing (invalid, stale, warming up)
+
+
+@dataclass(slots=True)
+class Transitions:
+    """State changes of monitors: arrays of equal length n."""
+
+    row: I8
+    parameter: I8
+    before: U1
+    after: U1
+    since_ns: I8  # when the run that led to it began
+    since_offset: I8  # and the input record that began it
+
+
+@dataclass(slots=True)
+class Rejects:
+    """Input that was refused: nothing that came in goes unaccounted. Arrays of equal length."""
+
+    reason: U1
+    packet: I8  # order of the causes; the packet (or -1) that brought it up
+    record: I4  # record of this feed that caused it
+    offset: I8  # record that carried the bytes
+    start: I8  # where in that record's value
+    length: I8
+
+    @classmethod
+    def empty(cls) -> Rejects:
+        z = np.zeros(0, np.int64)
+        return cls(z.astype(np.uint8), z, z.astype(np.int32), z, z, z)
+
+    @classmethod
+    def concatenate(cls, parts: list[Rejects]) -> Rejects:
+        if not parts:
+            return cls.empty()
+        names = ("reason", "packet", "record", "offset", "start", "length")
+        return cls(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+
+    def __len__(self) -> int:
+        return len(self.reason)
+
+
+@dataclass(slots=True)
+class Output:
+    """One record for a downstream topic."""
+
+    topic: str  # logical name
+    id: str
+    key: bytes
+    value: bytes
+    level: int = 0  # alerts: the level reached, for counters
+    event: dict[str, Any] | None = field(default=None, repr=False)  # alerts: what was encoded
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """One contract for every stage: its state is arrays, and nothing but arrays."""
+
+    def snapshot(self) -> State: ...
+
+    def restore(self, state: State) -> None: ...

@@ -1,0 +1,65 @@
+"""Records of telemetry.raw (docs/raw.md): a run of packets, or a tick. Version 1."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+VERSION = b"1"
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class Kind(IntEnum):
+    UNKNOWN = 0
+    PACKETS = 1
+    TICK = 2
+    BARE = 3  # one bare packet without headers, made by others
+
+
+PACKETS_HEADERS: Headers = (("kind", b"packets"), ("version", VERSION))
+TICK_HEADERS: Headers = (("kind", b"tick"), ("version", VERSION))
+
+_COUNT = struct.Struct(">I")
+_TIME = struct.Struct(">q")
+_KNOWN = {PACKETS_HEADERS: Kind.PACKETS, TICK_HEADERS: Kind.TICK, (): Kind.BARE}
+
+
+@dataclass(slots=True)
+class RawRecord:
+    """One record of telemetry.raw as the chain sees it, wherever it came from."""
+
+    offset: int
+    value: bytes
+    headers: Headers
+    timestamp_ns: int = 0  # used for a bare packet only
+
+
+def classify(headers: Sequence[tuple[str, bytes]]) -> tuple[Kind, int]:
+    """Kind and `time_offset_ns` of a record; an unknown kind or version is UNKNOWN."""
+    key = tuple(headers)
+    kind = _KNOWN.get(key)
+    if kind is not None:
+        return kind, 0
+    named = dict(key)
+    shift = named.get("time_offset_ns", b"0")
+    base = tuple((k, v) for k, v in key if k in ("kind", "version"))
+    try:
+        return _KNOWN.get(tuple(sorted(base)), Kind.UNKNOWN), int(shift)
+    except ValueError:
+        return Kind.UNKNOWN, 0
+
+
+def with_time_offset(headers: Headers, shift_ns: int) -> Headers:
+    return (*headers, ("time_offset_ns", b"%d" % shift_ns)) if shift_ns else headers
+
+
+def encode_packets(reception_ns: Sequence[int], packets: bytes) -> bytes:
+    """count u4, reception_ns i8[count], then whole packets back to back; all big-endian."""
+    n = len(reception_ns)
+    return _COUNT.pack(n) + struct.pack(f">{n}q", *reception_ns) + packets
+
+
+def encode_tick(reception_ns: int) -> bytes:
+    return _TIME.pack(reception_ns)

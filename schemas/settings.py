@@ -1,0 +1,102 @@
+"""What XTCE cannot say of a mission: `mission.toml`, as frozen values with their defaults.
+
+Parameter rules are lists of glob patterns on parameter names; the last rule that matches wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from schemas.mission import AlarmRanges
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSettings:
+    """Where generation time stands in a packet, and how far it may stray (contract: Time).
+
+    Either `parameter` (an AbsoluteTimeParameterType), or `epoch` with any of `day`,
+    `milliseconds`, `microseconds` (a composite, CCSDS 301.0-B day segmented), or neither:
+    generation time is then reception time.
+    """
+
+    parameter: str = ""
+    epoch: str = ""
+    day: str = ""
+    milliseconds: str = ""
+    microseconds: str = ""
+    lateness_s: float = 0.0  # how much out of order rows may come
+    silence_s: float = 5.0  # ticks move the watermark on after this
+    jump_s: float = 300.0  # a jump ahead by more must be confirmed by a second packet
+
+
+@dataclass(frozen=True, slots=True)
+class ResampleRule:
+    match: str = "*"
+    hz: float = 1.0
+    method: str = "last"  # last | linear
+    max_age_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """A rolling window made of whole panes, closed by event time."""
+
+    window_s: float
+    pane_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualRule:
+    """Settings of the adaptive residual for the parameters that match."""
+
+    match: str = "*"
+    enabled: bool = True
+    half_life_s: float = 20.0  # of the level; trend and scale forget four times slower
+    threshold: float = 10.0  # residual, in robust scales
+    warm_up_s: float = 60.0
+    min_samples: int = 3  # persistence
+    min_seconds: float = 2.0
+    resolution: float = 0.0  # smallest scale believed, engineering units
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToLimitRule:
+    """Settings of time-to-limit for the parameters that match."""
+
+    match: str = "*"
+    enabled: bool = True
+    memory_s: float = 30.0  # 1/(1-discount), of the local linear trend
+    horizon_s: float = 120.0  # a crossing further away than this is nobody's business yet
+    significance: float = 6.0  # slope in standard deviations, below which it stays quiet
+    min_samples: int = 5
+    min_seconds: float = 10.0
+    resolution: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRule:
+    """Limits that XTCE does not hold, or an override of those it does."""
+
+    parameter: str
+    ranges: AlarmRanges | None
+    deadband: float = 0.0
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MissionSettings:
+    name: str
+    source: str
+    xtce: str
+    time: TimeSettings = TimeSettings()
+    allow_trailing_bytes: bool = False
+    ignore: tuple[str, ...] = ()  # parameters that are decoded, and nothing more
+    resample: tuple[ResampleRule, ...] = (ResampleRule(),)
+    statistics: tuple[WindowSettings, ...] = (WindowSettings(60, 10), WindowSettings(600, 60))
+    quantiles: tuple[float, ...] = (0.05, 0.5, 0.95)
+    residual: tuple[ResidualRule, ...] = (ResidualRule(),)
+    time_to_limit: tuple[TimeToLimitRule, ...] = (TimeToLimitRule(),)
+    alarms: dict[str, AlarmRule] = field(default_factory=dict)
+    gauges: tuple[str, ...] = ()  # parameters whose statistics become Prometheus gauges
+    frame_values: int = 65536  # a frame of samples closes at a tick, or at this many values
+    sha256: str = ""

@@ -1,0 +1,18 @@
+"""Topic names, once. Logical names stand in ids; a namespace is put before them on the wire."""
+
+from __future__ import annotations
+
+RAW = "telemetry.raw"
+SAMPLES = "telemetry.samples"
+STATISTICS = "telemetry.statistics"
+ALERTS = "telemetry.alerts"
+REJECTS = "telemetry.rejects"
+STATE = "telemetry.state"
+ALARMS = "telemetry.alarms"  # compacted: the current alarm of every parameter
+
+OUTPUTS = (ALERTS, STATISTICS, SAMPLES, REJECTS)
+
+
+def on_wire(topic: str, namespace: str = "") -> str:
+    """Topic name as the broker knows it: `replay.telemetry.raw` in the namespace `replay`."""
+    return f"{namespace}.{topic}" if namespace else topic
