@@ -15,8 +15,9 @@ class TimeSettings:
     """Where generation time stands in a packet, and how far it may stray (contract: Time).
 
     Either `parameter` (an AbsoluteTimeParameterType), or `epoch` with any of `day`,
-    `milliseconds`, `microseconds` (a composite, CCSDS 301.0-B day segmented), or neither:
-    generation time is then reception time.
+    `milliseconds`, `microseconds` (a composite, CCSDS 301.0-B day segmented). With neither it is
+    each container's first absolute time parameter; a container without one takes the reception
+    time.
     """
 
     parameter: str = ""

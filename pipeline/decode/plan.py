@@ -269,11 +269,14 @@ def _time_terms(
     mdb: MissionDatabase, plan: Plan, time: TimeSettings
 ) -> tuple[int, list[TimeTerm]]:
     names = plan.names
-    if time.parameter:
-        kind = mdb.parameters[time.parameter].type.time
-        if kind is None or time.parameter not in names:
+    own = (f.parameter.name for f in plan.fields if f.parameter.type.time is not None)
+    composite = time.day or time.milliseconds or time.microseconds
+    name = time.parameter or ("" if composite else next(own, ""))
+    if name:
+        kind = mdb.parameters[name].type.time
+        if kind is None or name not in names:
             return 0, []
-        return kind.epoch_ns, [TimeTerm(names.index(time.parameter), kind.ns_per_unit)]
+        return kind.epoch_ns, [TimeTerm(names.index(name), kind.ns_per_unit)]
     parts = ((time.day, 86400 * 10**9), (time.milliseconds, 10**6), (time.microseconds, 10**3))
     terms = [TimeTerm(names.index(n), Fraction(ns)) for n, ns in parts if n and n in names]
     if not terms:

@@ -1,0 +1,144 @@
+"""A recorded flight as records of telemetry.raw: one packer and one ticker for `ingest`, `replay`
+and `run`, so that the same flight makes the same records (docs/raw.md).
+
+The clock of a replay is flight time: the generation time of the packets as they come, never
+going back. Each second of it gives one tick. A record of packets closes when its bytes or the
+flight time it spans reach a bound, and at every tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.decode import Decoder, PlanSet
+from pipeline.kernel import kernel
+from schemas.columns import I8, NEVER, PADDING, U1, PacketBatch
+from schemas.records import (
+    PACKETS_HEADERS,
+    TICK_HEADERS,
+    Headers,
+    encode_packets,
+    encode_tick,
+    with_time_offset,
+)
+
+TICK_NS = 1_000_000_000
+MAX_TICKS = 86_400  # a day: a longer jump is ticked at its end alone
+MAX_BYTES = 65_536
+MAX_SPAN_NS = 100_000_000
+
+
+@dataclass(slots=True)
+class Flight:
+    """Packets of one source in order of recording, with the time at which each is replayed."""
+
+    data: U1
+    start: I8
+    length: I8
+    reception_ns: I8
+
+
+@dataclass(frozen=True, slots=True)
+class FlightRecord:
+    """One record to be, and the flight time at which it is due."""
+
+    due_ns: int
+    value: bytes
+    headers: Headers
+    packets: int
+
+
+def flight_of(data: U1, start: I8, length: I8, plans: PlanSet, jump_ns: int) -> Flight:
+    """Times of packets by the mission's plans; a packet without one takes its neighbour's."""
+    padded = np.concatenate([data, np.zeros(PADDING, np.uint8)])
+    k = len(start)
+    zero = np.zeros(k, np.int64)
+    batch = PacketBatch(
+        padded, start, length.astype(np.int32), np.zeros(k, np.uint16), np.zeros(k, np.uint16),
+        zero, zero, zero, np.zeros(k, np.uint8), np.zeros(k, np.int32), np.zeros(1, np.int64),
+    )  # fmt: skip
+    time = np.full(k, NEVER, np.int64)
+    timed = np.diff(plans.time_start) > 0
+    for rows in Decoder(plans, True).feed(batch).rows:
+        if timed[rows.container]:
+            time[rows.packet] = rows.time_ns
+    return Flight(data, start, length, replay_clock(time, jump_ns))
+
+
+@kernel
+def replay_clock(time: I8, jump_ns: int) -> I8:
+    """Running maximum of the times, without jumps ahead that the next packet does not confirm."""
+    out = np.empty_like(time)
+    now = NEVER
+    for i in range(len(time)):
+        t = time[i]
+        if t != NEVER and t > now:
+            follower = NEVER
+            for k in range(i + 1, min(i + 65, len(time))):
+                if time[k] != NEVER:
+                    follower = time[k]
+                    break
+            near = now != NEVER and t - now <= jump_ns
+            if near or follower == NEVER or abs(follower - t) <= jump_ns:
+                now = t
+        out[i] = now
+    first = 0
+    while first < len(out) and out[first] == NEVER:
+        first += 1
+    begin = out[first] if first < len(out) else 0
+    out[:first] = begin
+    return out
+
+
+def pack(
+    flight: Flight,
+    shift_ns: int = 0,
+    max_bytes: int = MAX_BYTES,
+    max_span_ns: int = MAX_SPAN_NS,
+) -> Iterator[FlightRecord]:
+    """Records of a flight in order: runs of packets, and a tick for each second of flight time."""
+    shifted = with_time_offset(PACKETS_HEADERS, shift_ns)
+    ticks = with_time_offset(TICK_HEADERS, shift_ns)
+    time, start, length = flight.reception_ns, flight.start, flight.length
+    ends = start + length
+    data = flight.data.tobytes()
+    for a, b in _runs(time, length, max_bytes, max_span_ns):
+        if a > 0:
+            yield from _ticks(int(time[a - 1]), int(time[a]), ticks)
+        content = (
+            data[start[a] : ends[b - 1]]
+            if ends[b - 1] - start[a] == length[a:b].sum()
+            else b"".join(data[s:e] for s, e in zip(start[a:b], ends[a:b], strict=True))
+        )
+        value = encode_packets(time[a:b].tolist(), content)
+        yield FlightRecord(int(time[b - 1]), value, shifted, b - a)
+    if len(time):
+        last = int(time[-1])
+        yield from _ticks(last, last - last % TICK_NS + TICK_NS, ticks)
+
+
+def _ticks(before: int, now: int, headers: Headers) -> Iterator[FlightRecord]:
+    """Ticks at the whole seconds in (before, now]."""
+    first, last = before // TICK_NS + 1, now // TICK_NS
+    if last - first >= MAX_TICKS:
+        first = last
+    for second in range(first, last + 1):
+        yield FlightRecord(second * TICK_NS, encode_tick(second * TICK_NS), headers, 0)
+
+
+def _runs(time: I8, length: I8, max_bytes: int, max_span: int) -> Iterator[tuple[int, int]]:
+    """[a, b) of the packets of each record."""
+    second = time // TICK_NS
+    total = np.concatenate([np.zeros(1, np.int64), np.cumsum(length)])
+    a, n = 0, len(time)
+    turns = np.append(np.flatnonzero(np.diff(second)) + 1, n)
+    while a < n:
+        turn = int(turns[np.searchsorted(turns, a, side="right")])
+        fits = int(np.searchsorted(total, total[a] + max_bytes, side="right")) - 1
+        soon = int(np.searchsorted(time[a:turn], time[a] + max_span, side="left")) + a
+        b = max(a + 1, min(turn, fits, soon))
+        yield a, b
+        a = b

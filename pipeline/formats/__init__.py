@@ -1,0 +1,1 @@
+"""Flights recorded in other formats, made into packets and XTCE once; from there on one path."""
