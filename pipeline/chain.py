@@ -11,7 +11,7 @@ records) gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -72,6 +72,11 @@ class Chain:
     def restore(self, state: State) -> None:
         for name, stage in self.stages.items():
             stage.restore(within(name, state))
+
+    def forecasts(self) -> Iterator[tuple[str, float]]:
+        """(qualified name, seconds to the limit ahead) of every parameter that heads for one."""
+        for container in self.containers:
+            yield from container.forecasts()
 
     def feed(self, records: Sequence[RawRecord]) -> Fed:
         """Run whole records through every stage."""

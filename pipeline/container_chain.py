@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -50,6 +51,10 @@ class ContainerChain:
     def restore(self, state: State) -> None:
         for name, stage in self.stages.items():
             stage.restore(within(name, state))
+
+    def forecasts(self) -> Iterator[tuple[str, float]]:
+        for group in self._groups:
+            yield from group.forecasts()
 
     def feed(self, batch: PacketBatch, rows: Rows, ticks: I8, out: list[Pending]) -> Rejects:
         """Run the container on its rows and the ticks between them; returns late rows."""

@@ -19,7 +19,6 @@ from schemas.columns import I8, NEVER, PADDING, U1, PacketBatch
 from schemas.records import (
     PACKETS_HEADERS,
     TICK_HEADERS,
-    Headers,
     encode_packets,
     encode_tick,
     with_time_offset,
@@ -93,40 +92,51 @@ def replay_clock(time: I8, jump_ns: int) -> I8:
     return out
 
 
-def pack(
-    flight: Flight,
-    shift_ns: int = 0,
-    max_bytes: int = MAX_BYTES,
-    max_span_ns: int = MAX_SPAN_NS,
-) -> Iterator[FlightRecord]:
-    """Records of a flight in order: runs of packets, and a tick for each second of flight time."""
-    shifted = with_time_offset(PACKETS_HEADERS, shift_ns)
-    ticks = with_time_offset(TICK_HEADERS, shift_ns)
-    time, start, length = flight.reception_ns, flight.start, flight.length
-    ends = start + length
-    data = flight.data.tobytes()
-    for a, b in _runs(time, length, max_bytes, max_span_ns):
-        if a > 0:
-            yield from _ticks(int(time[a - 1]), int(time[a]), ticks)
-        content = (
-            data[start[a] : ends[b - 1]]
-            if ends[b - 1] - start[a] == length[a:b].sum()
-            else b"".join(data[s:e] for s, e in zip(start[a:b], ends[a:b], strict=True))
-        )
-        value = encode_packets(time[a:b].tolist(), content)
-        yield FlightRecord(int(time[b - 1]), value, shifted, b - a)
-    if len(time):
-        last = int(time[-1])
-        yield from _ticks(last, last - last % TICK_NS + TICK_NS, ticks)
+class Packer:
+    """Packs flights, or the pieces of one, in order. Remembers up to when it has ticked."""
+
+    def __init__(
+        self, shift_ns: int = 0, max_bytes: int = MAX_BYTES, max_span_ns: int = MAX_SPAN_NS
+    ) -> None:
+        self._packets = with_time_offset(PACKETS_HEADERS, shift_ns)
+        self._tick = with_time_offset(TICK_HEADERS, shift_ns)
+        self._max_bytes, self._max_span = max_bytes, max_span_ns
+        self._ticked = NEVER  # the last second that was ticked, or the first packet's
+
+    def pack(self, flight: Flight) -> Iterator[FlightRecord]:
+        """Records of packets, and before each the ticks that have come due."""
+        time, start, length = flight.reception_ns, flight.start, flight.length
+        ends = start + length
+        data = flight.data.tobytes()
+        for a, b in _runs(time, length, self._max_bytes, self._max_span):
+            yield from self.ticks(int(time[a]))
+            content = (
+                data[start[a] : ends[b - 1]]
+                if ends[b - 1] - start[a] == length[a:b].sum()
+                else b"".join(data[s:e] for s, e in zip(start[a:b], ends[a:b], strict=True))
+            )
+            value = encode_packets(time[a:b].tolist(), content)
+            yield FlightRecord(int(time[b - 1]), value, self._packets, b - a)
+
+    def ticks(self, now_ns: int) -> Iterator[FlightRecord]:
+        """Ticks at the whole seconds since the last one; none before the first packet."""
+        last = now_ns // TICK_NS
+        if self._ticked == NEVER:
+            self._ticked = last
+        first = self._ticked + 1
+        if last - first >= MAX_TICKS:
+            first = last
+        for second in range(first, last + 1):
+            self._ticked = second
+            yield FlightRecord(second * TICK_NS, encode_tick(second * TICK_NS), self._tick, 0)
 
 
-def _ticks(before: int, now: int, headers: Headers) -> Iterator[FlightRecord]:
-    """Ticks at the whole seconds in (before, now]."""
-    first, last = before // TICK_NS + 1, now // TICK_NS
-    if last - first >= MAX_TICKS:
-        first = last
-    for second in range(first, last + 1):
-        yield FlightRecord(second * TICK_NS, encode_tick(second * TICK_NS), headers, 0)
+def pack(flight: Flight, shift_ns: int = 0) -> Iterator[FlightRecord]:
+    """All records of a whole flight, with a last tick after its last packet."""
+    packer = Packer(shift_ns)
+    yield from packer.pack(flight)
+    if len(flight.reception_ns):
+        yield from packer.ticks(int(flight.reception_ns[-1]) + TICK_NS)
 
 
 def _runs(time: I8, length: I8, max_bytes: int, max_span: int) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -93,6 +94,15 @@ class GroupChain:
         for name, stage in self.stages.items():
             stage.restore(within(name, state))
 
+    def forecasts(self) -> Iterator[tuple[str, float]]:
+        """(qualified name, seconds to the limit ahead) where a slope is significant."""
+        for m in self._models:
+            if isinstance(m.model, TimeToLimit):
+                for j, column in enumerate(m.columns):
+                    lead = m.model.lead_s(j)
+                    if lead is not None:
+                        yield self._group.qualified_names[column], lead
+
     def feed(self, rows: Ordered, batch: PacketBatch, out: list[Pending]) -> None:
         """Run the group on ordered rows, adding what it has to say to `out`."""
         for grid in self._resample.feed(rows):
@@ -165,7 +175,8 @@ class GroupChain:
         mine = grid
         if len(m.columns) < grid.value.shape[1]:
             mine = Grid(
-                grid.time_ns, grid.packet, grid.value[:, m.columns], grid.quality[:, m.columns],
+                grid.time_ns, grid.packet, grid.value.take(m.columns, 1),
+                grid.quality.take(m.columns, 1),
                 grid.age_ns, grid.advance_row, grid.advance_ns, grid.advance_packet,
             )  # fmt: skip
         scores = m.model.feed(mine)

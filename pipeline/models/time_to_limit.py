@@ -87,6 +87,18 @@ class TimeToLimit(Stateful):
         )  # fmt: skip
         return cut(o, n)
 
+    def lead_s(self, parameter: int) -> float | None:
+        """Seconds to the limit ahead as things stand; None where the slope is not significant."""
+        f = self.state["filter"][:, parameter]
+        b = f[SLOPE]
+        deviation = math.sqrt(max(f[R] * f[P11], 0.0))
+        if self.state["seen"][parameter] < self._warm_up[parameter] or deviation == 0.0:
+            return None
+        limit = float((self._high if b > 0 else self._low)[parameter])
+        if abs(b) < self._significance[parameter] * deviation or not math.isfinite(limit):
+            return None
+        return max(0.0, float((limit - f[LEVEL]) / b) * self._period)
+
     def threshold(self, parameter: int) -> float:
         return float(self._significance[parameter])
 

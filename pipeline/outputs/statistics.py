@@ -29,4 +29,4 @@ def statistics_output(
         word: row for word, row in zip(QUALITY_WORDS, quality, strict=True) if row.any()
     }
     value = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Output(topics.STATISTICS, id_, head["source"].encode(), value)
+    return Output(topics.STATISTICS, id_, head["source"].encode(), value, event=record)

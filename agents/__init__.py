@@ -1,0 +1,1 @@
+"""The shell: Kafka, clocks, files, metrics and people. The core knows none of them."""

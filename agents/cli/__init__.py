@@ -1,0 +1,38 @@
+"""`heartline`: the command line."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from agents.cli.files import check, decode, import_, mission, run, simulate
+from agents.cli.live import broker, ingest, replay, watch, worker
+from agents.cli.show import explain
+from agents.demo import demo
+from agents.kafka import BrokerError
+from pipeline.errors import FlightError, MissionError
+
+
+class People(click.Group):
+    """A user's mistake is one line on standard error, and no traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (MissionError, FlightError, BrokerError) as error:
+            click.echo(f"heartline: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=People, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="heartline")
+def main() -> None:
+    """Real-time telemetry: packets in, predicted alerts and rolling statistics out."""
+
+
+for command in (
+    demo, simulate, import_, decode, run, broker, ingest, worker, replay, watch, explain, check,
+    mission,
+):  # fmt: skip
+    main.add_command(command)

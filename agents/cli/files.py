@@ -1,0 +1,202 @@
+"""Commands on files: simulate, import, decode, run, check, mission init."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from agents.run_files import RunFolder
+from pipeline.chain import Chain
+from pipeline.decode import compile_plans
+from pipeline.errors import FlightError, MissionError
+from pipeline.formats.importing import identifier, import_flight, mission_toml
+from pipeline.formats.series import DEFAULT_EPOCH_NS, Options
+from pipeline.groups import make_groups, watched_columns
+from pipeline.mdb import load_xtce
+from pipeline.mdb.types import parse_epoch
+from pipeline.mission import Mission, load_mission, ranges_for
+from pipeline.packets import Scanner
+from pipeline.known_apids import known_apids
+from pipeline.run import cut_flight, load_recording, run_flight
+from pipeline.simulate import simulate as fly
+from pipeline.simulate.faults import KINDS
+from pipeline.table import write_tables
+from schemas.columns import Reason
+from schemas.mission import ALARM_LEVELS
+from schemas.settings import TimeSettings
+
+console = Console(stderr=True)
+FILE = click.Path(path_type=Path)
+mdb_option = click.option("--mdb", type=FILE, help="XTCE file, in place of the mission's own.")
+
+
+@click.command()
+@click.option("--out", type=FILE, required=True, help="Folder to write the flight into.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--faults", default="all", show_default=True, help="all, none, or kinds by comma.")
+@click.option("--start", default=-300.0, show_default=True, help="Mission time, s.")
+@click.option("--end", default=600.0, show_default=True, help="Mission time, s.")
+def simulate(out: Path, seed: int, faults: str, start: float, end: float) -> None:
+    """Fly the demo's launch vehicle: packets.bin, hl1.xml, mission.toml and truth.json."""
+    chosen = {"all": KINDS, "none": ()}.get(faults, tuple(faults.split(",")))
+    try:
+        flight = fly(seed, chosen, start, end)
+    except ValueError as error:
+        raise click.UsageError(f"--faults: {error}.") from None
+    if not flight.packets:
+        raise click.UsageError("--end must lie after --start.")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "packets.bin").write_bytes(flight.packets)
+    (out / "hl1.xml").write_bytes(flight.xtce)
+    (out / "truth.json").write_bytes(orjson.dumps(flight.truth, option=orjson.OPT_INDENT_2))
+    (out / "mission.toml").write_text(mission_toml("demo", "hl1.xml"))
+    console.print(f"{len(flight.packets)} bytes of packets in {out}/packets.bin, faults in truth.json")
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, type=FILE)
+@click.option("--out", type=FILE, required=True, help="Mission folder to make.")
+@click.option("--name", default="", help="Name of mission and source; the folder's by default.")
+@click.option("--time-column", default="", help="Seconds; the usual names are tried.")
+@click.option("--epoch", default="", help="UTC date and time of second 0 (2020-01-01 if not given).")
+@click.option("--sentinel", multiple=True, type=float, help="A value that means none.")
+def import_(
+    paths: tuple[Path, ...], out: Path, name: str, time_column: str, epoch: str,
+    sentinel: tuple[float, ...],
+) -> None:  # fmt: skip
+    """Turn recorded flights (CSV, webcast JSON) into packets, XTCE and mission.toml."""
+    try:
+        epoch_ns = parse_epoch(epoch) if epoch else DEFAULT_EPOCH_NS
+    except ValueError:
+        raise click.UsageError(f"--epoch {epoch!r} is no ISO date and time.") from None
+    options = Options(time_column, epoch_ns, sentinel)
+    made = import_flight(paths, name or out.name, options)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "packets.bin").write_bytes(made.packets)
+    (out / "xtce.xml").write_bytes(made.xtce)
+    if not (out / "mission.toml").exists():
+        (out / "mission.toml").write_text(made.mission_toml)
+    console.print(f"{made.rows} rows of {made.columns} columns → {out}")
+    for column, why in made.left_out:
+        console.print(f"  left out: {column} ({why})", highlight=False)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=FILE)
+@click.option("--mdb", type=FILE, required=True, help="XTCE file.")
+@click.option("--out", required=True, help="x.csv, or FOLDER/ for one CSV a container.")
+@click.option("--raw", is_flag=True, help="Raw values in place of engineering values.")
+@click.option("--allow-trailing", is_flag=True, help="Accept packets longer than their container.")
+def decode(
+    paths: tuple[Path, ...], mdb: Path, out: str, raw: bool, allow_trailing: bool
+) -> None:
+    """Decode packets of files to CSV: one row a packet, columns in entry order."""
+    database = load_xtce(mdb)
+    plans = compile_plans(database, TimeSettings())
+    scanner = Scanner(known_apids(database))
+    try:
+        content = b"".join(p.read_bytes() for p in paths)
+    except OSError as error:
+        raise FlightError(f"{error.filename}: cannot be read: {error.strerror}.") from None
+    scanned = scanner.feed(content, final=True)
+    many = out.endswith("/") or Path(out).is_dir()
+    counts, rejects = write_tables(scanned, plans, Path(out), raw, many, allow_trailing)
+    for name, n in counts.items():
+        console.print(f"{n} rows of {name}", highlight=False)
+    skipped = sum(len(b) for b in scanned.skip_bytes)
+    if skipped:
+        console.print(f"skipped {skipped} bytes that are no packets", style="yellow")
+    for reason in sorted(set(rejects.reason.tolist())):
+        n = int((rejects.reason == reason).sum())
+        console.print(f"refused {n} packets: {Reason(reason).word}", style="yellow")
+    if not counts:
+        raise FlightError(f"{paths[0]}: nothing decoded with {mdb}. Is it of this mission?")
+
+
+@click.command()
+@click.argument("flight", type=FILE)
+@click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
+@mdb_option
+@click.option("--out", type=FILE, required=True, help="Folder for the results.")
+@click.option("--start", type=float, help="Seconds from the first packet.")
+@click.option("--end", type=float, help="Seconds from the first packet.")
+def run(
+    flight: Path, folder: Path, mdb: Path | None, out: Path, start: float | None,
+    end: float | None,
+) -> None:  # fmt: skip
+    """Run a recorded flight through the chain with no Kafka: the same bytes as through it."""
+    mission = load_mission(folder, mdb)
+    chain = Chain(mission)
+    recording = load_recording(flight, mission, chain)
+    part = cut_flight(recording.flight, start, end)
+    with RunFolder(out, chain, recording) as results, Progress(console=console) as bar:
+        task = bar.add_task("run", total=len(part.start))
+        for fed in run_flight(part, chain):
+            results.add(fed)
+            bar.update(task, completed=chain.packets.counters["packets"])
+    for line in results.told:
+        console.print(line, highlight=False)
+
+
+@click.command()
+@click.argument("folder", type=FILE)
+@mdb_option
+def check(folder: Path, mdb: Path | None) -> None:
+    """Check a mission folder and say what will be done with each parameter."""
+    found = load_mission(folder, mdb)
+    table = Table(title=f"{found.settings.name}: {found.mdb.path}")
+    for column in ("container", "parameter", "type", "unit", "resampled", "alarm ranges"):
+        table.add_column(column)
+    plans = compile_plans(found.mdb, found.settings.time)
+    for plan in plans.plans:
+        watched = watched_columns(found, plan)
+        rate = {
+            p.name: f"{g.rule.hz:g} Hz {g.rule.method}"
+            for g in make_groups(found, plan, watched)
+            for p in g.parameters
+        }
+        for f in plan.fields:
+            p = f.parameter
+            limits = _limits_text(found, p.name)
+            table.add_row(
+                plan.container, p.name, p.type.kind, p.type.unit, rate.get(p.name, "–"), limits
+            )
+    Console().print(table)
+    console.print(f"{len(plans.plans)} containers, {len(found.mdb.parameters)} parameters: good")
+
+
+def _limits_text(found: Mission, name: str) -> str:
+    ranges = ranges_for(found.settings, found.mdb, name)
+    if ranges is None:
+        return ""
+    return " ".join(
+        f"{level.word} [{low:g}, {high:g}]"
+        for level, low, high in zip(ALARM_LEVELS, ranges.low, ranges.high, strict=True)
+        if abs(low) != float("inf") or abs(high) != float("inf")
+    )
+
+
+@click.group()
+def mission() -> None:
+    """Mission folders."""
+
+
+@mission.command("init")
+@click.argument("xtce", type=FILE)
+@click.option("--out", type=FILE, required=True, help="Mission folder to make.")
+@click.option("--name", default="", help="Name of mission and source; the folder's by default.")
+def mission_init(xtce: Path, out: Path, name: str) -> None:
+    """Make a mission folder from an XTCE file: the file, and a mission.toml to fill in."""
+    load_xtce(xtce)
+    target = out / "mission.toml"
+    if target.exists():
+        raise MissionError(f"{target} exists already; it is left as it is.")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / xtce.name).write_bytes(xtce.read_bytes())
+    target.write_text(mission_toml(identifier(name or out.resolve().name), xtce.name))
+    console.print(f"{target} made. Next: heartline check {out}", highlight=False)

@@ -1,0 +1,183 @@
+"""Commands on a running system: broker, ingest, worker, replay, watch."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.progress import Progress
+
+from agents.broker import EmbeddedBroker
+from agents.ingest import ingest as run_ingest
+from agents.replay import replay as run_replay
+from agents.settings import Settings, SourceSettings, load_settings, to_environment
+from agents.tail import follow
+from agents.watch import Board
+from pipeline.chain import Chain
+from pipeline.mission import load_mission
+from pipeline.run import cut_flight, load_recording
+from schemas import topics
+
+console = Console(stderr=True)
+FILE = click.Path(path_type=Path)
+bootstrap_option = click.option("--bootstrap", default="127.0.0.1:9092", show_default=True)
+partitions_option = click.option(
+    "--partitions", default=1, show_default=True, help="Of telemetry.raw, where it is made here."
+)
+REPLAY_NAMESPACE = "replay"
+
+
+@click.command()
+@click.option("--port", default=9092, show_default=True)
+def broker(port: int) -> None:
+    """Run the embedded broker on the loopback interface until interrupted (extra `broker`)."""
+    with EmbeddedBroker(port) as running:
+        console.print(f"broker on {running.bootstrap}; everything is kept in memory alone")
+        try:
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            return
+
+
+@click.command()
+@click.argument("url")
+@click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
+@click.option("--mdb", type=FILE, help="XTCE file, in place of the mission's own.")
+@click.option("--source", default="", help="Key of the records; the mission's source by default.")
+@click.option("--namespace", default="", help="Put before every topic's name.")
+@bootstrap_option
+@partitions_option
+def ingest(
+    url: str, folder: Path, mdb: Path | None, source: str, namespace: str, bootstrap: str,
+    partitions: int,
+) -> None:  # fmt: skip
+    """Packets from udp://HOST:PORT, tcp://HOST:PORT, a file or - to telemetry.raw."""
+    mission = load_mission(folder, mdb)
+    name = source or mission.settings.source
+    try:
+        c = asyncio.run(run_ingest(mission, name, url, bootstrap, namespace, partitions))
+    except KeyboardInterrupt:
+        return
+    console.print(
+        f"{c.bytes} bytes: {c.packets} packets in {c.records} records, {c.skipped} bytes skipped"
+    )
+
+
+@click.command()
+@click.option("--config", type=FILE, help="Settings file (docs/service.md).")
+@click.option("--source", "sources", multiple=True, help="NAME=MISSION_FOLDER[,XTCE]")
+@click.option("--bootstrap", help="Kafka brokers.")
+@click.option("--namespace", help="Put before every topic's name.")
+@click.option("--group", help="Name of the deployment; its consumer groups begin with it.")
+@click.option("--metrics-port", type=int, help="Where /metrics and /healthz are.")
+@click.option("--metrics-host", help="Address they listen on.")
+@click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
+@click.option("--snapshot-s", type=float, help="Seconds between snapshots.")
+@click.option("--loglevel", default="warning", show_default=True)
+def worker(
+    config: Path | None, sources: tuple[str, ...], loglevel: str, **given: str | int | float | None
+) -> None:
+    """Run a worker: lanes, metrics and low-rate agents, until interrupted."""
+    settings = load_settings(config) if config else Settings()
+    changed = {name: value for name, value in given.items() if value is not None}
+    if sources:
+        changed["sources"] = dict(_source(s) for s in sources)  # type: ignore[assignment]
+    run_worker(dataclasses.replace(settings, **changed), loglevel)  # type: ignore[arg-type]
+
+
+def _source(text: str) -> tuple[str, SourceSettings]:
+    name, equals, rest = text.partition("=")
+    folder, _, mdb = rest.partition(",")
+    if not equals or not name or not folder or "/" in name:
+        raise click.UsageError(f"--source {text!r}: say NAME=MISSION_FOLDER or …,XTCE.")
+    return name, SourceSettings(folder, mdb)
+
+
+def run_worker(settings: Settings, loglevel: str) -> None:
+    """Hand the settings to the Faust app and run it, as `faust -A agents.app worker` does."""
+    for source in settings.sources.values():
+        source.load()  # a mission's mistakes are told before anything starts
+    to_environment(settings)
+    logging.getLogger("heartline").setLevel(loglevel.upper())
+    from agents.app import app
+
+    app.Worker(loglevel=loglevel, quiet=True).execute_from_commandline()
+
+
+@click.command()
+@click.argument("flight", type=FILE)
+@click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
+@click.option("--mdb", type=FILE, help="XTCE file, in place of the mission's own.")
+@click.option("--source", default="", help="Key of the records; the mission's source by default.")
+@click.option("--speed", default="1", show_default=True, help="Times flight time, or max.")
+@click.option("--start", type=float, help="Seconds from the first packet.")
+@click.option("--end", type=float, help="Seconds from the first packet.")
+@click.option("--shift", type=click.Choice(["now"]), help="Move the flight's times to today.")
+@click.option(
+    "--namespace", default=REPLAY_NAMESPACE, show_default=True,
+    help='A replay keeps to its own topics; "" is the live ones.',
+)  # fmt: skip
+@bootstrap_option
+@partitions_option
+def replay(
+    flight: Path, folder: Path, mdb: Path | None, source: str, speed: str, start: float | None,
+    end: float | None, shift: str | None, namespace: str, bootstrap: str, partitions: int,
+) -> None:  # fmt: skip
+    """Send a recorded flight through Kafka at its own pace, or faster."""
+    try:
+        pace = None if speed == "max" else float(speed)
+    except ValueError:
+        raise click.UsageError(f"--speed {speed!r} is neither a number nor max.") from None
+    if pace is not None and pace <= 0:
+        raise click.UsageError("--speed must be above 0.")
+    mission = load_mission(folder, mdb)
+    recording = load_recording(flight, mission, Chain(mission))
+    part = cut_flight(recording.flight, start, end)
+    if not len(part.start):
+        raise click.UsageError("no packet between --start and --end.")
+    shift_ns = time.time_ns() - int(part.reception_ns[0]) if shift else 0
+    with Progress(console=console) as bar:
+        task = bar.add_task("replay", total=len(part.start))
+        done = asyncio.run(
+            run_replay(
+                part, source or mission.settings.source, bootstrap, namespace, pace, shift_ns,
+                partitions, lambda n: bar.advance(task, n),
+            )
+        )  # fmt: skip
+    console.print(
+        f"{done.packets} packets in {done.records} records, {done.flight_s:.1f} s of flight in "
+        f"{done.seconds:.1f} s; behind its time by {done.mean_late_s * 1e3:.1f} ms on average, "
+        f"{done.worst_late_s * 1e3:.1f} ms at worst"
+    )
+
+
+@click.command()
+@click.option("--namespace", default="", help="Put before every topic's name.")
+@click.option("--from-start", is_flag=True, help="Begin with the oldest records.")
+@click.option("--seconds", type=float, help="End after this long.")
+@bootstrap_option
+def watch(namespace: str, from_start: bool, seconds: float | None, bootstrap: str) -> None:
+    """Show alarms, alerts and statistics as they come."""
+    try:
+        asyncio.run(_watch(namespace, from_start, seconds, bootstrap))
+    except KeyboardInterrupt:
+        return
+
+
+async def _watch(namespace: str, from_start: bool, seconds: float | None, bootstrap: str) -> None:
+    board = Board()
+    names = (topics.ALERTS, topics.STATISTICS)
+    with Live(board, console=Console(), refresh_per_second=4):
+        try:
+            async with asyncio.timeout(seconds):
+                async for topic, record in follow(bootstrap, namespace, names, from_start, False):
+                    board.take(topic, record.value or b"")
+        except TimeoutError:
+            return

@@ -1,0 +1,115 @@
+"""Kafka clients, made in one place, and the topics they need."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+
+from schemas import topics
+
+MAX_REQUEST = 8 * 1024 * 1024
+CONNECT_S = 10.0
+_NO_RETENTION = {"retention.ms": "-1"}
+_TOPIC_SETTINGS: dict[str, dict[str, str]] = {
+    # retention reads record timestamps, and a replayed flight is years old: see docs/topics.md
+    topics.RAW: {"message.timestamp.type": "LogAppendTime", **_NO_RETENTION},
+    topics.STATE: {"cleanup.policy": "delete", **_NO_RETENTION, "retention.bytes": "1073741824"},
+    topics.ALARMS: {"cleanup.policy": "compact"},
+    topics.SAMPLES: {"max.message.bytes": str(MAX_REQUEST)},
+}
+ALL_TOPICS = (topics.RAW, *topics.OUTPUTS, topics.STATE, topics.ALARMS)
+
+
+class BrokerError(Exception):
+    """The broker cannot be reached or refuses. The message says which and what to do."""
+
+
+def unreachable(bootstrap: str, error: object) -> BrokerError:
+    return BrokerError(
+        f"No Kafka broker answers at {bootstrap}: {error}. Start one "
+        "(`heartline broker` runs the embedded one), or name another with --bootstrap."
+    )
+
+
+async def start(client: Any, bootstrap: str) -> Any:
+    """Start a client within CONNECT_S. BrokerError where no broker answers."""
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            await client.start()
+    except (KafkaConnectionError, TimeoutError, OSError) as error:
+        await _stop_quietly(client)
+        raise unreachable(bootstrap, error) from None
+    return client
+
+
+async def _stop_quietly(client: Any) -> None:
+    stop = getattr(client, "stop", None) or client.close
+    try:
+        async with asyncio.timeout(2):
+            await stop()
+    except (KafkaError, TimeoutError, OSError, AttributeError):
+        pass  # it never started: there is nothing to lose
+
+
+def producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
+    """A producer for outputs: acknowledged by all in-sync replicas, packed into large batches."""
+    settings: dict[str, Any] = {
+        "acks": "all",
+        "linger_ms": 2,
+        "max_batch_size": 512 * 1024,
+        "max_request_size": MAX_REQUEST,
+    }
+    return AIOKafkaProducer(bootstrap_servers=bootstrap, **(settings | options))
+
+
+def consumer(bootstrap: str, **options: Any) -> AIOKafkaConsumer:
+    """A consumer that never invents an offset."""
+    settings: dict[str, Any] = {
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "max_partition_fetch_bytes": 4 * 1024 * 1024,
+        "fetch_max_wait_ms": 100,
+    }
+    return AIOKafkaConsumer(bootstrap_servers=bootstrap, **(settings | options))
+
+
+async def ensure_topics(bootstrap: str, namespace: str, partitions: int) -> None:
+    """Make the topics that are missing. telemetry.raw and telemetry.state have equal partitions.
+
+    BrokerError when telemetry.raw exists with another number of partitions than telemetry.state.
+    """
+    admin = await start(AIOKafkaAdminClient(bootstrap_servers=bootstrap), bootstrap)
+    try:
+        wanted = [
+            NewTopic(
+                topics.on_wire(name, namespace),
+                partitions if name in (topics.RAW, topics.STATE) else 1,
+                1,
+                topic_configs=_TOPIC_SETTINGS.get(name, {}),
+            )
+            for name in ALL_TOPICS
+        ]
+        response = await admin.create_topics(wanted)
+        for name, code, message in response.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise BrokerError(f"Topic {name} cannot be made: {message or error.__name__}.")
+    finally:
+        await admin.close()
+
+
+async def partitions_of(client: Any, topic: str) -> list[int]:
+    """Partitions of a topic; waits up to CONNECT_S for a new topic to be known."""
+    deadline = asyncio.get_running_loop().time() + CONNECT_S
+    while True:
+        await client.topics()  # asks the broker anew
+        found = client.partitions_for_topic(topic)
+        if found:
+            return sorted(found)
+        if asyncio.get_running_loop().time() > deadline:
+            raise BrokerError(f"Topic {topic} does not exist; start a worker or `ingest` first.")
+        await asyncio.sleep(0.1)

@@ -1,0 +1,213 @@
+"""A lane: one partition of telemetry.raw, its chains, its commits (docs/lane.md).
+
+Taken in this order: committed offset C, newest snapshot S ≤ C, silent re-reading of [S, C), then
+on from C. Work is handed to the worker's compute thread in chunks, so that the event loop keeps
+the group's heartbeat; the next chunk is computed while the last one's outputs are acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiokafka import ConsumerRecord
+
+from agents.chains import Chains, KeyedRecord, LaneFed
+from agents.commit import Commit
+from agents.metrics import Metrics
+from agents.snapshot import decode_state, encode_state
+from schemas.records import RawRecord
+
+log = logging.getLogger("heartline.lane")
+CHUNK_BYTES = 512 * 1024  # about 10 ms of work
+QUEUE_CHUNKS = 8
+
+
+class SnapshotStore(Protocol):
+    async def newest(self, at_most: int) -> tuple[int, bytes] | None: ...
+
+    async def write(self, offset: int, content: bytes) -> None: ...
+
+
+@dataclass(slots=True)
+class Timing:
+    commit_s: float
+    snapshot_s: float
+
+
+@dataclass(slots=True)
+class _Done:
+    """A chunk whose outputs were handed to the producer."""
+
+    next_offset: int
+    appended: float  # broker's time stamp of the chunk's last record, unix s
+    records: int
+
+
+class Lane:
+    def __init__(
+        self,
+        partition: int,
+        chains: Chains,
+        commit: Commit,
+        store: SnapshotStore,
+        compute: Executor,
+        metrics: Metrics,
+        timing: Timing,
+        on_room: Callable[[], None],
+    ) -> None:
+        self.partition, self.chains = partition, chains
+        self._commit, self._store, self._compute = commit, store, compute
+        self._metrics, self._timing, self._on_room = metrics, timing, on_room
+        self._queue: asyncio.Queue[Sequence[ConsumerRecord[bytes, bytes]]] = asyncio.Queue()
+        self.silent_until = 0  # offsets below were published already
+        self.next_offset = 0
+        self.committed = -1
+        self.progress = time.monotonic()  # when it last got on
+        self._last_commit = self._last_snapshot = time.monotonic()
+        self._unsaved: list[_Done] = []
+        self._saved_at = -1
+        self._commit_task: asyncio.Task[None] | None = None
+        metrics.chains[partition] = chains
+
+    async def recover(self, committed: int | None, beginning: int) -> int:
+        """Restore the newest snapshot at or below the committed offset; returns where to read."""
+        target = beginning if committed is None else committed
+        start = beginning
+        if committed is not None:
+            found = await self._store.newest(committed)
+            if found and found[0] >= beginning:
+                state = await self._in_thread(decode_state, found[1])
+                self.chains.restore(state)
+                start = found[0]
+        self.silent_until, self.next_offset = target, start
+        self.committed = target
+        if start < target:
+            log.info("partition %d: re-reading %d to %d silently", self.partition, start, target)
+        return start
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._compute, function, *arguments)
+
+    @property
+    def full(self) -> bool:
+        return self._queue.qsize() >= QUEUE_CHUNKS
+
+    def put(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        """Hand over fetched records, cut into chunks of bounded work."""
+        chunk: list[ConsumerRecord[bytes, bytes]] = []
+        size = 0
+        for record in records:
+            chunk.append(record)
+            size += len(record.value or b"") + 64
+            if size >= CHUNK_BYTES:
+                self._queue.put_nowait(chunk)
+                chunk, size = [], 0
+        if chunk:
+            self._queue.put_nowait(chunk)
+
+    async def run(self) -> None:
+        """Process chunks until cancelled. Any error ends the lane: its owner recovers or leaves."""
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(self._timing.commit_s):
+                        chunk = await self._queue.get()
+                except TimeoutError:
+                    await self._settle(force=True)
+                    continue
+                self._on_room()
+                await self._process(chunk)
+        finally:
+            if self._commit_task:
+                self._commit_task.cancel()
+            self._metrics.chains.pop(self.partition, None)
+
+    async def _process(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        fed: LaneFed = await self._in_thread(self._feed, chunk)
+        first, last = chunk[0].offset, chunk[-1]
+        outputs = fed.outputs
+        if first < self.silent_until:
+            outputs = [o for o in outputs if _cause(o.id) >= self.silent_until]
+        for source, one in fed.by_source.items():
+            self._metrics.observe(source, self.chains.chains[source], one)
+        for source, n in fed.unknown.items():
+            self._metrics.unknown_source(source, n)
+        await self._commit.send(outputs)
+        self.next_offset = last.offset + 1
+        self.progress = time.monotonic()
+        self._unsaved.append(_Done(self.next_offset, last.timestamp / 1e3, len(chunk)))
+        await self._settle(force=any(o.level for o in outputs))
+
+    def _feed(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> LaneFed:
+        with self._metrics.compute.time():
+            return self.chains.feed([keyed(r) for r in chunk])
+
+    async def _settle(self, force: bool) -> None:
+        """Commit in the background when it is time; one commit at a time, the rest coalesce."""
+        if self._commit_task and self._commit_task.done():
+            self._commit_task.result()  # raises what went wrong
+            self._commit_task = None
+        now = time.monotonic()
+        due = force or now - self._last_commit >= self._timing.commit_s
+        behind = len(self._unsaved) > 4 * QUEUE_CHUNKS
+        if self._commit_task and behind:
+            await self._commit_task  # the broker is slower than we are: wait for it
+            self._commit_task = None
+        if self._commit_task is None and self._unsaved and due:
+            done, self._unsaved, self._last_commit = self._unsaved, [], now
+            self._commit_task = asyncio.create_task(self._do_commit(done))
+        if now - self._last_snapshot >= self._timing.snapshot_s and self.next_offset:
+            await self._snapshot()
+
+    async def _do_commit(self, done: list[_Done]) -> None:
+        offset = done[-1].next_offset
+        if offset <= self.silent_until:
+            return  # re-reading: nothing new to commit
+        await self._commit.commit(offset)
+        self.committed = offset
+        now = time.time()
+        for one in done:
+            self._metrics.latency.observe(max(0.0, now - one.appended))
+
+    async def _snapshot(self) -> None:
+        """Store the state at exactly the committed offset: every output before it is safe."""
+        if self._commit_task:
+            await self._commit_task
+            self._commit_task = None
+        if self.next_offset < self.silent_until or self.next_offset == self._saved_at:
+            self._last_snapshot = time.monotonic()
+            return
+        done, self._unsaved = self._unsaved, []
+        if done:
+            await self._do_commit(done)
+        content = await self._in_thread(lambda: encode_state(self.chains.snapshot()))
+        await self._store.write(self.next_offset, content)
+        self._saved_at = self.next_offset
+        self._last_snapshot = time.monotonic()
+
+    async def leave(self) -> None:
+        """Finish: commit what was processed. The caller bounds the time."""
+        done, self._unsaved = self._unsaved, []
+        if self._commit_task:
+            await self._commit_task
+        if done:
+            await self._do_commit(done)
+
+
+def _cause(id_: str) -> int:
+    """Input offset of an id `topic-partition-offset-n`."""
+    return int(id_.rsplit("-", 2)[1])
+
+
+def keyed(record: ConsumerRecord[bytes, bytes]) -> KeyedRecord:
+    raw = RawRecord(
+        record.offset, record.value or b"", record.headers, record.timestamp * 1_000_000
+    )
+    return KeyedRecord((record.key or b"").decode("utf-8", "replace"), raw)

@@ -1,0 +1,109 @@
+"""The folder that `heartline run` writes: the records of each topic, as bytes."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import orjson
+
+from pipeline.chain import Chain, Fed
+from pipeline.run import Recording
+from schemas import topics
+from schemas.columns import Reason
+
+FILES = {
+    topics.ALERTS: "alerts.jsonl",
+    topics.STATISTICS: "statistics.jsonl",
+    topics.REJECTS: "rejects.jsonl",
+    topics.SAMPLES: "samples.arrow",
+}
+
+
+class RunFolder:
+    """alerts, statistics and rejects as JSON lines; samples as Arrow streams back to back."""
+
+    def __init__(self, folder: Path, chain: Chain, recording: Recording) -> None:
+        self._folder, self._chain, self._recording = folder, chain, recording
+        self._files: dict[str, IO[bytes]] = {}
+        self._counts: Counter[str] = Counter()
+        self._levels: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._samples = 0
+        self.told: list[str] = []
+
+    def __enter__(self) -> RunFolder:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._files = {t: (self._folder / name).open("wb") for t, name in FILES.items()}
+        self._add_skipped()
+        return self
+
+    def _add_skipped(self) -> None:
+        """What resynchronisation passed over, as `ingest` publishes it."""
+        s = self._recording.scanned
+        for at, content, reason in zip(s.skip_at, s.skip_bytes, s.skip_reason, strict=True):
+            record = skipped_record(self._chain.source, int(at), content, reason)
+            self._files[topics.REJECTS].write(record + b"\n")
+            self._counts[topics.REJECTS] += 1
+            self._rejected[reason.word] += 1
+
+    def add(self, fed: Fed) -> None:
+        self._samples += fed.samples
+        for reason, n in fed.rejected.items():
+            self._rejected[Reason(reason).word] += n
+        for _, output in fed.outputs:
+            end = b"" if output.topic == topics.SAMPLES else b"\n"
+            self._files[output.topic].write(output.value + end)
+            self._counts[output.topic] += 1
+            if output.topic == topics.ALERTS and output.event:
+                self._levels[f"{output.event['transition']} {output.event['level_after']}"] += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        for file in self._files.values():
+            file.close()
+        if kind is not None:
+            return
+        packets = self._chain.packets.counters
+        summary = {
+            "source": self._chain.source,
+            "bytes": self._recording.size,
+            "packets": packets,
+            "samples": self._samples,
+            "outputs": dict(self._counts),
+            "alerts": dict(self._levels),
+            "rejected": dict(self._rejected),
+            "fingerprint": self._chain.fingerprint,
+        }
+        (self._folder / "summary.json").write_bytes(
+            orjson.dumps(summary, option=orjson.OPT_INDENT_2)
+        )
+        counts = ", ".join(f"{self._counts[t]} {t.split('.')[1]}" for t in FILES)
+        self.told = [
+            f"{packets['packets']} packets, {self._samples} samples, "
+            f"{packets['missing']} packets missing in {packets['gaps']} gaps",
+            f"records: {counts}",
+            *(f"alerts {what}: {n}" for what, n in sorted(self._levels.items())),
+            *(f"refused {what}: {n}" for what, n in sorted(self._rejected.items())),
+        ]
+
+
+def skipped_record(source: str, at: int, content: bytes, reason: Reason) -> bytes:
+    """Reject record of bytes that never became a record of telemetry.raw."""
+    return orjson.dumps(
+        {
+            "id": f"ingest-{source}-{at}",
+            "source": source,
+            "reason": reason.word,
+            "topic": None,
+            "partition": None,
+            "offset": at,
+            "ranges": [[0, len(content)]],
+            "bytes": len(content),
+            "data": base64.b64encode(content).decode(),
+        }
+    )

@@ -1,0 +1,33 @@
+"""Reading output topics from now on, or from their beginning."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiokafka import ConsumerRecord, TopicPartition
+
+from agents.kafka import consumer, partitions_of, start
+from schemas import topics
+
+
+async def follow(
+    bootstrap: str, namespace: str, names: tuple[str, ...], from_start: bool, until_end: bool
+) -> AsyncIterator[tuple[str, ConsumerRecord[bytes, bytes]]]:
+    """(logical topic, record) of the topics; with until_end it stops where they end now."""
+    client = await start(consumer(bootstrap), bootstrap)
+    try:
+        wire = {topics.on_wire(n, namespace): n for n in names}
+        parts = [TopicPartition(t, p) for t in wire for p in await partitions_of(client, t)]
+        client.assign(parts)
+        first, last = await client.beginning_offsets(parts), await client.end_offsets(parts)
+        for part in parts:
+            client.seek(part, first[part] if from_start else last[part])
+        quiet = 0
+        while not until_end or quiet < 3:
+            got = await client.getmany(timeout_ms=300)
+            for part, records in got.items():
+                for record in records:
+                    yield wire[part.topic], record
+            quiet = 0 if got else quiet + 1
+    finally:
+        await client.stop()

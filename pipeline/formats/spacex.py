@@ -1,0 +1,36 @@
+"""Webcast telemetry as JSON: an object of equally long lists, one of them `time` in seconds
+(shahar603/Telemetry-Data: time s, velocity m/s, altitude km)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from pipeline.errors import FlightError
+from pipeline.formats.series import Options, Series, blank_sentinels
+
+UNITS = {"velocity": "m/s", "altitude": "km"}
+
+
+def read(path: Path, options: Options) -> Series:
+    """FlightError where the file is not such an object."""
+    try:
+        content = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise FlightError(f"{path}: cannot be read as JSON: {error}.") from None
+    time = options.time_column or "time"
+    if not isinstance(content, dict) or not isinstance(content.get(time), list):
+        raise FlightError(f"{path}: not an object with a list {time!r}.")
+    columns = {}
+    for name, values in content.items():
+        if not isinstance(values, list) or len(values) != len(content[time]):
+            raise FlightError(f"{path}: {name!r} is no list as long as {time!r}.")
+        try:
+            columns[name] = np.array(values, np.float64)
+        except (TypeError, ValueError):
+            raise FlightError(f"{path}: {name!r} holds something that is no number.") from None
+    seconds = columns.pop(time)
+    made = {n: blank_sentinels(c, options.sentinels) for n, c in columns.items()}
+    return Series(seconds, made, UNITS)
