@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 import faust
+from faust.app.base import BootStrategy
 from mode import Service
 from prometheus_client import CollectorRegistry
 
@@ -20,7 +21,7 @@ from pipeline.errors import MissionError
 log = logging.getLogger("heartline")
 
 
-class NoWeb(faust.App.BootStrategy):
+class NoWeb(BootStrategy):
     """Faust's own web server listens on every interface: it is never started."""
 
     enable_web = False
@@ -48,7 +49,7 @@ def create_app(settings: Settings) -> App:
 
     @app.service
     class LaneService(Service):
-        """Lanes, metrics and health. When a lane cannot go on, the worker leaves with its reason."""
+        """Lanes, metrics and health; the worker leaves with its reason when a lane cannot go on."""
 
         async def on_start(self) -> None:
             try:

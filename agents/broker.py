@@ -77,7 +77,10 @@ class EmbeddedBroker:
         raise BrokerError(f"The embedded broker does not listen on {self.bootstrap}.")
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         if self._process and self._process.poll() is None:
             self._process.terminate()

@@ -125,9 +125,7 @@ async def _fly(
     board, seen = Board(), Seen({})
     with Live(board, console=console, refresh_per_second=4, transient=True):
         reading = asyncio.create_task(_read(bootstrap, board, seen))
-        done = await replay(
-            recording.flight, "demo", bootstrap, "", speed, 0, 1, lambda _: None
-        )
+        done = await replay(recording.flight, "demo", bootstrap, "", speed, 0, 1, lambda _: None)
         await _drained(port, done.packets)
         await asyncio.sleep(1.0)
         reading.cancel()
@@ -197,5 +195,3 @@ def _row(fault: Any) -> tuple[str, ...]:
         fault.kind, at(fault.onset_s), at(fault.predicted_s), at(fault.critical_s), lead,
         fault.predicted_by,
     )  # fmt: skip
-
-

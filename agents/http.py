@@ -15,7 +15,7 @@ Health = Callable[[], tuple[bool, str]]
 
 
 class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, format: str, *args: Any) -> None:
         """Scrapes are no news."""
 
 

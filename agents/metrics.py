@@ -168,5 +168,3 @@ class _AtScrape(Collector):
         for source, name, seconds in self._metrics.forecasts():
             ahead.add_metric((source, name), seconds)
         yield ahead
-
-

@@ -62,7 +62,10 @@ class RunFolder:
                 self._levels[f"{output.event['transition']} {output.event['level_after']}"] += 1
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         for file in self._files.values():
             file.close()
@@ -84,7 +87,7 @@ class RunFolder:
         )
         counts = ", ".join(f"{self._counts[t]} {t.split('.')[1]}" for t in FILES)
         self.told = [
-            f"{packets['packets']} packets, {self._samples} samples, "
+            f"{packets['packets']} packets, {self._samples} samples",
             f"{packets['missing']} packets missing in {packets['gaps']} gaps",
             f"records: {counts}",
             *(f"alerts {what}: {n}" for what, n in sorted(self._levels.items())),

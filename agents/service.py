@@ -122,7 +122,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         for number, lane in list(self._lanes.items()):
             behind, idle = self.behind(number), time.monotonic() - lane.progress
             if behind and idle > STALLED_S:
-                return False, f"lane {number} stands still for {idle:.0f} s with {behind} records waiting"
+                return (
+                    False,
+                    f"lane {number} stands still for {idle:.0f} s with {behind} records waiting",
+                )
         return True, f"{len(self._lanes)} lanes"
 
     # --- rebalance: signals only; the lanes' own tasks do the work -------------------------------
@@ -218,4 +221,3 @@ def _told(partition: int, error: BaseException | None) -> LaneFailed:
         return LaneFailed(f"Partition {partition}: {error}.")
     log.error("lane %d ended", partition, exc_info=error)
     return LaneFailed(f"Lane {partition} ended by an error: {error!r}.")
-

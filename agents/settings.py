@@ -68,7 +68,7 @@ def _settings(table: dict[str, Any], where: str) -> Settings:
             sources[name] = SourceSettings(**entry)
         except TypeError:
             raise MissionError(
-                f"{where}: [sources.{name}] takes mission = \"FOLDER\" and mdb = \"FILE\"."
+                f'{where}: [sources.{name}] takes mission = "FOLDER" and mdb = "FILE".'
             ) from None
     return Settings(**{**table, "sources": sources})
 

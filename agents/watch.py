@@ -39,7 +39,7 @@ class Board:
             for j, name in enumerate(record["parameters"]):
                 figures = tuple(record[f][j] for f in ("mean", "std", "min", "max"))
                 if None not in figures:
-                    self._figures[name] = figures  # type: ignore[assignment]
+                    self._figures[name] = figures
 
     def _take_alert(self, alert: dict[str, Any]) -> None:
         self.alerts += 1
@@ -51,9 +51,7 @@ class Board:
             self._standing[key] = alert
 
     def __rich__(self) -> Group:
-        worst = sorted(
-            self._standing.values(), key=lambda a: -int(Level[a["level_after"].upper()])
-        )
+        worst = sorted(self._standing.values(), key=lambda a: -int(Level[a["level_after"].upper()]))
         alarms = Table(title=f"{len(worst)} alarms stand", expand=True)
         for column in ("level", "parameter", "monitor", "what"):
             alarms.add_column(column)

@@ -19,6 +19,7 @@ from schemas.columns import I8, NEVER, PADDING, U1, PacketBatch
 from schemas.records import (
     PACKETS_HEADERS,
     TICK_HEADERS,
+    Headers,
     encode_packets,
     encode_tick,
     with_time_offset,

@@ -216,4 +216,3 @@ class GroupChain:
         }
         alert["fingerprint"] = self._origin.fingerprint
         return alert
-

@@ -63,9 +63,7 @@ def make_groups(mission: Mission, plan: Plan, watched: I8) -> list[Group]:
         for p in chosen:
             ranges = ranges_for(mission.settings, mission.mdb, p.name)
             low = ranges.low if ranges else tuple(-x for x in OPEN)
-            parameters.append(
-                GroupParameter(p.name, p.type, low, ranges.high if ranges else OPEN)
-            )
+            parameters.append(GroupParameter(p.name, p.type, low, ranges.high if ranges else OPEN))
         names = tuple(p.qualified_name for p in chosen)
         columns = np.array(places, np.int64)
         groups.append(Group(rules[key], tuple(parameters), names, columns))
@@ -97,8 +95,6 @@ def alarm_table(mission: Mission, plan: Plan) -> AlarmTable:
         np.array([d for _, _, d in rows]),
         np.array([r.min_violations for _, r, _ in rows], np.int64),
     )
-
-
 
 
 def gauge_limits(

@@ -32,8 +32,9 @@ def source_sha256() -> str:
     return digest.hexdigest()
 
 
-if not numba.config.CACHE_DIR:  # NUMBA_CACHE_DIR, when set, is the operator's choice
-    numba.config.CACHE_DIR = str(Path.home() / ".cache" / "heartline" / source_sha256()[:16])
+_config: Any = numba.config
+if not _config.CACHE_DIR:  # NUMBA_CACHE_DIR, when set, is the operator's choice
+    _config.CACHE_DIR = str(Path.home() / ".cache" / "heartline" / source_sha256()[:16])
 
 
 def kernel(function: F) -> F:
@@ -42,22 +43,22 @@ def kernel(function: F) -> F:
     return cast(F, compiled)
 
 
-def inline(function: F) -> F:
+def inline(function: Callable[..., Any]) -> Any:
     """A helper of kernels, compiled (and inlined by LLVM) into its callers."""
-    return cast(F, numba.njit(error_model="numpy", fastmath=False)(function))
+    return numba.njit(error_model="numpy", fastmath=False)(function)
 
 
-def macro(function: F) -> F:
+def macro(function: Callable[..., Any]) -> Any:
     """A helper of one expression, put in place before LLVM sees it.
 
     Handing an array to a helper costs 3 ns a call; numba's own inlining is kept to single
     expressions, since it loses track of variables that are assigned twice.
     """
-    return cast(F, numba.njit(inline="always", error_model="numpy")(function))
+    return numba.njit(inline="always", error_model="numpy")(function)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def load_be64(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
+@intrinsic
+def _load_be64(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
     """Eight bytes from `array[index]` on, as a big-endian u8: one unaligned load and a swap."""
     signature = types.uint64(array, types.int64)
 
@@ -69,3 +70,6 @@ def load_be64(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG0
         return builder.bswap(word)
 
     return signature, generate
+
+
+load_be64: Any = _load_be64  # called from kernels as load_be64(array, index)

@@ -67,7 +67,7 @@ def levels(
     for i in range(len(eng)):
         for j in range(len(columns)):
             x = eng[i, columns[j]]
-            bad = quality[i, columns[j]] & _BAD or not x == x
+            bad = quality[i, columns[j]] & _BAD or x != x
             word = np.uint8(0)
             stay = np.uint8(0)
             d = deadband[j]

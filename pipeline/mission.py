@@ -29,6 +29,11 @@ from schemas.settings import (
 )
 
 T = TypeVar("T")
+DEFAULT_RULES: dict[str, Any] = {
+    "resample": ResampleRule(),
+    "residual": ResidualRule(),
+    "time_to_limit": TimeToLimitRule(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ def load_mission(folder: str | Path, mdb: str | Path | None = None) -> Mission:
         raise MissionError(f"{path}: not TOML: {error}") from None
     settings = read_settings(table, str(path))
     if mdb is None and not settings.xtce:
-        raise MissionError(f"{path}: no XTCE: add xtce = \"FILE.xml\", or give --mdb FILE.")
+        raise MissionError(f'{path}: no XTCE: add xtce = "FILE.xml", or give --mdb FILE.')
     database = load_xtce(mdb if mdb is not None else folder / settings.xtce)
     _check(settings, database, str(path))
     return Mission(settings, database, folder)
@@ -82,8 +87,8 @@ def read_settings(table: dict[str, Any], where: str) -> MissionSettings:
                 _build(kind, rule, f"{where}: [[{key}]] number {i + 1}")
                 for i, rule in enumerate(rules)
             )
-            if key != "statistics":  # what no rule matches takes the defaults
-                lists[key] = (kind(), *lists[key])
+            if key in DEFAULT_RULES:  # what no rule matches takes the defaults
+                lists[key] = (DEFAULT_RULES[key], *lists[key])
     for key in ("ignore", "gauges", "quantiles"):
         if key in table:
             lists[key] = tuple(table.pop(key))

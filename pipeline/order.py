@@ -91,7 +91,7 @@ def _rejects(rows: I8) -> Rejects:
 
 
 @inline
-def _keep(slot, time, row, eng, quality, columns, slot_time, slot_eng, slot_quality):  # type: ignore[no-untyped-def]
+def _keep(slot, time, row, eng, quality, columns, slot_time, slot_eng, slot_quality):
     slot_time[slot] = time
     for j in range(len(columns)):
         slot_eng[slot, j] = eng[row, columns[j]]
@@ -99,7 +99,7 @@ def _keep(slot, time, row, eng, quality, columns, slot_time, slot_eng, slot_qual
 
 
 @inline
-def _enqueue(slot, clock, slot_time, queue):  # type: ignore[no-untyped-def]
+def _enqueue(slot, clock, slot_time, queue):
     """Put a filled slot in its place by time; equal times keep their order of arrival."""
     i = clock[HELD]
     while i > 0 and slot_time[queue[i - 1]] > slot_time[slot]:
@@ -110,7 +110,7 @@ def _enqueue(slot, clock, slot_time, queue):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _emit(slot, n, packet, slot_time, slot_eng, slot_quality, time_out, packet_out, eng_out, q_out):  # type: ignore[no-untyped-def]
+def _emit(slot, n, packet, slot_time, slot_eng, slot_quality, time_out, packet_out, eng_out, q_out):
     time_out[n], packet_out[n] = slot_time[slot], packet
     for j in range(slot_eng.shape[1]):
         eng_out[n, j] = slot_eng[slot, j]
@@ -236,7 +236,9 @@ def order(
 
 
 @inline
-def _release(clock, queue, n, packet, slot_time, slot_eng, slot_quality, time_out, packet_out, eng_out, q_out):  # type: ignore[no-untyped-def]  # noqa: E501
+def _release(
+    clock, queue, n, packet, slot_time, slot_eng, slot_quality, time_out, packet_out, eng_out, q_out
+):
     """Emit the oldest row held; its slot goes behind the others as a free one."""
     slot = queue[0]
     n = _emit(slot, n, packet, slot_time, slot_eng, slot_quality, time_out, packet_out, eng_out, q_out)  # fmt: skip  # noqa: E501
@@ -248,13 +250,13 @@ def _release(clock, queue, n, packet, slot_time, slot_eng, slot_quality, time_ou
 
 
 @inline
-def _after(suspect, n, time_out, packet_out, eng_out, q_out, slot_time, slot_eng, slot_quality):  # type: ignore[no-untyped-def]
+def _after(suspect, n, time_out, packet_out, eng_out, q_out, slot_time, slot_eng, slot_quality):
     """The suspect is the later of the two: it goes out behind the row that confirmed it."""
     return _emit(suspect, n, packet_out[n - 1], slot_time, slot_eng, slot_quality, time_out, packet_out, eng_out, q_out)  # fmt: skip  # noqa: E501
 
 
 @inline
-def _refuse_suspect(refused, m, clock, packet, record):  # type: ignore[no-untyped-def]
+def _refuse_suspect(refused, m, clock, packet, record):
     refused[m, 0], refused[m, 1], refused[m, 2] = _JUMP, packet, record
     refused[m, 3], refused[m, 4], refused[m, 5] = (
         clock[S_OFFSET],

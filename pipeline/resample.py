@@ -39,8 +39,8 @@ class Resample(Stateful):
             "value": np.full(f, np.nan),
             "quality": np.zeros(f, np.uint8),
         }
-        self._burst = self.max_age_ns // self.period_ns + 3  # grid rows one row can close
-        room = BLOCK + self._burst
+        burst = self.max_age_ns // self.period_ns + 3  # grid rows one row can close
+        room = BLOCK + burst
         self._grid = Grid(
             np.empty(room, np.int64), np.empty(room, np.int64), np.empty((room, f)),
             np.empty((room, f), np.uint8), np.empty(room, np.int64),
@@ -54,7 +54,7 @@ class Resample(Stateful):
             row, advance, n, a = resample(
                 rows.time_ns, rows.packet, rows.eng, rows.quality, rows.advance_row,
                 rows.advance_ns, rows.advance_packet, row, advance, self.columns,
-                self.period_ns, self.max_age_ns, self._linear, BLOCK, self._burst,
+                self.period_ns, self.max_age_ns, self._linear, BLOCK,
                 s["clock"], s["value"], s["quality"], g.time_ns, g.packet, g.value, g.quality,
                 g.age_ns, g.advance_row, g.advance_ns, g.advance_packet,
             )  # fmt: skip
@@ -65,7 +65,7 @@ class Resample(Stateful):
 
 
 @inline
-def _stale_row(n, t, packet, age, time_out, packet_out, value_out, q_out, age_out):  # type: ignore[no-untyped-def]
+def _stale_row(n, t, packet, age, time_out, packet_out, value_out, q_out, age_out):
     time_out[n], packet_out[n], age_out[n] = t, packet, age
     for j in range(value_out.shape[1]):
         value_out[n, j] = np.nan
@@ -74,7 +74,22 @@ def _stale_row(n, t, packet, age, time_out, packet_out, value_out, q_out, age_ou
 
 
 @inline
-def _close(mark, packet, period, max_age, linear, clock, value, quality, n, time_out, packet_out, value_out, q_out, age_out):  # type: ignore[no-untyped-def]  # noqa: E501
+def _close(
+    mark,
+    packet,
+    period,
+    max_age,
+    linear,
+    clock,
+    value,
+    quality,
+    n,
+    time_out,
+    packet_out,
+    value_out,
+    q_out,
+    age_out,
+):
     """Close all grid times before `mark` from the last row alone, up to the first stale one."""
     while clock[LAST] != NEVER and clock[NEXT] < mark and not clock[STALE]:
         t = clock[NEXT]
@@ -117,7 +132,6 @@ def resample(
     max_age: int,
     linear: bool,
     block: int,
-    burst: int,
     clock: I8,
     value: F8,
     quality: U1,

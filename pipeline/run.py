@@ -53,13 +53,11 @@ def load_recording(path: Path, mission: Mission, chain: Chain) -> Recording:
 
 def cut_flight(flight: Flight, start_s: float | None, end_s: float | None) -> Flight:
     """The part from `start_s` to `end_s`, counted from the first packet."""
-    if start_s is None and end_s is None or not len(flight.start):
+    if (start_s is None and end_s is None) or not len(flight.start):
         return flight
     seconds = (flight.reception_ns - flight.reception_ns[0]) / 1e9
     keep = (seconds >= (start_s or 0.0)) & (seconds <= (np.inf if end_s is None else end_s))
-    return Flight(
-        flight.data, flight.start[keep], flight.length[keep], flight.reception_ns[keep]
-    )
+    return Flight(flight.data, flight.start[keep], flight.length[keep], flight.reception_ns[keep])
 
 
 def raw_records(flight: Flight) -> Iterator[RawRecord]:

@@ -160,7 +160,7 @@ def window(
 
 
 @inline
-def _widen(x, first, bins, base, exponent, j):  # type: ignore[no-untyped-def]
+def _widen(x, first, bins, base, exponent, j):
     """Put `x` outside the bins: shift them, or double their width until everything fits."""
     _, top = math.frexp(x)
     finest = max(top - 45, -1021)  # then |x| / 2^e < 2^45: whole in i8 and in f8
@@ -193,7 +193,25 @@ def _widen(x, first, bins, base, exponent, j):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _close(mark, cause, n, pane_ns, ranks, clock, rows, moments, bins, base, exponent, flags, end_out, packet_out, panes_out, figures_out, flags_out):  # type: ignore[no-untyped-def]  # noqa: E501
+def _close(
+    mark,
+    cause,
+    n,
+    pane_ns,
+    ranks,
+    clock,
+    rows,
+    moments,
+    bins,
+    base,
+    exponent,
+    flags,
+    end_out,
+    packet_out,
+    panes_out,
+    figures_out,
+    flags_out,
+):
     """Close panes up to `mark`; an empty window closes silently and the panes jump to the mark."""
     panes = len(rows)
     while mark - clock[START] >= pane_ns:
@@ -219,7 +237,7 @@ def _close(mark, cause, n, pane_ns, ranks, clock, rows, moments, bins, base, exp
 
 
 @inline
-def _merge(current, pane_s, ranks, moments, bins, base, exponent, flags, out, flags_out):  # type: ignore[no-untyped-def]
+def _merge(current, pane_s, ranks, moments, bins, base, exponent, flags, out, flags_out):
     """Figures of the window whose newest pane is `current`, oldest pane first."""
     panes, _, width = moments.shape
     for j in range(width):
@@ -266,7 +284,7 @@ def _merge(current, pane_s, ranks, moments, bins, base, exponent, flags, out, fl
 
 
 @inline
-def _quantiles(j, coarsest, count, low, high, ranks, moments, bins, base, exponent, out):  # type: ignore[no-untyped-def]
+def _quantiles(j, coarsest, count, low, high, ranks, moments, bins, base, exponent, out):
     """Quantiles of one parameter from the panes' nested bins, brought to one width."""
     if low == high:
         for r in range(len(ranks)):

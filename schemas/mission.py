@@ -1,4 +1,4 @@
-"""Mission definitions: what XTCE 1.2 says of a spacecraft, frozen (OMG XTCE 1.2, formal/2018-10-04).
+"""Mission definitions: what XTCE 1.2 (OMG formal/2018-10-04) says of a spacecraft, frozen.
 
 Nothing here decodes or evaluates: definition is kept apart from execution.
 """

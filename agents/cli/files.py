@@ -17,11 +17,11 @@ from pipeline.errors import FlightError, MissionError
 from pipeline.formats.importing import identifier, import_flight, mission_toml
 from pipeline.formats.series import DEFAULT_EPOCH_NS, Options
 from pipeline.groups import make_groups, watched_columns
+from pipeline.known_apids import known_apids
 from pipeline.mdb import load_xtce
 from pipeline.mdb.types import parse_epoch
 from pipeline.mission import Mission, load_mission, ranges_for
 from pipeline.packets import Scanner
-from pipeline.known_apids import known_apids
 from pipeline.run import cut_flight, load_recording, run_flight
 from pipeline.simulate import simulate as fly
 from pipeline.simulate.faults import KINDS
@@ -55,7 +55,9 @@ def simulate(out: Path, seed: int, faults: str, start: float, end: float) -> Non
     (out / "hl1.xml").write_bytes(flight.xtce)
     (out / "truth.json").write_bytes(orjson.dumps(flight.truth, option=orjson.OPT_INDENT_2))
     (out / "mission.toml").write_text(mission_toml("demo", "hl1.xml"))
-    console.print(f"{len(flight.packets)} bytes of packets in {out}/packets.bin, faults in truth.json")
+    console.print(
+        f"{len(flight.packets)} bytes of packets in {out}/packets.bin, faults in truth.json"
+    )
 
 
 @click.command("import")
@@ -63,7 +65,9 @@ def simulate(out: Path, seed: int, faults: str, start: float, end: float) -> Non
 @click.option("--out", type=FILE, required=True, help="Mission folder to make.")
 @click.option("--name", default="", help="Name of mission and source; the folder's by default.")
 @click.option("--time-column", default="", help="Seconds; the usual names are tried.")
-@click.option("--epoch", default="", help="UTC date and time of second 0 (2020-01-01 if not given).")
+@click.option(
+    "--epoch", default="", help="UTC date and time of second 0 (2020-01-01 if not given)."
+)
 @click.option("--sentinel", multiple=True, type=float, help="A value that means none.")
 def import_(
     paths: tuple[Path, ...], out: Path, name: str, time_column: str, epoch: str,
@@ -92,9 +96,7 @@ def import_(
 @click.option("--out", required=True, help="x.csv, or FOLDER/ for one CSV a container.")
 @click.option("--raw", is_flag=True, help="Raw values in place of engineering values.")
 @click.option("--allow-trailing", is_flag=True, help="Accept packets longer than their container.")
-def decode(
-    paths: tuple[Path, ...], mdb: Path, out: str, raw: bool, allow_trailing: bool
-) -> None:
+def decode(paths: tuple[Path, ...], mdb: Path, out: str, raw: bool, allow_trailing: bool) -> None:
     """Decode packets of files to CSV: one row a packet, columns in entry order."""
     database = load_xtce(mdb)
     plans = compile_plans(database, TimeSettings())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.decode.kernels import classify, decode
 from pipeline.decode.plan import PlanSet
-from schemas.columns import NEVER, I8, PacketBatch, Reason, Rejects, Rows
+from schemas.columns import I8, NEVER, PacketBatch, Reason, Rejects, Rows
 from schemas.state import Stateful
 
 HEADS = 65536
@@ -104,7 +105,6 @@ def _starts(sizes: I8) -> I8:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
 
 
-def _select(rows: Rows, keep: np.ndarray) -> Rows:  # type: ignore[type-arg]
+def _select(rows: Rows, keep: NDArray[np.bool_]) -> Rows:
     names = ("packet", "time_ns", "raw", "eng", "quality", "wide")
     return Rows(rows.container, *(getattr(rows, n)[keep] for n in names))
-

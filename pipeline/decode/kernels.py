@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.decode.plan import (
-    BINARY,
     BITS,
     BY_HEAD,
     BYTE,
@@ -44,7 +43,7 @@ _FAR = float(2**62)
 
 
 @macro
-def _bits_of(data, at, shift, drop):  # type: ignore[no-untyped-def]
+def _bits_of(data, at, shift, drop):
     """`64 - drop` bits from bit `shift` of byte `at`, right aligned; the ninth byte is or-ed in."""
     return (
         (load_be64(data, at) << np.uint64(shift))
@@ -53,7 +52,7 @@ def _bits_of(data, at, shift, drop):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _swap(word, bits):  # type: ignore[no-untyped-def]
+def _swap(word, bits):
     """Bytes of a right-aligned word of `bits` in the other order."""
     swapped = np.uint64(0)
     for _ in range(bits >> 3):
@@ -63,7 +62,7 @@ def _swap(word, bits):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _number(word, kind, drop):  # type: ignore[no-untyped-def]
+def _number(word, kind, drop):
     """Uncalibrated number of a field's bits."""
     if kind == UNSIGNED:
         return np.float64(word)
@@ -77,7 +76,7 @@ def _number(word, kind, drop):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _calibrated(x, polynomials, first, n):  # type: ignore[no-untyped-def]
+def _calibrated(x, polynomials, first, n):
     """Polynomial calibrator by Horner's rule (XTCE PolynomialCalibrator)."""
     y = polynomials[first + n - 1]
     for i in range(n - 2, -1, -1):
@@ -86,7 +85,7 @@ def _calibrated(x, polynomials, first, n):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _holds(data, start, bits, field, compare, want_bits, want, polynomials):  # type: ignore[no-untyped-def]
+def _holds(data, start, bits, field, compare, want_bits, want, polynomials):
     """One Comparison on a packet that has `bits` bits."""
     if 8 * field[BYTE] + field[SHIFT] + field[BITS] > bits:
         return False
@@ -271,7 +270,7 @@ def decode(
 
 
 @inline
-def _unlabelled(value, labels, first, n):  # type: ignore[no-untyped-def]
+def _unlabelled(value, labels, first, n):
     """INVALID where an enumeration has no label for the value."""
     for i in range(first, first + n):
         if labels[i] == value:
@@ -280,7 +279,7 @@ def _unlabelled(value, labels, first, n):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _copy_bits(data, at, shift, bits, wide, w):  # type: ignore[no-untyped-def]
+def _copy_bits(data, at, shift, bits, wide, w):
     """Bytes of a wide field, left aligned as they stand in the packet; returns the next place."""
     for k in range((bits + 7) >> 3):
         byte = (np.int64(data[at + k]) << shift) | (np.int64(data[at + k + 1]) >> (8 - shift))
@@ -292,12 +291,12 @@ def _copy_bits(data, at, shift, bits, wide, w):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _ns(word, kind, drop, up, down):  # type: ignore[no-untyped-def]
+def _ns(word, kind, drop, up, down):
     """`word * up / down` in ns, rounded; whole numbers exactly. NEVER where it is no time."""
     x = _number(word, kind, drop) * (np.float64(up) / np.float64(down))
     if not (-_FAR < x * np.float64(down) < _FAR):
         return NEVER
-    if kind == FLOAT32 or kind == FLOAT64:
+    if kind in (FLOAT32, FLOAT64):
         return np.int64(np.round(x))
     count = np.int64(word)
     if kind == SIGNED:

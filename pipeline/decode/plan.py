@@ -252,9 +252,7 @@ def _mark_head(nodes: I8, compare_rows: list[list[int]]) -> None:
         node[BY_HEAD] = int(decided)
 
 
-def _times(
-    mdb: MissionDatabase, plans: list[Plan], time: TimeSettings
-) -> tuple[I8, I8, I8]:
+def _times(mdb: MissionDatabase, plans: list[Plan], time: TimeSettings) -> tuple[I8, I8, I8]:
     rows: list[list[int]] = []
     start, epochs = [0], []
     for plan in plans:
@@ -265,9 +263,7 @@ def _times(
     return _table(rows, 3), np.array(start, np.int64), np.array(epochs, np.int64)
 
 
-def _time_terms(
-    mdb: MissionDatabase, plan: Plan, time: TimeSettings
-) -> tuple[int, list[TimeTerm]]:
+def _time_terms(mdb: MissionDatabase, plan: Plan, time: TimeSettings) -> tuple[int, list[TimeTerm]]:
     names = plan.names
     own = (f.parameter.name for f in plan.fields if f.parameter.type.time is not None)
     composite = time.day or time.milliseconds or time.microseconds

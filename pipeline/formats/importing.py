@@ -35,7 +35,8 @@ class Imported:
 
 def import_flight(paths: Sequence[Path], name: str, options: Options) -> Imported:
     """One container a file. FlightError where a file is not of a known kind or shape."""
-    recordings, left_out = [], []
+    recordings: list[Recorded] = []
+    left_out: list[tuple[str, str]] = []
     taken: set[str] = set()
     for i, path in enumerate(paths):
         reader = READERS.get(path.suffix.lower())
@@ -60,7 +61,7 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
 
 def mission_toml(name: str, xtce: str) -> str:
     return (
-        '# What the XTCE cannot say of this mission: see docs/mission.md for every key.\n'
+        "# What the XTCE cannot say of this mission: see docs/mission.md for every key.\n"
         f'name = "{name}"\nsource = "{name}"\nxtce = "{xtce}"\n'
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from lxml import etree
 from lxml.builder import ElementMaker
@@ -12,7 +13,7 @@ from pipeline.formats.spec import WIDTHS, Column, Table, time_name
 from schemas.mission import ALARM_LEVELS, AlarmRanges
 
 NAMESPACE = "http://www.omg.org/spec/XTCE/20180204"
-X = ElementMaker(namespace=NAMESPACE, nsmap={None: NAMESPACE})
+X: Any = ElementMaker(namespace=NAMESPACE, nsmap={None: NAMESPACE})
 _HEADER = (
     ("VERSION", 3), ("TYPE", 1), ("SEC_HDR_FLAG", 1), ("APID", 11),
     ("SEQ_FLAGS", 2), ("SEQ_COUNT", 14), ("PKT_LENGTH", 16),
@@ -35,7 +36,7 @@ def write_xtce(system: str, tables: Sequence[Table], description: str = "") -> b
         X.TelemetryMetaData(types, parameters, containers),
         name=system,
     )
-    return etree.tostring(
+    written: bytes = etree.tostring(
         system_element, xml_declaration=True, encoding="UTF-8", pretty_print=True
     )
 
@@ -75,7 +76,7 @@ def _add_table(
     )  # fmt: skip
 
 
-def _type(column: Column) -> etree._Element:
+def _type(column: Column) -> Any:
     name = f"{column.name}_Type"
     units = X.UnitSet(*([X.Unit(column.unit)] if column.unit else []))
     encoding = _encoding(column)
@@ -91,7 +92,7 @@ def _type(column: Column) -> etree._Element:
     return (X.IntegerParameterType if whole else X.FloatParameterType)(*parts, name=name)
 
 
-def _encoding(column: Column) -> etree._Element:
+def _encoding(column: Column) -> Any:
     bits = WIDTHS[column.encoding]
     if column.encoding[0] == "f":
         element = X.FloatDataEncoding(sizeInBits=str(bits), encoding="IEEE754_1985")
@@ -106,12 +107,12 @@ def _encoding(column: Column) -> etree._Element:
     return element
 
 
-def _integer(name: str, bits: int) -> etree._Element:
+def _integer(name: str, bits: int) -> Any:
     encoding = X.IntegerDataEncoding(sizeInBits=str(bits), encoding="unsigned")
     return X.IntegerParameterType(X.UnitSet(), encoding, name=name, signed="false")
 
 
-def _alarm(alarm: AlarmRanges) -> etree._Element:
+def _alarm(alarm: AlarmRanges) -> Any:
     ranges = X.StaticAlarmRanges()
     for level, low, high in zip(ALARM_LEVELS, alarm.low, alarm.high, strict=True):
         bounds = {}

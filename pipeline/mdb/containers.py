@@ -8,15 +8,14 @@ from schemas.mission import Comparison, Container, Entry, Parameter
 _OPERATORS = ("==", "!=", "<", "<=", ">", ">=")
 
 
-def read_container(
-    element: Element, parameters: dict[str, Parameter], system: str
-) -> Container:
+def read_container(element: Element, parameters: dict[str, Parameter], system: str) -> Container:
     """One SequenceContainer; its references to containers are checked by the caller."""
     element.only_attributes("abstract")
     parts = {c.tag: c for c in element.children("EntryList", "BaseContainer")}
     if "EntryList" not in parts:
         raise element.refuse("needs an EntryList.")
-    base, restriction = None, ()
+    base: str | None = None
+    restriction: tuple[Comparison, ...] = ()
     if "BaseContainer" in parts:
         base, restriction = _base(parts["BaseContainer"], parameters, system)
     return Container(
@@ -84,4 +83,3 @@ def _parameter(element: Element, parameters: dict[str, Parameter], system: str) 
     if name not in parameters:
         raise element.refuse(f"there is no parameter {name!r}.")
     return parameters[name]
-

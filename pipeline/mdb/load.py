@@ -12,7 +12,7 @@ from schemas.mission import Container, MissionDatabase, Parameter, ParameterType
 
 
 def load_xtce(path: str | Path) -> MissionDatabase:
-    """Read one SpaceSystem. MissionError, with file, line and element, for what is not supported."""
+    """Read one SpaceSystem. MissionError (file, line, element) for what is not supported."""
     system, content = parse(path)
     if system.tag != "SpaceSystem":
         raise system.refuse("the root of an XTCE file is a SpaceSystem.")
@@ -110,4 +110,3 @@ def _root(element: Element, containers: dict[str, Container]) -> str:
             f"cannot tell the root container: {', '.join(roots) or 'none'} could be it."
         )
     return roots[0]
-

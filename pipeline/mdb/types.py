@@ -19,7 +19,11 @@ from schemas.mission import (
 )
 
 _RANGES = ("WatchRange", "WarningRange", "DistressRange", "CriticalRange", "SevereRange")
-_UNITS = {"seconds": 10**9, "picoSeconds": Fraction(1, 1000), "days": 86400 * 10**9}
+_UNITS = {  # ns
+    "seconds": Fraction(10**9),
+    "picoSeconds": Fraction(1, 1000),
+    "days": Fraction(86400 * 10**9),
+}
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
 

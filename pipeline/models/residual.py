@@ -110,8 +110,8 @@ def score(
             ready = news and on[j] == 1
             warm = age >= warm_up[j]
             word = _WATCH if z > threshold[j] else np.uint8(0)
-            enter[i, j] = (word if warm else _NO_WORD) if ready else (
-                _NO_WORD if on[j] else np.uint8(0)
+            enter[i, j] = (
+                (word if warm else _NO_WORD) if ready else (_NO_WORD if on[j] else np.uint8(0))
             )
             predicted[i, j] = a if news and not fresh else np.nan
             scores[i, j] = z if news and warm else np.nan
@@ -123,5 +123,3 @@ def score(
                 trend[j] = b + (alpha[j] * slow[j] * clipped if age > 1.0 else 0.0)
                 scale[j] = mean_abs + gain * (abs(clipped) - mean_abs)
                 seen[j] = age + 1.0
-
-

@@ -56,9 +56,9 @@ class TimeToLimit(Stateful):
         self._floor = np.array([r.resolution**2 for r in rules])
         low, high = zip(*(target(p) for p in parameters), strict=True)
         self._low, self._high = (np.array([t[0] for t in side]) for side in (low, high))
-        self._words = np.array(
-            [[t[1] for t in low], [t[1] for t in high]], np.uint8
-        ) * np.array([r.enabled for r in rules], np.uint8)
+        self._words = np.array([[t[1] for t in low], [t[1] for t in high]], np.uint8) * np.array(
+            [r.enabled for r in rules], np.uint8
+        )
         self._on = self._words.max(axis=0)
         self.min_samples = np.array([r.min_samples for r in rules], np.int64)
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
@@ -242,5 +242,3 @@ def track(
             for v in range(6):
                 for j in range(len(on)):
                     detail[i, v, j] = state[v, j]
-
-

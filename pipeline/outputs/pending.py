@@ -54,4 +54,3 @@ def number(pending: list[Pending], offsets: list[int], partition: int) -> list[t
         record, n = p.record, (n + 1 if p.record == record else 0)
         done.append((record, p.make(f"{topics.RAW}-{partition}-{offsets[record]}-{n}")))
     return done
-

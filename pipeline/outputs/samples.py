@@ -86,7 +86,7 @@ class Samples:
             if a == b:
                 continue
             keep = self._columns[r.container]
-            part = {
+            part: State = {
                 "time_ns": r.time_ns[a:b].copy(),
                 "raw": r.raw[a:b, keep],
                 "eng": r.eng[a:b, keep],

@@ -14,21 +14,21 @@ SEQUENCE_MODULO = 16384  # 4.1.3.4.3
 
 
 @inline
-def version(data, at):  # type: ignore[no-untyped-def]
+def version(data, at):
     return np.int64(data[at]) >> 5
 
 
 @inline
-def apid(data, at):  # type: ignore[no-untyped-def]
+def apid(data, at):
     return ((np.int64(data[at]) & 7) << 8) | np.int64(data[at + 1])
 
 
 @inline
-def sequence_count(data, at):  # type: ignore[no-untyped-def]
+def sequence_count(data, at):
     return ((np.int64(data[at + 2]) & 63) << 8) | np.int64(data[at + 3])
 
 
 @inline
-def packet_length(data, at):  # type: ignore[no-untyped-def]
+def packet_length(data, at):
     """Whole length in bytes: header, and the packet data length field plus one."""
     return ((np.int64(data[at + 4]) << 8) | np.int64(data[at + 5])) + 7

@@ -70,9 +70,7 @@ class SlowFault:
 
 
 SLOW = {
-    "bearing_wear": SlowFault(
-        ("TP_VIB_BRG", "BRG_TEMP"), (30, 60), (60, 95), _bearing_wear
-    ),
+    "bearing_wear": SlowFault(("TP_VIB_BRG", "BRG_TEMP"), (30, 60), (60, 95), _bearing_wear),
     "sticking_valve": SlowFault(("MFV_CURR",), (30, 60), (50, 95), _sticking_valve),
     "slow_leak": SlowFault(("HE_P",), (-230, -150), (100, 140), _slow_leak),
     "sensor_drift": SlowFault(("BATT_V",), (180, 240), (90, 140), _sensor_drift),
@@ -128,4 +126,4 @@ def lost(faults: list[Fault], table: str, t: F8) -> F8:
     for fault in faults:
         if fault.kind in ("drop_out", "loss_of_signal") and table in fault.parameters:
             gone |= (t >= fault.onset) & (t < fault.until)
-    return gone  # type: ignore[return-value]
+    return gone

@@ -11,7 +11,6 @@ from pipeline.formats.spec import Recorded, interleave, raw_of
 from pipeline.formats.xtce import write_xtce
 from pipeline.simulate.faults import (
     KINDS,
-
     Fault,
     apply_slow,
     apply_stuck,
@@ -100,5 +99,3 @@ def _truth(seed: int, faults: list[Fault], start: float, end: float) -> dict[str
         "faults": [asdict(f) | {"critical_s": min(f.crossings.values(), default=None)}
                    for f in faults],
     }  # fmt: skip
-
-

@@ -62,7 +62,8 @@ def score_alerts(truth: dict[str, Any], alerts: Iterable[dict[str, Any]]) -> Sco
         result.by_level[alert["level_after"]] += 1
         if Level[alert["level_after"].upper()] < Level.WARNING:
             continue
-        name, t = alert["parameter"].rsplit("/", 1)[1], (alert["generation_ns"] - truth["t0_ns"]) / 1e9
+        name = alert["parameter"].rsplit("/", 1)[1]
+        t = (alert["generation_ns"] - truth["t0_ns"]) / 1e9
         hit = False
         for fault, score in zip(faults, scores, strict=True):
             if name in fault["parameters"] and t >= fault["onset"]:

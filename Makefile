@@ -1,0 +1,45 @@
+# The two commands of the README are `make demo` and `make test`; the rest is for developers.
+PYTHON ?= python3
+BIN := .venv/bin
+export TELEMETRY_DATA ?= ../shared/data
+
+.PHONY: demo test lint unit integration bench lead-time lock clean
+
+demo: .venv/installed
+	$(BIN)/heartline demo
+
+test: lint
+	$(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: .venv/installed
+	$(BIN)/pytest tests/unit tests/laws tests/golden
+
+integration: .venv/installed
+	$(BIN)/pytest tests/integration
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks
+
+lead-time: .venv/installed
+	$(BIN)/python -m benchmarks.lead_time
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Needs uv. Every version, with its hashes, for every supported Python and platform.
+lock:
+	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
