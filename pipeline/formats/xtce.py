@@ -39,6 +39,7 @@ def write_xtce(system: str, tables: Sequence[Table], description: str = "") -> b
     written: bytes = etree.tostring(
         system_element, xml_declaration=True, encoding="UTF-8", pretty_print=True
     )
+    return written
 
 
 def _add_table(
