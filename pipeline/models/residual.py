@@ -7,6 +7,9 @@
 with r' the residual clipped at CLIP scales (Huber 1964), so that an outlier moves the model by no
 more than a bound, and a lasting change is learnt at a steady pace. α from the half-life; β and γ
 are slower by SLOWER.
+
+The scale is never below the sensor's own step, the smallest change ever seen: a count that moves
+by one is no surprise, and of a value that has never changed nothing can be said.
 """
 
 from __future__ import annotations
@@ -51,7 +54,9 @@ class Residual(Stateful):
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
         self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
         self.state = {
-            "level": np.zeros(f), "trend": np.zeros(f), "scale": np.zeros(f), "seen": np.zeros(f),
+            "level": np.zeros(f), "trend": np.zeros(f), "scale": np.zeros(f),
+            "seen": np.zeros(f),
+            "last": np.zeros(f), "step": np.full(f, np.inf),
         }  # fmt: skip
         self._scores = empty_scores(0, f, 0)
 
@@ -64,6 +69,7 @@ class Residual(Stateful):
         score(
             grid.value, grid.quality, self._on, self._alpha, self._slow, self._threshold,
             self._warm_up, self._floor, s["level"], s["trend"], s["scale"], s["seen"],
+            s["last"], s["step"],
             o.enter, o.predicted, o.score,
         )  # fmt: skip
         return cut(o, n)
@@ -89,6 +95,8 @@ def score(
     trend: F8,
     scale: F8,
     seen: F8,
+    last: F8,
+    step: F8,
     enter: U1,
     predicted: F8,
     scores: F8,
@@ -105,7 +113,8 @@ def score(
             mean_abs = 0.0 if fresh else scale[j]
             a = m + b
             r = x - a
-            s = max(SIGMA * mean_abs, floor[j], 1e-9 * abs(a), 1e-300)
+            change = abs(x - last[j]) if news and not fresh else 0.0
+            s = max(SIGMA * mean_abs, floor[j], step[j], 1e-12 * abs(a))
             z = abs(r) / s
             ready = news and on[j] == 1
             warm = age >= warm_up[j]
@@ -119,6 +128,8 @@ def score(
             clipped = min(max(r, -limit), limit)
             gain = max(slow[j], 1.0 / (age + 1.0))
             if news:
+                last[j] = x
+                step[j] = change if 0.0 < change < step[j] else step[j]
                 level[j] = a + max(alpha[j], 1.0 / (age + 1.0)) * clipped
                 trend[j] = b + (alpha[j] * slow[j] * clipped if age > 1.0 else 0.0)
                 scale[j] = mean_abs + gain * (abs(clipped) - mean_abs)

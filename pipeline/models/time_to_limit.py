@@ -9,6 +9,7 @@ Models, 2nd ed., 1997: 6.3 discount models, 4.5 variance learning). State m, b; 
 
 The crossing of a limit L at an 80 % interval: the t at which |L - m - b·t| equals z·sd(m + b·t),
 a quadratic in t (Fieller 1954). Quiet while the slope is not `significance` deviations from zero.
+R is never below that of the sensor's own step (the smallest change ever seen, squared, by 12).
 A lasting jump (JUMPS surprises in a row) starts the filter anew: a step is not a trend.
 """
 
@@ -65,6 +66,7 @@ class TimeToLimit(Stateful):
         self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
         self.state = {
             "filter": np.zeros((6, f)), "seen": np.zeros(f), "surprises": np.zeros(f),
+            "last": np.zeros(f), "step": np.full(f, np.inf),
         }  # fmt: skip
         self._scores = self._room(0)
 
@@ -82,7 +84,8 @@ class TimeToLimit(Stateful):
         track(
             grid.value, grid.quality, self._on, self._words, self._low, self._high,
             self._discount, self._warm_up, self._significance, self._horizon, self._floor,
-            s["filter"], s["seen"], s["surprises"], o.enter, o.leave, o.predicted, o.score,
+            s["filter"], s["seen"], s["surprises"], s["last"], s["step"],
+            o.enter, o.leave, o.predicted, o.score,
             o.detail,
         )  # fmt: skip
         return cut(o, n)
@@ -91,7 +94,8 @@ class TimeToLimit(Stateful):
         """Seconds to the limit ahead as things stand; None where the slope is not significant."""
         f = self.state["filter"][:, parameter]
         b = f[SLOPE]
-        deviation = math.sqrt(max(f[R] * f[P11], 0.0))
+        grain = self.state["step"][parameter] ** 2 / 12
+        deviation = math.sqrt(max(f[R], grain) * max(f[P11], 0.0))
         if self.state["seen"][parameter] < self._warm_up[parameter] or deviation == 0.0:
             return None
         limit = float((self._high if b > 0 else self._low)[parameter])
@@ -181,6 +185,8 @@ def track(
     state: F8,
     seen: F8,
     surprises: F8,
+    last: F8,
+    step: F8,
     enter: U1,
     leave: U1,
     predicted: F8,
@@ -204,7 +210,9 @@ def track(
             variance = 0.0 if fresh else state[R, j]
             s = p00 + 1.0
             e = x - a if news else 0.0
-            known = max(variance, floor[j], 1e-18 * a * a, 1e-300)
+            change = abs(x - last[j]) if news and not fresh else 0.0
+            grain = step[j] * step[j] / 12.0
+            known = max(variance, floor[j], grain, 1e-24 * a * a)
             wild = news and age >= warm_up[j] and e * e > SURPRISE * SURPRISE * s * known
             run = (surprises[j] + 1.0 if wild else 0.0) if news else surprises[j]
             jump = run >= JUMPS
@@ -218,12 +226,14 @@ def track(
             state[P01, j] = 0.0 if jump else p01 - k0 * k1 * s
             state[P11, j] = 1.0 if jump else p11 - k1 * k1 * s
             state[R, j] = learnt
+            last[j] = x if news else last[j]
+            step[j] = change if 0.0 < change < step[j] else step[j]
             age = (0.0 if jump else age) + (1.0 if news else 0.0)
             seen[j] = age
             surprises[j] = 0.0 if jump or fresh else run
             predicted[i, j] = a if news and not fresh else np.nan
             slope = state[SLOPE, j]
-            deviation = np.sqrt(max(learnt, floor[j], 1e-300) * max(state[P11, j], 0.0))
+            deviation = np.sqrt(max(learnt, floor[j], grain) * max(state[P11, j], 0.0))
             z = slope / deviation if deviation > 0.0 else 0.0
             scores[i, j] = z if news else np.nan
             up = slope > 0.0

@@ -1,0 +1,58 @@
+"""What all tests share: the data folder, seeds, and a small mission on the simulated vehicle."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.chain import Chain
+from pipeline.flight import Flight
+from pipeline.mission import Mission, load_mission
+from pipeline.run import load_recording
+from pipeline.simulate import simulate
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parent
+DATA = Path(os.environ.get("TELEMETRY_DATA", PROJECT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Real packets and flights; a test that needs them skips where the folder is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"real data not found: TELEMETRY_DATA={DATA}")
+    return DATA
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """A fresh seed each run, printed where the test fails; HEARTLINE_SEED repeats one."""
+    chosen = int(os.environ.get("HEARTLINE_SEED", random.SystemRandom().randrange(2**32)))
+    request.node.user_properties.append(("seed", chosen))
+    print(f"HEARTLINE_SEED={chosen}")  # noqa: T201 - pytest shows it with a failure
+    return chosen
+
+
+@pytest.fixture
+def rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture(scope="session")
+def demo_mission() -> Mission:
+    return load_mission(PROJECT / "missions" / "demo")
+
+
+@pytest.fixture(scope="session")
+def small_flight(demo_mission: Mission, tmp_path_factory: pytest.TempPathFactory) -> Flight:
+    """The simulated vehicle around lift-off, without its 1 kHz packets but with faults."""
+    path = tmp_path_factory.mktemp("flight") / "packets.bin"
+    path.write_bytes(simulate(3, start=-12.0, end=75.0).packets)
+    flight = load_recording(path, demo_mission, Chain(demo_mission)).flight
+    apid = flight.data[flight.start + 1]  # low byte of the APID
+    keep = apid != 104
+    return Flight(flight.data, flight.start[keep], flight.length[keep], flight.reception_ns[keep])

@@ -1,0 +1,449 @@
+"""Every stage, in the one shape that the laws ask for. A new stage joins by a line in CASES.
+
+A case makes a stage, makes a stream of input from a generator, and feeds a piece [a, b) of the
+stream to the stage, returning the bytes of what came out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.chain import Chain
+from pipeline.decode import Decoder, compile_plans
+from pipeline.formats.importing import mission_toml
+from pipeline.formats.xtce import write_xtce
+from pipeline.limits import Limits
+from pipeline.mission import Mission, load_mission
+from pipeline.models.contract import GroupParameter
+from pipeline.models.residual import Residual
+from pipeline.models.time_to_limit import TimeToLimit
+from pipeline.monitor import Monitor
+from pipeline.order import Order
+from pipeline.outputs.samples import Samples, SamplesEncoder
+from pipeline.packets import PacketReader, Scanner
+from pipeline.resample import Resample
+from pipeline.simulate import SYSTEM, TABLES
+from pipeline.statistics import Statistics
+from schemas.columns import Grid, Ordered, PacketBatch, Quality, Rows, Scores
+from schemas.mission import IntegerEncoding, ParameterType
+from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
+from schemas.settings import (
+    ResampleRule,
+    ResidualRule,
+    TimeSettings,
+    TimeToLimitRule,
+    WindowSettings,
+)
+
+SECOND = 1_000_000_000
+F = 5  # parameters of the streams of numbers
+N = 600  # items of a stream
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    make: Callable[[], Any]
+    stream: Callable[[Rng], Any]
+    feed: Callable[[Any, Any, int, int], bytes]
+    length: int = N
+
+
+# --- streams ---------------------------------------------------------------------------------
+
+
+def wild_numbers(rng: Rng, n: int = N) -> tuple[Any, Any, Any]:
+    """Times, values and quality with all that goes wrong: gaps, repeats, NaN, steps, infinities."""
+    step = rng.choice([0, SECOND // 5, SECOND, 20 * SECOND], n, p=[0.05, 0.55, 0.38, 0.02])
+    time = 1_700_000_000 * SECOND + np.cumsum(step) + int(rng.integers(SECOND))
+    drift = np.linspace(0, 30, n)[:, None] * rng.normal(0, 1, F)
+    value = 1e9 * (rng.random(F) < 0.3) + drift + rng.normal(0, 1, (n, F))
+    value[rng.random((n, F)) < 0.02] = np.nan
+    value[:, 0] = 42.0
+    value[n // 2 :, 1] += 100.0
+    value[rng.random((n, F)) < 0.003] = 1e300
+    value[rng.random((n, F)) < 0.003] = 5e-324
+    quality = np.where(np.isnan(value), int(Quality.INVALID), 0).astype(np.uint8)
+    quality[rng.random((n, F)) < 0.02] |= int(Quality.HELD)
+    quality[rng.random((n, F)) < 0.01] |= int(Quality.AFTER_GAP)
+    return time.astype(np.int64), value, quality
+
+
+def late_numbers(rng: Rng) -> tuple[Any, Any, Any]:
+    """Out of order by a little and by a lot, with jumps ahead and back."""
+    time, value, quality = wild_numbers(rng)
+    time = time + rng.normal(0, SECOND, N).astype(np.int64)
+    time[rng.random(N) < 0.02] += 10_000 * SECOND
+    time[rng.random(N) < 0.02] -= 500 * SECOND
+    value[np.abs(value) > 1e200] = np.nan
+    return time, value, quality
+
+
+def raw_records(rng: Rng) -> list[RawRecord]:
+    """Good runs of packets, ticks, and everything that may stand in a record by mistake."""
+    records: list[RawRecord] = []
+    sequence = dict.fromkeys((t.apid for t in TABLES), 0)
+    now = 1_700_000_000 * SECOND
+    for offset in range(N):
+        now += int(rng.integers(0, SECOND))
+        kind = rng.random()
+        if kind < 0.1:
+            records.append(RawRecord(offset, encode_tick(now), TICK_HEADERS))
+            continue
+        packets = [_vehicle_packet(rng, sequence, now) for _ in range(rng.integers(1, 5))]
+        value = encode_packets([now] * len(packets), b"".join(packets))
+        headers: Any = PACKETS_HEADERS
+        if kind < 0.14:
+            value = value[: int(rng.integers(0, len(value)))]
+        elif kind < 0.18:
+            value = rng.bytes(int(rng.integers(0, 80)))
+        elif kind < 0.2:
+            headers = (("kind", b"control"), ("version", b"1"))
+        elif kind < 0.24:
+            value, headers = packets[0], ()
+        elif kind < 0.26:
+            headers = (*PACKETS_HEADERS, ("time_offset_ns", b"5000000000"))
+        records.append(RawRecord(offset, value, headers, now))
+    return records
+
+
+_WIDTH = {t.apid: 14 + sum(int(c.encoding[1]) for c in t.columns) for t in TABLES}
+
+
+def _vehicle_packet(rng: Rng, sequence: dict[int, int], now: int) -> bytes:
+    apid = int(rng.choice([*sequence, 999, 2047]))
+    size = _WIDTH.get(apid, 20) + (int(rng.integers(-3, 4)) if rng.random() < 0.05 else 0)
+    count = sequence.get(apid, 0)
+    sequence[apid] = count + int(rng.choice([0, 1, 2], p=[0.02, 0.95, 0.03]))
+    head = (0x0800 | apid).to_bytes(2, "big") + (0xC000 | count % 16384).to_bytes(2, "big")
+    time = (now // 1000 + int(rng.integers(-2000000, 10))).to_bytes(8, "big")
+    return head + (size - 7).to_bytes(2, "big") + time + rng.bytes(size - 14)
+
+
+# --- stages ----------------------------------------------------------------------------------
+
+
+def _bytes(*arrays: Any) -> bytes:
+    return b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
+
+
+def _batch(n: int, reception: Any) -> PacketBatch:
+    z = np.zeros(n, np.int64)
+    return PacketBatch(
+        np.zeros(16, np.uint8), z, np.ones(n, np.int32), np.zeros(n, np.uint16),
+        np.zeros(n, np.uint16), reception, z, np.arange(n), np.zeros(n, np.uint8),
+        np.arange(n, dtype=np.int32), z,
+    )  # fmt: skip
+
+
+def _rows(time: Any, value: Any, quality: Any) -> Rows:
+    n = len(time)
+    raw = np.zeros((n, F), np.uint64)
+    wide = np.zeros((n, 0), np.uint8)
+    return Rows(0, np.arange(n), time, raw, value.copy(), quality.copy(), wide)
+
+
+def _feed_order(stage: Order, stream: Any, a: int, b: int) -> bytes:
+    time, value, quality = (s[a:b] for s in stream)
+    batch = _batch(b - a, time + 5)
+    every = np.arange(a, b)
+    ticks = np.flatnonzero(every % 7 == 0)
+    rows = _rows(time, value, quality)
+    keep = every % 7 != 0
+    rows = Rows(
+        0, np.flatnonzero(keep), time[keep], rows.raw[keep], rows.eng[keep],
+        rows.quality[keep], rows.wide[keep],
+    )  # fmt: skip
+    out, late = stage.feed(batch, rows, ticks)
+    events = [
+        (int(out.packet[i]) + a, 0, i, _bytes(out.time_ns[i], out.eng[i], out.quality[i]))
+        for i in range(len(out.packet))
+    ]
+    events += [(int(p) + a, 1, 0, b"late") for p in late.packet]
+    events += [
+        (int(out.advance_packet[i]) + a, 2, i, _bytes(out.advance_ns[i]))
+        for i in range(len(out.advance_ns))
+    ]
+    return b"".join(_bytes(np.int64(e[0])) + e[3] for e in sorted(events, key=lambda e: e[:3]))
+
+
+def _ordered(stream: Any, a: int, b: int) -> Ordered:
+    time, value, quality = (s[a:b] for s in stream)
+    k = b - a
+    gaps = np.flatnonzero(np.diff(time, prepend=time[:1]) > 10 * SECOND)
+    gaps = gaps[gaps > 0]
+    marks = time[gaps] - 4 * SECOND
+    return Ordered(time, np.arange(k), value, quality, gaps, marks, gaps)
+
+
+def _feed_resample(stage: Resample, stream: Any, a: int, b: int) -> bytes:
+    out = []
+    for g in stage.feed(_ordered(stream, a, b)):
+        out += [
+            _bytes(g.time_ns[i], g.value[i], g.quality[i], g.age_ns[i])
+            for i in range(len(g.time_ns))
+        ]
+    return b"".join(out)
+
+
+def _grid(stream: Any, a: int, b: int) -> Grid:
+    time, value, quality = (s[a:b] for s in stream)
+    none = np.zeros(0, np.int64)
+    return Grid(time, np.arange(b - a), value, quality, np.zeros(b - a, np.int64), none, none, none)
+
+
+def _feed_statistics(stage: Statistics, stream: Any, a: int, b: int) -> bytes:
+    return b"".join(
+        _bytes(w.end_ns[e], w.panes[e], w.figures[e], w.quality[e])
+        for w in stage.feed(_grid(stream, a, b))
+        for e in range(len(w.end_ns))
+    )
+
+
+def _feed_model(stage: Any, stream: Any, a: int, b: int) -> bytes:
+    s = stage.feed(_grid(stream, a, b))
+    spoken = (s.enter > 0) & (s.enter < 255)
+    rows = spoken.any(axis=1)
+    return b"".join(
+        _bytes(s.enter[i], s.leave[i], s.predicted[i], s.score[i])
+        + (_bytes(s.detail[i]) if rows[i] else b"")
+        for i in range(b - a)
+    )
+
+
+def _feed_limits(stage: Limits, stream: Any, a: int, b: int) -> bytes:
+    s = stage.feed(_rows(*(x[a:b] for x in stream)))
+    return b"".join(_bytes(s.enter[i], s.leave[i]) for i in range(b - a))
+
+
+def _levels(rng: Rng) -> Any:
+    time, _, _ = wild_numbers(rng)
+    enter = rng.choice([0, 0, 0, 1, 2, 4, 255], (N, F)).astype(np.uint8)
+    enter = np.repeat(enter[::6], 6, axis=0)[:N]
+    return time, enter, np.maximum(enter, rng.choice([0, 1], (N, F)).astype(np.uint8))
+
+
+def _feed_monitor(stage: Monitor, stream: Any, a: int, b: int) -> bytes:
+    time, enter, leave = (s[a:b] for s in stream)
+    none = np.empty((0, F))
+    t = stage.feed(time, np.arange(a, b), Scores(enter, leave, none, none, none))
+    columns = (t.row + a, t.parameter, t.before, t.after, t.since_ns, t.since_offset)
+    return b"".join(_bytes(*(c[i] for c in columns)) for i in range(len(t.row)))
+
+
+class _Decoding:
+    """Decoder and reader together: packets come from records."""
+
+    def __init__(self) -> None:
+        self.reader, self.decoder = PacketReader(), Decoder(vehicle_plans())
+
+    def snapshot(self) -> Any:
+        return self.reader.snapshot()
+
+    def restore(self, state: Any) -> None:
+        self.reader.restore(state)
+
+
+def _feed_decoding(stage: _Decoding, stream: list[RawRecord], a: int, b: int) -> bytes:
+    batch, refused = stage.reader.feed(stream[a:b])
+    out = stage.decoder.feed(batch)
+    rows = [
+        (
+            int(batch.record[p]) + a,
+            int(p),
+            r.container,
+            _bytes(r.time_ns[i], r.raw[i], r.eng[i], r.quality[i]),
+        )
+        for r in out.rows
+        for i, p in enumerate(r.packet)
+    ]
+    rejected = [
+        (int(x.record[i]) + a, 10**9, 0, _bytes(x.reason[i], x.start[i], x.length[i], x.offset[i]))
+        for x in (refused, out.rejects)
+        for i in range(len(x))
+    ]
+    return b"".join(row[3] for row in sorted([*rows, *rejected]))
+
+
+def _feed_reader(stage: PacketReader, stream: list[RawRecord], a: int, b: int) -> bytes:
+    batch, refused = stage.feed(stream[a:b])
+    n = len(batch)
+    columns = (
+        batch.length,
+        batch.apid,
+        batch.seq_count,
+        batch.reception_ns,
+        batch.offset,
+        batch.duplicate,
+    )
+    rows = [(int(batch.record[i]) + a, 0, _bytes(*(c[i] for c in columns))) for i in range(n)]
+    rows += [
+        (
+            int(refused.record[i]) + a,
+            1,
+            _bytes(refused.reason[i], refused.start[i], refused.length[i]),
+        )
+        for i in range(len(refused))
+    ]
+    return b"".join(r[2] for r in sorted(rows, key=lambda r: r[:2]))
+
+
+def _feed_samples(stage: Any, stream: list[RawRecord], a: int, b: int) -> bytes:
+    decoding, samples, encoder = stage.decoding, stage.samples, stage.encoder
+    batch, _ = decoding.reader.feed(stream[a:b])
+    out = decoding.decoder.feed(batch)
+    frames = samples.feed(batch, out.rows)
+    return b"".join(encoder.output(f, "x").value for f in frames)
+
+
+class _Sampling:
+    def __init__(self) -> None:
+        plans = vehicle_plans().plans
+        self.decoding, self.samples = _Decoding(), Samples(plans, 500)
+        self.encoder = SamplesEncoder("s", plans)
+
+    def snapshot(self) -> Any:
+        return self.decoding.snapshot(), self.samples.snapshot()
+
+    def restore(self, state: Any) -> None:
+        self.decoding.restore(state[0])
+        self.samples.restore(state[1])
+
+
+def _feed_chain(stage: Chain, stream: list[RawRecord], a: int, b: int) -> bytes:
+    return b"".join(o.id.encode() + o.value for _, o in stage.feed(stream[a:b]).outputs)
+
+
+def _bytestream(rng: Rng) -> bytes:
+    """Packets of three APIDs with garbage and lies between them."""
+    parts = []
+    for i in range(60):
+        size = int(rng.integers(1, 60))
+        lie = int(rng.integers(0, 90)) if rng.random() < 0.05 else 0
+        head = (0x0800 | int(rng.choice([5, 6, 7, 2047]))).to_bytes(2, "big")
+        parts.append(
+            head
+            + (0xC000 | i).to_bytes(2, "big")
+            + (size - 1 + lie).to_bytes(2, "big")
+            + rng.bytes(size)
+        )
+        if rng.random() < 0.1:
+            parts.append(rng.bytes(int(rng.integers(1, 40))))
+    return b"".join(parts)
+
+
+class _Scanning:
+    """A scanner and what it has not put out yet; its state is bytes, so it snapshots itself."""
+
+    def __init__(self) -> None:
+        self.scanner = Scanner([5, 6, 7])
+
+    def snapshot(self) -> Any:
+        return dict(vars(self.scanner))
+
+    def restore(self, state: Any) -> None:
+        vars(self.scanner).update(state)
+
+
+def _feed_scanner(stage: _Scanning, stream: bytes, a: int, b: int) -> bytes:
+    s = stage.scanner.feed(stream[a:b])
+    packets = [bytes(s.data[x : x + n]) for x, n in zip(s.start, s.length, strict=True)]
+    return b"".join(packets)
+
+
+_CACHE: dict[str, Any] = {}
+
+
+def vehicle_mission() -> Mission:
+    """The simulated vehicle with coarse windows, in a folder of its own."""
+    if "mission" not in _CACHE:
+        import tempfile
+        from pathlib import Path
+
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "v.xml").write_bytes(write_xtce(SYSTEM, TABLES))
+            text = mission_toml("vehicle", "v.xml") + (
+                "frame_values = 2000\n[time]\nlateness_s = 0.5\njump_s = 30\n"
+                '[[resample]]\nmatch = "LOX*"\nmethod = "linear"\nhz = 2\n'
+                "[[statistics]]\nwindow_s = 20\npane_s = 5\n"
+                "[[residual]]\nwarm_up_s = 10\nthreshold = 3\n"
+            )
+            (folder / "mission.toml").write_text(text)
+            _CACHE["mission"] = load_mission(folder)
+    return _CACHE["mission"]  # type: ignore[no-any-return]
+
+
+def vehicle_plans() -> Any:
+    return compile_plans(vehicle_mission().mdb, TimeSettings())
+
+
+def parameters() -> list[GroupParameter]:
+    kind = ParameterType("T", "float", IntegerEncoding(16))
+    inf = float("inf")
+    return [
+        GroupParameter(f"P{i}", kind, (-inf, -10.0, -inf, -20.0, -inf), (inf, 40.0, inf, 60.0, inf))
+        for i in range(F)
+    ]
+
+
+def _limits() -> Limits:
+    low = np.tile(np.array([[-1.0], [-2.0], [-3.0], [-4.0], [-5.0]]), F)
+    return Limits(np.arange(F), low, -low, np.full(F, 0.25))
+
+
+def _ones(value: int) -> Any:
+    return np.full(F, value, np.int64)
+
+
+CASES = [
+    Case("scanner", _Scanning, _bytestream, _feed_scanner, 2000),
+    Case("reader", PacketReader, raw_records, _feed_reader),
+    Case("decode", _Decoding, raw_records, _feed_decoding),
+    Case("samples", _Sampling, raw_records, _feed_samples),
+    Case("order", lambda: Order(np.arange(F), TimeSettings(jump_s=100)), late_numbers, _feed_order),
+    Case(
+        "order, late by 3 s",
+        lambda: Order(np.array([4, 0]), TimeSettings(lateness_s=3, jump_s=100)),
+        late_numbers,
+        _feed_order,
+    ),
+    Case(
+        "resample last",
+        lambda: Resample(np.arange(F), ResampleRule()),
+        wild_numbers,
+        _feed_resample,
+    ),
+    Case(
+        "resample linear",
+        lambda: Resample(np.array([1, 3]), ResampleRule(method="linear", hz=4)),
+        wild_numbers,
+        _feed_resample,
+    ),
+    Case(
+        "statistics",
+        lambda: Statistics(F, WindowSettings(60, 10), (0.05, 0.5, 0.95)),
+        wild_numbers,
+        _feed_statistics,
+    ),
+    Case(
+        "residual",
+        lambda: Residual(parameters(), SECOND, [ResidualRule(warm_up_s=30, threshold=3)] * F),
+        wild_numbers,
+        _feed_model,
+    ),
+    Case(
+        "time to limit",
+        lambda: TimeToLimit(parameters(), SECOND, [TimeToLimitRule(significance=2)] * F),
+        wild_numbers,
+        _feed_model,
+    ),
+    Case("limits", _limits, wild_numbers, _feed_limits),
+    Case("monitor", lambda: Monitor(_ones(3), _ones(SECOND), _ones(2)), _levels, _feed_monitor),
+    Case("chain", lambda: Chain(vehicle_mission()), raw_records, _feed_chain),
+]

@@ -1,0 +1,121 @@
+"""The laws of docs/design.md, over every stage and the whole chain."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.laws.cases import CASES, Case
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+with_state = pytest.mark.parametrize(
+    "case", [c for c in CASES if hasattr(c.make(), "snapshot")], ids=lambda c: c.name
+)
+
+
+def cuts(rng: np.random.Generator, length: int, pieces: int) -> list[tuple[int, int]]:
+    """[a, b) of a random split, empty pieces among them."""
+    at = sorted([0, length, *rng.integers(0, length + 1, pieces).tolist()])
+    return list(pairwise(at))
+
+
+def run(case: Case, stage: Any, stream: Any, parts: list[tuple[int, int]]) -> bytes:
+    return b"".join(case.feed(stage, stream, a, b) for a, b in parts)
+
+
+@every_case
+def test_chunk_invariance(case: Case, rng: np.random.Generator) -> None:
+    stream = case.stream(rng)
+    whole = run(case, case.make(), stream, [(0, case.length)])
+    assert whole, "a law about nothing"
+    for pieces in (1, 7, 60):
+        assert run(case, case.make(), stream, cuts(rng, case.length, pieces)) == whole
+    one_by_one = [(i, i + 1) for i in range(case.length)]
+    assert run(case, case.make(), stream, one_by_one) == whole
+
+
+@every_case
+def test_causality(case: Case, rng: np.random.Generator) -> None:
+    """A longer input has the same beginning of output."""
+    stream = case.stream(rng)
+    whole = run(case, case.make(), stream, [(0, case.length)])
+    for end in rng.integers(1, case.length, 5):
+        assert whole.startswith(run(case, case.make(), stream, [(0, int(end))]))
+
+
+@with_state
+def test_resume(case: Case, rng: np.random.Generator) -> None:
+    """Snapshot anywhere, restore elsewhere: the same output as the uninterrupted run."""
+    stream = case.stream(rng)
+    whole = run(case, case.make(), stream, [(0, case.length)])
+    for cut in rng.integers(0, case.length, 5):
+        first, second = case.make(), case.make()
+        before = case.feed(first, stream, 0, int(cut))
+        second.restore(first.snapshot())
+        case.feed(first, stream, int(cut), case.length)  # what goes on must not reach the other
+        assert before + case.feed(second, stream, int(cut), case.length) == whole
+
+
+def size_of(state: Any) -> int:
+    if isinstance(state, tuple):
+        return sum(size_of(s) for s in state)
+    return sum(len(v) if isinstance(v, bytes) else getattr(v, "nbytes", 8) for v in state.values())
+
+
+@with_state
+def test_bounded_memory(case: Case, rng: np.random.Generator) -> None:
+    """State after ten times the input is no larger than a bound that one time can reach."""
+    stage, sizes = case.make(), []
+    for _ in range(10):
+        stream = case.stream(rng)
+        run(case, stage, stream, cuts(rng, case.length, 5))
+        sizes.append(size_of(stage.snapshot()))
+    # an open frame or a pending packet comes and goes; it never piles up
+    open_frame = 2000 * 17 + 70_000
+    assert max(sizes) <= sizes[0] + open_frame
+    assert max(sizes[5:]) <= max(sizes[:5]) + open_frame
+
+
+@every_case
+def test_total(case: Case, rng: np.random.Generator) -> None:
+    """Never an exception, whatever comes: here the stream is torn up and put together again."""
+    stage = case.make()
+    for _ in range(4):
+        stream = case.stream(rng)
+        order = rng.permutation(30)
+        edges = np.linspace(0, case.length, 31).astype(int)
+        for i in order:
+            case.feed(stage, stream, int(edges[i]), int(edges[i + 1]))
+
+
+@pytest.mark.parametrize("name", ["residual", "time to limit"])
+def test_score_before_learn(name: str, rng: np.random.Generator) -> None:
+    """What a model predicts of a sample does not depend on that sample."""
+    case = next(c for c in CASES if c.name == name)
+    time, value, quality = case.stream(rng)
+    value[0] = 1.0  # a family takes its first prediction from the first sample
+    from tests.laws.cases import _grid
+
+    row = int(rng.integers(50, case.length))
+    other = value.copy()
+    other[row] = rng.normal(0, 1e3, value.shape[1])
+    known = ~np.isnan(value[row])
+    quality[row] = 0
+    predictions = []
+    for values in (value, other):
+        scores = case.make().feed(_grid((time, values, quality), 0, row + 1))
+        predictions.append(scores.predicted[row, known].copy())
+    np.testing.assert_array_equal(predictions[0], predictions[1])
+
+
+def test_models_do_not_touch_their_input(rng: np.random.Generator) -> None:
+    for name in ("residual", "time to limit", "statistics", "resample last"):
+        case = next(c for c in CASES if c.name == name)
+        stream = case.stream(rng)
+        before = [s.copy() for s in stream]
+        case.feed(case.make(), stream, 0, case.length)
+        for was, now in zip(before, stream, strict=True):
+            np.testing.assert_array_equal(was, now)
