@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError
+from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError
 
 from agents.chains import Chains
 from agents.commit import AtLeastOnce
@@ -40,7 +40,7 @@ class LaneFailed(Exception):  # noqa: N818 - it is told to people as it stands
 
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Owns the consumer of the lanes' group. `run` returns only by cancellation or LaneFailed."""
+    """Owns the consumer of the lanes' group. `run` returns after `close`."""
 
     def __init__(self, settings: Settings, missions: dict[str, Mission], metrics: Metrics) -> None:
         self._settings, self._missions, self._metrics = settings, missions, metrics
@@ -49,6 +49,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lanes: dict[int, Lane] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._paused: set[TopicPartition] = set()
+        self._closing = False
         self._compute = ThreadPoolExecutor(1, "compute")
         self.ready = asyncio.Event()
         self._consumer: AIOKafkaConsumer | None = None
@@ -75,12 +76,14 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         """Fetch and hand out records. LaneFailed when a lane cannot go on."""
         client = self._consumer
         assert client
-        while True:
+        while not self._closing:
             for partition, task in list(self._tasks.items()):
                 if task.done() and not task.cancelled() and task.exception():
                     raise _told(partition, task.exception())
             try:
                 fetched = await client.getmany(timeout_ms=FETCH_MS)
+            except ConsumerStoppedError:
+                return  # `close` was faster
             except NoOffsetForPartitionError:
                 continue  # a partition just taken, whose lane has not said yet where to read
             for partition, records in fetched.items():
@@ -200,6 +203,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def close(self) -> None:
         """Leave the group with everything committed."""
+        self._closing = True
         leaving = list(self._lanes.values())
         for lane in leaving:
             self._tasks[lane.partition].cancel()

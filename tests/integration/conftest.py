@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from agents.broker import EmbeddedBroker, broker_binary
+from agents.kafka import BrokerError
+
+
+@pytest.fixture
+def broker() -> Iterator[str]:
+    """Bootstrap address of a fresh embedded broker."""
+    try:
+        broker_binary()
+    except BrokerError as error:
+        pytest.skip(f"embedded broker: {error}")
+    with EmbeddedBroker() as running:
+        yield running.bootstrap

@@ -1,0 +1,104 @@
+"""`heartline run` and the broker give the same bytes, also when the worker is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.replay import replay
+from pipeline.chain import Chain
+from pipeline.flight import Flight
+from pipeline.mission import Mission, load_mission
+from pipeline.run import load_recording
+from schemas import topics
+from tests.conftest import PROJECT
+from tests.integration.flights import FLIGHTS
+from tests.integration.system import (
+    collect,
+    committed_all,
+    expected,
+    same,
+    send,
+    wait_until,
+    worker,
+)
+
+EMITTED = (topics.ALERTS, topics.STATISTICS, topics.SAMPLES)
+
+
+@pytest.mark.broker
+@pytest.mark.data
+@pytest.mark.parametrize("name", FLIGHTS)
+def test_real_flight(name: str, data: Path, broker: str, tmp_path: Path) -> None:
+    flight = FLIGHTS[name](data, tmp_path)
+    mission = load_mission(flight.mission, flight.mdb)
+    recording = load_recording(flight.packets, mission, Chain(mission))
+    want = expected(recording.flight, mission, name)
+    assert all(want[t] for t in EMITTED), "a comparison of nothing"
+    where = f"{flight.mission},{flight.mdb}"
+    with worker(broker, {name: where}, tmp_path) as one:
+        send(recording.flight, name, broker)
+        wait_until(lambda: committed_all(one, broker), 60, one.text, one)
+        assert one.stop() == 0
+    same(asyncio.run(collect(broker)), want)
+
+
+@pytest.mark.broker
+def test_killed_five_times(
+    broker: str, demo_mission: Mission, small_flight: Flight, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """SIGKILL at random moments of a faulty flight: repeats, but none that differs, and no gap."""
+    want = expected(small_flight, demo_mission, "demo")
+    assert all(want[t] for t in EMITTED)
+    seconds = 25.0
+    span = (small_flight.reception_ns[-1] - small_flight.reception_ns[0]) / 1e9
+    sources = {"demo": str(PROJECT / "missions" / "demo")}
+
+    def fly() -> None:
+        asyncio.run(
+            replay(small_flight, "demo", broker, "", span / seconds, 0, 1, lambda _: None)
+        )
+
+    with worker(broker, sources, tmp_path, "--snapshot-s", "1"):
+        pass  # topics made, kernels compiled
+    flying = threading.Thread(target=fly)
+    flying.start()
+    for pause in rng.uniform(0.3, 4.0, 5):
+        with worker(broker, sources, tmp_path, "--snapshot-s", "1") as one:
+            time.sleep(float(pause))  # the moment is the test's subject
+            one.kill()
+    with worker(broker, sources, tmp_path, "--snapshot-s", "1") as one:
+        flying.join()
+        wait_until(lambda: committed_all(one, broker), 60, one.text, one)
+        assert one.stop() == 0
+    got = asyncio.run(collect(broker))
+    same(got, want)
+
+
+@pytest.mark.broker
+def test_restart_goes_on_from_a_snapshot(
+    broker: str, demo_mission: Mission, small_flight: Flight, tmp_path: Path
+) -> None:
+    """A clean restart repeats nothing, and restores rather than re-reads."""
+    want = expected(small_flight, demo_mission, "demo")
+    half = len(small_flight.start) // 2
+    parts = [
+        Flight(small_flight.data, small_flight.start[s], small_flight.length[s], small_flight.reception_ns[s])
+        for s in (slice(None, half), slice(half, None))
+    ]
+    del parts
+    sources = {"demo": str(PROJECT / "missions" / "demo")}
+    with worker(broker, sources, tmp_path, "--snapshot-s", "0.5") as one:
+        send(small_flight, "demo", broker, 40.0)
+        wait_until(lambda: committed_all(one, broker), 60, one.text, one)
+        assert one.stop() == 0
+    with worker(broker, sources, tmp_path, "--snapshot-s", "0.5", "--loglevel", "info") as one:
+        assert one.stop() == 0
+    got = asyncio.run(collect(broker))
+    same(got, want)
+    assert sum(c.repeats for c in got.values()) == 0
