@@ -100,16 +100,32 @@ async def ensure_topics(bootstrap: str, namespace: str, partitions: int) -> None
                 raise BrokerError(f"Topic {name} cannot be made: {message or error.__name__}.")
     finally:
         await admin.close()
+    await partitions_of(bootstrap, *(topics.on_wire(name, namespace) for name in ALL_TOPICS))
 
 
-async def partitions_of(client: Any, topic: str) -> list[int]:
-    """Partitions of a topic; waits up to CONNECT_S for a new topic to be known."""
+async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:
+    """Partitions of topics; waits up to CONNECT_S for new ones to be known.
+
+    Asked by an admin client: a consumer's cached metadata does not learn of new topics.
+    """
+    admin = await start(AIOKafkaAdminClient(bootstrap_servers=bootstrap), bootstrap)
     deadline = asyncio.get_running_loop().time() + CONNECT_S
-    while True:
-        await client.topics()  # asks the broker anew
-        found = client.partitions_for_topic(topic)
-        if found:
-            return sorted(found)
-        if asyncio.get_running_loop().time() > deadline:
-            raise BrokerError(f"Topic {topic} does not exist; start a worker or `ingest` first.")
-        await asyncio.sleep(0.1)
+    try:
+        while True:
+            described = await admin.describe_topics(list(names))
+            found = {
+                t["topic"]: sorted(p["partition"] for p in t["partitions"])
+                for t in described
+                if not t["error_code"] and t["partitions"]
+            }
+            missing = [n for n in names if n not in found]
+            if not missing:
+                return found
+            if asyncio.get_running_loop().time() > deadline:
+                raise BrokerError(
+                    f"Topic {', '.join(missing)} does not exist at {bootstrap}; "
+                    "start a worker or `ingest` first."
+                )
+            await asyncio.sleep(0.1)
+    finally:
+        await admin.close()

@@ -19,7 +19,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartiti
 
 from agents.chains import Chains
 from agents.commit import AtLeastOnce
-from agents.kafka import consumer, ensure_topics, partitions_of, producer, start
+from agents.kafka import consumer, ensure_topics, producer, start
 from agents.lane import Lane, Timing
 from agents.metrics import Metrics
 from agents.settings import Settings
@@ -69,7 +69,6 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             rebalance_timeout_ms=s.session_timeout_ms,
         )  # fmt: skip
         self._consumer = await start(client, s.bootstrap)
-        await partitions_of(client, self._topic)
         client.subscribe([self._topic], listener=self)
 
     async def run(self) -> None:

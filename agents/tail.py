@@ -17,7 +17,8 @@ async def follow(
     client = await start(consumer(bootstrap), bootstrap)
     try:
         wire = {topics.on_wire(n, namespace): n for n in names}
-        parts = [TopicPartition(t, p) for t in wire for p in await partitions_of(client, t)]
+        known = await partitions_of(bootstrap, *wire)
+        parts = [TopicPartition(t, p) for t, numbers in known.items() for p in numbers]
         client.assign(parts)
         first, last = await client.beginning_offsets(parts), await client.end_offsets(parts)
         for part in parts:

@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from agents.broker import EmbeddedBroker
 from agents.ingest import ingest as run_ingest
+from agents.kafka import ensure_topics
 from agents.replay import replay as run_replay
 from agents.settings import Settings, SourceSettings, load_settings, to_environment
 from agents.tail import follow
@@ -104,6 +105,8 @@ def run_worker(settings: Settings, loglevel: str) -> None:
     """Hand the settings to the Faust app and run it, as `faust -A agents.app worker` does."""
     for source in settings.sources.values():
         source.load()  # a mission's mistakes are told before anything starts
+    # before Faust's own clients ask for it, so that a broker that is not there is one line
+    asyncio.run(ensure_topics(settings.bootstrap, settings.namespace, settings.partitions))
     to_environment(settings)
     logging.getLogger("heartline").setLevel(loglevel.upper())
     from agents.app import app

@@ -67,7 +67,10 @@ class Worker:
 
 
 def wait_until(
-    condition: Callable[[], bool], seconds: float, why: Callable[[], str], worker: Worker | None = None
+    condition: Callable[[], bool],
+    seconds: float,
+    why: Callable[[], str],
+    worker: Worker | None = None,
 ) -> None:
     """Poll a condition of another process; AssertionError with `why` past the deadline."""
     deadline = time.monotonic() + seconds
@@ -119,7 +122,8 @@ async def collect(bootstrap: str, namespace: str = "") -> dict[str, Collected]:
         from aiokafka import TopicPartition
 
         wire = {topics.on_wire(t, namespace): t for t in topics.OUTPUTS}
-        parts = [TopicPartition(n, p) for n in wire for p in await partitions_of(client, n)]
+        known = await partitions_of(bootstrap, *wire)
+        parts = [TopicPartition(n, p) for n, numbers in known.items() for p in numbers]
         client.assign(parts)
         for part in parts:
             client.seek(part, 0)
@@ -155,7 +159,7 @@ def send(flight: Flight, source: str, bootstrap: str, speed: float | None = None
     return done.packets
 
 
-def committed_all(w: Worker, bootstrap: str, group: str = "heartline") -> bool:
+def committed_all(bootstrap: str, group: str = "heartline") -> bool:
     """The lane has committed the end of telemetry.raw."""
     return asyncio.run(_behind(bootstrap, group)) == 0
 

@@ -43,14 +43,18 @@ def test_real_flight(name: str, data: Path, broker: str, tmp_path: Path) -> None
     where = f"{flight.mission},{flight.mdb}"
     with worker(broker, {name: where}, tmp_path) as one:
         send(recording.flight, name, broker)
-        wait_until(lambda: committed_all(one, broker), 60, one.text, one)
+        wait_until(lambda: committed_all(broker), 60, one.text, one)
         assert one.stop() == 0
     same(asyncio.run(collect(broker)), want)
 
 
 @pytest.mark.broker
 def test_killed_five_times(
-    broker: str, demo_mission: Mission, small_flight: Flight, tmp_path: Path, rng: np.random.Generator
+    broker: str,
+    demo_mission: Mission,
+    small_flight: Flight,
+    tmp_path: Path,
+    rng: np.random.Generator,
 ) -> None:
     """SIGKILL at random moments of a faulty flight: repeats, but none that differs, and no gap."""
     want = expected(small_flight, demo_mission, "demo")
@@ -60,9 +64,7 @@ def test_killed_five_times(
     sources = {"demo": str(PROJECT / "missions" / "demo")}
 
     def fly() -> None:
-        asyncio.run(
-            replay(small_flight, "demo", broker, "", span / seconds, 0, 1, lambda _: None)
-        )
+        asyncio.run(replay(small_flight, "demo", broker, "", span / seconds, 0, 1, lambda _: None))
 
     with worker(broker, sources, tmp_path, "--snapshot-s", "1"):
         pass  # topics made, kernels compiled
@@ -74,7 +76,7 @@ def test_killed_five_times(
             one.kill()
     with worker(broker, sources, tmp_path, "--snapshot-s", "1") as one:
         flying.join()
-        wait_until(lambda: committed_all(one, broker), 60, one.text, one)
+        wait_until(lambda: committed_all(broker), 60, one.text, one)
         assert one.stop() == 0
     got = asyncio.run(collect(broker))
     same(got, want)
@@ -86,16 +88,10 @@ def test_restart_goes_on_from_a_snapshot(
 ) -> None:
     """A clean restart repeats nothing, and restores rather than re-reads."""
     want = expected(small_flight, demo_mission, "demo")
-    half = len(small_flight.start) // 2
-    parts = [
-        Flight(small_flight.data, small_flight.start[s], small_flight.length[s], small_flight.reception_ns[s])
-        for s in (slice(None, half), slice(half, None))
-    ]
-    del parts
     sources = {"demo": str(PROJECT / "missions" / "demo")}
     with worker(broker, sources, tmp_path, "--snapshot-s", "0.5") as one:
         send(small_flight, "demo", broker, 40.0)
-        wait_until(lambda: committed_all(one, broker), 60, one.text, one)
+        wait_until(lambda: committed_all(broker), 60, one.text, one)
         assert one.stop() == 0
     with worker(broker, sources, tmp_path, "--snapshot-s", "0.5", "--loglevel", "info") as one:
         assert one.stop() == 0

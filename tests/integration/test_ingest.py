@@ -1,0 +1,172 @@
+"""Packets from UDP, TCP and files reach telemetry.raw; what is no packet is published as such."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+from aiokafka import TopicPartition
+
+from agents.broker import free_port
+from agents.ingest import Counters, ingest
+from agents.kafka import BrokerError, consumer
+from pipeline.mission import Mission
+from pipeline.packets import PacketReader
+from pipeline.simulate import simulate
+from schemas import topics
+from schemas.records import RawRecord
+
+pytestmark = pytest.mark.broker
+
+
+async def everything(bootstrap: str, topic: str) -> list[RawRecord]:
+    client = consumer(bootstrap)
+    await client.start()
+    part = TopicPartition(topic, 0)
+    try:
+        client.assign([part])
+        client.seek(part, 0)
+        found: list[RawRecord] = []
+        quiet = 0
+        while quiet < 3:
+            got = (await client.getmany(part, timeout_ms=250)).get(part, [])
+            found += [RawRecord(r.offset, r.value, r.headers, 0) for r in got]
+            quiet = 0 if got else quiet + 1
+        return found
+    finally:
+        await client.stop()
+
+
+def packets_in(records: list[RawRecord]) -> bytes:
+    batch, refused = PacketReader().feed(records)
+    assert not len(refused)
+    spans = zip(batch.start, batch.length, strict=True)
+    return b"".join(bytes(batch.data[s : s + n]) for s, n in spans)
+
+
+@pytest.fixture(scope="module")
+def stream() -> bytes:
+    return simulate(5, (), -1.0, 1.0).packets
+
+
+def test_file_with_garbage(
+    broker: str, demo_mission: Mission, stream: bytes, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Garbage in front, between and behind: packets whole, garbage published, bytes accounted."""
+    garbage = [rng.bytes(int(n)) for n in rng.integers(5, 50, 3)]
+    half = _boundary(stream, len(stream) // 2)
+    path = tmp_path / "damaged.bin"
+    path.write_bytes(garbage[0] + stream[:half] + garbage[1] + stream[half:] + garbage[2][:4])
+    done = asyncio.run(ingest(demo_mission, "demo", str(path), broker, "", 1))
+    assert done.bytes == path.stat().st_size
+    raw = asyncio.run(everything(broker, topics.RAW))
+    inside = packets_in(raw)
+    rejects = [orjson.loads(r.value) for r in asyncio.run(everything(broker, topics.REJECTS))]
+    refused = sum(r["bytes"] for r in rejects)
+    assert len(inside) + refused == done.bytes
+    assert len(inside) >= len(stream) - 200  # a header of garbage may cost a packet or two
+    assert done.skipped == refused
+
+
+def _boundary(stream: bytes, near: int) -> int:
+    at = 0
+    while at < near:
+        at += int.from_bytes(stream[at + 4 : at + 6], "big") + 7
+    return at
+
+
+async def _during(
+    run: Awaitable[Counters], send: Callable[[], Awaitable[None]], bootstrap: str, wanted: bytes
+) -> list[RawRecord]:
+    """Run an endless ingest while `send` sends, until the topic holds what was sent."""
+    task = asyncio.ensure_future(run)
+    try:
+        async with asyncio.timeout(60):
+            await send()
+            while True:
+                if task.done():
+                    task.result()
+                records = await everything(bootstrap, topics.RAW)
+                if len(packets_in(records)) >= len(wanted):
+                    return records
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_udp(broker: str, demo_mission: Mission, stream: bytes) -> None:
+    """One or several packets a datagram; ticks come every second."""
+    port = free_port()
+    part = stream[: _boundary(stream, 20_000)]
+
+    async def send() -> None:
+        await asyncio.sleep(2.0)  # the socket opens after the topics are made
+        out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        at = 0
+        while at < len(part):
+            end = _boundary(part, at + 500)
+            out.sendto(part[at:end], ("127.0.0.1", port))
+            at = end
+            await asyncio.sleep(0.001)
+        out.close()
+        await asyncio.sleep(1.2)
+
+    run = ingest(demo_mission, "demo", f"udp://127.0.0.1:{port}", broker, "", 1)
+    records = asyncio.run(_during(run, send, broker, part))
+    assert packets_in(records) == part
+    assert any(dict(r.headers)["kind"] == b"tick" for r in records)
+
+
+def test_tcp_reconnects(broker: str, demo_mission: Mission, stream: bytes) -> None:
+    """The server cuts the connection inside a packet and comes back: the rest arrives."""
+    half = _boundary(stream, len(stream) // 2)
+    cut = half + 9  # inside a packet, which is lost with the connection
+    rest = _boundary(stream, cut + 1)
+    pieces = [stream[:cut], stream[rest:]]
+    wanted = stream[:half] + stream[rest:]
+
+    async def scenario() -> list[RawRecord]:
+        writers: list[asyncio.StreamWriter] = []
+
+        async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
+            if pieces:
+                writer.write(pieces.pop(0))
+                await writer.drain()
+                if not pieces:
+                    return  # the second connection stays open
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+
+        async def nothing() -> None:
+            return None
+
+        run = ingest(demo_mission, "demo", f"tcp://127.0.0.1:{port}", broker, "", 1)
+        try:
+            return await _during(run, nothing, broker, wanted)
+        finally:
+            server.close()
+            for writer in writers:
+                writer.close()
+            await asyncio.gather(*(w.wait_closed() for w in writers), return_exceptions=True)
+
+    assert packets_in(asyncio.run(scenario())) == wanted
+
+
+def test_no_broker(demo_mission: Mission, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"x")
+    with pytest.raises(BrokerError, match="No Kafka broker answers"):
+        asyncio.run(ingest(demo_mission, "demo", str(path), f"127.0.0.1:{free_port()}", "", 1))
+
+
+def test_unknown_input(broker: str, demo_mission: Mission) -> None:
+    with pytest.raises(BrokerError, match="only udp"):
+        asyncio.run(ingest(demo_mission, "demo", "serial://1", broker, "", 1))

@@ -1,0 +1,134 @@
+"""A worker among broken things: another worker, no broker, poison, an unknown source."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from agents.broker import free_port
+from agents.kafka import ensure_topics
+from pipeline.flight import Flight
+from pipeline.mission import Mission
+from schemas import topics
+from schemas.records import PACKETS_HEADERS
+from tests.conftest import PROJECT
+from tests.integration.system import (
+    collect,
+    committed_all,
+    expected,
+    same,
+    send,
+    wait_until,
+    worker,
+)
+
+DEMO = {"demo": str(PROJECT / "missions" / "demo")}
+pytestmark = pytest.mark.broker
+
+
+def test_second_worker_takes_over(
+    broker: str, demo_mission: Mission, small_flight: Flight, tmp_path: Path
+) -> None:
+    """Two workers, one partition: one has it; when it is killed the other goes on."""
+    want = expected(small_flight, demo_mission, "demo")
+    quick = ("--snapshot-s", "0.5")
+    with (
+        worker(broker, DEMO, tmp_path, *quick) as first,
+        worker(broker, DEMO, tmp_path, *quick, ready=False) as second,
+    ):
+        send(small_flight, "demo", broker, 30.0)
+        first.kill()
+        wait_until(lambda: committed_all(broker), 60, second.text, second)
+        assert second.stop() == 0
+    same(asyncio.run(collect(broker)), want)
+
+
+async def _poison(bootstrap: str) -> int:
+    await ensure_topics(bootstrap, "", 1)
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    bad: list[tuple[bytes | None, bytes, list[tuple[str, bytes]]]] = [
+        (b"demo", b"\xff" * 50, list(PACKETS_HEADERS)),
+        (b"demo", b"", []),
+        (b"demo", b"garbage", []),
+        (b"demo", b"{}", [("kind", b"control"), ("version", b"1")]),
+        (b"demo", b"x", [("kind", b"packets"), ("version", b"9")]),
+        (b"nobody", b"whose is this", []),
+        (None, b"no key", []),
+        (b"\xff\xfe", b"a key that is no text", []),
+    ]
+    try:
+        for key, value, headers in bad:
+            await producer.send_and_wait(topics.RAW, value, key, headers=headers)
+    finally:
+        await producer.stop()
+    return len(bad)
+
+
+def test_poison_is_rejected_and_the_lane_goes_on(
+    broker: str, small_flight: Flight, tmp_path: Path
+) -> None:
+    n = asyncio.run(_poison(broker))
+    with worker(broker, DEMO, tmp_path) as one:
+        send(small_flight, "demo", broker)
+        wait_until(lambda: committed_all(broker), 60, one.text, one)
+        assert one.total("heartline_packets_total") == len(small_flight.start)
+        assert one.total("heartline_rejects_total") >= n
+        assert one.stop() == 0
+    got = asyncio.run(collect(broker))
+    rejects = [orjson.loads(v) for v in got[topics.REJECTS].by_id.values()]
+    assert {r["offset"] for r in rejects} == set(range(n))
+    assert {r["reason"] for r in rejects} == {"malformed_record", "unknown_kind", "unknown_source"}
+    assert got[topics.ALERTS].by_id
+
+
+def test_no_broker_is_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "agents", "worker", "--bootstrap", f"127.0.0.1:{free_port()}",
+         "--source", f"demo={DEMO['demo']}", "--metrics-port", str(free_port())],
+        capture_output=True, text=True, timeout=90, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "No Kafka broker answers" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_alarm_states_are_kept_for_readers(
+    broker: str, small_flight: Flight, tmp_path: Path
+) -> None:
+    """The Faust agent turns alerts into the current alarm a parameter and monitor."""
+    from aiokafka import TopicPartition
+
+    from agents.kafka import consumer
+
+    with worker(broker, DEMO, tmp_path) as one:
+        send(small_flight, "demo", broker)
+        wait_until(lambda: committed_all(broker), 60, one.text, one)
+        wanted = int(one.total("heartline_alerts_total"))
+
+        async def read() -> list[bytes]:
+            client = consumer(broker)
+            await client.start()
+            part = TopicPartition(topics.ALARMS, 0)
+            client.assign([part])
+            client.seek(part, 0)
+            found: list[bytes] = []
+            try:
+                async with asyncio.timeout(40):
+                    while len(found) < wanted:
+                        got = await client.getmany(part, timeout_ms=250)
+                        found += [r.value for r in got.get(part, [])]
+            finally:
+                await client.stop()
+            return found
+
+        states = [orjson.loads(v) for v in asyncio.run(read())]
+        assert one.stop() == 0
+    assert states
+    assert all({"source", "parameter", "monitor", "level", "alert"} <= s.keys() for s in states)
