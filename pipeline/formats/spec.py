@@ -56,9 +56,9 @@ def time_name(table: Table) -> str:
 
 
 def packets_of(recorded: Recorded, sequence: I8 | None = None) -> U1:
-    """Packets of equal length as u1[k, n]: primary header, time u8, columns; all big-endian."""
+    """Packets of equal length as u1[k, n]: primary header, time i8, columns; all big-endian."""
     table, k = recorded.table, len(recorded.time_ns)
-    parts = [("header", ">u2", (3,)), ("time", ">u8")]
+    parts = [("header", ">u2", (3,)), ("time", ">i8")]
     parts += [(c.name, f">{c.encoding}") for c in table.columns]
     rows = np.zeros(k, np.dtype(parts))
     count = np.arange(k) if sequence is None else sequence

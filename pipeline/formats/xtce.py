@@ -50,7 +50,7 @@ def _add_table(
     types.append(
         X.AbsoluteTimeParameterType(
             X.Encoding(
-                X.IntegerDataEncoding(sizeInBits="64", encoding="unsigned"),
+                X.IntegerDataEncoding(sizeInBits="64", encoding="twosComplement"),
                 units="seconds", scale=scale,
             ),
             X.ReferenceTime(X.Epoch("1970-01-01T00:00:00")),

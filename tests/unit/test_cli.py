@@ -1,0 +1,115 @@
+"""The command line: a user's mistake is one line, and no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from agents.cli import main
+from tests.conftest import PROJECT
+
+DEMO = str(PROJECT / "missions" / "demo")
+
+
+def heartline(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+@pytest.fixture(scope="module")
+def flight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cli") / "flight"
+    done = heartline("simulate", "--out", str(out), "--start", "-2", "--end", "30")
+    assert done.exit_code == 0, done.output
+    return out
+
+
+def test_simulate_check_run_explain(flight: Path, tmp_path: Path) -> None:
+    assert {p.name for p in flight.iterdir()} == {
+        "packets.bin",
+        "hl1.xml",
+        "mission.toml",
+        "truth.json",
+    }
+    done = heartline("check", str(flight))
+    assert done.exit_code == 0
+    assert "TP_VIB_BRG" in done.output
+    out = tmp_path / "out"
+    done = heartline("run", str(flight / "packets.bin"), "--mission", DEMO, "--out", str(out))
+    assert done.exit_code == 0, done.output
+    names = {"alerts.jsonl", "statistics.jsonl", "samples.arrow", "rejects.jsonl", "summary.json"}
+    assert {p.name for p in out.iterdir()} == names
+    done = heartline("explain", "--from", str(out), "telemetry.raw-0-999999-0")
+    assert done.exit_code == 1
+    assert "No alert" in done.stderr
+
+
+def test_decode_of_several_containers_needs_a_folder(flight: Path, tmp_path: Path) -> None:
+    packets, mdb = str(flight / "packets.bin"), str(flight / "hl1.xml")
+    one = heartline("decode", packets, "--mdb", mdb, "--out", str(tmp_path / "x.csv"))
+    assert one.exit_code == 1
+    assert "several containers" in one.stderr
+    many = heartline("decode", packets, "--mdb", mdb, "--out", f"{tmp_path}/many/")
+    assert many.exit_code == 0
+    assert len(list((tmp_path / "many").iterdir())) == 7
+
+
+def test_mission_init(flight: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    assert heartline("mission", "init", str(flight / "hl1.xml"), "--out", str(out)).exit_code == 0
+    assert heartline("check", str(out)).exit_code == 0
+    again = heartline("mission", "init", str(flight / "hl1.xml"), "--out", str(out))
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
+
+
+MISTAKES = {
+    "a mission that is not there": ("check", "none"),
+    "a flight that is not there": ("run", "none", "--mission", DEMO, "--out", "x"),
+    "a flight of something else": ("run", __file__, "--mission", DEMO, "--out", "x"),
+    "an unknown format": ("import", __file__, "--out", "x"),
+    "no source": ("worker", "--bootstrap", "127.0.0.1:1"),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_mistakes_are_one_line(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = heartline(*MISTAKES[what])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("heartline: ")
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("nme = 1", "'nme' is unknown"),
+        ('name = "x"\n[[resample]]\nhz = -1', "must be above 0"),
+        ('name = "x"\n[[statistics]]\nwindow_s = 25\npane_s = 10', "no whole number of panes"),
+        ('name = "x"\n[alarms.NOPE]\ncritical = [0, 1]', "no such parameter"),
+        ('name = "x"\n[alarms.PC]\ncritical = [0, 1]', "say override = true"),
+        ('name = "x"\n[alarms.PC]\ncritical = [2, 1]\noverride = true', "above"),
+        ('name = "x"\n[time]\nparameter = "PC"', "no AbsoluteTimeParameterType"),
+        ("= broken", "not TOML"),
+    ],
+)
+def test_mistakes_in_a_mission(text: str, why: str, flight: Path, tmp_path: Path) -> None:
+    (tmp_path / "mission.toml").write_text(text)
+    done = heartline("check", str(tmp_path), "--mdb", str(flight / "hl1.xml"))
+    assert done.exit_code == 1
+    assert why in done.stderr
+
+
+def test_csv_mistakes(tmp_path: Path) -> None:
+    for text, why in (
+        ("a,b\n1,2\n", "--time-column"),
+        ("time,b\n1,2,3\n", "line 2"),
+        ("time,b\nx,2\n", "no number"),
+    ):
+        path = tmp_path / "f.csv"
+        path.write_text(text)
+        done = heartline("import", str(path), "--out", str(tmp_path / "o"))
+        assert done.exit_code == 1
+        assert why in done.stderr
