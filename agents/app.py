@@ -72,6 +72,8 @@ def create_app(settings: Settings) -> App:
                 await self.lanes.run()
             except LaneFailed as error:
                 end(error)
+            if not self.lanes.closing:
+                end(LaneFailed("The lanes ended without a reason; see the log."))
 
         async def on_stop(self) -> None:
             self.server.shutdown()

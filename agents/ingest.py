@@ -208,14 +208,22 @@ async def ingest(
             await one.tick(time.time_ns())
 
     ticking = asyncio.create_task(tick())
-    try:
+
+    async def read() -> None:
         async for piece in pieces(url):
-            if ticking.done():
-                ticking.result()
             await one.take(piece, time.time_ns())
+
+    reading = asyncio.create_task(read())
+    try:
+        # whichever fails, also while the input is silent
+        done, _ = await asyncio.wait({reading, ticking}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
         await one.tick(time.time_ns() + 1_000_000_000)
         await one.finish()
     finally:
-        ticking.cancel()
+        for task in (reading, ticking):
+            task.cancel()
+        await asyncio.gather(reading, ticking, return_exceptions=True)
         await client.stop()
     return one.counters

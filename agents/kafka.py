@@ -100,7 +100,14 @@ async def ensure_topics(bootstrap: str, namespace: str, partitions: int) -> None
                 raise BrokerError(f"Topic {name} cannot be made: {message or error.__name__}.")
     finally:
         await admin.close()
-    await partitions_of(bootstrap, *(topics.on_wire(name, namespace) for name in ALL_TOPICS))
+    names = [topics.on_wire(name, namespace) for name in ALL_TOPICS]
+    known = await partitions_of(bootstrap, *names)
+    raw, state = (topics.on_wire(name, namespace) for name in (topics.RAW, topics.STATE))
+    if known[raw] != known[state]:
+        raise BrokerError(
+            f"{raw} has {len(known[raw])} partitions and {state} has {len(known[state])}: "
+            "a lane's state partition is that of its input. Make them equal."
+        )
 
 
 async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:

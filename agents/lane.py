@@ -26,6 +26,7 @@ from schemas.records import RawRecord
 log = logging.getLogger("heartline.lane")
 CHUNK_BYTES = 512 * 1024  # about 10 ms of work
 QUEUE_CHUNKS = 8
+LATEST_MS = 2**62 // 1_000_000  # a producer's time stamp may be anything
 
 
 class SnapshotStore(Protocol):
@@ -124,9 +125,7 @@ class Lane:
                     continue
                 self._on_room()
                 await self._process(chunk)
-        finally:
-            if self._commit_task:
-                self._commit_task.cancel()
+        finally:  # a commit in flight is not cancelled: `leave` waits for it
             self._metrics.chains.pop(self.partition, None)
 
     async def _process(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
@@ -157,9 +156,8 @@ class Lane:
         now = time.monotonic()
         due = force or now - self._last_commit >= self._timing.commit_s
         behind = len(self._unsaved) > 4 * QUEUE_CHUNKS
-        if self._commit_task and behind:
-            await self._commit_task  # the broker is slower than we are: wait for it
-            self._commit_task = None
+        if behind:
+            await self._finish_commit()  # the broker is slower than we are: wait for it
         if self._commit_task is None and self._unsaved and due:
             done, self._unsaved, self._last_commit = self._unsaved, [], now
             self._commit_task = asyncio.create_task(self._do_commit(done))
@@ -178,15 +176,14 @@ class Lane:
 
     async def _snapshot(self) -> None:
         """Store the state at exactly the committed offset: every output before it is safe."""
-        if self._commit_task:
-            await self._commit_task
-            self._commit_task = None
+        await self._finish_commit()
         if self.next_offset < self.silent_until or self.next_offset == self._saved_at:
             self._last_snapshot = time.monotonic()
             return
         done, self._unsaved = self._unsaved, []
         if done:
-            await self._do_commit(done)
+            self._commit_task = asyncio.create_task(self._do_commit(done))
+            await self._finish_commit()
         content = await self._in_thread(lambda: encode_state(self.chains.snapshot()))
         await self._store.write(self.next_offset, content)
         self._saved_at = self.next_offset
@@ -194,11 +191,16 @@ class Lane:
 
     async def leave(self) -> None:
         """Finish: commit what was processed. The caller bounds the time."""
+        await self._finish_commit()
         done, self._unsaved = self._unsaved, []
-        if self._commit_task:
-            await self._commit_task
         if done:
             await self._do_commit(done)
+
+    async def _finish_commit(self) -> None:
+        """Wait for the commit in flight. Being cancelled here does not cancel the commit."""
+        if self._commit_task:
+            await asyncio.shield(self._commit_task)
+            self._commit_task = None
 
 
 def _cause(id_: str) -> int:
@@ -207,7 +209,6 @@ def _cause(id_: str) -> int:
 
 
 def keyed(record: ConsumerRecord[bytes, bytes]) -> KeyedRecord:
-    raw = RawRecord(
-        record.offset, record.value or b"", record.headers, record.timestamp * 1_000_000
-    )
+    stamp = min(max(record.timestamp, 0), LATEST_MS) * 1_000_000
+    raw = RawRecord(record.offset, record.value or b"", record.headers, stamp)
     return KeyedRecord((record.key or b"").decode("utf-8", "replace"), raw)

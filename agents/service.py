@@ -49,7 +49,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lanes: dict[int, Lane] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._paused: set[TopicPartition] = set()
-        self._closing = False
+        self.closing = False
         self._compute = ThreadPoolExecutor(1, "compute")
         self.ready = asyncio.Event()
         self._consumer: AIOKafkaConsumer | None = None
@@ -75,7 +75,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         """Fetch and hand out records. LaneFailed when a lane cannot go on."""
         client = self._consumer
         assert client
-        while not self._closing:
+        while not self.closing:
             for partition, task in list(self._tasks.items()):
                 if task.done() and not task.cancelled() and task.exception():
                     raise _told(partition, task.exception())
@@ -202,7 +202,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def close(self) -> None:
         """Leave the group with everything committed."""
-        self._closing = True
+        self.closing = True
         leaving = list(self._lanes.values())
         for lane in leaving:
             self._tasks[lane.partition].cancel()

@@ -64,6 +64,8 @@ def _settings(table: dict[str, Any], where: str) -> Settings:
             raise MissionError(f"{where}: {key} = {value!r} is no number.")
     sources = {}
     for name, entry in table.get("sources", {}).items():
+        if "/" in name or not name:
+            raise MissionError(f"{where}: [sources.{name}]: a source's name has no slash.")
         try:
             sources[name] = SourceSettings(**entry)
         except TypeError:

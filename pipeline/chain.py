@@ -20,6 +20,7 @@ import numpy as np
 
 from pipeline.container_chain import ContainerChain
 from pipeline.decode import Decoder, compile_plans
+from pipeline.decode.decoder import Flat
 from pipeline.fingerprint import fingerprint
 from pipeline.mission import Mission
 from pipeline.outputs.evidence import Origin
@@ -90,7 +91,7 @@ class Chain:
             mine = rows.get(i, self._no_rows[i])
             if len(mine.packet) or len(ticks):
                 rejects.append(container.feed(batch, mine, ticks, out))
-        self._feed_samples(batch, decoded.rows, out)
+        self._feed_samples(batch, decoded.flat, out)
         refused = Rejects.concatenate([r for r in rejects if len(r)])
         self._add_rejects(refused, records, out)
         self.watermark_ns = max(
@@ -104,8 +105,8 @@ class Chain:
             dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
         )
 
-    def _feed_samples(self, batch: PacketBatch, rows: list[Rows], out: list[Pending]) -> None:
-        for i, frame in enumerate(self._samples.feed(batch, rows)):
+    def _feed_samples(self, batch: PacketBatch, flat: Flat, out: list[Pending]) -> None:
+        for i, frame in enumerate(self._samples.feed(batch, flat)):
             record = int(batch.record[frame.packet])
             make = partial(self._encode, frame)
             out.append(Pending(frame.packet, record, Rank.SAMPLES, (i,), make))
@@ -116,12 +117,13 @@ class Chain:
     def _add_rejects(
         self, rejects: Rejects, records: Sequence[RawRecord], out: list[Pending]
     ) -> None:
-        here = {r.offset: r.value for r in records}
         last = 2**62  # after everything else that the record caused
         for record, reason, offset, found in group(rejects):
             make = partial(
                 reject_output, self.source, self._partition, reason, offset,
-                ranges_of(rejects, found), here.get(offset),
+                ranges_of(rejects, found),
+                # an earlier record's bytes are at hand in some chunkings only: never given
+                records[record].value if records[record].offset == offset else None,
             )  # fmt: skip
             out.append(Pending(last, record, Rank.REJECT, (reason, offset), make))
 

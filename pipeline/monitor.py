@@ -99,7 +99,9 @@ def step(
             else:
                 run[j] = 0
                 continue
-            if done and time[i] - run_since[j] >= min_ns[j]:
+            run_since[j] = min(run_since[j], time[i])  # a clock may go back
+            lasted = time[i] - run_since[j] >= min_ns[j] or min_ns[j] == 0
+            if done and lasted:
                 out[n, 0], out[n, 1], out[n, 2] = i, j, old
                 out[n, 3], out[n, 4], out[n, 5] = candidate[j], run_since[j], run_offset[j]
                 n += 1

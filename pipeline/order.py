@@ -173,7 +173,10 @@ def order(
         base = max(clock[LATEST], clock[WATERMARK])
         accept_suspect = 0  # 1: before this row, 2: after it
         if clock[LATEST] == NEVER or now - base > jump:
-            near = clock[SUSPECT] == 1 and abs(now - clock[S_TIME]) <= jump
+            # as far on as reception is: a slow container confirms itself as well
+            waited = max(reception[p] - clock[S_RECEIVED], 0)
+            apart = now - clock[S_TIME]
+            near = clock[SUSPECT] == 1 and -jump <= apart <= jump + waited
             if not near:
                 if clock[SUSPECT] == 1:
                     m = _refuse_suspect(refused, m, clock, p, record[p])
@@ -194,7 +197,7 @@ def order(
             refused[m, 4] = start[p] - record_start[record[p]]
             m += 1
             continue
-        clock[RECEIVED] = reception[p]
+        clock[RECEIVED] = max(clock[RECEIVED], reception[p])  # one reading back is no silence
         if lateness == 0:
             if accept_suspect == 1:
                 n = _emit(suspect, n, p, slot_time, slot_eng, slot_quality,
@@ -214,10 +217,6 @@ def order(
         for own in range(2):  # the suspect first, then this row
             if own == 0 and not accept_suspect:
                 continue
-            if clock[HELD] == capacity:
-                clock[WATERMARK] = max(clock[WATERMARK], slot_time[queue[0]])
-                n = _release(clock, queue, n, p, slot_time, slot_eng, slot_quality,
-                             time_out, packet_out, eng_out, quality_out)  # fmt: skip
             slot = queue[clock[HELD]]  # from queue[HELD] on they are free
             if own == 0:
                 slot_time[slot] = slot_time[suspect]
@@ -228,6 +227,10 @@ def order(
                 _keep(slot, now, r, eng, quality, columns, slot_time, slot_eng, slot_quality)
             clock[LATEST] = max(clock[LATEST], slot_time[slot])
             _enqueue(slot, clock, slot_time, queue)
+            if clock[HELD] == capacity:  # the oldest must go, be it this one
+                clock[WATERMARK] = max(clock[WATERMARK], slot_time[queue[0]])
+                n = _release(clock, queue, n, p, slot_time, slot_eng, slot_quality,
+                             time_out, packet_out, eng_out, quality_out)  # fmt: skip
         clock[WATERMARK] = max(clock[WATERMARK], clock[LATEST] - lateness)
         while clock[HELD] > 0 and slot_time[queue[0]] <= clock[WATERMARK]:
             n = _release(clock, queue, n, p, slot_time, slot_eng, slot_quality,

@@ -172,7 +172,8 @@ def resample(
                     x1, q1 = eng[row, columns[j]], quality_in[row, columns[j]]
                     x1 = np.nan if q1 & _INVALID else x1
                     exact = x1 if t == now else value[j]
-                    value_out[n, j] = value[j] + (x1 - value[j]) * w if made else exact
+                    # by weights: a difference of two finite values may overflow
+                    value_out[n, j] = value[j] * (1.0 - w) + x1 * w if made else exact
                     q = (quality[j] | q1) if made else (q1 if t == now else quality[j])
                     q_out[n, j] = q | made | after
                 n += 1

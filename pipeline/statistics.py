@@ -51,6 +51,7 @@ class Statistics(Stateful):
             "exponent": np.zeros((panes, f), np.int64),
             "quality": np.zeros((panes, 8, f), np.uint16),
         }
+        self._scratch = np.zeros(MERGED, np.int64)
         room = BLOCK + panes + 1
         self._out = WindowBatch(
             np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int32),
@@ -66,6 +67,7 @@ class Statistics(Stateful):
                 grid.advance_ns, grid.advance_packet, row, advance, BLOCK, self.pane_ns,
                 self._ranks, s["clock"], s["rows"], s["moments"], s["bins"], s["base"],
                 s["exponent"], s["quality"], o.end_ns, o.packet, o.panes, o.figures, o.quality,
+                self._scratch,
             )  # fmt: skip
             if n:
                 yield WindowBatch(
@@ -105,6 +107,7 @@ def window(
     panes_out: I4,
     figures_out: F8,
     flags_out: U4,
+    scratch: I8,
 ) -> tuple[int, int, int]:
     """Fill panes row by row, close them by time; stops when `block` closings are out."""
     n = 0
@@ -116,7 +119,8 @@ def window(
         cause = advance_packet[advance] if by_tick else packet[row]
         if clock[START] != NEVER and mark - clock[START] >= pane_ns:
             n = _close(mark, cause, n, pane_ns, ranks, clock, rows, moments, bins, base, exponent,
-                       flags, end_out, packet_out, panes_out, figures_out, flags_out)  # fmt: skip
+                       flags, end_out, packet_out, panes_out, figures_out, flags_out,
+                       scratch)  # fmt: skip
         if by_tick:
             advance += 1
             continue
@@ -128,7 +132,7 @@ def window(
         x, m, q = value[row], moments[c], quality[row]
         flagged = np.uint8(0)
         for j in range(len(x)):
-            good = x[j] == x[j]
+            good = abs(x[j]) < np.inf
             count = m[COUNT, j] + (1.0 if good else 0.0)
             deviation = x[j] - m[MEAN, j] if good else 0.0
             mean = m[MEAN, j] + deviation / max(count, 1.0)
@@ -143,14 +147,12 @@ def window(
             m[T_LAST, j] = seconds if good else m[T_LAST, j]
             flagged |= q[j]
         for j in range(len(x)):
-            if x[j] == x[j]:
-                # 2^-e exactly, built from its bits
-                scale = np.uint64((1023 - exponent[c, j]) << 52).view(np.float64)
-                place = np.floor(x[j] * scale) - np.float64(base[c, j])
+            if abs(x[j]) < np.inf:
+                place = np.floor(x[j] * _two_to(-exponent[c, j])) - np.float64(base[c, j])
                 if m[COUNT, j] > 1.0 and 0.0 <= place < BINS:
                     bins[c, j, np.int64(place)] += np.uint16(1)
                 else:
-                    _widen(x[j], m[COUNT, j] == 1.0, bins[c, j], base[c], exponent[c], j)
+                    _widen(x[j], j, m, bins[c, j], base[c], exponent[c], scratch)
         if flagged:
             for bit in range(8):
                 for j in range(len(x)):
@@ -160,35 +162,45 @@ def window(
 
 
 @inline
-def _widen(x, first, bins, base, exponent, j):
-    """Put `x` outside the bins: shift them, or double their width until everything fits."""
-    _, top = math.frexp(x)
-    finest = max(top - 45, -1021)  # then |x| / 2^e < 2^45: whole in i8 and in f8
-    if first:
-        exponent[j] = min(finest, 1022)
-        base[j] = np.int64(np.floor(math.ldexp(x, -exponent[j]))) - BINS // 2
+def _two_to(e):
+    """2^e exactly, built from its bits; e from -1022 to 1023."""
+    return np.uint64((1023 + e) << 52).view(np.float64)
+
+
+@inline
+def _exponent(x):
+    """e of the power of two above |x|, from its bits; -1021 for denormals and zero."""
+    return np.int64((np.float64(x).view(np.uint64) >> np.uint64(52)) & np.uint64(2047)) - 1022
+
+
+@inline
+def _widen(x, j, m, bins, base, exponent, scratch):
+    """Put `x`, already in the moments, outside the bins: move them, or double their width."""
+    # so that |x| / 2^e < 2^50: whole in i8 and in f8
+    finest = max(_exponent(max(abs(m[MIN, j]), abs(m[MAX, j]))) - 50, -1021)
+    if m[COUNT, j] == 1.0:
+        exponent[j] = finest
+        base[j] = np.int64(np.floor(x * _two_to(-finest))) - BINS // 2
         bins[BINS // 2] += np.uint16(1)
         return
-    e = max(exponent[j], finest)
-    low, high = BINS, -1
-    for b in range(BINS):
-        if bins[b]:
-            low, high = min(low, b), b
+    old, first = exponent[j], base[j]
+    # at this width the range fills 16 bins or more, so it is never too coarse
+    e = max(old, finest, _exponent(m[MAX, j] - m[MIN, j]) - 5)
     while True:
-        shift = min(e - exponent[j], 62)
-        k = np.int64(np.floor(math.ldexp(x, -e)))
-        least = min(k, (base[j] + low) >> shift)
-        most = max(k, (base[j] + high) >> shift)
+        least = np.int64(np.floor(m[MIN, j] * _two_to(-e)))
+        most = np.int64(np.floor(m[MAX, j] * _two_to(-e)))
         if most - least < BINS:
             break
         e += 1
+    shift = min(e - old, 62)
     start = least - (BINS - 1 - (most - least)) // 2
-    moved = np.zeros(BINS, np.uint16)
-    for b in range(low, high + 1):
+    scratch[:BINS] = 0
+    for b in range(BINS):
         if bins[b]:
-            moved[((base[j] + b) >> shift) - start] += bins[b]
-    moved[k - start] += np.uint16(1)
-    bins[:] = moved
+            scratch[((first + b) >> shift) - start] += bins[b]
+    for b in range(BINS):
+        bins[b] = scratch[b]
+    bins[np.int64(np.floor(x * _two_to(-e))) - start] += np.uint16(1)
     base[j], exponent[j] = start, e
 
 
@@ -211,6 +223,7 @@ def _close(
     panes_out,
     figures_out,
     flags_out,
+    scratch,
 ):
     """Close panes up to `mark`; an empty window closes silently and the panes jump to the mark."""
     panes = len(rows)
@@ -223,7 +236,7 @@ def _close(
             break
         end_out[n], packet_out[n], panes_out[n] = clock[START] + pane_ns, cause, filled
         _merge(clock[CURRENT], np.float64(pane_ns) * 1e-9, ranks, moments, bins, base, exponent,
-               flags, figures_out[n], flags_out[n])  # fmt: skip
+               flags, figures_out[n], flags_out[n], scratch)  # fmt: skip
         n += 1
         clock[START] += pane_ns
         c = (clock[CURRENT] + 1) % panes
@@ -237,76 +250,87 @@ def _close(
 
 
 @inline
-def _merge(current, pane_s, ranks, moments, bins, base, exponent, flags, out, flags_out):
-    """Figures of the window whose newest pane is `current`, oldest pane first."""
+def _merge(current, pane_s, ranks, moments, bins, base, exponent, flags, out, flags_out, scratch):
+    """Figures of the window whose newest pane is `current`, oldest pane first.
+
+    Vector across parameters while `out` collects: 0 count, 1 total and then mean, 2 squares and
+    then std, 3 min, 4 max, 5 first, 6 last and then rate (rms takes 5's place at the end).
+    """
     panes, _, width = moments.shape
-    for j in range(width):
-        for g in range(len(out)):
-            out[g, j] = np.nan
+    out[:7] = 0.0
+    out[3], out[4] = np.inf, -np.inf
+    flags_out[:] = 0
+    t_first, t_last = np.zeros(width), np.zeros(width)
+    for k in range(panes):
+        p = (current + 1 + k) % panes
+        m = moments[p]
+        at = (k - panes + 1) * pane_s
+        for j in range(width):
+            some = m[COUNT, j] > 0.0
+            fresh = some and out[0, j] == 0.0
+            out[5, j] = m[FIRST, j] if fresh else out[5, j]
+            t_first[j] = at + m[T_FIRST, j] if fresh else t_first[j]
+            out[6, j] = m[LAST, j] if some else out[6, j]
+            t_last[j] = at + m[T_LAST, j] if some else t_last[j]
+            out[0, j] += m[COUNT, j]
+            out[1, j] += m[COUNT, j] * m[MEAN, j]
+            out[3, j] = min(out[3, j], m[MIN, j])
+            out[4, j] = max(out[4, j], m[MAX, j])
         for bit in range(8):
-            flags_out[bit, j] = 0
-        count = 0.0
-        total = 0.0
-        low, high = np.inf, -np.inf
-        t_first, t_last, first, last = 0.0, 0.0, 0.0, 0.0
-        coarsest = -1100
-        for k in range(panes):
-            p = (current + 1 + k) % panes
-            m = moments[p]
-            for bit in range(8):
+            for j in range(width):
                 flags_out[bit, j] += flags[p, bit, j]
-            if m[COUNT, j] == 0.0:
-                continue
-            at = (k - panes + 1) * pane_s
-            if count == 0.0:
-                first, t_first = m[FIRST, j], at + m[T_FIRST, j]
-            last, t_last = m[LAST, j], at + m[T_LAST, j]
-            count += m[COUNT, j]
-            total += m[COUNT, j] * m[MEAN, j]
-            low, high = min(low, m[MIN, j]), max(high, m[MAX, j])
-            coarsest = max(coarsest, exponent[p, j])
-        out[0, j] = count
-        if count == 0.0:
-            continue
-        mean = total / count
-        squares = 0.0
-        for k in range(panes):
-            p = (current + 1 + k) % panes
-            off = moments[p, MEAN, j] - mean
-            if moments[p, COUNT, j] > 0.0:
-                squares += moments[p, M2, j] + moments[p, COUNT, j] * off * off
-        out[1, j] = mean
-        out[2, j] = np.sqrt(squares / (count - 1.0)) if count > 1.0 else np.nan
-        out[3, j], out[4, j] = low, high
-        out[5, j] = np.sqrt(mean * mean + squares / count)
-        out[6, j] = (last - first) / (t_last - t_first) if t_last > t_first else np.nan
-        _quantiles(j, coarsest, count, low, high, ranks, moments, bins, base, exponent, out)
+    for j in range(width):
+        out[1, j] = out[1, j] / out[0, j] if out[0, j] > 0.0 else np.nan
+    for p in range(panes):
+        m = moments[(current + 1 + p) % panes]
+        for j in range(width):
+            off = m[MEAN, j] - out[1, j] if m[COUNT, j] > 0.0 else 0.0
+            out[2, j] += m[M2, j] + m[COUNT, j] * off * off
+    for j in range(width):
+        n, mean, squares = out[0, j], out[1, j], out[2, j]
+        lasted = t_last[j] - t_first[j]
+        rate = (out[6, j] - out[5, j]) / lasted if lasted > 0.0 else np.nan
+        out[2, j] = np.sqrt(squares / (n - 1.0)) if n > 1.0 else np.nan
+        out[3, j] = out[3, j] if n > 0.0 else np.nan
+        out[4, j] = out[4, j] if n > 0.0 else np.nan
+        out[5, j] = np.sqrt(mean * mean + squares / n) if n > 0.0 else np.nan
+        out[6, j] = rate
+    for j in range(width):
+        _quantiles(j, ranks, moments, bins, base, exponent, out, scratch)
 
 
 @inline
-def _quantiles(j, coarsest, count, low, high, ranks, moments, bins, base, exponent, out):
+def _quantiles(j, ranks, moments, bins, base, exponent, out, scratch):
     """Quantiles of one parameter from the panes' nested bins, brought to one width."""
-    if low == high:
+    low, high, count = out[3, j], out[4, j], out[0, j]
+    if not low < high:  # one value, or none
         for r in range(len(ranks)):
             out[_N + r, j] = low
         return
-    e = coarsest
-    while math.floor(math.ldexp(high, -e)) - math.floor(math.ldexp(low, -e)) >= MERGED - 1:
-        e += 1
-    start = np.int64(math.floor(math.ldexp(low, -e)))
-    merged = np.zeros(MERGED, np.int64)
+    e = max(_exponent(high - low) - 6, -1021)
     for p in range(len(moments)):
         if moments[p, COUNT, j] > 0.0:
-            shift = min(e - exponent[p, j], 62)
-            for b in range(BINS):
-                if bins[p, j, b]:
-                    merged[((base[p, j] + b) >> shift) - start] += bins[p, j, b]
+            e = max(e, exponent[p, j])
+    scale = _two_to(-e)
+    while np.floor(high * scale) - np.floor(low * scale) >= MERGED - 1:
+        e += 1
+        scale = _two_to(-e)
+    start = np.int64(np.floor(low * scale))
+    scratch[:] = 0
+    for p in range(len(moments)):
+        if moments[p, COUNT, j] > 0.0:
+            shift, first, mine = min(e - exponent[p, j], 62), base[p, j], bins[p, j]
+            begin = np.int64(np.floor(moments[p, MIN, j] * _two_to(-exponent[p, j]))) - first
+            end = np.int64(np.floor(moments[p, MAX, j] * _two_to(-exponent[p, j]))) - first
+            for b in range(begin, end + 1):  # the occupied ones
+                if mine[b]:
+                    scratch[((first + b) >> shift) - start] += mine[b]
     b, below = 0, 0.0
     for r in range(len(ranks)):  # ranks rise
         wanted = ranks[r] * count
-        while b < MERGED - 1 and below + merged[b] < wanted:
-            below += merged[b]
+        while b < MERGED - 1 and below + scratch[b] < wanted:
+            below += scratch[b]
             b += 1
-        inside = (wanted - below) / merged[b] if merged[b] else 0.0
-        x = math.ldexp(np.float64(start + b) + inside, e)
+        inside = (wanted - below) / scratch[b] if scratch[b] else 0.0
+        x = (np.float64(start + b) + inside) / scale
         out[_N + r, j] = min(max(x, low), high)

@@ -42,13 +42,15 @@ def classify(headers: Sequence[tuple[str, bytes]]) -> tuple[Kind, int]:
     kind = _KNOWN.get(key)
     if kind is not None:
         return kind, 0
-    named = dict(key)
-    shift = named.get("time_offset_ns", b"0")
-    base = tuple((k, v) for k, v in key if k in ("kind", "version"))
     try:
-        return _KNOWN.get(tuple(sorted(base)), Kind.UNKNOWN), int(shift)
-    except ValueError:
+        named = dict(key)
+        base = tuple(sorted((k, v) for k, v in key if k in ("kind", "version")))
+        shift = int(named.get("time_offset_ns", b"0"))
+    except (ValueError, TypeError):  # headers without values, or that are no numbers
         return Kind.UNKNOWN, 0
+    if abs(shift) >= 2**62:
+        return Kind.UNKNOWN, 0
+    return _KNOWN.get(base, Kind.UNKNOWN), shift
 
 
 def with_time_offset(headers: Headers, shift_ns: int) -> Headers:

@@ -7,13 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decode.kernels import classify, decode
+from pipeline.decode.kernels import REFUSED, classify, decode
 from pipeline.decode.plan import PlanSet
-from schemas.columns import I8, NEVER, PacketBatch, Reason, Rejects, Rows
+from schemas.columns import F8, I4, I8, NEVER, U1, U8, PacketBatch, Reason, Rejects, Rows
 from schemas.state import Stateful
 
 HEADS = 65536
 _UNSEEN = -3
+
+
+@dataclass(slots=True)
+class Flat:
+    """The same values in one piece, found by packet: for those who want them in arrival order."""
+
+    plan: I4  # [packets] below 0: a tick, or refused
+    row_at: I8  # [packets] place in `time_ns`
+    value_at: I8  # [packets] place of the first value in the columns below
+    time_ns: I8
+    raw: U8
+    eng: F8
+    quality: U1
 
 
 @dataclass(slots=True)
@@ -22,6 +35,7 @@ class Decoded:
 
     rows: list[Rows]
     rejects: Rejects
+    flat: Flat
 
 
 class Decoder(Stateful):
@@ -46,6 +60,8 @@ class Decoder(Stateful):
         s = self._size
         self._plan = np.empty(s["packets"], np.int32)
         self._reason = np.empty(s["packets"], np.uint8)
+        self._row_at = np.empty(s["packets"], np.int64)
+        self._value_at = np.empty(s["packets"], np.int64)
         self._packet = np.empty(s["rows"], np.int64)
         self._time = np.empty(s["rows"], np.int64)
         self._raw = np.empty(s["values"], np.uint64)
@@ -72,7 +88,8 @@ class Decoder(Stateful):
         decode(
             batch.data, batch.start, batch.reception_ns, batch.time_offset_ns, batch.duplicate,
             plan, t.plan_start, t.fields, t.polynomials, t.labels, t.times, t.time_start,
-            t.epoch_ns, row0[:-1].copy(), value0[:-1].copy(), wide0[:-1].copy(), self._packet,
+            t.epoch_ns, row0[:-1].copy(), value0[:-1].copy(), wide0[:-1].copy(), self._value_at,
+            self._row_at, self._packet,
             self._time, self._raw, self._eng, self._quality, self._wide,
         )  # fmt: skip
         refused = batch.rejects(np.flatnonzero(reason), reason[reason != 0])
@@ -83,9 +100,13 @@ class Decoder(Stateful):
             if not good.all():
                 at = one.packet[~good]
                 bad.append(batch.rejects(at, np.full(len(at), Reason.BAD_TIME, np.uint8)))
+                plan[at] = REFUSED
                 one = _select(one, good)
             rows.append(one)
-        return Decoded(rows, Rejects.concatenate([refused, *bad]))
+        flat = Flat(
+            plan, self._row_at, self._value_at, self._time, self._raw, self._eng, self._quality
+        )
+        return Decoded(rows, Rejects.concatenate([refused, *bad]), flat)
 
     def _rows(self, c: int, row0: I8, value0: I8, wide0: I8) -> Rows:
         k, f, w = int(self._counts[c]), int(self._fields[c]), int(self.plans.plan_wide[c])

@@ -214,6 +214,8 @@ def decode(
     next_row: I8,
     next_value: I8,
     next_wide: I8,
+    value_at: I8,
+    row_at: I8,
     packet: I8,
     time_ns: I8,
     raw: U8,
@@ -223,7 +225,8 @@ def decode(
 ) -> None:
     """Values of every field of every packet, each plan into its own region of the flat columns.
 
-    `next_row`, `next_value`, `next_wide` (a plan) come in as the start of its region.
+    `next_row`, `next_value`, `next_wide` (a plan) come in as the start of its region; `row_at`
+    and `value_at` (a packet) go out as the places of its row and of its first value.
     """
     for p in range(len(start)):
         c = plan[p]
@@ -256,6 +259,7 @@ def decode(
             raw[v], eng[v], quality[v] = word, x, flag
             v += 1
         packet[row] = p
+        row_at[p], value_at[p] = row, first
         # generation time: epoch + terms rounded to ns; the reception time where there is no term
         t0, t1 = time_start[c], time_start[c + 1]
         total = epoch_ns[c] if t1 > t0 else reception_ns[p] - time_offset_ns[p]
@@ -265,7 +269,9 @@ def decode(
             total = total + term if term != NEVER and total != NEVER else NEVER
             if not (-_FAR < np.float64(total) < _FAR):
                 total = NEVER
-        time_ns[row] = total + time_offset_ns[p] if total != NEVER else NEVER
+        shifted = np.float64(total) + np.float64(time_offset_ns[p])
+        far = total == NEVER or not (-_FAR < shifted < _FAR)
+        time_ns[row] = NEVER if far else total + time_offset_ns[p]
         next_row[c], next_value[c], next_wide[c] = row + 1, v, w
 
 
@@ -294,11 +300,14 @@ def _copy_bits(data, at, shift, bits, wide, w):
 def _ns(word, kind, drop, up, down):
     """`word * up / down` in ns, rounded; whole numbers exactly. NEVER where it is no time."""
     x = _number(word, kind, drop) * (np.float64(up) / np.float64(down))
-    if not (-_FAR < x * np.float64(down) < _FAR):
+    if not (-_FAR < x < _FAR):
         return NEVER
     if kind in (FLOAT32, FLOAT64):
         return np.int64(np.round(x))
     count = np.int64(word)
     if kind == SIGNED:
         count = np.int64(word << np.uint64(drop)) >> np.int64(drop)
-    return count * up if down == 1 else (count * up + (down >> 1)) // down
+    if down == 1:
+        return count * up
+    whole = count // down  # the product of the rest fits: the plan has seen to it
+    return whole * up + ((count - whole * down) * up + (down >> 1)) // down

@@ -272,7 +272,12 @@ def _time_terms(mdb: MissionDatabase, plan: Plan, time: TimeSettings) -> tuple[i
         kind = mdb.parameters[name].type.time
         if kind is None or name not in names:
             return 0, []
-        return kind.epoch_ns, [TimeTerm(names.index(name), kind.ns_per_unit)]
+        unit = kind.ns_per_unit
+        if unit.numerator * unit.denominator >= 2**62:
+            raise MissionError(
+                f"{mdb.path}: {name}: its scale is a fraction of ns too fine to follow exactly."
+            )
+        return kind.epoch_ns, [TimeTerm(names.index(name), unit)]
     parts = ((time.day, 86400 * 10**9), (time.milliseconds, 10**6), (time.microseconds, 10**3))
     terms = [TimeTerm(names.index(n), Fraction(ns)) for n, ns in parts if n and n in names]
     if not terms:

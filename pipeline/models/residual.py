@@ -26,6 +26,7 @@ from schemas.settings import ResidualRule
 from schemas.state import Stateful
 
 CLIP = 4.0
+HUGE = 1e150
 SLOWER = 4.0
 SIGMA = 1.2533141373155001  # sqrt(pi / 2): σ of a normal variable by its mean absolute value
 _WATCH = np.uint8(Level.WATCH)
@@ -105,7 +106,8 @@ def score(
     for i in range(len(value)):
         for j in range(len(alpha)):
             x = value[i, j]
-            news = x == x and (quality[i, j] & _HELD_BIT) == 0
+            # beyond any quantity of physics squares overflow: no news either
+            news = abs(x) < HUGE and (quality[i, j] & _HELD_BIT) == 0
             age = 0.0 if quality[i, j] & _GAP_BIT else seen[j]
             fresh = age == 0.0
             m = x if fresh else level[j]

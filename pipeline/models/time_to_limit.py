@@ -35,6 +35,7 @@ _NO_WORD = np.uint8(NO_WORD)
 _HELD_BIT = np.uint8(Quality.HELD)
 _GAP_BIT = np.uint8(Quality.AFTER_GAP)
 LEVEL, SLOPE, P00, P01, P11, R = range(6)
+HUGE = 1e150
 SERIOUS = 2  # index of DISTRESS in ALARM_LEVELS: from here on a crossing is worth a warning
 
 
@@ -198,7 +199,8 @@ def track(
         spoken = np.uint8(0)
         for j in range(len(on)):
             x = value[i, j]
-            news = x == x and (quality[i, j] & _HELD_BIT) == 0
+            # beyond any quantity of physics squares overflow: no news either
+            news = abs(x) < HUGE and (quality[i, j] & _HELD_BIT) == 0
             fresh = seen[j] == 0.0 or (quality[i, j] & _GAP_BIT) != 0
             age = 0.0 if fresh else seen[j]
             slope = 0.0 if fresh else state[SLOPE, j]

@@ -34,25 +34,33 @@ def iso(ns: int) -> str:
     return str(np.datetime64(int(ns), "ns")) + "Z"
 
 
+def plain(x: float | None) -> str:
+    return "unknown" if x is None else f"{x:g}"
+
+
 def sentence(alert: dict[str, Any]) -> str:
-    """One line for people, from what the alert holds."""
+    """One line for people, from what the alert holds; total, whatever the evidence lacks."""
     name, unit = alert["parameter"].rsplit("/", 1)[1], f" {alert['unit']}".rstrip()
     after, kind = alert["level_after"], alert["monitor"]["kind"]
     if alert["transition"] == "cleared":
         return f"{name}: {kind.replace('_', ' ')} {alert['level_before']} cleared."
     if kind == "stale":
         return f"{name}: nothing heard since {iso(alert['last_heard_ns'])} ({after})."
-    seen = f"{name} is {alert['observed']:g}{unit}"
+    seen = f"{name} is {plain(alert['observed'])}{unit}"
     if kind == "limit":
+        if alert["limit"] is None:
+            return f"{seen}, still within the deadband of its {after} limit."
         return f"{seen}, beyond its {after} limit {alert['limit']:g}{unit}."
     if kind == "time_to_limit":
-        lead, (soon, late) = alert["lead_s"], alert["lead_80_s"]
+        if alert.get("lead_s") is None:
+            return f"{seen} and may cross a limit ({after})."
+        soon, late = alert["lead_80_s"]
         span = "" if soon is None else f" (80 %: {soon:.0f} to {late:.0f} s)"
-        reached = f"will cross {alert['limit']:g}{unit} in {lead:.0f} s{span}"
+        reached = f"will cross {alert['limit']:g}{unit} in {alert['lead_s']:.0f} s{span}"
         return f"{seen} and {reached} if it goes on like this ({after})."
     return (
-        f"{seen} where {alert['predicted']:g}{unit} was expected: "
-        f"{alert['score']:.1f} scales, threshold {alert['threshold']:g} ({after})."
+        f"{seen} where {plain(alert['predicted'])}{unit} was expected: "
+        f"{plain(alert['score'])} scales, threshold {alert['threshold']:g} ({after})."
     )
 
 

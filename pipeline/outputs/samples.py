@@ -1,8 +1,8 @@
 """Samples as Arrow IPC: one batch for all parameters of a frame (docs/outputs.md).
 
-A frame closes at a tick, or when it holds `frame_values` values: never by how the input was cut.
-Inside it containers stand in the order of the mission database, rows in order of arrival, so a
-frame's bytes are the same in any chunking. Fields wider than 64 bits are left to `decode`.
+A frame closes at a tick, or with the packet that fills it to `frame_values` values: never by how
+the input was cut. Inside it samples stand in order of arrival, so a frame's bytes are the same in
+any chunking. Fields wider than 64 bits are left to `decode`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import pyarrow as pa
 from pyarrow import ipc
 
 from pipeline.decode import Plan
+from pipeline.decode.decoder import Flat
+from pipeline.kernel import kernel
 from schemas import topics
-from schemas.columns import I8, Output, PacketBatch, Rows, State
+from schemas.columns import F8, I4, I8, U1, U8, Output, PacketBatch, State
 
 SCHEMA = pa.schema(
     [
@@ -29,7 +31,10 @@ SCHEMA = pa.schema(
         ("quality", pa.uint8()),
     ]
 )
-_COLUMNS = ("time_ns", "raw", "eng", "quality")
+_TYPES = {
+    "parameter": np.int32, "time_ns": np.int64, "raw": np.uint64, "eng": np.float64,
+    "quality": np.uint8,
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -37,114 +42,104 @@ class Frame:
     """A closed frame and the packet that closed it."""
 
     packet: int
-    content: dict[int, State]  # container: columns
+    columns: State
 
 
 class Samples:
-    """Collects rows into frames. Its state is the open frame, at most `frame_values` values."""
+    """Collects values into frames. Its state is the open frame, below `frame_values` values."""
 
     def __init__(self, plans: tuple[Plan, ...], frame_values: int) -> None:
-        self._columns = [
-            np.array([i for i, f in enumerate(p.fields) if f.bits <= 64], np.int64) for p in plans
-        ]
+        narrow = np.array([f.bits <= 64 for p in plans for f in p.fields])
+        # a wide field has no number among the parameters
+        self._names = np.where(narrow, np.cumsum(narrow) - 1, -1).astype(np.int32)
+        self._plan_start = np.cumsum([0, *(len(p.fields) for p in plans)])
         self._limit = frame_values
-        self._open: dict[int, list[State]] = {}
+        widest = max(len(p.fields) for p in plans)
+        self._open: State = {n: np.empty(frame_values + widest, t) for n, t in _TYPES.items()}
         self._filled = 0
 
-    def feed(self, batch: PacketBatch, rows: list[Rows]) -> list[Frame]:
+    def feed(self, batch: PacketBatch, flat: Flat) -> list[Frame]:
         """Frames that this batch closes, in order."""
-        values = np.zeros(len(batch), np.int64)
-        for r in rows:
-            values[r.packet] = len(self._columns[r.container])
-        ticks = np.flatnonzero(batch.length == 0)
-        frames, start = [], 0
-        for cut in self._cuts(values, ticks):
-            self._take(rows, start, cut + 1)
-            start = cut + 1
-            if self._filled:
-                frames.append(Frame(cut, self._close()))
-        self._take(rows, start, len(batch))
+        frames, packet, o = [], 0, self._open
+        while packet < len(batch):
+            packet, self._filled, closed = collect(
+                packet, self._filled, self._limit, batch.length, flat.plan, flat.row_at,
+                flat.value_at, flat.time_ns, flat.raw, flat.eng, flat.quality, self._plan_start,
+                self._names, o["parameter"], o["time_ns"], o["raw"], o["eng"], o["quality"],
+            )  # fmt: skip
+            if closed and self._filled:
+                frames.append(Frame(packet - 1, self.snapshot()))
+                self._filled = 0
         return frames
 
-    def _cuts(self, values: I8, ticks: I8) -> Iterator[int]:
-        """Packets that close a frame: ticks, and the one that fills it."""
-        total = np.cumsum(values)
-        begin, tick, base = 0, 0, -self._filled
-        while begin < len(values):
-            full = int(np.searchsorted(total, base + self._limit))
-            while tick < len(ticks) and ticks[tick] < begin:
-                tick += 1
-            cut = min(full, int(ticks[tick]) if tick < len(ticks) else len(values))
-            if cut >= len(values):
-                return
-            yield cut
-            begin, base = cut + 1, int(total[cut])
-
-    def _take(self, rows: list[Rows], start: int, end: int) -> None:
-        for r in rows:
-            a, b = np.searchsorted(r.packet, (start, end))
-            if a == b:
-                continue
-            keep = self._columns[r.container]
-            part: State = {
-                "time_ns": r.time_ns[a:b].copy(),
-                "raw": r.raw[a:b, keep],
-                "eng": r.eng[a:b, keep],
-                "quality": r.quality[a:b, keep],
-            }
-            self._open.setdefault(r.container, []).append(part)
-            self._filled += (b - a) * len(keep)
-
-    def _close(self) -> dict[int, State]:
-        content = {c: _joined(self._open[c]) for c in sorted(self._open)}
-        self._open, self._filled = {}, 0
-        return content
-
     def snapshot(self) -> State:
-        return {
-            f"{c}.{name}": column
-            for c, parts in self._open.items()
-            for name, column in _joined(parts).items()
-        }
+        return {name: column[: self._filled].copy() for name, column in self._open.items()}
 
     def restore(self, state: State) -> None:
-        self._open, self._filled = {}, 0
-        for c in sorted({int(name.split(".")[0]) for name in state}):
-            part = {name: state[f"{c}.{name}"].copy() for name in _COLUMNS}
-            self._open[c] = [part]
-            self._filled += part["raw"].size
+        """ValueError where the state is another mission's."""
+        self._filled = len(state["raw"])
+        if self._filled > len(self._open["raw"]):
+            raise ValueError("snapshot of another mission: its frame is larger than this one's")
+        for name, column in self._open.items():
+            column[: self._filled] = state[name]
 
 
-def _joined(parts: list[State]) -> State:
-    if len(parts) == 1:
-        return parts[0]
-    return {name: np.concatenate([p[name] for p in parts]) for name in _COLUMNS}
+@kernel
+def collect(
+    packet: int,
+    filled: int,
+    limit: int,
+    length: I4,
+    plan: I4,
+    row_at: I8,
+    value_at: I8,
+    time: I8,
+    raw: U8,
+    eng: F8,
+    quality: U1,
+    plan_start: I8,
+    names: I4,
+    name_out: I4,
+    time_out: I8,
+    raw_out: U8,
+    eng_out: F8,
+    quality_out: U1,
+) -> tuple[int, int, bool]:
+    """Append packets from `packet` on until one closes the frame: (next packet, filled, closed)."""
+    while packet < len(length):
+        c = plan[packet]
+        if length[packet] == 0:
+            return packet + 1, filled, True
+        if c >= 0:
+            now, first = time[row_at[packet]], value_at[packet]
+            for i in range(plan_start[c + 1] - plan_start[c]):
+                name = names[plan_start[c] + i]
+                if name >= 0:
+                    name_out[filled], time_out[filled] = name, now
+                    raw_out[filled], eng_out[filled] = raw[first + i], eng[first + i]
+                    quality_out[filled] = quality[first + i]
+                    filled += 1
+        packet += 1
+        if filled >= limit:
+            return packet, filled, True
+    return packet, filled, False
 
 
 class SamplesEncoder:
-    """Frames to Arrow IPC streams of one dictionary and one batch each."""
+    """Frames to Arrow IPC streams of one dictionary (the mission's parameters) and one batch."""
 
     def __init__(self, source: str, plans: tuple[Plan, ...]) -> None:
         self._source = source
-        self._names = [
-            [f.parameter.qualified_name for f in p.fields if f.bits <= 64] for p in plans
-        ]
+        self._names = pa.array(
+            [f.parameter.qualified_name for p in plans for f in p.fields if f.bits <= 64]
+        )
 
     def output(self, frame: Frame, id_: str) -> Output:
-        names: list[str] = []
-        index, time, raw, eng, quality = [], [], [], [], []
-        for c, part in frame.content.items():
-            k, f = part["raw"].shape
-            index.append(np.tile(np.arange(len(names), len(names) + f, dtype=np.int32), k))
-            names += self._names[c]
-            time.append(np.repeat(part["time_ns"], f))
-            raw.append(part["raw"].ravel())
-            eng.append(part["eng"].ravel())
-            quality.append(part["quality"].ravel())
+        c = frame.columns
         batch = pa.record_batch(
             [
-                pa.DictionaryArray.from_arrays(np.concatenate(index), pa.array(names)),
-                *(pa.array(np.concatenate(c)) for c in (time, raw, eng, quality)),
+                pa.DictionaryArray.from_arrays(c["parameter"], self._names),
+                *(pa.array(c[name]) for name in ("time_ns", "raw", "eng", "quality")),
             ],
             schema=SCHEMA,
         )

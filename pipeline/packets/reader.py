@@ -30,6 +30,7 @@ _PACKETS_KIND, _TICK_KIND, _BARE_KIND = int(Kind.PACKETS), int(Kind.TICK), int(K
 _UNKNOWN = np.uint8(Reason.UNKNOWN_KIND)
 _MALFORMED = np.uint8(Reason.MALFORMED_RECORD)
 _NOT_A_PACKET = np.uint8(Reason.NOT_A_PACKET)
+TICK_JUMP_NS = 300_000_000_000  # a tick further ahead counts when a second one confirms it
 _SMALLEST = 15  # reception time and the shortest packet
 
 
@@ -44,7 +45,7 @@ class PacketReader(Stateful):
             "last_sequence": np.full(APIDS, -1, np.int32),
             "missing": np.zeros(APIDS, np.int64),
             "repeats": np.zeros(APIDS, np.int64),
-            "last_tick": np.array([NEVER], np.int64),
+            "last_tick": np.array([NEVER, NEVER], np.int64),  # the last, and one to be confirmed
             "counters": np.zeros(len(COUNTERS), np.int64),
         }
 
@@ -136,10 +137,15 @@ def read(
                 bad = _MALFORMED
             else:
                 now = np.int64(load_be64(data, begin)) + shift_ns[r]
+                near = last_tick[0] != NEVER and now - last_tick[0] <= TICK_JUMP_NS
+                twice = last_tick[1] != NEVER and 0 < now - last_tick[1] <= TICK_JUMP_NS
                 if now <= last_tick[0]:
                     counters[_BACK] += 1
+                elif not (near or twice):  # one wrong clock reading must not make a flight late
+                    counters[_BACK] += 1
+                    last_tick[1] = now
                 else:
-                    last_tick[0] = now
+                    last_tick[0], last_tick[1] = now, NEVER
                     counters[_TICKS] += 1
                     start[n], length[n], apids[n], sequence[n] = begin, 0, 0, 0
                     reception_ns[n], time_offset_ns[n] = now, shift_ns[r]

@@ -297,7 +297,7 @@ def _feed_samples(stage: Any, stream: list[RawRecord], a: int, b: int) -> bytes:
     decoding, samples, encoder = stage.decoding, stage.samples, stage.encoder
     batch, _ = decoding.reader.feed(stream[a:b])
     out = decoding.decoder.feed(batch)
-    frames = samples.feed(batch, out.rows)
+    frames = samples.feed(batch, out.flat)
     return b"".join(encoder.output(f, "x").value for f in frames)
 
 

@@ -1,0 +1,107 @@
+"""The chain in process: 1 Hz, 25 parameters a packet, windows of 60 s and 600 s in panes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.timing import median
+from pipeline.chain import Chain
+from pipeline.formats.importing import mission_toml
+from pipeline.formats.spec import Column, Recorded, Table, packets_of
+from pipeline.formats.xtce import write_xtce
+from pipeline.mission import Mission, load_mission
+from schemas.mission import AlarmRanges
+from schemas.records import (
+    PACKETS_HEADERS,
+    TICK_HEADERS,
+    RawRecord,
+    encode_packets,
+    encode_tick,
+)
+
+A_PACKET = 25
+BEGIN = 1_700_000_000 * 10**9
+INF = float("inf")
+
+
+def tables(parameters: int) -> list[Table]:
+    alarm = AlarmRanges((-INF, -60.0, -INF, -80.0, -INF), (INF, 60.0, INF, 80.0, INF), 3)
+    width = min(A_PACKET, parameters)
+    return [
+        Table(f"C{c}", c + 1, tuple(
+            Column(f"P{c}_{i}", "f4", "V", alarm=alarm) for i in range(width)
+        ))
+        for c in range(parameters // width)
+    ]  # fmt: skip
+
+
+def mission(found: list[Table]) -> Mission:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "x.xml").write_bytes(write_xtce("B", found))
+        (folder / "mission.toml").write_text(mission_toml("bench", "x.xml"))
+        return load_mission(folder)
+
+
+def records(found: list[Table], seconds: int) -> list[RawRecord]:
+    """A record a second: a packet of every container, then a tick."""
+    rng = np.random.default_rng(1)
+    time = BEGIN + np.arange(seconds) * 10**9 + 300_000_000
+    blocks = []
+    for table in found:
+        walk: dict[str, NDArray[Any]] = {
+            c.name: (20 * rng.normal() + rng.normal(0, 1, seconds)).astype(np.float32)
+            for c in table.columns
+        }
+        blocks.append(packets_of(Recorded(table, time, walk)))
+    made = []
+    for k in range(seconds):
+        content = b"".join(b[k].tobytes() for b in blocks)
+        value = encode_packets([int(time[k])] * len(found), content)
+        made.append(RawRecord(2 * k, value, PACKETS_HEADERS))
+        tick = encode_tick(BEGIN + (k + 1) * 10**9)
+        made.append(RawRecord(2 * k + 1, tick, TICK_HEADERS))
+    return made
+
+
+def feed(chain: Chain, given: list[RawRecord], batch: int) -> None:
+    for i in range(0, len(given), batch):
+        chain.feed(given[i : i + batch])
+
+
+def stages(chain: Chain, given: list[RawRecord], batch: int) -> None:
+    """Everything but the making of output records: packets → decode → … → monitor."""
+    for i in range(0, len(given), batch):
+        packets, _ = chain.packets.feed(given[i : i + batch])
+        decoded = chain._decoder.feed(packets)
+        ticks = np.flatnonzero(packets.length == 0)
+        for rows in decoded.rows:
+            chain.containers[rows.container].feed(packets, rows, ticks, [])
+
+
+def run() -> list[str]:
+    lines = ["chain in process, one core (1 Hz, windows 60 s / 10 s and 600 s / 60 s)"]
+    for parameters, seconds in ((10, 40_000), (100, 12_000), (1000, 3_000), (10_000, 400)):
+        found = tables(parameters)
+        given, settings = records(found, seconds), mission(found)
+        # chunks of about 16,000 packets: the same bytes come out of any other
+        batch = max(2, 2 * (16_384 // len(found)))
+        samples = parameters * seconds
+        bare = median(lambda g=given, b=batch, m=settings: stages(Chain(m), g, b), 3)  # type: ignore[misc]
+        all_ = median(lambda g=given, b=batch, m=settings: feed(Chain(m), g, b), 3)  # type: ignore[misc]
+        chain = Chain(settings)
+        feed(chain, given[:200], batch)
+        state = sum(
+            a.nbytes for name, a in chain.snapshot().items() if not name.startswith("packets")
+        )
+        lines.append(
+            f"  {parameters:6d} parameters: stages {samples / bare / 1e6:6.1f} M samples/s; with "
+            f"all outputs encoded {samples / all_ / 1e6:6.1f} M samples/s; state "
+            f"{state / parameters / 1e3:.2f} kB a parameter"
+        )
+    return lines
