@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TELEMETRY_DATA ?= ../shared/data
 
-.PHONY: demo test lint unit integration bench lead-time lock clean
+.PHONY: demo test lint unit integration bench flights lead-time lock clean
 
 demo: .venv/installed
 	$(BIN)/heartline demo
@@ -24,6 +24,9 @@ integration: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks
+
+flights: .venv/installed
+	$(BIN)/python -m benchmarks.flights
 
 lead-time: .venv/installed
 	$(BIN)/python -m benchmarks.lead_time

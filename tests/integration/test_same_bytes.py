@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from agents.replay import replay
+from benchmarks.real_flights import FLIGHTS
 from pipeline.chain import Chain
 from pipeline.flight import Flight
 from pipeline.mission import Mission, load_mission
 from pipeline.run import load_recording
 from schemas import topics
 from tests.conftest import PROJECT
-from tests.integration.flights import FLIGHTS
 from tests.integration.system import (
     collect,
     committed_all,

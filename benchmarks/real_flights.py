@@ -1,4 +1,4 @@
-"""The flights that are replayed: real ones, imported into mission folders, and simulated ones."""
+"""The real flights that docs/flights.md shows and the integration tests replay."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from pipeline.formats.importing import import_flight
 from pipeline.formats.series import Options
 from pipeline.mdb.types import parse_epoch
-from tests.conftest import PROJECT
+
+PROJECT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
