@@ -21,6 +21,7 @@ from pipeline.decode.plan import (
     LABEL_N,
     LITTLE,
     OPERATOR,
+    PLAIN,
     PLAN,
     POLY,
     POLY_N,
@@ -238,6 +239,16 @@ def decode(
         twin = duplicate[p] << np.uint8(7)
         for i in range(plan_start[c], plan_start[c + 1]):
             kind, drop = fields[i, KIND], fields[i, DROP]
+            if fields[i, PLAIN]:
+                word = _bits_of(data, at + fields[i, BYTE], fields[i, SHIFT], drop)
+                if kind == UNSIGNED:
+                    raw[v], eng[v], quality[v] = word, np.float64(word), twin
+                else:
+                    single = np.uint32(word).view(np.float32)
+                    bad = _INVALID if not np.isfinite(single) else np.uint8(0)
+                    raw[v], eng[v], quality[v] = word, np.float64(single), twin | bad
+                v += 1
+                continue
             if drop < 0:  # wider than 64 bits
                 w = _copy_bits(
                     data, at + fields[i, BYTE], fields[i, SHIFT], fields[i, BITS], wide, w

@@ -23,7 +23,7 @@ from schemas.mission import (
 from schemas.settings import TimeSettings
 
 # columns of the field table
-BYTE, SHIFT, DROP, KIND, LITTLE, POLY, POLY_N, LABEL, LABEL_N, BITS, WIDE = range(11)
+BYTE, SHIFT, DROP, KIND, LITTLE, POLY, POLY_N, LABEL, LABEL_N, BITS, PLAIN = range(11)
 FIELD_COLUMNS = 11
 # kinds of field
 UNSIGNED, SIGNED, FLOAT32, FLOAT64, BOOLEAN, BINARY = range(6)
@@ -99,7 +99,7 @@ class _Tables:
         self.polynomials: list[float] = []
         self.labels: list[int] = []
 
-    def row(self, field: Field, wide: int) -> list[int]:
+    def row(self, field: Field) -> list[int]:
         kind = field.parameter.type
         encoding = kind.encoding
         poly = list(kind.calibrator)
@@ -112,7 +112,10 @@ class _Tables:
         row[LITTLE] = int(getattr(encoding, "little_endian", False))
         row[POLY], row[POLY_N] = len(self.polynomials), len(poly)
         row[LABEL], row[LABEL_N] = len(self.labels), len(labels)
-        row[BITS], row[WIDE] = field.bits, wide
+        row[BITS] = field.bits
+        # nothing to do but to take the bits: the kernel's short way
+        plain = row[KIND] in (UNSIGNED, FLOAT32) and field.bits <= 64 and not row[LITTLE]
+        row[PLAIN] = int(plain and not poly and not labels)
         self.polynomials += poly
         self.labels += labels
         return row
@@ -170,15 +173,12 @@ def compile_plans(mdb: MissionDatabase, time: TimeSettings) -> PlanSet:
         for comparison in container.restriction:
             field = _locate(mdb, name, comparison, located)
             compares.append(comparison)
-            compare_rows.append(tables.row(field, 0))
+            compare_rows.append(tables.row(field))
         nodes[i, PLAN] = -1
         if not container.abstract:
             nodes[i, PLAN] = len(plans)
             plan = _plan(mdb, name)
-            wide = 0
-            for field in plan.fields:
-                rows.append(tables.row(field, wide))
-                wide += -(-field.bits // 8) if field.bits > 64 else 0
+            rows += [tables.row(field) for field in plan.fields]
             plans.append(plan)
             plan_start.append(len(rows))
     if not plans:
