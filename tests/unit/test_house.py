@@ -82,3 +82,15 @@ def test_no_pickle() -> None:
     for name, path in modules().items():
         wrong = {i.split(".")[0] for i in imports(path)} & {"pickle", "shelve", "dill", "joblib"}
         assert not wrong, name
+
+
+def test_every_page_that_is_named_exists() -> None:
+    import re
+
+    named = set()
+    for folder in (*PACKAGES, "tests", "benchmarks"):
+        for path in (PROJECT / folder).rglob("*.py"):
+            named |= set(re.findall(r"docs/[a-z]+\.md", path.read_text()))
+    named |= set(re.findall(r"docs/[a-z]+\.md", (PROJECT / "README.md").read_text()))
+    assert named
+    assert not [n for n in sorted(named) if not (PROJECT / n).exists()]
