@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -28,9 +27,9 @@ from pipeline.outputs.pending import Pending, Rank, number
 from pipeline.outputs.rejects import group, ranges_of, reject_output
 from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
 from pipeline.packets import PacketReader
-from schemas.columns import Output, PacketBatch, Rejects, Rows, State
+from schemas.columns import Output, PacketBatch, Rejects, Rows, Stage
 from schemas.records import RawRecord
-from schemas.state import nest, within
+from schemas.state import Composite
 
 
 @dataclass(slots=True)
@@ -42,7 +41,7 @@ class Fed:
     rejected: dict[int, int]  # reason: ranges
 
 
-class Chain:
+class Chain(Composite):
     """partition: of telemetry.raw, for ids and evidence; it changes nothing else."""
 
     def __init__(self, mission: Mission, source: str = "", partition: int = 0) -> None:
@@ -63,16 +62,9 @@ class Chain:
         self.watermark_ns = -(2**63)
 
     @property
-    def stages(self) -> dict[str, Any]:
-        named: dict[str, Any] = {"packets": self.packets, "samples": self._samples}
+    def stages(self) -> dict[str, Stage]:
+        named: dict[str, Stage] = {"packets": self.packets, "samples": self._samples}
         return named | {f"container{i}": c for i, c in enumerate(self.containers)}
-
-    def snapshot(self) -> State:
-        return {k: v for n, s in self.stages.items() for k, v in nest(n, s.snapshot()).items()}
-
-    def restore(self, state: State) -> None:
-        for name, stage in self.stages.items():
-            stage.restore(within(name, state))
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
         """(qualified name, seconds to the limit ahead) of every parameter that heads for one."""

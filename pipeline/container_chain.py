@@ -18,12 +18,12 @@ from pipeline.order import Order
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import I8, PacketBatch, Rejects, Rows, State
+from schemas.columns import I8, PacketBatch, Rejects, Rows, Stage
 from schemas.mission import ALARM_LEVELS, Level
-from schemas.state import nest, within
+from schemas.state import Composite
 
 
-class ContainerChain:
+class ContainerChain(Composite):
     """One container of one source. index: of its plan."""
 
     def __init__(self, mission: Mission, plan: Plan, index: int, origin: Origin) -> None:
@@ -41,16 +41,9 @@ class ContainerChain:
         ]
 
     @property
-    def stages(self) -> dict[str, Any]:
-        named: dict[str, Any] = {"limits.monitor": self._monitor, "order": self.order}
+    def stages(self) -> dict[str, Stage]:
+        named: dict[str, Stage] = {"limits.monitor": self._monitor, "order": self.order}
         return named | {f"group{i}": g for i, g in enumerate(self._groups)}
-
-    def snapshot(self) -> State:
-        return {k: v for n, s in self.stages.items() for k, v in nest(n, s.snapshot()).items()}
-
-    def restore(self, state: State) -> None:
-        for name, stage in self.stages.items():
-            stage.restore(within(name, state))
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
         for group in self._groups:

@@ -27,9 +27,9 @@ from pipeline.outputs.pending import Make, Pending, Rank
 from pipeline.outputs.statistics import statistics_output
 from pipeline.resample import Resample
 from pipeline.statistics import Statistics
-from schemas.columns import Grid, Ordered, PacketBatch, Quality, Scores, State
+from schemas.columns import Grid, Ordered, PacketBatch, Quality, Scores, Stage
 from schemas.mission import Level
-from schemas.state import nest, within
+from schemas.state import Composite
 
 # A model family joins here: its rank among the outputs, its class, its rules in the settings.
 FAMILIES = (
@@ -48,7 +48,7 @@ class _Modelled:
     monitor: Monitor
 
 
-class GroupChain:
+class GroupChain(Composite):
     """One group of one container. place: (container, group), its order among its siblings."""
 
     def __init__(
@@ -77,22 +77,15 @@ class GroupChain:
         return _Modelled(rank, columns, model, monitor)
 
     @property
-    def stages(self) -> dict[str, Any]:
+    def stages(self) -> dict[str, Stage]:
         """Every stage that has state, by the name it has in a snapshot."""
-        named: dict[str, Any] = {"resample": self._resample}
+        named: dict[str, Stage] = {"resample": self._resample}
         named |= {f"statistics{i}": s for i, s in enumerate(self._statistics)}
         for m in self._models:
             named |= {m.model.family: m.model, f"{m.model.family}.monitor": m.monitor}
         if self._stale:
             named["stale.monitor"] = self._stale
         return named
-
-    def snapshot(self) -> State:
-        return {k: v for n, s in self.stages.items() for k, v in nest(n, s.snapshot()).items()}
-
-    def restore(self, state: State) -> None:
-        for name, stage in self.stages.items():
-            stage.restore(within(name, state))
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
         """(qualified name, seconds to the limit ahead) where a slope is significant."""

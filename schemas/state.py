@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
-from schemas.columns import State
+from schemas.columns import Stage, State
 
 
 class Stateful:
@@ -28,6 +30,23 @@ class Stateful:
                     f"this one has {array.dtype}{array.shape}"
                 )
             np.copyto(array, new)
+
+
+class Composite(ABC):
+    """Stages put together: its state is theirs, each under its name."""
+
+    @property
+    @abstractmethod
+    def stages(self) -> dict[str, Stage]:
+        """Its stages by the name that each has in a snapshot."""
+
+    def snapshot(self) -> State:
+        return {k: v for n, s in self.stages.items() for k, v in nest(n, s.snapshot()).items()}
+
+    def restore(self, state: State) -> None:
+        """ValueError where the state is another mission's."""
+        for name, stage in self.stages.items():
+            stage.restore(within(name, state))
 
 
 def nest(prefix: str, state: State) -> State:

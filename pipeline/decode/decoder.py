@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decode.kernels import REFUSED, classify, decode
+from pipeline.decode.kernels import REFUSED, UNSEEN, classify, decode
 from pipeline.decode.plan import PlanSet
 from schemas.columns import F8, I4, I8, NEVER, U1, U8, PacketBatch, Reason, Rejects, Rows
 from schemas.state import Stateful
 
 HEADS = 65536
-_UNSEEN = -3
 
 
 @dataclass(slots=True)
@@ -45,7 +44,7 @@ class Decoder(Stateful):
         self.plans = plans
         self.state = {}
         self._allow_trailing = allow_trailing_bytes
-        self._head_cache = np.full(HEADS, _UNSEEN, np.int32)
+        self._head_cache = np.full(HEADS, UNSEEN, np.int32)
         self._fields = np.diff(plans.plan_start)
         self._counts = np.zeros(len(plans.plans), np.int64)
         self._room(0, 0, 0, 0)

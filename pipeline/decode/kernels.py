@@ -39,7 +39,7 @@ _TOO_SHORT = np.uint8(Reason.TOO_SHORT)
 _TRAILING = np.uint8(Reason.TRAILING_BYTES)
 TICK = -2
 REFUSED = -1
-_UNSEEN = -3
+UNSEEN = -3  # a head that no packet has had yet
 _FAR = float(2**62)
 
 
@@ -147,7 +147,7 @@ def classify(
         at, bits = start[p], 8 * np.int64(length[p])
         head = (np.int64(data[at]) << 8) | np.int64(data[at + 1])
         node = np.int64(head_cache[head])
-        by_head = node == _UNSEEN
+        by_head = node == UNSEEN
         if by_head:
             node = np.int64(0)
         plan[p] = REFUSED

@@ -9,7 +9,6 @@ Batch equals one by one, byte for byte.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -17,7 +16,7 @@ import numpy as np
 import orjson
 
 from schemas.columns import Grid, Scores, State
-from schemas.mission import Level, ParameterType
+from schemas.mission import ParameterType
 
 
 class Model(Protocol):
@@ -28,7 +27,6 @@ class Model(Protocol):
     min_samples: np.ndarray[Any, Any]  # [f] persistence of its alerts
     min_ns: np.ndarray[Any, Any]
     weights_sha256: list[str]  # [f]
-    detail_names: tuple[str, ...]  # what Scores.detail holds
 
     def feed(self, grid: Grid) -> Scores: ...
 
@@ -51,9 +49,6 @@ class GroupParameter:
     type: ParameterType
     low: tuple[float, ...]  # alarm ranges in force, a value a level of ALARM_LEVELS
     high: tuple[float, ...]
-
-
-Build = Callable[[list[GroupParameter], int, Any], Model]
 
 
 def weights_sha256(family: str, version: int, rule: Any) -> str:
@@ -79,6 +74,3 @@ def cut(scores: Scores, n: int) -> Scores:
         scores.enter[:n], scores.leave[:n], scores.predicted[:n], scores.score[:n],
         scores.detail[:n],
     )  # fmt: skip
-
-
-__all__ = ["Build", "GroupParameter", "Level", "Model", "cut", "empty_scores", "weights_sha256"]

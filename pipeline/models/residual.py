@@ -39,7 +39,6 @@ class Residual(Stateful):
     """Adaptive residual of one group; says WATCH at most: it has no notion of danger."""
 
     family, version = "residual", 1
-    detail_names: tuple[str, ...] = ()
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[ResidualRule]

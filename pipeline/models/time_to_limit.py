@@ -43,7 +43,6 @@ class TimeToLimit(Stateful):
     """Time-to-limit of one group. WARNING for a range from distress on, WATCH for a milder one."""
 
     family, version = "time_to_limit", 1
-    detail_names = ("level", "slope_per_s", "p00", "p01", "p11", "r")
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[TimeToLimitRule]

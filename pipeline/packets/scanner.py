@@ -24,8 +24,6 @@ from pipeline.packets.header import (
 from schemas.columns import I8, U1, Reason
 from schemas.state import Stateful
 
-IN_STEP, SKIP_FROM, N_FLAGS = 0, 1, 2
-
 
 @dataclass(slots=True)
 class Scanned:
