@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
+from typing import Any
 
 import faust
 from faust.app.base import BootStrategy
@@ -21,14 +23,24 @@ from pipeline.errors import MissionError
 log = logging.getLogger("heartline")
 
 
-class NoWeb(BootStrategy):
-    """Faust's own web server listens on every interface: it is never started."""
+class LanesFirst(BootStrategy):
+    """The lanes start before Faust's own consumer, and stop after it.
+
+    Services added to an app start only when its consumer has joined its group and its tables are
+    recovered: four seconds in which nobody would read the packets. Faust's own web server, which
+    listens on every interface, is never started.
+    """
 
     enable_web = False
 
+    def server(self) -> Iterable[Any]:
+        first: tuple[Service, ...] = getattr(self.app, "first", ())
+        return [*first, *super().server()]
+
 
 class App(faust.App):
-    BootStrategy = NoWeb
+    BootStrategy = LanesFirst
+    first: tuple[Service, ...] = ()
 
 
 def create_app(settings: Settings) -> App:
@@ -47,7 +59,6 @@ def create_app(settings: Settings) -> App:
     )
     add_alarm_agent(app, settings.namespace)
 
-    @app.service
     class LaneService(Service):
         """Lanes, metrics and health; the worker leaves with its reason when a lane cannot go on."""
 
@@ -80,6 +91,7 @@ def create_app(settings: Settings) -> App:
             async with asyncio.timeout(10):
                 await self.lanes.close()
 
+    app.first = (LaneService(loop=app.loop, beacon=app.beacon),)
     return app
 
 
