@@ -119,7 +119,9 @@ async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:
     deadline = asyncio.get_running_loop().time() + CONNECT_S
     try:
         while True:
-            described = await admin.describe_topics(list(names))
+            # asking for a topic that is not there would make it, with the broker's own settings
+            there = set(await admin.list_topics()).intersection(names)
+            described = await admin.describe_topics(list(there)) if there else []
             found = {
                 t["topic"]: sorted(p["partition"] for p in t["partitions"])
                 for t in described

@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 
 from agents.broker import free_port
 from agents.ingest import Counters, ingest
-from agents.kafka import BrokerError, consumer
+from agents.kafka import BrokerError, consumer, ensure_topics
 from pipeline.mission import Mission
 from pipeline.packets import PacketReader
 from pipeline.simulate import simulate
@@ -84,6 +84,7 @@ async def _during(
     run: Awaitable[Counters], send: Callable[[], Awaitable[None]], bootstrap: str, wanted: bytes
 ) -> list[RawRecord]:
     """Run an endless ingest while `send` sends, until the topic holds what was sent."""
+    await ensure_topics(bootstrap, "", 1)  # a reader that comes first would have them made
     task = asyncio.ensure_future(run)
     try:
         async with asyncio.timeout(60):
