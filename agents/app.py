@@ -46,7 +46,7 @@ class App(faust.App):
 def create_app(settings: Settings) -> App:
     """The app of one worker. Missions are read when it starts."""
     app = App(
-        settings.group,
+        settings.group_on_wire,
         broker=f"aiokafka://{settings.bootstrap}",
         store="memory://",
         topic_disable_leader=True,

@@ -48,6 +48,7 @@ class EmbeddedBroker:
         return f"127.0.0.1:{self.port}"
 
     def __enter__(self) -> EmbeddedBroker:
+        self._refuse_taken_port()
         url = f"tcp://{self.bootstrap}"
         out = self._log.open("wb") if self._log else None
         self._process = subprocess.Popen(
@@ -59,6 +60,22 @@ class EmbeddedBroker:
             out.close()
         self._wait()
         return self
+
+    def _refuse_taken_port(self) -> None:
+        """Whoever listens there already would be taken for ours."""
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", self.port))
+            except OSError as error:
+                raise BrokerError(
+                    f"Port {self.port} cannot be had: {error.strerror}. Name another with --port."
+                ) from None
+
+    def wait(self) -> int:
+        """Until the broker ends by itself; its status."""
+        assert self._process
+        return self._process.wait()
 
     def _wait(self) -> None:
         assert self._process

@@ -64,7 +64,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         await loop.run_in_executor(self._compute, warm_up)
         self._producer = await start(producer(s.bootstrap), s.bootstrap)
         client = consumer(
-            s.bootstrap, group_id=f"{s.group}-lanes", session_timeout_ms=s.session_timeout_ms,
+            s.bootstrap, group_id=f"{s.group_on_wire}-lanes", session_timeout_ms=s.session_timeout_ms,
             heartbeat_interval_ms=s.session_timeout_ms // 6,
             rebalance_timeout_ms=s.session_timeout_ms,
         )  # fmt: skip

@@ -43,6 +43,12 @@ class Settings:
     session_timeout_ms: int = 6000
     parameter_gauges: int = 200  # most statistics gauges a source
 
+    @property
+    def group_on_wire(self) -> str:
+        """Name of the deployment's groups: a namespace has its own, so that a replay's workers
+        never make the live ones rebalance."""
+        return f"{self.namespace}.{self.group}" if self.namespace else self.group
+
 
 def load_settings(path: str | Path) -> Settings:
     """Settings from a TOML file. MissionError names file and key."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import signal
 import time
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from rich.progress import Progress
 
 from agents.broker import EmbeddedBroker
 from agents.ingest import ingest as run_ingest
-from agents.kafka import ensure_topics
+from agents.kafka import BrokerError, ensure_topics
 from agents.replay import replay as run_replay
 from agents.settings import Settings, SourceSettings, load_settings, to_environment
 from agents.tail import follow
@@ -40,11 +41,13 @@ def broker(port: int) -> None:
     """Run the embedded broker on the loopback interface until interrupted (extra `broker`)."""
     with EmbeddedBroker(port) as running:
         console.print(f"broker on {running.bootstrap}; everything is kept in memory alone")
+        # a supervisor's SIGTERM must take the broker along, as Ctrl-C does
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            while True:
-                time.sleep(3600)
+            status = running.wait()
         except KeyboardInterrupt:
             return
+        raise BrokerError(f"The embedded broker ended by itself (status {status}).")
 
 
 @click.command()
