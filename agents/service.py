@@ -33,6 +33,8 @@ log = logging.getLogger("heartline.service")
 LEAVE_S = 3.0  # a lane leaves within this, its commit finished or dropped
 STALLED_S = 30.0  # a lane that stands still this long while its log grows is stalled
 FETCH_MS = 200
+PROBE_S = 5.0  # how often the broker is asked whether it is there
+UNHEARD_S = 20.0  # a worker that has not heard from it for this long is not healthy
 
 
 class LaneFailed(Exception):  # noqa: N818 - it is told to people as it stands
@@ -50,6 +52,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._paused: set[TopicPartition] = set()
         self.closing = False
+        self.heard = time.monotonic()  # when a broker last answered
+        self._probing: asyncio.Task[None] | None = None
         self._compute = ThreadPoolExecutor(1, "compute")
         self.ready = asyncio.Event()
         self._consumer: AIOKafkaConsumer | None = None
@@ -64,12 +68,29 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         await loop.run_in_executor(self._compute, warm_up)
         self._producer = await start(producer(s.bootstrap), s.bootstrap)
         client = consumer(
-            s.bootstrap, group_id=f"{s.group_on_wire}-lanes", session_timeout_ms=s.session_timeout_ms,
+            s.bootstrap, group_id=f"{s.group_on_wire}-lanes",
+            session_timeout_ms=s.session_timeout_ms,
             heartbeat_interval_ms=s.session_timeout_ms // 6,
             rebalance_timeout_ms=s.session_timeout_ms,
         )  # fmt: skip
         self._consumer = await start(client, s.bootstrap)
         client.subscribe([self._topic], listener=self)
+        self.heard = time.monotonic()
+        self._probing = asyncio.create_task(self._probe(client))
+
+    async def _probe(self, client: AIOKafkaConsumer) -> None:
+        """Ask for metadata now and then: a fetch from a broker that is gone is merely empty."""
+        silent = False
+        while True:
+            try:
+                async with asyncio.timeout(PROBE_S):
+                    await client.topics()
+                self.heard, silent = time.monotonic(), False
+            except (KafkaError, TimeoutError, OSError) as error:
+                if not silent:
+                    log.warning("no broker answers at %s: %r", self._settings.bootstrap, error)
+                silent = True
+            await asyncio.sleep(PROBE_S)
 
     async def run(self) -> None:
         """Fetch and hand out records. LaneFailed when a lane cannot go on."""
@@ -121,6 +142,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         """(healthy, why): a lane that stands still while its partition grows is not."""
         if not self.ready.is_set():
             return False, "not ready: no partition assigned yet"
+        unheard = time.monotonic() - self.heard
+        if unheard > UNHEARD_S:
+            return (
+                False,
+                f"no broker has answered at {self._settings.bootstrap} for {unheard:.0f} s",
+            )
         for number, lane in list(self._lanes.items()):
             behind, idle = self.behind(number), time.monotonic() - lane.progress
             if behind and idle > STALLED_S:
@@ -203,6 +230,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def close(self) -> None:
         """Leave the group with everything committed."""
         self.closing = True
+        if self._probing:
+            self._probing.cancel()
+            await asyncio.gather(self._probing, return_exceptions=True)
         leaving = list(self._lanes.values())
         for lane in leaving:
             self._tasks[lane.partition].cancel()

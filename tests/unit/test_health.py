@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from agents import service
 from agents.http import serve
 from agents.metrics import Metrics
-from agents.service import STALLED_S, Lanes
+from agents.service import STALLED_S, UNHEARD_S, Lanes
 from agents.settings import Settings
 from schemas import topics
 
@@ -30,6 +30,7 @@ def lanes(monkeypatch: pytest.MonkeyPatch, behind: int, idle: float) -> Lanes:
     lane: Any = SimpleNamespace(next_offset=100, progress=1000.0)
     made._lanes = {0: lane}
     made.ready.set()
+    made.heard = 1000.0 + idle  # the broker is there
     monkeypatch.setattr(service.time, "monotonic", lambda: 1000.0 + idle)
     return made
 
@@ -43,6 +44,14 @@ def test_a_lane_that_stands_still_while_records_wait(monkeypatch: pytest.MonkeyP
 def test_silence_is_healthy_for_a_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lanes(monkeypatch, 0, 10 * STALLED_S).health()[0]
     assert lanes(monkeypatch, 5, STALLED_S - 1).health()[0]
+
+
+def test_a_broker_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = lanes(monkeypatch, 0, 0.0)
+    made.heard = 1000.0 - UNHEARD_S - 1
+    good, why = made.health()
+    assert not good
+    assert "no broker has answered" in why
 
 
 def test_not_ready_before_a_partition_is_assigned() -> None:
