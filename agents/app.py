@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,11 @@ from agents.settings import Settings, from_environment
 from pipeline.errors import MissionError
 
 log = logging.getLogger("heartline")
+STOP_S = 15.0
+UNSTOPPED = (
+    f"Not stopped cleanly within {STOP_S:g} s (is the broker there?): ended as it stood; what was "
+    "not committed is done again by the next worker."
+)
 
 
 class LanesFirst(BootStrategy):
@@ -41,6 +47,14 @@ class LanesFirst(BootStrategy):
 class App(faust.App):
     BootStrategy = LanesFirst
     first: tuple[Service, ...] = ()
+
+    async def stop(self) -> None:
+        """Stop, within STOP_S: Faust's own clients wait for a broker that is gone without end."""
+        deadline = threading.Timer(STOP_S, end, [LaneFailed(UNSTOPPED)])
+        deadline.daemon = True
+        deadline.start()
+        await super().stop()
+        deadline.cancel()
 
 
 def create_app(settings: Settings) -> App:
