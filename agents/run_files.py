@@ -32,7 +32,7 @@ class RunFolder:
         self._counts: Counter[str] = Counter()
         self._levels: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
-        self._samples = 0
+        self.samples = 0
         self.told: list[str] = []
 
     def __enter__(self) -> RunFolder:
@@ -51,7 +51,7 @@ class RunFolder:
             self._rejected[reason.word] += 1
 
     def add(self, fed: Fed) -> None:
-        self._samples += fed.samples
+        self.samples += fed.samples
         for reason, n in fed.rejected.items():
             self._rejected[Reason(reason).word] += n
         for _, output in fed.outputs:
@@ -76,7 +76,7 @@ class RunFolder:
             "source": self._chain.source,
             "bytes": self._recording.size,
             "packets": packets,
-            "samples": self._samples,
+            "samples": self.samples,
             "outputs": dict(self._counts),
             "alerts": dict(self._levels),
             "rejected": dict(self._rejected),
@@ -87,7 +87,7 @@ class RunFolder:
         )
         counts = ", ".join(f"{self._counts[t]} {t.split('.')[1]}" for t in FILES)
         self.told = [
-            f"{packets['packets']} packets, {self._samples} samples",
+            f"{packets['packets']} packets, {self.samples} samples",
             f"{packets['missing']} packets missing in {packets['gaps']} gaps",
             f"records: {counts}",
             *(f"alerts {what}: {n}" for what, n in sorted(self._levels.items())),

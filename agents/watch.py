@@ -67,7 +67,7 @@ class Board:
             row = (f"{x:.6g}" for x in self._figures[name])
             figures.add_row(name.rsplit("/", 1)[1], *row)
         last = Text("\n").join(
-            Text(f"{a['level_after']:>8}  {a['sentence']}", STYLES[a["level_after"]])
+            Text(f"{a['level_after']:>8}  {a['sentence']}  {a['id']}", STYLES[a["level_after"]])
             for a in self._recent
         )
         return Group(alarms, figures, last)

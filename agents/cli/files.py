@@ -79,13 +79,17 @@ def import_(
     except ValueError:
         raise click.UsageError(f"--epoch {epoch!r} is no ISO date and time.") from None
     options = Options(time_column, epoch_ns, sentinel)
+    if (out / "mission.toml").exists():
+        raise MissionError(f"{out} is a mission folder already; it is left as it is.")
     made = import_flight(paths, name or out.name, options)
     out.mkdir(parents=True, exist_ok=True)
     (out / "packets.bin").write_bytes(made.packets)
     (out / "xtce.xml").write_bytes(made.xtce)
-    if not (out / "mission.toml").exists():
-        (out / "mission.toml").write_text(made.mission_toml)
-    console.print(f"{made.rows} rows of {made.columns} columns → {out}")
+    (out / "mission.toml").write_text(made.mission_toml)
+    console.print(f"{made.rows} rows of {made.columns} columns → {out}", highlight=False)
+    console.print(
+        f"Next: heartline run {out}/packets.bin --mission {out} --out FOLDER", highlight=False
+    )
     for column, why in made.left_out:
         console.print(f"  left out: {column} ({why})", highlight=False)
 
@@ -136,6 +140,10 @@ def run(
     chain = Chain(mission)
     recording = load_recording(flight, mission, chain)
     part = cut_flight(recording.flight, start, end)
+    if not len(part.start):
+        raise click.UsageError("no packet between --start and --end.")
+    if out.exists() and not out.is_dir():
+        raise click.UsageError(f"--out {out} is a file: name a folder.")
     with RunFolder(out, chain, recording) as results, Progress(console=console) as bar:
         task = bar.add_task("run", total=len(part.start))
         for fed in run_flight(part, chain):
@@ -143,6 +151,10 @@ def run(
             bar.update(task, completed=chain.packets.counters["packets"])
     for line in results.told:
         console.print(line, highlight=False)
+    if not results.samples:
+        raise FlightError(
+            f"{flight}: nothing decoded with {mission.mdb.path}. Is it of this mission?"
+        )
 
 
 @click.command()

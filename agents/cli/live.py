@@ -65,10 +65,16 @@ def ingest(
     """Packets from udp://HOST:PORT, tcp://HOST:PORT, a file or - to telemetry.raw."""
     mission = load_mission(folder, mdb)
     name = source or mission.settings.source
+    console.print(f"{url} → telemetry.raw at {bootstrap} as {name!r}", highlight=False)
     try:
         c = asyncio.run(run_ingest(mission, name, url, bootstrap, namespace, partitions))
     except KeyboardInterrupt:
         return
+    if c.skipped > c.bytes // 2:
+        console.print(
+            f"more than half of it was no packet of {mission.mdb.path}: is it of this mission?",
+            style="yellow",
+        )
     console.print(
         f"{c.bytes} bytes: {c.packets} packets in {c.records} records, {c.skipped} bytes skipped"
     )
@@ -136,7 +142,11 @@ def replay(
     flight: Path, folder: Path, mdb: Path | None, source: str, speed: str, start: float | None,
     end: float | None, shift: str | None, namespace: str, bootstrap: str, partitions: int,
 ) -> None:  # fmt: skip
-    """Send a recorded flight through Kafka at its own pace, or faster."""
+    """Send a recorded flight through Kafka at its own pace, or faster.
+
+    A flight that was replayed into a namespace before is late there the second time: take another
+    --namespace, or --shift now.
+    """
     try:
         pace = None if speed == "max" else float(speed)
     except ValueError:

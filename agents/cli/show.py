@@ -35,7 +35,9 @@ def explain(id_: str, folder: Path | None, namespace: str, bootstrap: str) -> No
     )  # fmt: skip
     if alert is None:
         where = str(folder) if folder else f"{topics.on_wire(topics.ALERTS, namespace)}"
-        raise BrokerError(f"No alert {id_!r} in {where}.")
+        raise BrokerError(
+            f"No alert {id_!r} in {where} (another --namespace? --from FOLDER for a `run`?)."
+        )
     console = Console()
     console.print(alert["sentence"], style="bold")
     table = Table(show_header=False)

@@ -54,6 +54,9 @@ def sentence(alert: dict[str, Any]) -> str:
     if kind == "time_to_limit":
         if alert.get("lead_s") is None:
             return f"{seen} and may cross a limit ({after})."
+        if alert["lead_s"] == 0:
+            away = f"beyond {alert['limit']:g}{unit} already and moving further away"
+            return f"{seen}, {away} ({after})."
         soon, late = alert["lead_80_s"]
         span = "" if soon is None else f" (80 %: {soon:.0f} to {late:.0f} s)"
         reached = f"will cross {alert['limit']:g}{unit} in {alert['lead_s']:.0f} s{span}"

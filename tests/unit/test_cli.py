@@ -113,3 +113,35 @@ def test_csv_mistakes(tmp_path: Path) -> None:
         done = heartline("import", str(path), "--out", str(tmp_path / "o"))
         assert done.exit_code == 1
         assert why in done.stderr
+
+
+def test_another_missions_flight_is_told(flight: Path, tmp_path: Path) -> None:
+    """A CSV's XTCE against the simulated flight: nothing decodes, and the status says so."""
+    (tmp_path / "f.csv").write_text("time,volts\n0,1\n1,2\n2,3\n")
+    other = tmp_path / "other"
+    assert heartline("import", str(tmp_path / "f.csv"), "--out", str(other)).exit_code == 0
+    done = heartline(
+        "run", str(flight / "packets.bin"), "--mission", str(other), "--out", str(tmp_path / "o")
+    )
+    assert done.exit_code == 1
+    assert "of this mission?" in done.stderr
+
+
+def test_import_leaves_a_mission_as_it_is(flight: Path, tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("time,volts\n0,1\n1,2\n")
+    before = (flight / "packets.bin").read_bytes()
+    done = heartline("import", str(tmp_path / "f.csv"), "--out", str(flight))
+    assert done.exit_code == 1
+    assert "mission folder already" in done.stderr
+    assert (flight / "packets.bin").read_bytes() == before
+
+
+def test_run_into_a_file_or_of_nothing(flight: Path, tmp_path: Path) -> None:
+    packets, file = str(flight / "packets.bin"), tmp_path / "file"
+    file.write_text("")
+    done = heartline("run", packets, "--mission", DEMO, "--out", str(file))
+    assert done.exit_code == 2
+    assert "name a folder" in done.stderr
+    cut = ("--start", "900", "--end", "100")
+    done = heartline("run", packets, "--mission", DEMO, "--out", str(tmp_path / "o"), *cut)
+    assert done.exit_code == 2

@@ -133,3 +133,12 @@ def test_a_jump_refused_later_has_the_same_bytes_in_any_chunking(rng: np.random.
 
 def test_quality_bits_are_the_published_ones() -> None:
     assert [q.value for q in Quality] == [1, 2, 4, 8, 16, 32, 64, 128]
+
+
+def test_beyond_the_limit_is_not_ahead_of_it() -> None:
+    alert: dict[str, Any] = BASE | {
+        "monitor": {"kind": "time_to_limit"}, "transition": "raised", "observed": 36.9,
+        "limit": 33.0, "lead_s": 0.0, "lead_80_s": [0.0, 0.0],
+    }  # fmt: skip
+    assert "will cross" not in sentence(alert)
+    assert "beyond 33 V already" in sentence(alert)
