@@ -167,9 +167,9 @@ def _report(truth: dict[str, Any], seen: Seen, done: Replayed, port: int) -> Non
     console.print(
         f"\n{done.packets} packets, {samples:.0f} samples, {done.flight_s:.0f} s of flight in "
         f"{done.seconds:.1f} s: {samples / done.seconds / 1e6:.2f} M samples/s through Kafka, "
-        f"{len(seen.alerts)} alerts"
+        f"{len(seen.alerts)} changes of alarms"
     )
-    table = Table(title="Faults flown (times from lift-off)")
+    table = Table(title="Faults flown (times from lift-off)", pad_edge=False, padding=0)
     for column in ("fault", "onset", "predicted", "red limit", "ahead by", "by"):
         table.add_column(column, justify="left" if column in ("fault", "by") else "right")
     for fault in score.faults:

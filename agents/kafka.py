@@ -110,6 +110,19 @@ async def ensure_topics(bootstrap: str, namespace: str, partitions: int) -> None
         )
 
 
+async def existing_partitions(bootstrap: str, topic: str) -> list[int]:
+    """Partitions of a topic; none where it is not there."""
+    admin = await start(AIOKafkaAdminClient(bootstrap_servers=bootstrap), bootstrap)
+    try:
+        # asking for a topic that is not there would make it, with the broker's own settings
+        if topic not in await admin.list_topics():
+            return []
+        described = await admin.describe_topics([topic])
+        return [p["partition"] for t in described for p in t["partitions"]]
+    finally:
+        await admin.close()
+
+
 async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:
     """Partitions of topics; waits up to CONNECT_S for new ones to be known.
 

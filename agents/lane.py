@@ -73,6 +73,7 @@ class Lane:
         self._last_commit = self._last_snapshot = time.monotonic()
         self._unsaved: list[_Done] = []
         self._saved_at = -1
+        self._told: set[str] = set()  # unknown sources that the log has named
         self._commit_task: asyncio.Task[None] | None = None
         metrics.chains[partition] = chains
 
@@ -138,6 +139,12 @@ class Lane:
             self._metrics.observe(source, self.chains.chains[source], one)
         for source, n in fed.unknown.items():
             self._metrics.unknown_source(source, n)
+            if source not in self._told:
+                self._told.add(source)
+                log.warning(
+                    "partition %d: records of source %r are rejected: no mission is given for it "
+                    "(--source %s=FOLDER)", self.partition, source, source,
+                )  # fmt: skip
         await self._commit.send(outputs)
         self.next_offset = last.offset + 1
         self.progress = time.monotonic()

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agents.kafka import ensure_topics, producer, start
+from aiokafka import TopicPartition
+
+from agents.kafka import consumer, ensure_topics, existing_partitions, producer, start
 from pipeline.flight import Flight, pack
 from schemas import topics
 
@@ -24,6 +26,18 @@ class Replayed:
     flight_s: float = 0.0
     worst_late_s: float = 0.0
     mean_late_s: float = 0.0
+
+
+async def holds_records(bootstrap: str, namespace: str) -> bool:
+    """Whether the namespace's telemetry.raw has had records (contract: watermark)."""
+    topic = topics.on_wire(topics.RAW, namespace)
+    client = await start(consumer(bootstrap), bootstrap)
+    try:
+        numbers = await existing_partitions(bootstrap, topic)
+        ends = await client.end_offsets([TopicPartition(topic, p) for p in numbers])
+        return any(ends.values())
+    finally:
+        await client.stop()
 
 
 async def replay(

@@ -49,6 +49,13 @@ def load_mission(folder: str | Path, mdb: str | Path | None = None) -> Mission:
     MissionError names the file, the key and the mend.
     """
     folder = Path(folder)
+    if folder.name == "mission.toml":
+        folder = folder.parent
+    elif folder.is_file():
+        raise MissionError(
+            f"{folder}: a mission is a folder with a mission.toml in it; "
+            "`heartline mission init` makes one from an XTCE file."
+        )
     path = folder / "mission.toml"
     try:
         content = path.read_bytes()
@@ -218,7 +225,11 @@ def _check(s: MissionSettings, mdb: MissionDatabase, where: str) -> None:
                 f"{where}: [alarms.{name}]: the XTCE has alarm ranges for it too; "
                 "say override = true if this one is meant."
             )
-    for pattern in (*s.gauges, *s.ignore):
+    matches = [
+        *(r.match for r in s.resample), *(r.match for r in s.residual),
+        *(r.match for r in s.time_to_limit),
+    ]  # fmt: skip
+    for pattern in (*s.gauges, *s.ignore, *matches):
         if not any(fnmatchcase(name, pattern) for name in mdb.parameters):
             raise MissionError(f"{where}: {pattern!r} matches no parameter of {mdb.path}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import click
@@ -29,6 +30,8 @@ class People(click.Group):
 @click.version_option(package_name="heartline")
 def main() -> None:
     """Real-time telemetry: packets in, predicted alerts and rolling statistics out."""
+    # its lines about a broker that is not there come before ours, which says what to do
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 for command in (

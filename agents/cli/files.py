@@ -31,6 +31,7 @@ from schemas.mission import ALARM_LEVELS
 from schemas.settings import TimeSettings
 
 console = Console(stderr=True)
+DEMO_MISSION = Path(__file__).parents[2] / "missions" / "demo" / "mission.toml"
 FILE = click.Path(path_type=Path)
 mdb_option = click.option("--mdb", type=FILE, help="XTCE file, in place of the mission's own.")
 
@@ -54,7 +55,7 @@ def simulate(out: Path, seed: int, faults: str, start: float, end: float) -> Non
     (out / "packets.bin").write_bytes(flight.packets)
     (out / "hl1.xml").write_bytes(flight.xtce)
     (out / "truth.json").write_bytes(orjson.dumps(flight.truth, option=orjson.OPT_INDENT_2))
-    (out / "mission.toml").write_text(mission_toml("demo", "hl1.xml"))
+    (out / "mission.toml").write_bytes(DEMO_MISSION.read_bytes())
     console.print(
         f"{len(flight.packets)} bytes of packets in {out}/packets.bin, faults in truth.json"
     )

@@ -16,7 +16,8 @@ from rich.progress import Progress
 
 from agents.broker import EmbeddedBroker
 from agents.ingest import ingest as run_ingest
-from agents.kafka import BrokerError, ensure_topics
+from agents.kafka import BrokerError, ensure_topics, partitions_of
+from agents.replay import holds_records
 from agents.replay import replay as run_replay
 from agents.settings import Settings, SourceSettings, load_settings, to_environment
 from agents.tail import follow
@@ -116,8 +117,14 @@ def run_worker(settings: Settings, loglevel: str) -> None:
         source.load()  # a mission's mistakes are told before anything starts
     # before Faust's own clients ask for it, so that a broker that is not there is one line
     asyncio.run(ensure_topics(settings.bootstrap, settings.namespace, settings.partitions))
+    console.print(
+        f"worker of {', '.join(sorted(settings.sources)) or 'no source'} at {settings.bootstrap}; "
+        f"metrics on http://{settings.metrics_host}:{settings.metrics_port}/metrics",
+        highlight=False,
+    )
     to_environment(settings)
-    logging.getLogger("heartline").setLevel(loglevel.upper())
+    for name in ("heartline", "aiokafka"):
+        logging.getLogger(name).setLevel(loglevel.upper())
     from agents.app import app
 
     app.Worker(loglevel=loglevel, quiet=True).execute_from_commandline()
@@ -159,14 +166,25 @@ def replay(
     if not len(part.start):
         raise click.UsageError("no packet between --start and --end.")
     shift_ns = time.time_ns() - int(part.reception_ns[0]) if shift else 0
-    with Progress(console=console) as bar:
-        task = bar.add_task("replay", total=len(part.start))
-        done = asyncio.run(
-            run_replay(
-                part, source or mission.settings.source, bootstrap, namespace, pace, shift_ns,
-                partitions, lambda n: bar.advance(task, n),
-            )
-        )  # fmt: skip
+    name = source or mission.settings.source
+    try:
+        if not shift and asyncio.run(holds_records(bootstrap, namespace)):
+            console.print(
+                f"namespace {namespace!r} holds records already: where a flight of {name!r} was "
+                "replayed into it before, this one is late. Take another --namespace, or --shift "
+                "now.", style="yellow", highlight=False,
+            )  # fmt: skip
+        with Progress(console=console) as bar:
+            task = bar.add_task("replay", total=len(part.start))
+            done = asyncio.run(
+                run_replay(
+                    part, name, bootstrap, namespace, pace, shift_ns, partitions,
+                    lambda n: bar.advance(task, n),
+                )
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        console.print("stopped before its end")
+        return
     console.print(
         f"{done.packets} packets in {done.records} records, {done.flight_s:.1f} s of flight in "
         f"{done.seconds:.1f} s; behind its time by {done.mean_late_s * 1e3:.1f} ms on average, "
@@ -190,6 +208,7 @@ def watch(namespace: str, from_start: bool, seconds: float | None, bootstrap: st
 async def _watch(namespace: str, from_start: bool, seconds: float | None, bootstrap: str) -> None:
     board = Board()
     names = (topics.ALERTS, topics.STATISTICS)
+    await partitions_of(bootstrap, *(topics.on_wire(n, namespace) for n in names))
     with Live(board, console=Console(), refresh_per_second=4):
         try:
             async with asyncio.timeout(seconds):

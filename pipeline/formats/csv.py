@@ -36,7 +36,9 @@ def read(path: Path, options: Options) -> Series:
     time = _time_column(path, header, options)
     seconds = _numbers(columns.pop(time))
     if seconds is None or not np.isfinite(seconds).all():
-        raise FlightError(f"{path}: time column {time!r} holds something that is no number.")
+        raise FlightError(
+            f"{path}: time column {time!r} holds something that is no number; times are seconds."
+        )
     made = {}
     for name, cells in columns.items():
         numbers = _numbers(cells)

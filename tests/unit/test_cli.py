@@ -145,3 +145,20 @@ def test_run_into_a_file_or_of_nothing(flight: Path, tmp_path: Path) -> None:
     cut = ("--start", "900", "--end", "100")
     done = heartline("run", packets, "--mission", DEMO, "--out", str(tmp_path / "o"), *cut)
     assert done.exit_code == 2
+
+
+def test_check_takes_the_folder_or_its_toml_and_tells_a_database_apart(flight: Path) -> None:
+    assert heartline("check", str(flight / "mission.toml")).exit_code == 0
+    wrong = heartline("check", str(flight / "hl1.xml"))
+    assert wrong.exit_code == 1
+    assert "a mission is a folder" in wrong.stderr
+
+
+def test_a_rule_that_matches_nothing_is_refused(flight: Path, tmp_path: Path) -> None:
+    (tmp_path / "hl1.xml").write_bytes((flight / "hl1.xml").read_bytes())
+    (tmp_path / "mission.toml").write_text(
+        'name = "x"\nxtce = "hl1.xml"\n[[resample]]\nmatch = "TYPO_*"\nhz = 2\n'
+    )
+    done = heartline("check", str(tmp_path))
+    assert done.exit_code == 1
+    assert "'TYPO_*' matches no parameter" in done.stderr
