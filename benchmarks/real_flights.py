@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.formats.importing import import_flight
 from pipeline.formats.series import Options
-from pipeline.mdb.types import parse_epoch
+from pipeline.mdb.epochs import parse_epoch
 
 PROJECT = Path(__file__).parent.parent
 

@@ -27,7 +27,7 @@ from pipeline.outputs.pending import Pending, Rank, number
 from pipeline.outputs.rejects import group, ranges_of, reject_output
 from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
 from pipeline.packets import PacketReader
-from schemas.columns import Output, PacketBatch, Rejects, Rows, Stage
+from schemas.columns import ABSENT, Output, PacketBatch, Rejects, Rows, Stage
 from schemas.records import RawRecord
 from schemas.state import Composite
 
@@ -63,7 +63,9 @@ class Chain(Composite):
 
     @property
     def stages(self) -> dict[str, Stage]:
-        named: dict[str, Stage] = {"packets": self.packets, "samples": self._samples}
+        named: dict[str, Stage] = {
+            "packets": self.packets, "decoder": self._decoder, "samples": self._samples
+        }  # fmt: skip
         return named | {f"container{i}": c for i, c in enumerate(self.containers)}
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
@@ -93,9 +95,14 @@ class Chain(Composite):
         reasons, counts = np.unique(refused.reason, return_counts=True)
         return Fed(
             outputs,
-            sum(r.eng.size for r in decoded.rows),
+            sum(self._samples_in(r) for r in decoded.rows),
             dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
         )
+
+    def _samples_in(self, rows: Rows) -> int:
+        if self.plans.plans[rows.container].static:
+            return int(rows.eng.size)
+        return int(np.count_nonzero(rows.quality != ABSENT))
 
     def _feed_samples(self, batch: PacketBatch, flat: Flat, out: list[Pending]) -> None:
         for i, frame in enumerate(self._samples.feed(batch, flat)):
@@ -124,5 +131,5 @@ def _no_rows(container: int, fields: int) -> Rows:
     none = np.zeros(0, np.int64)
     return Rows(
         container, none, none, np.zeros((0, fields), np.uint64), np.zeros((0, fields)),
-        np.zeros((0, fields), np.uint8), np.zeros((0, 0), np.uint8),
+        np.zeros((0, fields), np.uint8), np.zeros(0, np.uint8),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, seen
 from pipeline.outputs.pending import Pending, Rank
 from schemas.columns import I8, PacketBatch, Rejects, Rows, Stage
-from schemas.mission import ALARM_LEVELS, Level
+from schemas.mission import ALARM_LEVELS, Calibrator, Level, Polynomial
 from schemas.state import Composite
 
 
@@ -88,9 +89,16 @@ class ContainerChain(Composite):
             if np.isfinite(low) or np.isfinite(high)
         }
         if parameter.type.calibrator:
-            alert["calibrator"] = list(parameter.type.calibrator)
+            alert["calibrator"] = _told(parameter.type.calibrator)
         alert["fingerprint"] = self._origin.fingerprint
         return alert
+
+
+def _told(calibrator: Calibrator) -> Any:
+    """A calibrator as it is written into an alert."""
+    if isinstance(calibrator, Polynomial):
+        return list(calibrator.coefficients)
+    return asdict(calibrator)
 
 
 def _finite(x: float) -> float | None:

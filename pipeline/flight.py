@@ -61,17 +61,18 @@ def flight_of(data: U1, start: I8, length: I8, plans: PlanSet, jump_ns: int) -> 
         zero, zero, zero, np.zeros(k, np.uint8), np.zeros(k, np.int32), np.zeros(1, np.int64),
     )  # fmt: skip
     time = np.full(k, NEVER, np.int64)
-    timed = np.diff(plans.time_start) > 0
+    timed = plans.layout.time >= 0
     for rows in Decoder(plans, True).feed(batch).rows:
         if timed[rows.container]:
             time[rows.packet] = rows.time_ns
-    return Flight(data, start, length, replay_clock(time, jump_ns))
+    clock = np.empty_like(time)
+    replay_clock(time, jump_ns, clock)
+    return Flight(data, start, length, clock)
 
 
 @kernel
-def replay_clock(time: I8, jump_ns: int) -> I8:
+def replay_clock(time: I8, jump_ns: int, out: I8) -> None:
     """Running maximum of the times, without jumps ahead that the next packet does not confirm."""
-    out = np.empty_like(time)
     now = NEVER
     for i in range(len(time)):
         t = time[i]
@@ -90,7 +91,6 @@ def replay_clock(time: I8, jump_ns: int) -> I8:
         first += 1
     begin = out[first] if first < len(out) else 0
     out[:first] = begin
-    return out
 
 
 class Packer:

@@ -27,7 +27,7 @@ from pipeline.outputs.pending import Make, Pending, Rank
 from pipeline.outputs.statistics import statistics_output
 from pipeline.resample import Resample
 from pipeline.statistics import Statistics
-from schemas.columns import Grid, Ordered, PacketBatch, Quality, Scores, Stage
+from schemas.columns import ABSENT, Grid, Ordered, PacketBatch, Quality, Scores, Stage
 from schemas.mission import Level
 from schemas.state import Composite
 
@@ -48,6 +48,23 @@ class _Modelled:
     monitor: Monitor
 
 
+def present(rows: Ordered, column: int) -> Ordered:
+    """The rows that hold a column; those that do not only tell that time went on."""
+    here = rows.quality[:, column] != ABSENT
+    kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(here)])
+    absent = np.flatnonzero(~here)
+    at = np.concatenate([rows.advance_row, absent])
+    # an advance stands before the row of its number
+    kind = np.repeat([0, 1], [len(rows.advance_row), len(absent)])
+    order = np.lexsort((kind, at))
+    return Ordered(
+        rows.time_ns[here], rows.packet[here], rows.eng[here], rows.quality[here],
+        kept[at[order]],
+        np.concatenate([rows.advance_ns, rows.time_ns[absent]])[order],
+        np.concatenate([rows.advance_packet, rows.packet[absent]])[order],
+    )  # fmt: skip
+
+
 class GroupChain(Composite):
     """One group of one container. place: (container, group), its order among its siblings."""
 
@@ -63,7 +80,7 @@ class GroupChain(Composite):
         ]
         self._models = [m for m in (self._model(*f) for f in FAMILIES) if m is not None]
         one = np.ones(1, np.int64)
-        self._stale = Monitor(one, one * 0, one) if place[1] == 0 else None
+        self._stale = Monitor(one, one * 0, one) if place[1] == 0 and group.always else None
 
     def _model(self, rank: Rank, family: Any, rules: str) -> _Modelled | None:
         parameters = self._group.parameters
@@ -98,6 +115,8 @@ class GroupChain(Composite):
 
     def feed(self, rows: Ordered, batch: PacketBatch, out: list[Pending]) -> None:
         """Run the group on ordered rows, adding what it has to say to `out`."""
+        if not self._group.always:
+            rows = present(rows, int(self._group.columns[0]))
         for grid in self._resample.feed(rows):
             self._feed_statistics(grid, batch, out)
             if not len(grid.time_ns):

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from pipeline.decode import Plan
+from pipeline.decode.layout import ALWAYS
 from pipeline.mission import Mission, ranges_for, rule_for
 from pipeline.models.contract import GroupParameter
 from schemas.columns import F8, I8
@@ -21,12 +22,16 @@ OPEN = (math.inf,) * 5
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Parameters of one container that share a resample rule. columns: among the ordered ones."""
+    """Parameters of one container that share a resample rule, and come together.
+
+    columns: among the ordered ones. always: in every packet of the container.
+    """
 
     rule: ResampleRule
     parameters: tuple[GroupParameter, ...]
     qualified_names: tuple[str, ...]
     columns: I8
+    always: bool = True
 
 
 def watched_columns(mission: Mission, plan: Plan) -> I8:
@@ -37,8 +42,8 @@ def watched_columns(mission: Mission, plan: Plan) -> I8:
         [
             i
             for i, f in enumerate(plan.fields)
-            if f.bit >= PRIMARY_HEADER_BITS
-            and f.parameter.type.kind not in ("time", "binary")
+            if not 0 <= f.bit < PRIMARY_HEADER_BITS
+            and f.parameter.type.kind not in ("time", "binary", "string")
             and f.parameter.name not in times
             and not any(fnmatchcase(f.parameter.name, p) for p in mission.settings.ignore)
         ],
@@ -47,17 +52,18 @@ def watched_columns(mission: Mission, plan: Plan) -> I8:
 
 
 def make_groups(mission: Mission, plan: Plan, watched: I8) -> list[Group]:
-    """Groups in the order in which their first parameter stands in the container."""
-    by_rule: dict[tuple[float, str, float], list[int]] = {}
-    rules: dict[tuple[float, str, float], ResampleRule] = {}
+    """Groups in the order of their first parameters; those that may be absent come last."""
+    by_rule: dict[tuple[float, str, float, int], list[int]] = {}
+    rules: dict[tuple[float, str, float, int], ResampleRule] = {}
     for place, column in enumerate(watched):
         name = plan.fields[column].parameter.name
         rule = rule_for(name, mission.settings.resample)
-        key = (rule.hz, rule.method, rule.max_age_s)
+        presence = plan.fields[column].presence
+        key = (rule.hz, rule.method, rule.max_age_s, presence)
         by_rule.setdefault(key, []).append(place)
         rules[key] = rule
     groups = []
-    for key, places in by_rule.items():
+    for key, places in sorted(by_rule.items(), key=lambda item: item[0][3] != ALWAYS):
         chosen = [plan.fields[watched[i]].parameter for i in places]
         parameters = []
         for p in chosen:
@@ -66,7 +72,7 @@ def make_groups(mission: Mission, plan: Plan, watched: I8) -> list[Group]:
             parameters.append(GroupParameter(p.name, p.type, low, ranges.high if ranges else OPEN))
         names = tuple(p.qualified_name for p in chosen)
         columns = np.array(places, np.int64)
-        groups.append(Group(rules[key], tuple(parameters), names, columns))
+        groups.append(Group(rules[key], tuple(parameters), names, columns, key[3] == ALWAYS))
     return groups
 
 

@@ -37,15 +37,25 @@ if not _config.CACHE_DIR:  # NUMBA_CACHE_DIR, when set, is the operator's choice
     _config.CACHE_DIR = str(Path.home() / ".cache" / "heartline" / source_sha256()[:16])
 
 
+# Kernels get their arrays from outside and allocate none, so numba need not count references:
+# with counting, each array handed to a helper costs an atomic pair a call (195 ns a packet for
+# the decoder's tables). A kernel that allocates all the same does not compile.
+_EXACT: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "_nrt": False}
+
+
 def kernel(function: F) -> F:
     """Compile on first call, from the cache when this very source was compiled before."""
-    compiled = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
-    return cast(F, compiled)
+    return cast(F, numba.njit(cache=True, nogil=True, **_EXACT)(function))
 
 
 def inline(function: Callable[..., Any]) -> Any:
-    """A helper of kernels, compiled (and inlined by LLVM) into its callers."""
-    return numba.njit(error_model="numpy", fastmath=False)(function)
+    """A helper of kernels, compiled (and inlined by LLVM, where it sees fit) into its callers."""
+    return numba.njit(**_EXACT)(function)
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """A piece of one kernel, cut out to be read: LLVM always puts it in place."""
+    return numba.njit(forceinline=True, **_EXACT)(function)
 
 
 def macro(function: Callable[..., Any]) -> Any:
@@ -54,7 +64,7 @@ def macro(function: Callable[..., Any]) -> Any:
     Handing an array to a helper costs 3 ns a call; numba's own inlining is kept to single
     expressions, since it loses track of variables that are assigned twice.
     """
-    return numba.njit(inline="always", error_model="numpy")(function)
+    return numba.njit(inline="always", **_EXACT)(function)
 
 
 @intrinsic

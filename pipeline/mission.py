@@ -16,7 +16,7 @@ import orjson
 
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
-from pipeline.mdb.types import parse_epoch
+from pipeline.mdb.epochs import parse_epoch
 from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase
 from schemas.settings import (
     AlarmRule,

@@ -220,8 +220,9 @@ def order(
             slot = queue[clock[HELD]]  # from queue[HELD] on they are free
             if own == 0:
                 slot_time[slot] = slot_time[suspect]
-                slot_eng[slot] = slot_eng[suspect]
-                slot_quality[slot] = slot_quality[suspect]
+                for j in range(len(columns)):
+                    slot_eng[slot, j] = slot_eng[suspect, j]
+                    slot_quality[slot, j] = slot_quality[suspect, j]
                 clock[SUSPECT] = 0
             else:
                 _keep(slot, now, r, eng, quality, columns, slot_time, slot_eng, slot_quality)

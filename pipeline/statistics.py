@@ -52,6 +52,7 @@ class Statistics(Stateful):
             "quality": np.zeros((panes, 8, f), np.uint16),
         }
         self._scratch = np.zeros(MERGED, np.int64)
+        self._ends = np.zeros((2, f))  # when a window's first and last samples were
         room = BLOCK + panes + 1
         self._out = WindowBatch(
             np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int32),
@@ -67,7 +68,7 @@ class Statistics(Stateful):
                 grid.advance_ns, grid.advance_packet, row, advance, BLOCK, self.pane_ns,
                 self._ranks, s["clock"], s["rows"], s["moments"], s["bins"], s["base"],
                 s["exponent"], s["quality"], o.end_ns, o.packet, o.panes, o.figures, o.quality,
-                self._scratch,
+                self._scratch, self._ends,
             )  # fmt: skip
             if n:
                 yield WindowBatch(
@@ -108,6 +109,7 @@ def window(
     figures_out: F8,
     flags_out: U4,
     scratch: I8,
+    ends: F8,
 ) -> tuple[int, int, int]:
     """Fill panes row by row, close them by time; stops when `block` closings are out."""
     n = 0
@@ -120,7 +122,7 @@ def window(
         if clock[START] != NEVER and mark - clock[START] >= pane_ns:
             n = _close(mark, cause, n, pane_ns, ranks, clock, rows, moments, bins, base, exponent,
                        flags, end_out, packet_out, panes_out, figures_out, flags_out,
-                       scratch)  # fmt: skip
+                       scratch, ends)  # fmt: skip
         if by_tick:
             advance += 1
             continue
@@ -224,6 +226,7 @@ def _close(
     figures_out,
     flags_out,
     scratch,
+    ends,
 ):
     """Close panes up to `mark`; an empty window closes silently and the panes jump to the mark."""
     panes = len(rows)
@@ -236,7 +239,7 @@ def _close(
             break
         end_out[n], packet_out[n], panes_out[n] = clock[START] + pane_ns, cause, filled
         _merge(clock[CURRENT], np.float64(pane_ns) * 1e-9, ranks, moments, bins, base, exponent,
-               flags, figures_out[n], flags_out[n], scratch)  # fmt: skip
+               flags, figures_out[n], flags_out[n], scratch, ends)  # fmt: skip
         n += 1
         clock[START] += pane_ns
         c = (clock[CURRENT] + 1) % panes
@@ -250,7 +253,9 @@ def _close(
 
 
 @inline
-def _merge(current, pane_s, ranks, moments, bins, base, exponent, flags, out, flags_out, scratch):
+def _merge(
+    current, pane_s, ranks, moments, bins, base, exponent, flags, out, flags_out, scratch, ends
+):
     """Figures of the window whose newest pane is `current`, oldest pane first.
 
     Vector across parameters while `out` collects: 0 count, 1 total and then mean, 2 squares and
@@ -260,7 +265,8 @@ def _merge(current, pane_s, ranks, moments, bins, base, exponent, flags, out, fl
     out[:7] = 0.0
     out[3], out[4] = np.inf, -np.inf
     flags_out[:] = 0
-    t_first, t_last = np.zeros(width), np.zeros(width)
+    t_first, t_last = ends[0], ends[1]
+    ends[:] = 0.0
     for k in range(panes):
         p = (current + 1 + k) % panes
         m = moments[p]

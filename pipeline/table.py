@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.decode import Decoder, Plan, PlanSet
+from pipeline.decode import Decoder, Field, Plan, PlanSet
 from pipeline.errors import FlightError
+from pipeline.mdb.criteria import codec
 from pipeline.packets import PacketReader, Scanned
-from schemas.columns import Rejects, Rows
-from schemas.mission import Parameter
+from schemas.columns import ABSENT, Rejects, Rows, place_of
+from schemas.mission import IntegerEncoding, StringEncoding
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 
 BATCH = 2048
@@ -21,16 +22,18 @@ BATCH = 2048
 def write_tables(
     scanned: Scanned, plans: PlanSet, out: Path, raw: bool, many: bool, trailing: bool
 ) -> tuple[dict[str, int], Rejects]:
-    """Rows written a container, and packets refused. FlightError when several need a folder."""
+    """Rows written a container, and packets refused. FlightError when several need a folder.
+
+    A file appears under its name when it is whole.
+    """
     decoder, reader = Decoder(plans, trailing), PacketReader()
-    files: dict[int, Any] = {}
+    files: dict[int, _File] = {}
     counts: dict[str, int] = {}
     rejects = []
     try:
         for first in range(0, len(scanned.start), BATCH):
             part = slice(first, first + BATCH)
-            record = _record(scanned, part)
-            batch, refused = reader.feed([record])
+            batch, refused = reader.feed([_record(scanned, part)])
             decoded = decoder.feed(batch)
             rejects += [refused, decoded.rejects]
             for rows in decoded.rows:
@@ -41,13 +44,37 @@ def write_tables(
                             f"{out}: the file holds several containers "
                             f"({plan.container} and others): give a folder, --out {out.stem}/."
                         )
-                    files[rows.container] = _open(out, plan, many)
-                files[rows.container][1].writerows(_cells(rows, plan, raw))
+                    files[rows.container] = _File(out, plan, many)
+                files[rows.container].writer.writerows(cells(rows, plan, raw))
                 counts[plan.container] = counts.get(plan.container, 0) + len(rows.packet)
-    finally:
-        for file, _ in files.values():
-            file.close()
+    except BaseException:
+        for file in files.values():
+            file.drop()
+        raise
+    for file in files.values():
+        file.finish()
     return counts, Rejects.concatenate(rejects)
+
+
+class _File:
+    """A CSV under way, beside its name."""
+
+    def __init__(self, out: Path, plan: Plan, many: bool) -> None:
+        name = plan.container.replace("/", ".")
+        self._path = out / f"{name}.csv" if many else out
+        self._part = self._path.with_name(self._path.name + ".part")
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._part.open("w", newline="", encoding="utf-8")
+        self.writer = csv.writer(self._file, lineterminator="\n")
+        self.writer.writerow(plan.names)
+
+    def drop(self) -> None:
+        self._file.close()
+        self._part.unlink()
+
+    def finish(self) -> None:
+        self._file.close()
+        self._part.replace(self._path)
 
 
 def _record(scanned: Scanned, part: slice) -> RawRecord:
@@ -57,49 +84,70 @@ def _record(scanned: Scanned, part: slice) -> RawRecord:
     return RawRecord(0, encode_packets([0] * count, packets), PACKETS_HEADERS)
 
 
-def _open(out: Path, plan: Plan, many: bool) -> tuple[Any, Any]:
-    path = out / f"{plan.container}.csv" if many else out
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("w", newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(plan.names)
-    return file, writer
-
-
-def _cells(rows: Rows, plan: Plan, raw: bool) -> zip[tuple[Any, ...]]:
-    columns, wide = [], 0
+def cells(rows: Rows, plan: Plan, raw: bool) -> zip[tuple[Any, ...]]:
+    """Values as people read them, row by row; an empty cell is not in the packet."""
+    columns = []
     for i, field in enumerate(plan.fields):
-        if field.bits > 64:
-            size = -(-field.bits // 8)
-            columns.append([row.tobytes().hex() for row in rows.wide[:, wide : wide + size]])
-            wide += size
+        if field.wide:
+            column = [_wide(rows, int(place), field) for place in rows.raw[:, i]]
         elif raw:
-            columns.append(rows.raw[:, i].tolist())
+            column = rows.raw[:, i].tolist()
         else:
-            columns.append(_engineering(rows, i, field.parameter))
+            column = _engineering(rows, i, field)
+        if not plan.static:
+            absent = rows.quality[:, i] == ABSENT
+            column = ["" if gone else cell for gone, cell in zip(absent, column, strict=True)]
+        columns.append(column)
     return zip(*columns, strict=True)
 
 
-def _engineering(rows: Rows, i: int, parameter: Parameter) -> list[Any]:
-    """Values as people read them: labels, whole numbers without a point, floats exactly."""
-    kind = parameter.type
+def bytes_of(data: np.ndarray[Any, Any], place: int) -> bytes:
+    """The bits of a place, left aligned; what is missing of the last byte is 0."""
+    first, bits = place_of(place)
+    at, size = first // 8, (first % 8 + bits + 7) // 8
+    whole = int.from_bytes(data[at : at + size].tobytes(), "big")
+    whole = (whole >> (8 * size - first % 8 - bits)) & ((1 << bits) - 1)
+    octets = (bits + 7) // 8
+    return (whole << (8 * octets - bits)).to_bytes(octets, "big")
+
+
+def _wide(rows: Rows, place: int, field: Field) -> Any:
+    content, encoding = bytes_of(rows.data, place), field.parameter.type.encoding
+    if isinstance(encoding, StringEncoding):
+        return content.decode(codec(encoding.charset), "replace")
+    if isinstance(encoding, IntegerEncoding):
+        return _wide_integer(content, encoding)
+    return content.hex()
+
+
+def _wide_integer(content: bytes, encoding: IntegerEncoding) -> int:
+    order = "little" if encoding.little_endian else "big"
+    value = int.from_bytes(content, order) >> (-encoding.bits % 8)  # type: ignore[arg-type]
+    top = 1 << (encoding.bits - 1)
+    return (value ^ top) - top if encoding.signed else value
+
+
+def _engineering(rows: Rows, i: int, field: Field) -> list[Any]:
+    """Labels, whole numbers without a point, floats exactly."""
+    kind = field.parameter.type
     values = rows.eng[:, i]
     if kind.kind == "binary":
-        size = -(-kind.encoding.bits // 8)
+        size = -(-field.bits // 8)
         return [int(x).to_bytes(size, "big").hex() for x in rows.raw[:, i]]
     if kind.labels:
         labels = {float(value): label for value, label in kind.labels}
-        return [labels.get(x, int(x)) for x in values.tolist()]
-    if kind.kind == "integer" and not kind.calibrator:
+        return [labels.get(x, int(x) if np.isfinite(x) else x) for x in values.tolist()]
+    plain = kind.kind == "integer" and kind.calibrator is None and not kind.context_calibrators
+    if plain and isinstance(kind.encoding, IntegerEncoding) and not field.derived:
         return _integers(rows, i, kind.encoding)
     return [repr(x) for x in values.tolist()]
 
 
-def _integers(rows: Rows, i: int, encoding: Any) -> list[Any]:
-    if not hasattr(encoding, "signed"):  # an integer type on a float encoding
-        return [repr(x) for x in rows.eng[:, i].tolist()]
+def _integers(rows: Rows, i: int, encoding: IntegerEncoding) -> list[Any]:
     words = rows.raw[:, i]
-    if not encoding.signed:
+    if encoding.coding == "unsigned":
         return words.tolist()  # type: ignore[no-any-return]
-    shift = np.uint64(64 - encoding.bits)
-    return ((words << shift).view(np.int64) >> np.int64(64 - encoding.bits)).tolist()  # type: ignore[no-any-return]
+    if encoding.signed:
+        shift = np.uint64(64 - encoding.bits)
+        return ((words << shift).view(np.int64) >> np.int64(64 - encoding.bits)).tolist()  # type: ignore[no-any-return]
+    return [int(x) if np.isfinite(x) else x for x in rows.eng[:, i].tolist()]

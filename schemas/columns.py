@@ -38,6 +38,15 @@ class Quality(IntFlag):
     DUPLICATE = 128
 
 
+ABSENT = 255  # quality of what is not in the packet: no sample, good or bad
+PLACE_BITS = 20  # of a raw value that is a place: its size in bits; the first bit stands above
+
+
+def place_of(raw: int) -> tuple[int, int]:
+    """(first bit in the batch's data, size in bits) of a string, binary or wide integer."""
+    return raw >> PLACE_BITS, raw & ((1 << PLACE_BITS) - 1)
+
+
 QUALITY_WORDS = tuple(q.name.lower() for q in Quality if q.name)
 
 
@@ -56,6 +65,8 @@ class Reason(IntEnum):
     UNKNOWN_SOURCE = 10
     BAD_TIME = 11  # generation time is not a time
     TRUNCATED = 12  # the input ended inside a packet
+    BAD_SIZE = 13  # a size or place that the packet gives is none
+    TOO_MANY = 14  # more elements than there are columns for
 
     @property
     def word(self) -> str:
@@ -95,10 +106,10 @@ class Rows:
     container: int
     packet: I8  # [k] index into the PacketBatch
     time_ns: I8  # [k] generation time
-    raw: U8  # [k, f] bits, right aligned; 0 for fields wider than 64 bits
-    eng: F8  # [k, f] engineering value; enumerations and booleans as numbers
-    quality: U1  # [k, f]
-    wide: U1  # [k, w] bytes of the fields wider than 64 bits, side by side
+    raw: U8  # [k, f] bits, right aligned; of strings and wider fields the place, see `place_of`
+    eng: F8  # [k, f] engineering value; enumerations and booleans as numbers; NaN of texts
+    quality: U1  # [k, f] ABSENT where the packet does not hold the column
+    data: U1  # the bytes that places lead into
 
 
 @dataclass(slots=True)

@@ -29,30 +29,140 @@ ALARM_LEVELS = (Level.WATCH, Level.WARNING, Level.DISTRESS, Level.CRITICAL, Leve
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """ParameterInstanceRef: the newest value of a parameter, in this packet or before it.
+
+    parameter: key of a parameter, with `.member` and `[index]` where it is a part of one.
+    """
+
+    parameter: str
+    calibrated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One Comparison or Condition. right: a number, a text (of strings), or another parameter."""
+
+    left: Reference
+    operator: str  # == != < <= > >=
+    right: float | int | bytes | Reference
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """ComparisonList and ANDedConditions; of no parts it holds."""
+
+    parts: tuple[Criteria, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """ORedConditions."""
+
+    parts: tuple[Criteria, ...]
+
+
+Criteria = Comparison | AllOf | AnyOf  # MatchCriteria
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicValue:
+    """IntegerValue read from the packet: slope * parameter + intercept."""
+
+    reference: Reference
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LookupValue:
+    """DiscreteLookupList: the value of the first criteria that hold."""
+
+    choices: tuple[tuple[Criteria, int], ...]
+
+
+IntegerValue = int | DynamicValue | LookupValue
+
+
+@dataclass(frozen=True, slots=True)
 class IntegerEncoding:
-    """IntegerDataEncoding: `bits` 1..64, unsigned or two's complement."""
+    """IntegerDataEncoding. coding: XTCE's word, unsigned by default.
+
+    unsigned and twosComplement to 1,024 bits, the others to 64 (BCD: 8 bits a digit; packedBCD: 4).
+    """
 
     bits: int
-    signed: bool = False
+    coding: str = "unsigned"
     little_endian: bool = False
+
+    @property
+    def signed(self) -> bool:
+        return self.coding == "twosComplement"
 
 
 @dataclass(frozen=True, slots=True)
 class FloatEncoding:
-    """FloatDataEncoding, IEEE 754 of 32 or 64 bits."""
+    """FloatDataEncoding: IEEE754 of 16, 32 or 64 bits, MILSTD_1750A of 32 or 48."""
 
     bits: int
+    coding: str = "IEEE754"
     little_endian: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BinaryEncoding:
-    """BinaryDataEncoding of a fixed number of bits, of any width."""
+    """BinaryDataEncoding of a fixed or dynamic number of bits."""
 
-    bits: int
+    bits: IntegerValue
 
 
-Encoding = IntegerEncoding | FloatEncoding | BinaryEncoding
+@dataclass(frozen=True, slots=True)
+class StringEncoding:
+    """StringDataEncoding. The box is what the string occupies; None: as much as its content asks.
+
+    The content begins after a size tag of `leading_bits` (which counts the content's bits), or
+    ends before the first `terminator`, or fills the box.
+    """
+
+    charset: str  # XTCE's word: UTF-8, US-ASCII, …
+    box: IntegerValue | None
+    leading_bits: int = 0
+    terminator: bytes = b""
+
+
+Encoding = IntegerEncoding | FloatEncoding | BinaryEncoding | StringEncoding
+
+
+@dataclass(frozen=True, slots=True)
+class Polynomial:
+    """PolynomialCalibrator: coefficients by rising exponent."""
+
+    coefficients: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spline:
+    """SplineCalibrator of order 0 (steps) or 1 (straight lines); points by rising raw value.
+
+    Outside its points a value is invalid, unless it extrapolates.
+    """
+
+    order: int
+    points: tuple[tuple[float, float], ...]
+    extrapolate: bool
+
+
+THIS = "this"  # the uncalibrated value, in a Formula
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """MathOperation in postfix: numbers, THIS, references and XTCE's operators (MathOperators)."""
+
+    tokens: tuple[float | str | Reference, ...]
+
+
+Calibrator = Polynomial | Spline | Formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,66 +178,113 @@ class AlarmRanges:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentedTime:
+    """CCSDS time codes in a binary field (CCSDS 301.0-B-4): CUC (3.2) and CDS (3.3), T-field.
+
+    code "CUC": `major` octets of seconds, `minor` octets of their binary fraction; "CDS": `major`
+    octets of days, four of milliseconds of day, `minor` octets of their fraction (0, 2: us, 4: ps).
+    p_field: octets before it, which say the same (3.2.2, 3.3.2) or the time is invalid.
+    """
+
+    code: str
+    major: int
+    minor: int
+    p_field: bytes = b""
+
+    @property
+    def octets(self) -> int:
+        return len(self.p_field) + self.major + self.minor + (4 if self.code == "CDS" else 0)
+
+
+@dataclass(frozen=True, slots=True)
 class TimeEncoding:
-    """Of an AbsoluteTimeParameterType: ns since 1970 UTC = epoch_ns + round(raw * ns_per_unit)."""
+    """Absolute time: ns since 1970 = epoch_ns + round(raw * ns_per_unit).
+
+    continuous: the epoch is on a scale without leap seconds (TAI, GPS, J2000), and `epoch_ns` in
+    TAI; UTC follows by the leap second table. Else days of 86,400 s are counted (POSIX, CDS).
+    offset_from: another absolute time takes the epoch's place.
+    """
 
     epoch_ns: int
     ns_per_unit: Fraction
+    continuous: bool = False
+    segmented: SegmentedTime | None = None
+    offset_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterType:
-    """One ParameterType; `kind` is integer, float, boolean, enumerated, binary or time."""
+    """One ParameterType. `kind` is one of integer, float, boolean, enumerated, string, binary,
+    time (absolute), duration (relative time), aggregate, array.
+
+    encoding: None for local and derived parameters. valid: (low, high, of calibrated values),
+    outside which a value is invalid.
+    """
 
     name: str
     kind: str
-    encoding: Encoding
+    encoding: Encoding | None = None
     unit: str = ""
-    calibrator: tuple[float, ...] = ()  # polynomial coefficients by rising exponent; () is none
+    calibrator: Calibrator | None = None
+    context_calibrators: tuple[tuple[Criteria, Calibrator], ...] = ()
     labels: tuple[tuple[int, str], ...] = ()  # enumerated and boolean: raw value, label
     alarm: AlarmRanges | None = None
     time: TimeEncoding | None = None
+    valid: tuple[float, float, bool] | None = None
+    members: tuple[tuple[str, ParameterType], ...] = ()  # aggregate
+    element: ParameterType | None = None  # array
+    dimensions: tuple[tuple[int, IntegerValue], ...] = ()  # array: first and last index of each
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    name: str
+    name: str  # its key: the path below the root SpaceSystem
     qualified_name: str  # /SpaceSystem/Name
     type: ParameterType
     description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """One Comparison of a RestrictionCriteria; a list of them is a conjunction."""
+class Derived:
+    """A MathAlgorithm or an expression: `output` is computed whenever a trigger is updated."""
 
-    parameter: str
-    operator: str  # == != < <= > >=
-    value: float | int
-    calibrated: bool
+    name: str
+    output: str
+    formula: Formula
+    triggers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of an EntryList: a parameter, or a container to be put in its place."""
+    """One entry of an EntryList: a parameter, or a container to be put in its place.
+
+    location: (anchor, bits) of LocationInContainerInBits, anchor previousEntry or containerStart.
+    repeat: how often, and how many bits lie between.
+    """
 
     kind: str  # parameter | container
     name: str
+    location: tuple[str, IntegerValue] | None = None
+    include: Criteria | None = None
+    repeat: tuple[IntegerValue, IntegerValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    name: str
+    name: str  # its key: the path below the root SpaceSystem
     qualified_name: str
     abstract: bool
     base: str | None
-    restriction: tuple[Comparison, ...]
+    restriction: Criteria  # AllOf(()) where there is none
     entries: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MissionDatabase:
-    """One SpaceSystem's telemetry: types resolved, references checked, hash of the file's bytes."""
+    """One file's telemetry: types resolved, references checked, hash of the file's bytes.
+
+    notes: what was passed over on purpose, a line each.
+    """
 
     name: str
     parameters: dict[str, Parameter]
@@ -135,3 +292,5 @@ class MissionDatabase:
     root: str
     sha256: str
     path: str
+    derived: tuple[Derived, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from pipeline.formats.series import DEFAULT_EPOCH_NS, Options
 from pipeline.groups import make_groups, watched_columns
 from pipeline.known_apids import known_apids
 from pipeline.mdb import load_xtce
-from pipeline.mdb.types import parse_epoch
+from pipeline.mdb.epochs import parse_epoch
 from pipeline.mission import Mission, load_mission, ranges_for
 from pipeline.packets import Scanner
 from pipeline.run import cut_flight, load_recording, run_flight

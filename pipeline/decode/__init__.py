@@ -1,6 +1,7 @@
-"""Packets to rows: a table of fields a container, one compiled kernel for all of them."""
+"""Packets to rows: a table of columns a container, one compiled kernel for all of them."""
 
 from pipeline.decode.decoder import Decoder
+from pipeline.decode.layout import Field
 from pipeline.decode.plan import Plan, PlanSet, compile_plans
 
-__all__ = ["Decoder", "Plan", "PlanSet", "compile_plans"]
+__all__ = ["Decoder", "Field", "Plan", "PlanSet", "compile_plans"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.decode.kernels import REFUSED, UNSEEN, classify, decode
-from pipeline.decode.plan import PlanSet
-from schemas.columns import F8, I4, I8, NEVER, U1, U8, PacketBatch, Reason, Rejects, Rows
+from pipeline.decode.classify import UNSEEN, classify
+from pipeline.decode.kernels import decode
+from pipeline.decode.plan import MAX_NESTED_CONTAINERS, PlanSet
+from pipeline.decode.program import Work
+from pipeline.mdb.criteria import STACK
+from schemas.columns import F8, I4, I8, U1, U8, PacketBatch, Rejects, Rows
 from schemas.state import Stateful
 
 HEADS = 65536
@@ -38,20 +40,33 @@ class Decoded:
 
 
 class Decoder(Stateful):
-    """Stateless between batches, but for its output buffers, which the next `feed` reuses."""
+    """State: the newest values of the parameters that definitions look at (XTCE instance 0).
+
+    Its output buffers are reused by the next `feed`.
+    """
 
     def __init__(self, plans: PlanSet, allow_trailing_bytes: bool = False) -> None:
         self.plans = plans
-        self.state = {}
+        slots = plans.layout.slots
+        room = int(plans.tables.comparisons[:, 4].max(initial=0)) + 4  # longest text compared with
+        self.state = {
+            "latest": np.full((slots, 2), np.nan),
+            "word": np.zeros(slots, np.uint64),
+            "has": np.zeros(slots, np.uint8),
+            "text": np.zeros((slots, room), np.uint8),
+        }
+        self._scratch = (
+            np.zeros(STACK + 1), np.zeros(plans.layout.registers + 1, np.int64),
+            np.zeros(MAX_NESTED_CONTAINERS, np.int64),
+        )  # fmt: skip
         self._allow_trailing = allow_trailing_bytes
         self._head_cache = np.full(HEADS, UNSEEN, np.int32)
-        self._fields = np.diff(plans.plan_start)
         self._counts = np.zeros(len(plans.plans), np.int64)
-        self._room(0, 0, 0, 0)
+        self._room(0, 0, 0)
 
-    def _room(self, packets: int, rows: int, values: int, wide: int) -> None:
+    def _room(self, packets: int, rows: int, values: int) -> None:
         """Buffers of at least these sizes; grown by half more, never shrunk."""
-        size = {"packets": packets, "rows": rows, "values": values, "wide": wide}
+        size = {"packets": packets, "rows": rows, "values": values}
         have = getattr(self, "_size", {})
         if have and all(have[k] >= n for k, n in size.items()):
             return
@@ -66,50 +81,44 @@ class Decoder(Stateful):
         self._raw = np.empty(s["values"], np.uint64)
         self._eng = np.empty(s["values"], np.float64)
         self._quality = np.empty(s["values"], np.uint8)
-        self._wide = np.empty(s["wide"], np.uint8)
 
     def feed(self, batch: PacketBatch) -> Decoded:
         """Rows whose arrays are views on this decoder's buffers, valid until the next feed."""
-        t, n = self.plans, len(batch)
-        self._room(n, 0, 0, 0)
+        layout, tables, n = self.plans.layout, self.plans.tables, len(batch)
+        self._room(n, 0, 0)
         plan, reason = self._plan[:n], self._reason[:n]
         classify(
-            batch.data, batch.start, batch.length, t.nodes, t.compares, t.compare_fields,
-            t.compare_bits, t.compare_values, t.polynomials, t.plan_bits, self._allow_trailing,
+            batch.data, batch.start, batch.length, layout, tables, self._allow_trailing,
             self._head_cache, plan, reason, self._counts,
         )  # fmt: skip
-        counts = self._counts
-        row0, value0, wide0 = (_starts(counts * k) for k in (1, self._fields, t.plan_wide))
-        self._room(n, int(row0[-1]), int(value0[-1]), int(wide0[-1]))
+        row0, value0 = _starts(self._counts), _starts(self._counts * layout.columns)
+        self._room(n, int(row0[-1]), int(value0[-1]))
         if plan.base is not self._plan:  # the buffers grew: classification moves with them
             self._plan[:n], self._reason[:n] = plan, reason
             plan, reason = self._plan[:n], self._reason[:n]
+        s = self.state
+        work = Work(s["latest"], s["word"], s["has"], s["text"], *self._scratch)
+        next_row = row0[:-1].copy()
         decode(
-            batch.data, batch.start, batch.reception_ns, batch.time_offset_ns, batch.duplicate,
-            plan, t.plan_start, t.fields, t.polynomials, t.labels, t.times, t.time_start,
-            t.epoch_ns, row0[:-1].copy(), value0[:-1].copy(), wide0[:-1].copy(), self._value_at,
-            self._row_at, self._packet,
-            self._time, self._raw, self._eng, self._quality, self._wide,
+            batch.data, batch.start, batch.length, batch.reception_ns, batch.time_offset_ns,
+            batch.duplicate, plan, reason, layout, tables, work, self._allow_trailing, next_row,
+            value0[:-1].copy(), self._value_at, self._row_at, self._packet, self._time, self._raw,
+            self._eng, self._quality,
         )  # fmt: skip
-        refused = batch.rejects(np.flatnonzero(reason), reason[reason != 0])
-        rows, bad = [], []
-        for c in np.flatnonzero(counts):
-            one = self._rows(int(c), row0, value0, wide0)
-            good = one.time_ns != NEVER
-            if not good.all():
-                at = one.packet[~good]
-                bad.append(batch.rejects(at, np.full(len(at), Reason.BAD_TIME, np.uint8)))
-                plan[at] = REFUSED
-                one = _select(one, good)
-            rows.append(one)
+        rejects = batch.rejects(np.flatnonzero(reason), reason[reason != 0])
+        decoded = next_row - row0[:-1]
+        rows = [
+            self._rows(int(c), int(row0[c]), int(value0[c]), int(decoded[c]), batch.data)
+            for c in np.flatnonzero(decoded)
+        ]
         flat = Flat(
             plan, self._row_at, self._value_at, self._time, self._raw, self._eng, self._quality
         )
-        return Decoded(rows, Rejects.concatenate([refused, *bad]), flat)
+        return Decoded(rows, rejects, flat)
 
-    def _rows(self, c: int, row0: I8, value0: I8, wide0: I8) -> Rows:
-        k, f, w = int(self._counts[c]), int(self._fields[c]), int(self.plans.plan_wide[c])
-        r, v, b = slice(row0[c], row0[c + 1]), slice(value0[c], value0[c + 1]), int(wide0[c])
+    def _rows(self, c: int, row: int, value: int, k: int, data: U1) -> Rows:
+        f = int(self.plans.layout.columns[c])
+        r, v = slice(row, row + k), slice(value, value + k * f)
         return Rows(
             c,
             self._packet[r],
@@ -117,14 +126,9 @@ class Decoder(Stateful):
             self._raw[v].reshape(k, f),
             self._eng[v].reshape(k, f),
             self._quality[v].reshape(k, f),
-            self._wide[b : b + k * w].reshape(k, w),
+            data,
         )
 
 
 def _starts(sizes: I8) -> I8:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-
-
-def _select(rows: Rows, keep: NDArray[np.bool_]) -> Rows:
-    names = ("packet", "time_ns", "raw", "eng", "quality", "wide")
-    return Rows(rows.container, *(getattr(rows, n)[keep] for n in names))

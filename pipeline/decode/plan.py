@@ -1,288 +1,414 @@
-"""Containers flattened into tables that a kernel can follow (XTCE 1.2, container inheritance).
-
-Every entry supported so far has a fixed size, so each field of a container has one bit offset.
-"""
+"""Containers flattened into tables that a kernel can follow (XTCE 1.2, container inheritance)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.decode.layout import (
+    ALWAYS,
+    BELOW,
+    COUNT,
+    DERIVE,
+    FIELD,
+    MOVE,
+    PRESENT,
+    SKIP,
+    START,
+    UNLESS,
+    Field,
+    Layout,
+    Step,
+    layout,
+)
+from pipeline.decode.tables import BITS, BYTE, SHIFT, Place, Tables, Writer, scaled_term
 from pipeline.errors import MissionError
-from pipeline.mdb.types import parse_epoch
-from schemas.columns import F8, I8, U8
+from pipeline.mdb.epochs import parse_epoch
+from pipeline.mdb.leap_seconds import LEAP_OFFSET_NS, LEAP_TAI_NS
+from schemas.columns import I8
 from schemas.mission import (
-    BinaryEncoding,
+    AllOf,
+    AnyOf,
     Comparison,
-    FloatEncoding,
+    Criteria,
+    Derived,
     MissionDatabase,
     Parameter,
+    Reference,
 )
 from schemas.settings import TimeSettings
 
-# columns of the field table
-BYTE, SHIFT, DROP, KIND, LITTLE, POLY, POLY_N, LABEL, LABEL_N, BITS, PLAIN = range(11)
-FIELD_COLUMNS = 11
-# kinds of field
-UNSIGNED, SIGNED, FLOAT32, FLOAT64, BOOLEAN, BINARY = range(6)
 # columns of the node table
-CHILD, CHILD_N, COMPARE, COMPARE_N, PLAN, BY_HEAD = range(6)
-# columns of the comparison table; FIELD leads to a row of `compare_fields`
-OPERATOR, CALIBRATED = range(2)
-OPERATORS = {"==": 0, "!=": 1, "<": 2, "<=": 3, ">": 4, ">=": 5}
+CHILD, CHILD_N, CRITERIA, CRITERIA_N, PLAN, BY_HEAD = range(6)
 HEAD_BITS = 16  # version, type, secondary header flag, APID: the first word of a packet
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    parameter: Parameter
-    bit: int  # offset from the start of the packet
-    bits: int
+MAX_TABLE_FIELDS = 1_000_000
+MAX_NESTED_CONTAINERS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One concrete container: its fields in entry order."""
+    """One concrete container: its columns in entry order, then those that are derived."""
 
     container: str
     qualified_name: str
     fields: tuple[Field, ...]
     bits: int
-    wide_bytes: int
-
-    def column(self, parameter: str) -> int:
-        return self.names.index(parameter)
+    static: bool
 
     @property
     def names(self) -> list[str]:
         return [f.parameter.name for f in self.fields]
 
 
-@dataclass(frozen=True, slots=True)
-class TimeTerm:
-    column: int
-    ns_per_unit: Fraction
+class PlanTables(NamedTuple):
+    """`i8`: plan p owns rows x_start[p] to x_start[p + 1] of table x.
+
+    start (of its columns in the field table); columns; bits (of a static plan); static; program
+    (kind, a, b, c, target); time row (-1: reception time); times (column, time row) of the columns
+    that are absolute times; published (column, slot); nodes of the inheritance tree, root first;
+    registers and slots needed.
+    """
+
+    start: I8
+    columns: I8
+    bits: I8
+    static: I8
+    program: I8
+    program_start: I8
+    time: I8
+    times: I8
+    times_start: I8
+    published: I8
+    published_start: I8
+    nodes: I8
+    registers: int
+    slots: int
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSet:
-    """All plans of a mission as kernel tables.
-
-    `fields i8[n, 11]`, plan p owning rows `plan_start[p]` to `plan_start[p + 1]`;
-    `nodes i8[m, 6]` the inheritance tree, root first; `times i8[t, 3]` (column, numerator,
-    denominator) a plan; `polynomials f8`, `labels i8`.
-    """
+    """All plans of a mission, and what kernels read of them."""
 
     plans: tuple[Plan, ...]
-    plan_start: I8
-    plan_bits: I8
-    plan_wide: I8
-    fields: I8
-    polynomials: F8
-    labels: I8
-    nodes: I8
-    compares: I8
-    compare_fields: I8
-    compare_bits: U8
-    compare_values: F8
-    times: I8
-    time_start: I8
-    epoch_ns: I8  # a plan; times without terms take the reception time
-
-
-class _Tables:
-    """Grows the tables that fields share."""
-
-    def __init__(self) -> None:
-        self.polynomials: list[float] = []
-        self.labels: list[int] = []
-
-    def row(self, field: Field) -> list[int]:
-        kind = field.parameter.type
-        encoding = kind.encoding
-        poly = list(kind.calibrator)
-        if kind.time is not None:  # engineering value of a time: seconds since 1970
-            poly = [kind.time.epoch_ns / 1e9, float(kind.time.ns_per_unit / 10**9)]
-        labels = [raw for raw, _ in kind.labels] if kind.kind == "enumerated" else []
-        row = [0] * FIELD_COLUMNS
-        row[BYTE], row[SHIFT], row[DROP] = field.bit // 8, field.bit % 8, 64 - field.bits
-        row[KIND] = _kind(field.parameter)
-        row[LITTLE] = int(getattr(encoding, "little_endian", False))
-        row[POLY], row[POLY_N] = len(self.polynomials), len(poly)
-        row[LABEL], row[LABEL_N] = len(self.labels), len(labels)
-        row[BITS] = field.bits
-        # nothing to do but to take the bits: the kernel's short way
-        plain = row[KIND] in (UNSIGNED, FLOAT32) and field.bits <= 64 and not row[LITTLE]
-        row[PLAIN] = int(plain and not poly and not labels)
-        self.polynomials += poly
-        self.labels += labels
-        return row
-
-
-def _kind(parameter: Parameter) -> int:
-    encoding = parameter.type.encoding
-    if isinstance(encoding, BinaryEncoding):
-        return BINARY
-    if isinstance(encoding, FloatEncoding):
-        return FLOAT32 if encoding.bits == 32 else FLOAT64
-    if parameter.type.kind == "boolean":
-        return BOOLEAN
-    return SIGNED if encoding.signed else UNSIGNED
-
-
-def layout(mdb: MissionDatabase, name: str) -> tuple[Field, ...]:
-    """All fields of a container in entry order, inherited ones first, with their bit offsets."""
-    fields: list[Field] = []
-    bit = 0
-
-    def visit(container_name: str) -> None:
-        nonlocal bit
-        container = mdb.containers[container_name]
-        if container.base:
-            visit(container.base)
-        for entry in container.entries:
-            if entry.kind == "container":
-                visit(entry.name)
-                continue
-            parameter = mdb.parameters[entry.name]
-            bits = parameter.type.encoding.bits
-            fields.append(Field(parameter, bit, bits))
-            bit += bits
-
-    visit(name)
-    return tuple(fields)
+    layout: PlanTables
+    tables: Tables
 
 
 def compile_plans(mdb: MissionDatabase, time: TimeSettings) -> PlanSet:
     """Flatten every concrete container below the root. MissionError where a reference fails."""
-    order = _tree(mdb)
-    tables = _Tables()
-    plans: list[Plan] = []
-    rows: list[list[int]] = []
-    plan_start, nodes = [0], np.zeros((len(order), 6), np.int64)
-    compares: list[Comparison] = []
-    compare_rows: list[list[int]] = []
-    for i, name in enumerate(order):
-        container = mdb.containers[name]
-        children = [k for k, c in enumerate(order) if mdb.containers[c].base == name]
-        nodes[i, CHILD], nodes[i, CHILD_N] = (children[0] if children else 0), len(children)
-        nodes[i, COMPARE], nodes[i, COMPARE_N] = len(compares), len(container.restriction)
-        located = layout(mdb, container.base) if container.base else ()
-        for comparison in container.restriction:
-            field = _locate(mdb, name, comparison, located)
-            compares.append(comparison)
-            compare_rows.append(tables.row(field))
-        nodes[i, PLAN] = -1
-        if not container.abstract:
-            nodes[i, PLAN] = len(plans)
-            plan = _plan(mdb, name)
-            rows += [tables.row(field) for field in plan.fields]
-            plans.append(plan)
-            plan_start.append(len(rows))
-    if not plans:
-        raise MissionError(f"{mdb.path}: every container is abstract, there is nothing to decode.")
-    _mark_head(nodes, compare_rows)
-    times, time_start, epochs = _times(mdb, plans, time)
-    return PlanSet(
-        tuple(plans),
-        np.array(plan_start, np.int64),
-        np.array([p.bits for p in plans], np.int64),
-        np.array([p.wide_bytes for p in plans], np.int64),
-        _table(rows, FIELD_COLUMNS),
-        np.array([*tables.polynomials, 0.0], np.float64),
-        np.array([*tables.labels, 0], np.int64),
-        nodes,
-        _table([[OPERATORS[c.operator], int(c.calibrated)] for c in compares], 2),
-        _table(compare_rows, FIELD_COLUMNS),
-        np.array([_bits(c) for c in compares], np.uint64),
-        np.array([float(c.value) for c in compares], np.float64),
-        times,
-        time_start,
-        epochs,
-    )
+    return _Compiler(mdb, time).compile()
 
 
-def _tree(mdb: MissionDatabase) -> list[str]:
+class _Compiler:
+    def __init__(self, mdb: MissionDatabase, time: TimeSettings) -> None:
+        self._mdb, self._time = mdb, time
+        self._order = list(_tree(mdb))
+        self._layouts = {name: layout(mdb, name) for name in self._order}
+        carried: dict[str, Parameter] = {}
+        for one in self._layouts.values():
+            carried |= {f.parameter.name: f.parameter for f in one.fields}
+        carried |= {d.output: mdb.parameters[d.output] for d in mdb.derived}
+        self._writer = Writer({}, carried)
+        self._starts: list[int] = []
+        self._program: list[list[int]] = []
+        self._program_start = [0]
+        self._times: list[list[int]] = []
+        self._times_start = [0]
+        self._plan_time: list[int] = []
+        self._registers = 0
+
+    def compile(self) -> PlanSet:
+        nodes = np.zeros((len(self._order), 6), np.int64)
+        plans: list[Plan] = []
+        children: dict[str | None, list[int]] = {}
+        for i, name in enumerate(self._order):
+            children.setdefault(self._mdb.containers[name].base, []).append(i)
+        for i, name in enumerate(self._order):
+            container, mine = self._mdb.containers[name], children.get(name, [])
+            nodes[i, CHILD], nodes[i, CHILD_N] = (mine[0] if mine else 0), len(mine)
+            if i:  # the root is every packet, whatever it inherits
+                nodes[i, CRITERIA], nodes[i, CRITERIA_N] = self._restriction(name)
+            nodes[i, PLAN] = -1
+            if not container.abstract:
+                nodes[i, PLAN] = len(plans)
+                plans.append(self._plan(name))
+        if not plans:
+            raise MissionError(f"{self._mdb.path}: every container is abstract.")
+        published, published_start, slot_fields = self._published(plans)
+        tables = self._writer.finish(slot_fields, LEAP_TAI_NS, LEAP_OFFSET_NS)
+        _mark_head(nodes, tables)
+        return PlanSet(
+            tuple(plans),
+            PlanTables(
+                np.array(self._starts, np.int64),
+                np.array([len(p.fields) for p in plans], np.int64),
+                np.array([p.bits for p in plans], np.int64),
+                np.array([int(p.static) for p in plans], np.int64),
+                _table(self._program, 5),
+                np.array(self._program_start, np.int64),
+                np.array(self._plan_time, np.int64),
+                _table(self._times, 2),
+                np.array(self._times_start, np.int64),
+                published,
+                published_start,
+                nodes,
+                self._registers,
+                len(self._writer.slots),
+            ),
+            tables,
+        )
+
+    def _where(self, name: str) -> str:
+        return f"{self._mdb.path}: container {name}"
+
+    def _restriction(self, name: str) -> tuple[int, int]:
+        """Restriction criteria, on fields of the base whose places are known beforehand."""
+        container = self._mdb.containers[name]
+        base = self._layouts[container.base or ""]
+        by_name = {f.parameter.name: f for f in reversed(base.fields)}
+        wanted = list(dict.fromkeys(r.parameter for r in _references(container.restriction)))
+        first = len(self._writer.rows["fields"])
+        none = Place(self._where(name), {}, first, 0, ())
+        for parameter in wanted:
+            field = by_name.get(parameter)
+            if field is None:
+                raise MissionError(
+                    f"{self._where(name)}: its restriction looks at {parameter}, which its base "
+                    "container does not hold."
+                )
+            if field.bit < 0 or field.bits < 0 or field.presence != ALWAYS:
+                raise MissionError(
+                    f"{self._where(name)}: its restriction looks at {parameter}, whose place "
+                    "depends on what stands before it, which is not supported."
+                )
+            if field.parameter.type.context_calibrators:
+                raise MissionError(
+                    f"{self._where(name)}: its restriction looks at {parameter}, which has "
+                    "context calibrators, which is not supported."
+                )
+            self._writer.field(field, none)
+        place = Place(
+            self._where(name), {p: i for i, p in enumerate(wanted)}, first, len(wanted),
+            (ALWAYS,) * len(wanted),
+        )  # fmt: skip
+        return self._writer.criteria(container.restriction, place)
+
+    def _plan(self, name: str) -> Plan:
+        one = self._layouts[name]
+        derived = self._derived_of(name, one)
+        fields = (*one.fields, *(self._derived_field(d, one) for d in derived))
+        columns: dict[str, int] = {}
+        for i, f in enumerate(fields):
+            columns.setdefault(f.parameter.name, i)
+        first = len(self._writer.rows["fields"])
+        presence = tuple(f.presence for f in fields)
+
+        def before(column: int) -> Place:
+            return Place(self._where(name), columns, first, column, presence)
+
+        for i, f in enumerate(fields):
+            self._writer.field(f, before(i))
+            if len(self._writer.rows["fields"]) > MAX_TABLE_FIELDS:
+                raise MissionError(f"{self._mdb.path}: more than {MAX_TABLE_FIELDS} fields.")
+        self._starts.append(first)
+        steps = [] if one.static else list(one.steps)
+        steps += self._derivations(derived, columns, len(one.fields), presence, len(steps))
+        self._write_program(steps, before)
+        self._write_times(name, fields, columns)
+        self._registers = max(self._registers, one.registers)
+        return Plan(
+            name, self._mdb.containers[name].qualified_name, fields, one.bits, one.static
+        )  # fmt: skip
+
+    def _derived_of(self, name: str, one: Layout) -> list[Derived]:
+        """Derived parameters that this container sets off, each after those it needs."""
+        here = set(one.names)
+        chosen: list[Derived] = []
+        grew = True
+        while grew:
+            grew = False
+            for d in self._mdb.derived:
+                if d not in chosen and any(t in here for t in d.triggers):
+                    chosen.append(d)
+                    here.add(d.output)
+                    grew = True
+        ordered: list[Derived] = []
+        waiting = list(chosen)
+        while waiting:
+            outputs = {d.output for d in waiting}
+            ready = [
+                d
+                for d in waiting
+                if not outputs.intersection(r.parameter for r in _inputs(d))
+            ]  # fmt: skip
+            if not ready:
+                raise MissionError(
+                    f"{self._where(name)}: {', '.join(d.output for d in waiting)} are computed "
+                    "from each other in a circle."
+                )
+            ordered += ready
+            waiting = [d for d in waiting if d not in ready]
+        return ordered
+
+    def _derived_field(self, derived: Derived, one: Layout) -> Field:
+        presence = {f.parameter.name: f.presence for f in reversed(one.fields)}
+        sure = any(presence.get(t, ALWAYS) == ALWAYS for t in derived.triggers if t in presence)
+        sure |= not any(t in presence for t in derived.triggers)
+        # its own presence class, beyond those of the packet's parts
+        own = ALWAYS if sure else -1 - self._mdb.derived.index(derived)
+        return Field(self._mdb.parameters[derived.output], -1, 64, own, derived=True)
+
+    def _derivations(
+        self, derived: list[Derived], columns: dict[str, int], first: int,
+        presence: tuple[int, ...], at: int,
+    ) -> list[Step]:  # fmt: skip
+        """Steps that compute derived columns, each only if a trigger is in the packet."""
+        steps: list[Step] = []
+        for i, d in enumerate(derived):
+            column = first + i
+            if presence[column] != ALWAYS:
+                triggers = [columns[t] for t in d.triggers if t in columns]
+                here = at + len(steps)
+                go = here + len(triggers) + 1
+                steps += [Step(PRESENT, column=t, target=go) for t in triggers]
+                steps.append(Step(SKIP, target=go + 1))
+            steps.append(Step(DERIVE, column=column, formula=d.formula))
+        return steps
+
+    def _write_program(self, steps: list[Step], before: object) -> None:
+        place, decoded = before, 0
+        for step in steps:
+            here: Place = place(decoded)  # type: ignore[operator]
+            w, row = self._writer, [step.kind, 0, 0, 0, step.target]
+            if step.kind == FIELD:
+                row[1], row[2] = step.column, here.first_field + step.column
+                decoded = step.column + 1
+            elif step.kind == MOVE:
+                row[1], row[2] = step.depth, w.size(step.value, here)
+            elif step.kind == START:
+                row[1] = step.depth
+            elif step.kind == UNLESS:
+                assert step.criteria is not None
+                row[1], row[2] = w.criteria(step.criteria, here)
+            elif step.kind == COUNT:
+                row[1:4] = [step.register, w.size(step.value, here), step.index]
+            elif step.kind == BELOW:
+                row[1], row[2] = step.register, step.index
+            elif step.kind == DERIVE:
+                assert step.formula is not None
+                row[1] = step.column
+                row[2], row[3] = w.formula(step.formula, place(step.column))  # type: ignore[operator]
+                decoded = step.column + 1
+            else:
+                row[1] = step.column
+            self._program.append(row)
+        self._program_start.append(len(self._program))
+
+    def _write_times(self, name: str, fields: tuple[Field, ...], columns: dict[str, int]) -> None:
+        """The container's generation time, and the columns that are absolute times."""
+        rows: dict[int, int] = {}
+        for i, f in enumerate(fields):
+            if f.parameter.type.kind == "time":
+                rows[i] = self._time_row(name, fields, columns, i, ())
+                self._times.append([i, rows[i]])
+        self._times_start.append(len(self._times))
+        t = self._time
+        composite = t.day or t.milliseconds or t.microseconds
+        if composite:
+            self._plan_time.append(self._composite(columns))
+        elif t.parameter:
+            self._plan_time.append(rows.get(columns.get(t.parameter, -1), -1))
+        else:
+            self._plan_time.append(next(iter(rows.values()), -1))
+
+    def _time_row(
+        self, name: str, fields: tuple[Field, ...], columns: dict[str, int], column: int,
+        above: tuple[int, ...],
+    ) -> int:  # fmt: skip
+        time = fields[column].parameter.type.time
+        assert time is not None
+        where = f"{self._where(name)}: {fields[column].parameter.name}"
+        own = self._writer.term(column, time, where)
+        if not time.offset_from:
+            return self._writer.time(time.epoch_ns, time.continuous, [own])
+        origin = columns.get(time.offset_from, -1)
+        if origin < 0 or column in above:
+            raise MissionError(
+                f"{where}: is an offset from {time.offset_from}, which must stand in the same "
+                "container and not be an offset from this one."
+            )
+        base = self._time_row(name, fields, columns, origin, (*above, column))
+        epoch, continuous, first, n = self._writer.rows["times"][base]
+        terms = [tuple(r) for r in self._writer.rows["terms"][first : first + n]]
+        return self._writer.time(epoch + time.epoch_ns, bool(continuous), [*terms, own])
+
+    def _composite(self, columns: dict[str, int]) -> int:
+        t = self._time
+        parts = ((t.day, 86400 * 10**9), (t.milliseconds, 10**6), (t.microseconds, 10**3))
+        terms = [scaled_term(columns[n], Fraction(ns), n) for n, ns in parts if n and n in columns]
+        return self._writer.time(parse_epoch(t.epoch), False, terms) if terms else -1
+
+    def _published(self, plans: list[Plan]) -> tuple[I8, I8, I8]:
+        """Columns whose newest values are kept, by plan; and a field of each slot."""
+        rows: list[list[int]] = []
+        start = [0]
+        fields = np.zeros(len(self._writer.slots), np.int64)
+        for first, plan in zip(self._starts, plans, strict=True):
+            columns: dict[str, int] = {}
+            for i, name in enumerate(plan.names):
+                columns.setdefault(name, i)
+            for name, slot in self._writer.slots.items():
+                if name in columns:
+                    rows.append([columns[name], slot])
+                    fields[slot] = first + columns[name]
+            start.append(len(rows))
+        return _table(rows, 2), np.array(start, np.int64), fields
+
+
+def _tree(mdb: MissionDatabase) -> Iterator[str]:
     """Names below the root, breadth first, so that the children of a node stand together."""
+    children: dict[str | None, list[str]] = {}
+    for c in mdb.containers.values():
+        children.setdefault(c.base, []).append(c.name)
     order = [mdb.root]
     for name in order:
-        order += [c.name for c in mdb.containers.values() if c.base == name]
-    return order
+        yield name
+        order += children.get(name, [])
 
 
-def _plan(mdb: MissionDatabase, name: str) -> Plan:
-    fields = layout(mdb, name)
-    names = [f.parameter.name for f in fields]
-    for twice in {n for n in names if names.count(n) > 1}:
-        raise MissionError(
-            f"{mdb.path}: container {name}: parameter {twice} stands in it twice, "
-            "which is not supported."
-        )
-    wide = sum(-(-f.bits // 8) for f in fields if f.bits > 64)
-    bits = fields[-1].bit + fields[-1].bits if fields else 0
-    return Plan(name, mdb.containers[name].qualified_name, fields, bits, wide)
+def _references(criteria: Criteria) -> Iterator[Reference]:
+    """Every reference of criteria."""
+    if isinstance(criteria, Comparison):
+        yield criteria.left
+        if isinstance(criteria.right, Reference):
+            yield criteria.right
+    elif isinstance(criteria, AllOf | AnyOf):
+        for part in criteria.parts:
+            yield from _references(part)
 
 
-def _locate(
-    mdb: MissionDatabase, name: str, comparison: Comparison, located: tuple[Field, ...]
-) -> Field:
-    for field in located:
-        if field.parameter.name == comparison.parameter:
-            return field
-    raise MissionError(
-        f"{mdb.path}: container {name}: its restriction compares {comparison.parameter}, "
-        "which its base container does not hold."
-    )
+def _inputs(derived: Derived) -> list[Reference]:
+    return [t for t in derived.formula.tokens if isinstance(t, Reference)]
 
 
-def _bits(comparison: Comparison) -> int:
-    value = comparison.value
-    return int(value) % 2**64 if float(value).is_integer() else 0
-
-
-def _mark_head(nodes: I8, compare_rows: list[list[int]]) -> None:
+def _mark_head(nodes: I8, tables: Tables) -> None:
     """BY_HEAD: all children of the node are told apart by the first word of the packet."""
     for node in nodes:
         decided = True
         for child in nodes[node[CHILD] : node[CHILD] + node[CHILD_N]]:
-            for row in compare_rows[child[COMPARE] : child[COMPARE] + child[COMPARE_N]]:
-                decided &= 8 * row[BYTE] + row[SHIFT] + row[BITS] <= HEAD_BITS
+            tokens = tables.criteria[child[CRITERIA] : child[CRITERIA] + child[CRITERIA_N]]
+            for kind, argument in tokens:
+                if kind == 0:
+                    left, _, mode, other, _ = tables.comparisons[argument]
+                    used = [left, other] if mode == 3 else [left]
+                    for reference in used:
+                        row = tables.fields[tables.references[reference, 1]]
+                        decided &= 8 * row[BYTE] + row[SHIFT] + row[BITS] <= HEAD_BITS
         node[BY_HEAD] = int(decided)
-
-
-def _times(mdb: MissionDatabase, plans: list[Plan], time: TimeSettings) -> tuple[I8, I8, I8]:
-    rows: list[list[int]] = []
-    start, epochs = [0], []
-    for plan in plans:
-        epoch, terms = _time_terms(mdb, plan, time)
-        rows += [[t.column, t.ns_per_unit.numerator, t.ns_per_unit.denominator] for t in terms]
-        start.append(len(rows))
-        epochs.append(epoch)
-    return _table(rows, 3), np.array(start, np.int64), np.array(epochs, np.int64)
-
-
-def _time_terms(mdb: MissionDatabase, plan: Plan, time: TimeSettings) -> tuple[int, list[TimeTerm]]:
-    names = plan.names
-    own = (f.parameter.name for f in plan.fields if f.parameter.type.time is not None)
-    composite = time.day or time.milliseconds or time.microseconds
-    name = time.parameter or ("" if composite else next(own, ""))
-    if name:
-        kind = mdb.parameters[name].type.time
-        if kind is None or name not in names:
-            return 0, []
-        unit = kind.ns_per_unit
-        if unit.numerator * unit.denominator >= 2**62:
-            raise MissionError(
-                f"{mdb.path}: {name}: its scale is a fraction of ns too fine to follow exactly."
-            )
-        return kind.epoch_ns, [TimeTerm(names.index(name), unit)]
-    parts = ((time.day, 86400 * 10**9), (time.milliseconds, 10**6), (time.microseconds, 10**3))
-    terms = [TimeTerm(names.index(n), Fraction(ns)) for n, ns in parts if n and n in names]
-    if not terms:
-        return 0, []
-    return parse_epoch(time.epoch), terms
 
 
 def _table(rows: list[list[int]], columns: int) -> I8:

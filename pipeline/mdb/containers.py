@@ -2,84 +2,84 @@
 
 from __future__ import annotations
 
+from pipeline.mdb.criteria import ALWAYS, MATCHES, read_criteria, read_value
+from pipeline.mdb.names import Scope
 from pipeline.mdb.xml import Element
-from schemas.mission import Comparison, Container, Entry, Parameter
+from schemas.mission import Container, Criteria, Entry, IntegerValue
 
-_OPERATORS = ("==", "!=", "<", "<=", ">", ">=")
+_ENTRIES = ("ParameterRefEntry", "ArrayParameterRefEntry", "ContainerRefEntry")
+# said of a container to people, and to what schedules it: not needed to decode
+_PASSED_OVER = ("DefaultRateInStream", "RateInStreamSet")
 
 
-def read_container(element: Element, parameters: dict[str, Parameter], system: str) -> Container:
-    """One SequenceContainer; its references to containers are checked by the caller."""
-    element.only_attributes("abstract")
-    parts = {c.tag: c for c in element.children("EntryList", "BaseContainer")}
+def read_container(element: Element, scope: Scope) -> Container:
+    """One SequenceContainer; whether containers go in circles is checked by the caller."""
+    element.only_attributes("abstract", "idlePattern")
+    parts = {c.tag: c for c in element.children("EntryList", "BaseContainer", *_PASSED_OVER)}
     if "EntryList" not in parts:
         raise element.refuse("needs an EntryList.")
     base: str | None = None
-    restriction: tuple[Comparison, ...] = ()
+    restriction: Criteria = ALWAYS
     if "BaseContainer" in parts:
-        base, restriction = _base(parts["BaseContainer"], parameters, system)
+        base, restriction = _base(parts["BaseContainer"], scope)
+    key = scope.key(element.name)
     return Container(
-        element.name,
-        f"/{system}/{element.name}",
+        key,
+        scope.qualified(key),
         element.flag("abstract", "false"),
         base,
         restriction,
-        tuple(_entry(e, parameters, system) for e in _entries(parts["EntryList"])),
+        tuple(_entry(e, scope) for e in parts["EntryList"].children(*_ENTRIES)),
     )
 
 
-def _entries(element: Element) -> list[Element]:
-    return list(element.children("ParameterRefEntry", "ContainerRefEntry"))
-
-
-def _entry(element: Element, parameters: dict[str, Parameter], system: str) -> Entry:
-    element.child(required=False)  # conditions, repetitions and locations are refused here
-    if element.tag == "ContainerRefEntry":
-        element.only_attributes("containerRef")
-        return Entry("container", element.reference("containerRef", system))
-    element.only_attributes("parameterRef")
-    return Entry("parameter", _parameter(element, parameters, system).name)
-
-
-def _base(
-    element: Element, parameters: dict[str, Parameter], system: str
-) -> tuple[str, tuple[Comparison, ...]]:
+def _base(element: Element, scope: Scope) -> tuple[str, Criteria]:
     element.only_attributes("containerRef")
     criteria = element.child("RestrictionCriteria", required=False)
-    comparisons: tuple[Comparison, ...] = ()
-    if criteria is not None:
-        one = criteria.the("Comparison", "ComparisonList")
-        many = list(one.children("Comparison")) if one.tag == "ComparisonList" else [one]
-        comparisons = tuple(_comparison(c, parameters, system) for c in many)
-    return element.reference("containerRef", system), comparisons
+    key = scope.the("container", element, "containerRef")
+    return key, ALWAYS if criteria is None else read_criteria(criteria, scope)
 
 
-def _comparison(element: Element, parameters: dict[str, Parameter], system: str) -> Comparison:
-    element.only_attributes(
-        "parameterRef", "comparisonOperator", "value", "useCalibratedValue", "instance"
+def _entry(element: Element, scope: Scope) -> Entry:
+    container = element.tag == "ContainerRefEntry"
+    element.only_attributes("containerRef" if container else "parameterRef")
+    if container:
+        name = scope.the("container", element, "containerRef")
+    else:
+        name = scope.parameter(element)
+        if name != name.split(".")[0].split("[")[0]:
+            raise element.refuse("an entry is a whole parameter, no member of one.")
+    parts = {
+        c.tag: c
+        for c in element.children("LocationInContainerInBits", "IncludeCondition", "RepeatEntry")
+    }
+    location = parts.get("LocationInContainerInBits")
+    include, repeat = parts.get("IncludeCondition"), parts.get("RepeatEntry")
+    return Entry(
+        "container" if container else "parameter",
+        name,
+        _location(location, scope) if location else None,
+        _include(include, scope) if include else None,
+        _repeat(repeat, scope) if repeat else None,
     )
-    element.choice("instance", "0", "0")
-    parameter = _parameter(element, parameters, system)
-    if parameter.type.kind in ("binary", "time"):
-        raise element.refuse(f"comparison with a {parameter.type.kind} is not supported.")
-    calibrated = element.flag("useCalibratedValue", "true")
-    operator = element.choice("comparisonOperator", "==", *_OPERATORS)
-    text = element.attribute("value")
-    if calibrated and parameter.type.labels:
-        values = {label: raw for raw, label in parameter.type.labels}
-        if text not in values:
-            raise element.refuse(f"{parameter.name} has no label {text!r}.")
-        return Comparison(parameter.name, operator, values[text], False)
-    try:
-        value: int | float = int(text, 0)
-    except ValueError:
-        value = element.number("value")
-    scaled = calibrated and bool(parameter.type.calibrator)
-    return Comparison(parameter.name, operator, value, scaled)
 
 
-def _parameter(element: Element, parameters: dict[str, Parameter], system: str) -> Parameter:
-    name = element.reference("parameterRef", system)
-    if name not in parameters:
-        raise element.refuse(f"there is no parameter {name!r}.")
-    return parameters[name]
+def _include(element: Element, scope: Scope) -> Criteria:
+    element.child(*MATCHES)
+    return read_criteria(element, scope)
+
+
+def _location(element: Element, scope: Scope) -> tuple[str, IntegerValue]:
+    element.only_attributes("referenceLocation")
+    anchor = element.choice("referenceLocation", "previousEntry", "previousEntry", "containerStart")
+    return anchor, read_value(element, scope)
+
+
+def _repeat(element: Element, scope: Scope) -> tuple[IntegerValue, IntegerValue]:
+    parts = {c.tag: c for c in element.children("Count", "Offset")}
+    if "Count" not in parts:
+        raise element.refuse("needs a Count.")
+    count = read_value(parts["Count"], scope)
+    if isinstance(count, int) and not 0 <= count < 65536:
+        raise element.refuse(f"{count} repetitions are not supported (0 to 65535).")
+    return count, read_value(parts["Offset"], scope) if "Offset" in parts else 0

@@ -1,69 +1,152 @@
-"""XTCE data encodings and calibrators (XTCE 1.2, DataEncodingType and CalibratorType)."""
+"""XTCE data encodings (XTCE 1.2, DataEncodingType)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from pipeline.mdb.calibrators import read_calibrator, read_contexts
+from pipeline.mdb.criteria import CHARSETS, codec, read_dynamic, read_value
+from pipeline.mdb.names import Scope
 from pipeline.mdb.xml import Element
-from schemas.mission import BinaryEncoding, Encoding, FloatEncoding, IntegerEncoding
+from schemas.mission import (
+    BinaryEncoding,
+    Calibrator,
+    Criteria,
+    Encoding,
+    FloatEncoding,
+    IntegerEncoding,
+    IntegerValue,
+    StringEncoding,
+)
 
-ENCODINGS = ("IntegerDataEncoding", "FloatDataEncoding", "BinaryDataEncoding")
+ENCODINGS = (
+    "IntegerDataEncoding", "FloatDataEncoding", "BinaryDataEncoding", "StringDataEncoding",
+)  # fmt: skip
+MAX_FIELD_BITS = 8 * 65536
+MAX_INTEGER_BITS = 1024
 _BYTE_ORDERS = ("mostSignificantByteFirst", "leastSignificantByteFirst")
+_FLOAT_BITS = {"IEEE754": (16, 32, 64), "MILSTD_1750A": (32, 48)}
+_CODINGS = ("unsigned", "signMagnitude", "twosComplement", "onesComplement", "BCD", "packedBCD")
 
 
-def read_encoding(element: Element) -> tuple[Encoding, tuple[float, ...]]:
-    """Encoding and polynomial calibrator (coefficients by rising exponent) of one element."""
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A data encoding and what makes engineering values of it."""
+
+    encoding: Encoding
+    calibrator: Calibrator | None = None
+    contexts: tuple[tuple[Criteria, Calibrator], ...] = ()
+
+
+def read_encoding(element: Element, scope: Scope) -> Encoded:
+    """One of ENCODINGS."""
     if element.tag == "BinaryDataEncoding":
-        return _binary(element), ()
+        return Encoded(_binary(element, scope))
+    if element.tag == "StringDataEncoding":
+        return Encoded(_string(element, scope))
     element.only_attributes("sizeInBits", "encoding", "byteOrder", "bitOrder")
-    element.choice("bitOrder", "mostSignificantBitFirst", "mostSignificantBitFirst")
-    little = element.choice("byteOrder", _BYTE_ORDERS[0], *_BYTE_ORDERS) == _BYTE_ORDERS[1]
-    calibrator = _calibrator(element.child("DefaultCalibrator", required=False))
+    parts = {c.tag: c for c in element.children("DefaultCalibrator", "ContextCalibratorList")}
+    little = _little(element)
     encoding = _integer if element.tag == "IntegerDataEncoding" else _float
-    return encoding(element, little), calibrator
+    return Encoded(
+        encoding(element, little),
+        read_calibrator(parts["DefaultCalibrator"], scope)
+        if "DefaultCalibrator" in parts
+        else None,
+        read_contexts(parts["ContextCalibratorList"], scope)
+        if "ContextCalibratorList" in parts
+        else (),
+    )
+
+
+def _little(element: Element) -> bool:
+    element.choice("bitOrder", "mostSignificantBitFirst", "mostSignificantBitFirst")
+    return element.choice("byteOrder", _BYTE_ORDERS[0], *_BYTE_ORDERS) == _BYTE_ORDERS[1]
 
 
 def _integer(element: Element, little: bool) -> IntegerEncoding:
     bits = element.integer("sizeInBits", "8")
-    word = element.choice(
-        "encoding", "unsigned", "unsigned", "twosComplement", "twosCompliment"
-    )  # the second spelling stands in databases written for XTCE 1.0
-    if not 1 <= bits <= 64:
-        raise element.refuse(f"integers of {bits} bits are not supported (1 to 64).")
+    # "twosCompliment" stands in databases written for XTCE 1.0
+    word = element.choice("encoding", "unsigned", *_CODINGS, "twosCompliment")
+    word = "twosComplement" if word == "twosCompliment" else word
+    most = MAX_INTEGER_BITS if word in ("unsigned", "twosComplement") else 64
+    if not 1 <= bits <= most:
+        raise element.refuse(f"{word} integers of {bits} bits are not supported (1 to {most}).")
     if little and bits % 8:
         raise element.refuse("least significant byte first needs a whole number of bytes.")
-    return IntegerEncoding(bits, word != "unsigned", little)
+    if (word == "BCD" and bits % 8) or (word == "packedBCD" and bits % 4):
+        raise element.refuse(f"{word} has {8 if word == 'BCD' else 4} bits a digit.")
+    return IntegerEncoding(bits, word, little)
 
 
 def _float(element: Element, little: bool) -> FloatEncoding:
     bits = element.integer("sizeInBits", "32")
     # 1.2 spells it IEEE754_1985, later and real databases IEEE754: one format
-    element.choice("encoding", "IEEE754_1985", "IEEE754_1985", "IEEE754")
-    if bits not in (32, 64):
-        raise element.refuse(f"floats of {bits} bits are not supported (32, 64).")
-    return FloatEncoding(bits, little)
+    word = element.choice("encoding", "IEEE754_1985", "IEEE754_1985", *_FLOAT_BITS)
+    word = word.removesuffix("_1985")
+    if bits not in _FLOAT_BITS[word]:
+        allowed = ", ".join(map(str, _FLOAT_BITS[word]))
+        raise element.refuse(f"{word} floats of {bits} bits are not supported ({allowed}).")
+    return FloatEncoding(bits, word, little)
 
 
-def _binary(element: Element) -> BinaryEncoding:
-    element.only_attributes()
-    size = element.the("SizeInBits").the("FixedValue")
+def _binary(element: Element, scope: Scope) -> BinaryEncoding:
+    element.only_attributes("byteOrder", "bitOrder")
+    if _little(element):
+        raise element.refuse("a binary has no byte order.")
+    parts = {c.tag: c for c in element.children("SizeInBits", "FromBinaryTransformAlgorithm")}
+    if "SizeInBits" not in parts:
+        raise element.refuse("needs SizeInBits.")
+    return BinaryEncoding(_sized(parts["SizeInBits"], read_value(parts["SizeInBits"], scope)))
+
+
+def _sized(element: Element, bits: IntegerValue) -> IntegerValue:
+    if isinstance(bits, int) and not 1 <= bits <= MAX_FIELD_BITS:
+        raise element.refuse(f"a field of {bits} bits fits no packet.")
+    return bits
+
+
+def _string(element: Element, scope: Scope) -> StringEncoding:
+    element.only_attributes("encoding", "byteOrder", "bitOrder")
+    charset = element.choice("encoding", "UTF-8", *CHARSETS)
+    if _little(element):
+        raise element.refuse("the byte order of a string is its encoding's: UTF-16LE, UTF-32LE.")
+    size = element.the("SizeInBits", "Variable")
+    size.only_attributes("maxSizeInBits")
+    boxes = ("Fixed",) if size.tag == "SizeInBits" else ("DynamicValue", "DiscreteLookupList")
+    parts = {c.tag: c for c in size.children(*boxes, "TerminationChar", "LeadingSize")}
+    box: IntegerValue | None = None
+    for tag in boxes:
+        if tag in parts:
+            of = parts[tag]
+            box = _sized(of, read_value(of, scope) if tag == "Fixed" else read_dynamic(of, scope))
+    leading, terminator = 0, b""
+    if "LeadingSize" in parts:
+        parts["LeadingSize"].only_attributes("sizeInBitsOfSizeTag")
+        leading = parts["LeadingSize"].integer("sizeInBitsOfSizeTag", "16")
+        if not 1 <= leading <= 32:
+            raise parts["LeadingSize"].refuse(f"a size tag of {leading} bits (1 to 32).")
+    elif "TerminationChar" in parts:
+        terminator = _terminator(parts["TerminationChar"], charset)
+    if box is None and not leading and not terminator:
+        raise size.refuse("nothing tells how long the string is.")
+    return StringEncoding(charset, box, leading, terminator)
+
+
+def _terminator(element: Element, charset: str) -> bytes:
+    """The bytes that end a string: one character of its set."""
     try:
-        bits = int(size.text)
+        given = bytes.fromhex(element.text or "00")
     except ValueError:
-        raise size.refuse(f"{size.text!r} is not a number of bits.") from None
-    if not 1 <= bits <= 8 * 65536:
-        raise size.refuse(f"a field of {bits} bits fits no packet.")
-    return BinaryEncoding(bits)
+        raise element.refuse(f"{element.text!r} is not hexadecimal.") from None
+    width = character_bytes(charset)
+    if given == b"\0":
+        return bytes(width)
+    if len(given) != width:
+        raise element.refuse(f"a character of {charset} has {width} bytes.")
+    return given
 
 
-def _calibrator(element: Element | None) -> tuple[float, ...]:
-    if element is None:
-        return ()
-    coefficients: dict[int, float] = {}
-    for term in element.the("PolynomialCalibrator").children("Term"):
-        term.only_attributes("coefficient", "exponent")
-        exponent = term.integer("exponent")
-        if not 0 <= exponent <= 15:
-            raise term.refuse(f"exponent {exponent} is not supported (0 to 15).")
-        coefficients[exponent] = coefficients.get(exponent, 0.0) + term.number("coefficient")
-    if not coefficients:
-        raise element.refuse("a polynomial without terms.")
-    return tuple(coefficients.get(i, 0.0) for i in range(max(coefficients) + 1))
+def character_bytes(charset: str) -> int:
+    """Bytes by which a reader of a character set steps: 1, 2 or 4."""
+    return len("\0".encode(codec(charset)))

@@ -6,107 +6,169 @@ import hashlib
 from pathlib import Path
 
 from pipeline.mdb.containers import read_container
+from pipeline.mdb.derived import read_algorithm
+from pipeline.mdb.names import Names, Scope
 from pipeline.mdb.types import TYPES, read_type
 from pipeline.mdb.xml import Element, parse
-from schemas.mission import Container, MissionDatabase, Parameter, ParameterType
+from schemas.mission import (
+    Container,
+    Derived,
+    MissionDatabase,
+    Parameter,
+    ParameterType,
+)
+
+_SETS = ("ParameterTypeSet", "ParameterSet", "ContainerSet", "AlgorithmSet")
+MAX_NESTED = 100
 
 
-def load_xtce(path: str | Path) -> MissionDatabase:
-    """Read one SpaceSystem. MissionError (file, line, element) for what is not supported."""
+def load_xtce(path: str | Path, root: str = "") -> MissionDatabase:
+    """Read a file's SpaceSystems. MissionError (file, line, element) for what is not supported.
+
+    root: name of the container that every packet is, where the database does not tell.
+    """
     system, content = parse(path)
     if system.tag != "SpaceSystem":
         raise system.refuse("the root of an XTCE file is a SpaceSystem.")
-    system.only_attributes("schemaLocation", "operationalStatus")
-    telemetry = system.the("TelemetryMetaData")
-    parts = {
-        c.tag: c for c in telemetry.children("ParameterTypeSet", "ParameterSet", "ContainerSet")
+    names = Names(system.name)
+    algorithms: list[tuple[Element, Scope]] = []
+    notes: list[str] = []
+    for here, scope in _systems(system, Scope(names, ())):
+        for item, at in _collect(here, scope, notes):
+            algorithms.append((item, at))
+    if not names.items["container"]:
+        raise system.refuse("needs a ContainerSet: without containers there is nothing to decode.")
+    parameters = _parameters(names)
+    containers = {
+        key: read_container(element, scope)
+        for key, (element, scope) in names.items["container"].items()
     }
-    for tag in ("ParameterTypeSet", "ParameterSet", "ContainerSet"):
-        if tag not in parts:
-            raise telemetry.refuse(f"needs a {tag}.")
-    types = _types(parts["ParameterTypeSet"])
-    parameters = _parameters(parts["ParameterSet"], types, system.name)
-    containers = _containers(parts["ContainerSet"], parameters, system.name)
+    _refuse_cycles(names, containers)
     return MissionDatabase(
         system.name,
         parameters,
         containers,
-        _root(parts["ContainerSet"], containers),
+        _root(system, containers, root, names),
         hashlib.sha256(content).hexdigest(),
         str(path),
+        _derived(algorithms, parameters),
+        tuple(notes),
     )
 
 
-def _types(element: Element) -> dict[str, ParameterType]:
-    types: dict[str, ParameterType] = {}
-    for item in element.children(*TYPES):
-        if item.name in types:
-            raise item.refuse("a second type of this name.")
-        types[item.name] = read_type(item)
-    return types
+def _systems(element: Element, scope: Scope) -> list[tuple[Element, Scope]]:
+    """This SpaceSystem and those inside it, outermost first."""
+    if len(scope.system) > MAX_NESTED:
+        raise element.refuse(f"SpaceSystems nested deeper than {MAX_NESTED}.")
+    element.only_attributes("schemaLocation", "operationalStatus", "base")
+    found = [(element, scope)]
+    for inner in element.find("SpaceSystem"):
+        found += _systems(inner, Scope(scope.names, (*scope.system, inner.name)))
+    return found
 
 
-def _parameters(
-    element: Element, types: dict[str, ParameterType], system: str
-) -> dict[str, Parameter]:
+def _collect(element: Element, scope: Scope, notes: list[str]) -> list[tuple[Element, Scope]]:
+    """Put the names of one SpaceSystem where references find them; returns its algorithms."""
+    algorithms = []
+    for part in element.children("TelemetryMetaData", "CommandMetaData", "SpaceSystem"):
+        if part.tag == "CommandMetaData":
+            notes.append(part.tell("the command side is passed over: Heartline reads telemetry."))
+        if part.tag != "TelemetryMetaData":
+            continue
+        for group in part.children(*_SETS):
+            if group.tag == "AlgorithmSet":
+                algorithms += [
+                    (a, scope) for a in group.children("MathAlgorithm", "CustomAlgorithm")
+                ]
+                continue
+            kind, tags = {
+                "ParameterTypeSet": ("parameter type", TYPES),
+                "ParameterSet": ("parameter", ("Parameter",)),
+                "ContainerSet": ("container", ("SequenceContainer",)),
+            }[group.tag]
+            for item in group.children(*tags):
+                scope.names.add(kind, item, scope)
+    return algorithms
+
+
+def _parameters(names: Names) -> dict[str, Parameter]:
+    types: dict[str, ParameterType] = {
+        key: read_type(element, scope)
+        for key, (element, scope) in names.items["parameter type"].items()
+    }
     parameters: dict[str, Parameter] = {}
-    for item in element.children("Parameter"):
-        item.only_attributes("parameterTypeRef")
-        item.child(required=False)  # documentation alone
-        reference = item.reference("parameterTypeRef", system)
-        if reference not in types:
-            raise item.refuse(f"there is no parameter type {reference!r}.")
-        if item.name in parameters:
-            raise item.refuse("a second parameter of this name.")
-        parameters[item.name] = Parameter(
-            item.name,
-            f"/{system}/{item.name}",
-            types[reference],
-            item.attribute("shortDescription", ""),
+    for key, (item, scope) in names.items["parameter"].items():
+        item.only_attributes("parameterTypeRef", "initialValue")
+        for properties in item.children("ParameterProperties"):
+            properties.only_attributes("dataSource", "readOnly", "persistence")
+            properties.child("SystemName", "PhysicalAddressSet", required=False)
+        of = types[scope.the("parameter type", item, "parameterTypeRef")]
+        parameters[key] = Parameter(
+            key, scope.qualified(key), of, item.attribute("shortDescription", "")
         )
     return parameters
 
 
-def _containers(
-    element: Element, parameters: dict[str, Parameter], system: str
-) -> dict[str, Container]:
-    containers: dict[str, Container] = {}
-    for item in element.children("SequenceContainer"):
-        if item.name in containers:
-            raise item.refuse("a second container of this name.")
-        containers[item.name] = read_container(item, parameters, system)
-    for item in element.children("SequenceContainer"):
-        container = containers[item.name]
-        wanted = [e.name for e in container.entries if e.kind == "container"]
-        for reference in [*wanted, *([container.base] if container.base else [])]:
-            if reference not in containers:
-                raise item.refuse(f"there is no container {reference!r}.")
-        _refuse_cycle(item, container, containers)
-    return containers
+def _derived(
+    algorithms: list[tuple[Element, Scope]], parameters: dict[str, Parameter]
+) -> tuple[Derived, ...]:
+    derived: dict[str, Derived] = {}
+    for element, scope in algorithms:
+        one = read_algorithm(element, scope)
+        if one.output in derived:
+            raise element.refuse(f"{one.output} is computed by {derived[one.output].name} already.")
+        kind = parameters[one.output].type
+        if kind.kind not in ("integer", "float", "boolean", "enumerated") or kind.encoding:
+            raise element.refuse(
+                f"{one.output} must be a number, a boolean or an enumeration without an encoding."
+            )
+        derived[one.output] = one
+    return tuple(derived.values())
 
 
-def _refuse_cycle(item: Element, container: Container, containers: dict[str, Container]) -> None:
-    def visit(name: str, above: tuple[str, ...]) -> None:
-        if name in above:
-            raise item.refuse(f"contains itself: {' → '.join((*above, name))}.")
-        here = containers.get(name)
-        if here is None:
-            return
-        below = [e.name for e in here.entries if e.kind == "container"]
-        for reference in [*below, *([here.base] if here.base else [])]:
-            visit(reference, (*above, name))
+def _refuse_cycles(names: Names, containers: dict[str, Container]) -> None:
+    """No container holds or extends itself. Iterative: a chain may be as long as the file."""
+    below = {
+        c.name: [*(e.name for e in c.entries if e.kind == "container"), *filter(None, [c.base])]
+        for c in containers.values()
+    }
+    done: set[str] = set()
+    for start in containers:
+        path: list[str] = []
+        todo = [(start, iter(below[start]))] if start not in done else []
+        path = [start] if todo else []
+        while todo:
+            following = next(todo[-1][1], None)
+            if following is None:
+                done.add(todo.pop()[0])
+                path.pop()
+            elif following in path:
+                element, _ = names.items["container"][start]
+                raise element.refuse(f"contains itself: {' → '.join((*path, following))}.")
+            elif following not in done:
+                todo.append((following, iter(below[following])))
+                path.append(following)
+                if len(path) > MAX_NESTED:
+                    element, _ = names.items["container"][start]
+                    raise element.refuse(f"containers nested deeper than {MAX_NESTED}.")
 
-    visit(container.name, ())
 
-
-def _root(element: Element, containers: dict[str, Container]) -> str:
-    """The one container without a base that others inherit from, or the only one without a base."""
+def _root(system: Element, containers: dict[str, Container], given: str, names: Names) -> str:
+    """The container that was named; else the one without a base that others inherit from."""
+    if given:
+        key = names.find("container", given, ())
+        if key is None:
+            raise system.refuse(
+                f"there is no container {given!r}; there are {', '.join(list(containers)[:12])}."
+            )
+        return key
     referenced = {e.name for c in containers.values() for e in c.entries if e.kind == "container"}
     bases = {c.base for c in containers.values()}
     free = [c.name for c in containers.values() if c.base is None and c.name not in referenced]
     roots = [name for name in free if name in bases] or free
     if len(roots) != 1:
-        raise element.refuse(
-            f"cannot tell the root container: {', '.join(roots) or 'none'} could be it."
+        raise system.refuse(
+            f"cannot tell the root container: {', '.join(roots[:12]) or 'none'} could be it.",
+            "Name it with --root-container, or root_container in mission.toml.",
         )
     return roots[0]

@@ -1,129 +1,178 @@
-"""XTCE parameter types: integer, float, boolean, enumerated, binary, absolute time."""
+"""XTCE parameter types: which bits, which values, which unit."""
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime, timedelta
-from fractions import Fraction
-
-from pipeline.mdb.encodings import ENCODINGS, read_encoding
+from pipeline.mdb.alarms import bounds, read_alarm
+from pipeline.mdb.criteria import read_value
+from pipeline.mdb.describe import boolean_labels, extend, labels_of
+from pipeline.mdb.encodings import ENCODINGS, Encoded, read_encoding
+from pipeline.mdb.names import Scope
+from pipeline.mdb.times import read_time
 from pipeline.mdb.xml import Element
 from schemas.mission import (
-    AlarmRanges,
     BinaryEncoding,
-    Encoding,
     FloatEncoding,
     IntegerEncoding,
     ParameterType,
-    TimeEncoding,
+    StringEncoding,
 )
 
-_RANGES = ("WatchRange", "WarningRange", "DistressRange", "CriticalRange", "SevereRange")
-_UNITS = {  # ns
-    "seconds": Fraction(10**9),
-    "picoSeconds": Fraction(1, 1000),
-    "days": Fraction(86400 * 10**9),
-}
-_UNIX = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def read_type(element: Element) -> ParameterType:
-    """One child of ParameterTypeSet."""
-    return _READERS[element.tag](element)
-
-
-def _numeric(kind: str, element: Element) -> ParameterType:
-    element.only_attributes("signed", "sizeInBits")
-    parts = {c.tag: c for c in element.children("UnitSet", "DefaultAlarm", *ENCODINGS)}
-    encoding, calibrator = _encoding(element, parts, IntegerEncoding, FloatEncoding)
-    alarm = _alarm(parts["DefaultAlarm"]) if "DefaultAlarm" in parts else None
-    unit = _unit(parts)
-    return ParameterType(element.name, kind, encoding, unit, calibrator, alarm=alarm)
-
-
-def _integer(element: Element) -> ParameterType:
-    return _numeric("integer", element)
-
-
-def _float(element: Element) -> ParameterType:
-    return _numeric("float", element)
-
-
-def _boolean(element: Element) -> ParameterType:
-    element.only_attributes("zeroStringValue", "oneStringValue")
-    parts = {c.tag: c for c in element.children("UnitSet", *ENCODINGS)}
-    encoding, _ = _encoding(element, parts, IntegerEncoding)
-    labels = (
-        (0, element.attribute("zeroStringValue", "False")),
-        (1, element.attribute("oneStringValue", "True")),
+TYPES = tuple(
+    f"{kind}ParameterType"
+    for kind in (
+        "Integer", "Float", "Boolean", "Enumerated", "String", "Binary", "AbsoluteTime",
+        "RelativeTime", "Aggregate", "Array",
     )
+)  # fmt: skip
+MAX_DEPTH = 16
+_ANYONES = ("baseType", "initialValue")
+
+
+def read_type(element: Element, scope: Scope, depth: int = 0) -> ParameterType:
+    """One child of ParameterTypeSet. MissionError for what is not supported."""
+    if depth > MAX_DEPTH:
+        raise element.refuse(f"aggregates and arrays nested deeper than {MAX_DEPTH}.")
+    element = extend(element, scope)
+    if element.tag == "AggregateParameterType":
+        return _aggregate(element, scope, depth)
+    if element.tag == "ArrayParameterType":
+        return _array(element, scope, depth)
+    if element.tag in ("AbsoluteTimeParameterType", "RelativeTimeParameterType"):
+        return read_time(element, scope)
+    return _READERS[element.tag](element, scope)
+
+
+def _parts(element: Element, *more: str) -> dict[str, Element]:
+    return {c.tag: c for c in element.children("UnitSet", "DefaultAlarm", *ENCODINGS, *more)}
+
+
+def _numeric(element: Element, scope: Scope) -> ParameterType:
+    element.only_attributes("signed", "sizeInBits", *_ANYONES)
+    parts = _parts(element, "ValidRange", "ToString", "ContextAlarmList")
+    encoded = _encoding(element, parts, scope, IntegerEncoding, FloatEncoding)
+    kind = "integer" if element.tag == "IntegerParameterType" else "float"
+    return ParameterType(
+        element.name,
+        kind,
+        encoded.encoding if encoded else None,
+        _unit(parts),
+        encoded.calibrator if encoded else None,
+        encoded.contexts if encoded else (),
+        alarm=read_alarm(parts),
+        valid=_valid(parts["ValidRange"]) if "ValidRange" in parts else None,
+    )
+
+
+def _boolean(element: Element, scope: Scope) -> ParameterType:
+    element.only_attributes("zeroStringValue", "oneStringValue", *_ANYONES)
+    parts = _parts(element)
+    encoding = _plain(element, parts, scope)
+    labels = boolean_labels(element)
     return ParameterType(element.name, "boolean", encoding, _unit(parts), labels=labels)
 
 
-def _enumerated(element: Element) -> ParameterType:
-    element.only_attributes()
-    parts = {c.tag: c for c in element.children("UnitSet", "EnumerationList", *ENCODINGS)}
-    encoding, calibrator = _encoding(element, parts, IntegerEncoding)
-    if calibrator:
-        raise element.refuse("an enumeration with a calibrator is not supported.")
-    if "EnumerationList" not in parts:
-        raise element.refuse("needs an EnumerationList.")
-    labels: dict[int, str] = {}
-    for item in parts["EnumerationList"].children("Enumeration"):
-        item.only_attributes("value", "label")
-        value = item.integer("value")
-        if value in labels:
-            raise item.refuse(f"value {value} has two labels.")
-        labels[value] = item.attribute("label")
-    pairs = tuple(sorted(labels.items()))
-    return ParameterType(element.name, "enumerated", encoding, _unit(parts), labels=pairs)
+def _enumerated(element: Element, scope: Scope) -> ParameterType:
+    element.only_attributes(*_ANYONES)
+    parts = _parts(element, "EnumerationList")
+    encoding = _plain(element, parts, scope)
+    labels = labels_of(element)
+    return ParameterType(element.name, "enumerated", encoding, _unit(parts), labels=labels)
 
 
-def _binary(element: Element) -> ParameterType:
-    element.only_attributes()
-    parts = {c.tag: c for c in element.children("UnitSet", *ENCODINGS)}
-    encoding, _ = _encoding(element, parts, BinaryEncoding)
-    return ParameterType(element.name, "binary", encoding, _unit(parts))
+def _plain(element: Element, parts: dict[str, Element], scope: Scope) -> IntegerEncoding | None:
+    encoded = _encoding(element, parts, scope, IntegerEncoding)
+    if encoded is None:
+        return None
+    if encoded.calibrator or encoded.contexts:
+        raise element.refuse("labels belong to raw values: a calibrator here is not supported.")
+    assert isinstance(encoded.encoding, IntegerEncoding)
+    if encoded.encoding.bits > 64:
+        raise element.refuse("more than 64 bits for labels.")
+    return encoded.encoding
 
 
-def _time(element: Element) -> ParameterType:
-    element.only_attributes()
-    parts = {c.tag: c for c in element.children("Encoding", "ReferenceTime")}
-    if "Encoding" not in parts or "ReferenceTime" not in parts:
-        raise element.refuse("needs Encoding and ReferenceTime.")
-    scaled = parts["Encoding"]
-    scaled.only_attributes("units", "scale", "offset")
-    encoding, calibrator = read_encoding(scaled.the("IntegerDataEncoding", "FloatDataEncoding"))
-    if calibrator:
-        raise scaled.refuse("a calibrator inside a time is not supported; use scale and offset.")
-    unit = _UNITS[scaled.choice("units", "seconds", *_UNITS)]
-    epoch = _epoch(parts["ReferenceTime"].the("Epoch"))
-    offset = _fraction(scaled, "offset", "0") * unit
-    time = TimeEncoding(epoch + round(offset), _fraction(scaled, "scale", "1") * unit)
-    return ParameterType(element.name, "time", encoding, "s", time=time)
+def _string(element: Element, scope: Scope) -> ParameterType:
+    element.only_attributes("restrictionPattern", "characterWidth", *_ANYONES)
+    parts = _parts(element, "SizeRangeInCharacters")
+    encoded = _encoding(element, parts, scope, StringEncoding)
+    for what in ("SizeRangeInCharacters",):
+        if what in parts:
+            raise parts[what].refuse("is not checked, so it is not supported.")
+    if element.has("restrictionPattern"):
+        raise element.refuse("restrictionPattern is not checked, so it is not supported.")
+    return ParameterType(
+        element.name, "string", encoded.encoding if encoded else None, _unit(parts)
+    )
+
+
+def _binary(element: Element, scope: Scope) -> ParameterType:
+    element.only_attributes(*_ANYONES)
+    parts = _parts(element)
+    encoded = _encoding(element, parts, scope, BinaryEncoding)
+    for tag in ENCODINGS:
+        for algorithm in parts[tag].find("FromBinaryTransformAlgorithm") if tag in parts else ():
+            raise algorithm.refuse("a transform of a binary is supported for times alone.")
+    return ParameterType(
+        element.name, "binary", encoded.encoding if encoded else None, _unit(parts)
+    )
 
 
 _READERS = {
-    "IntegerParameterType": _integer,
-    "FloatParameterType": _float,
+    "IntegerParameterType": _numeric,
+    "FloatParameterType": _numeric,
     "BooleanParameterType": _boolean,
     "EnumeratedParameterType": _enumerated,
+    "StringParameterType": _string,
     "BinaryParameterType": _binary,
-    "AbsoluteTimeParameterType": _time,
 }
-TYPES = tuple(_READERS)
+
+
+def _aggregate(element: Element, scope: Scope, depth: int) -> ParameterType:
+    element.only_attributes()
+    members: dict[str, ParameterType] = {}
+    for item in element.the("MemberList").children("Member"):
+        item.only_attributes("typeRef", "initialValue")
+        if item.name in members:
+            raise item.refuse("a second member of this name.")
+        members[item.name] = read_type(*scope.type_of(item, "typeRef"), depth + 1)
+    if not members:
+        raise element.refuse("an aggregate without members.")
+    return ParameterType(element.name, "aggregate", members=tuple(members.items()))
+
+
+def _array(element: Element, scope: Scope, depth: int) -> ParameterType:
+    element.only_attributes("arrayTypeRef", "numberOfDimensions")
+    dimensions = []
+    for item in element.the("DimensionList").children("Dimension"):
+        parts = {c.tag: c for c in item.children("StartingIndex", "EndingIndex")}
+        if len(parts) != 2:
+            raise item.refuse("needs a StartingIndex and an EndingIndex.")
+        first = read_value(parts["StartingIndex"], scope)
+        last = read_value(parts["EndingIndex"], scope)
+        if not isinstance(first, int) or first < 0:
+            raise item.refuse("a StartingIndex is a fixed value of 0 or more.")
+        if isinstance(last, int) and not 0 <= last - first < 65536:
+            raise item.refuse(f"from {first} to {last} there are no elements, or too many.")
+        dimensions.append((first, last))
+    if not dimensions:
+        raise element.refuse("an array without dimensions.")
+    of = read_type(*scope.type_of(element, "arrayTypeRef"), depth + 1)
+    return ParameterType(element.name, "array", element=of, dimensions=tuple(dimensions))
 
 
 def _encoding(
-    element: Element, parts: dict[str, Element], *allowed: type
-) -> tuple[Encoding, tuple[float, ...]]:
+    element: Element, parts: dict[str, Element], scope: Scope, *allowed: type
+) -> Encoded | None:
+    """The one data encoding; None of a parameter that is not telemetered."""
     found = [parts[tag] for tag in ENCODINGS if tag in parts]
-    if len(found) != 1:
-        raise element.refuse(f"needs exactly one data encoding, has {len(found)}.")
-    encoding, calibrator = read_encoding(found[0])
-    if not isinstance(encoding, allowed):
+    if not found:
+        return None
+    if len(found) > 1:
+        raise element.refuse(f"has {len(found)} data encodings.")
+    encoded = read_encoding(found[0], scope)
+    if not isinstance(encoded.encoding, allowed):
         raise found[0].refuse(f"not supported inside <{element.tag}>.")
-    return encoding, calibrator
+    return encoded
 
 
 def _unit(parts: dict[str, Element]) -> str:
@@ -137,65 +186,7 @@ def _unit(parts: dict[str, Element]) -> str:
     return " ".join(words)
 
 
-def _alarm(element: Element) -> AlarmRanges:
-    element.only_attributes("minViolations")
-    ranges = element.the("StaticAlarmRanges")
-    ranges.only_attributes("rangeForm")
-    ranges.choice("rangeForm", "outside", "outside")
-    low, high = [-math.inf] * 5, [math.inf] * 5
-    for item in ranges.children(*_RANGES):
-        item.only_attributes("minInclusive", "minExclusive", "maxInclusive", "maxExclusive")
-        i = _RANGES.index(item.tag)
-        low[i], high[i] = _bounds(item)
-        if not low[i] <= high[i]:
-            raise item.refuse(f"lower limit {low[i]} is above the upper limit {high[i]}.")
-    violations = element.integer("minViolations", "1")
-    if violations < 1:
-        raise element.refuse("minViolations must be 1 or more.")
-    return AlarmRanges(_five(low), _five(high), violations)
-
-
-def _bounds(item: Element) -> tuple[float, float]:
-    """Inclusive bounds; an exclusive one becomes the next float inwards."""
-    low, high = -math.inf, math.inf
-    if item.has("minInclusive"):
-        low = item.number("minInclusive")
-    if item.has("minExclusive"):
-        low = max(low, math.nextafter(item.number("minExclusive"), math.inf))
-    if item.has("maxInclusive"):
-        high = item.number("maxInclusive")
-    if item.has("maxExclusive"):
-        high = min(high, math.nextafter(item.number("maxExclusive"), -math.inf))
-    return low, high
-
-
-def _five(values: list[float]) -> tuple[float, float, float, float, float]:
-    a, b, c, d, e = values
-    return a, b, c, d, e
-
-
-def _fraction(element: Element, name: str, default: str) -> Fraction:
-    try:
-        return Fraction(element.attribute(name, default))
-    except (ValueError, ZeroDivisionError):
-        raise element.refuse(f"{name} is not a number.") from None
-
-
-def _epoch(element: Element) -> int:
-    if element.text == "UNIX":
-        return 0
-    try:
-        return parse_epoch(element.text)
-    except ValueError:
-        raise element.refuse(
-            f"epoch {element.text!r} is not supported: an ISO date in UTC or UNIX is "
-            "(GPS, TAI and J2000 need leap seconds)."
-        ) from None
-
-
-def parse_epoch(text: str) -> int:
-    """ISO 8601 date or date and time, UTC unless it says otherwise, as ns since 1970."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _UNIX) // timedelta(microseconds=1) * 1000
+def _valid(element: Element) -> tuple[float, float, bool]:
+    """ValidRange: outside it a value is invalid."""
+    low, high = bounds(element, "validRangeAppliesToCalibrated")
+    return low, high, element.flag("validRangeAppliesToCalibrated", "true")

@@ -17,16 +17,24 @@ DOCUMENTATION_ATTRIBUTES = frozenset({"shortDescription", "name"})
 class Element:
     """An XML element whose children and attributes must be asked for by name."""
 
-    def __init__(self, node: etree._Element, path: str) -> None:
+    def __init__(self, node: etree._Element, path: str, base: Element | None = None) -> None:
         self._node = node
         self._path = path
+        self._base = base  # what it extends (baseType): stands in where this one is silent
         self.tag = etree.QName(node).localname
 
+    def extending(self, base: Element) -> Element:
+        """This element, with the attributes and children of its base type where it has none."""
+        return Element(self._node, self._path, base)
+
     def refuse(self, why: str, mend: str = "") -> MissionError:
+        return MissionError(self.tell(f"{why} {mend}".rstrip()))
+
+    def tell(self, what: str) -> str:
+        """A line about this element that names file, line and element."""
         name = self._node.get("name")
-        what = f"<{self.tag} name={name!r}>" if name else f"<{self.tag}>"
-        tail = f" {mend}" if mend else ""
-        return MissionError(f"{self._path}, line {self._node.sourceline}, {what}: {why}{tail}")
+        me = f"<{self.tag} name={name!r}>" if name else f"<{self.tag}>"
+        return f"{self._path}, line {self._node.sourceline}, {me}: {what}"
 
     @property
     def text(self) -> str:
@@ -37,13 +45,16 @@ class Element:
         return self.attribute("name")
 
     def attribute(self, name: str, default: str | None = None) -> str:
-        value = self._node.get(name, default)
+        value = self._node.get(name)
+        if value is None and self._base is not None and self._base.has(name) and name != "name":
+            return self._base.attribute(name)
+        value = default if value is None else value
         if value is None:
             raise self.refuse(f"attribute {name!r} is missing.")
         return value
 
     def has(self, name: str) -> bool:
-        return self._node.get(name) is not None
+        return self._node.get(name) is not None or bool(self._base and self._base.has(name))
 
     def number(self, name: str, default: str | None = None) -> float:
         value = self.attribute(name, default)
@@ -71,14 +82,6 @@ class Element:
             raise self.refuse(f"{name}={value!r} is not supported (only {', '.join(allowed)}).")
         return value
 
-    def reference(self, name: str, system: str) -> str:
-        """A reference as a name of this SpaceSystem: `NAME`, `./NAME` or `/System/NAME`."""
-        value = self.attribute(name)
-        local = value.removeprefix(f"/{system}/").removeprefix("./")
-        if "/" in local:
-            raise self.refuse(f"{name}={value!r} leads to another SpaceSystem.")
-        return local
-
     def only_attributes(self, *allowed: str) -> None:
         for key in self._node.attrib:
             qname = etree.QName(key)
@@ -89,12 +92,31 @@ class Element:
 
     def children(self, *allowed: str) -> Iterator[Element]:
         """Child elements of the allowed names; documentation is passed over, others refused."""
-        for node in self._node.iterchildren(etree.Element):
-            child = Element(node, self._path)
+        own = [Element(n, self._path) for n in self._node.iterchildren(etree.Element)]
+        for child in own:
             if child.tag in allowed:
                 yield child
             elif child.tag not in DOCUMENTATION:
                 raise child.refuse(f"not supported inside <{self.tag}>.")
+        if self._base is not None:
+            given = {_slot(child.tag) for child in own}
+            for child in self._base.children(*allowed):
+                if _slot(child.tag) not in given:
+                    yield child
+
+    def find(self, *path: str) -> list[Element]:
+        """Descendants along a path of tags, without checking what else stands there."""
+        here = [self]
+        for tag in path:
+            here = [
+                Element(n, e._path)
+                for e in here
+                for n in e._node.iterchildren(etree.Element)
+                if etree.QName(n).localname == tag
+            ]
+        if not here and self._base is not None:
+            return self._base.find(*path)
+        return here
 
     def child(self, *allowed: str, required: bool = True) -> Element | None:
         found = list(self.children(*allowed))
@@ -108,6 +130,11 @@ class Element:
         child = self.child(*allowed)
         assert child is not None
         return child
+
+
+def _slot(tag: str) -> str:
+    """Children that exclude each other take one place: a type has one data encoding."""
+    return "DataEncoding" if tag.endswith("DataEncoding") else tag
 
 
 def parse(path: str | Path) -> tuple[Element, bytes]:

@@ -20,7 +20,7 @@ from pipeline.decode import Plan
 from pipeline.decode.decoder import Flat
 from pipeline.kernel import kernel
 from schemas import topics
-from schemas.columns import F8, I4, I8, U1, U8, Output, PacketBatch, State
+from schemas.columns import ABSENT, F8, I4, I8, U1, U8, Output, PacketBatch, State
 
 SCHEMA = pa.schema(
     [
@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("quality", pa.uint8()),
     ]
 )
+_ABSENT = np.uint8(ABSENT)
 _TYPES = {
     "parameter": np.int32, "time_ns": np.int64, "raw": np.uint64, "eng": np.float64,
     "quality": np.uint8,
@@ -49,7 +50,7 @@ class Samples:
     """Collects values into frames. Its state is the open frame, below `frame_values` values."""
 
     def __init__(self, plans: tuple[Plan, ...], frame_values: int) -> None:
-        narrow = np.array([f.bits <= 64 for p in plans for f in p.fields])
+        narrow = np.array([not f.wide for p in plans for f in p.fields])
         # a wide field has no number among the parameters
         self._names = np.where(narrow, np.cumsum(narrow) - 1, -1).astype(np.int32)
         self._plan_start = np.cumsum([0, *(len(p.fields) for p in plans)])
@@ -114,7 +115,7 @@ def collect(
             now, first = time[row_at[packet]], value_at[packet]
             for i in range(plan_start[c + 1] - plan_start[c]):
                 name = names[plan_start[c] + i]
-                if name >= 0:
+                if name >= 0 and quality[first + i] != _ABSENT:
                     name_out[filled], time_out[filled] = name, now
                     raw_out[filled], eng_out[filled] = raw[first + i], eng[first + i]
                     quality_out[filled] = quality[first + i]
@@ -131,7 +132,7 @@ class SamplesEncoder:
     def __init__(self, source: str, plans: tuple[Plan, ...]) -> None:
         self._source = source
         self._names = pa.array(
-            [f.parameter.qualified_name for p in plans for f in p.fields if f.bits <= 64]
+            [f.parameter.qualified_name for p in plans for f in p.fields if not f.wide]
         )
 
     def output(self, frame: Frame, id_: str) -> Output:

@@ -144,8 +144,7 @@ def _batch(n: int, reception: Any) -> PacketBatch:
 def _rows(time: Any, value: Any, quality: Any) -> Rows:
     n = len(time)
     raw = np.zeros((n, F), np.uint64)
-    wide = np.zeros((n, 0), np.uint8)
-    return Rows(0, np.arange(n), time, raw, value.copy(), quality.copy(), wide)
+    return Rows(0, np.arange(n), time, raw, value.copy(), quality.copy(), np.zeros(0, np.uint8))
 
 
 def _feed_order(stage: Order, stream: Any, a: int, b: int) -> bytes:
@@ -157,7 +156,7 @@ def _feed_order(stage: Order, stream: Any, a: int, b: int) -> bytes:
     keep = every % 7 != 0
     rows = Rows(
         0, np.flatnonzero(keep), time[keep], rows.raw[keep], rows.eng[keep],
-        rows.quality[keep], rows.wide[keep],
+        rows.quality[keep], rows.data,
     )  # fmt: skip
     out, late = stage.feed(batch, rows, ticks)
     events = [

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from pipeline.decode import Decoder, compile_plans
 from pipeline.packets import PacketReader
+from pipeline.table import bytes_of
 from schemas.columns import Quality, Reason, Rows
 from schemas.mission import (
+    AllOf,
     BinaryEncoding,
     Comparison,
     Container,
@@ -25,6 +27,8 @@ from schemas.mission import (
     MissionDatabase,
     Parameter,
     ParameterType,
+    Polynomial,
+    Reference,
 )
 from schemas.records import RawRecord
 from schemas.settings import TimeSettings
@@ -43,9 +47,9 @@ def database(types: list[ParameterType]) -> MissionDatabase:
         n: Parameter(n, f"/S/{n}", t) for n, t in zip(names, [*head, *types], strict=True)
     }
     root = Container(
-        "Root", "/S/Root", True, None, (), tuple(Entry("parameter", n) for n in names[:2])
+        "Root", "/S/Root", True, None, AllOf(()), tuple(Entry("parameter", n) for n in names[:2])
     )
-    restriction = (Comparison("ID", "==", 0x0801, False),)
+    restriction = Comparison(Reference("ID", False), "==", 0x0801)
     body = Container(
         "Body",
         "/S/Body",
@@ -82,9 +86,10 @@ def reference(body: bytes, bit: int, encoding: Encoding) -> int | float:
     return word
 
 
-integers = st.builds(IntegerEncoding, st.integers(1, 64), st.booleans())
-little = st.builds(IntegerEncoding, st.sampled_from(range(8, 65, 8)), st.booleans(), st.just(True))
-floats = st.builds(FloatEncoding, st.sampled_from([32, 64]), st.booleans())
+codings = st.sampled_from(["unsigned", "twosComplement"])
+integers = st.builds(IntegerEncoding, st.integers(1, 64), codings)
+little = st.builds(IntegerEncoding, st.sampled_from(range(8, 65, 8)), codings, st.just(True))
+floats = st.builds(FloatEncoding, st.sampled_from([32, 64]), st.just("IEEE754"), st.booleans())
 encodings = st.lists(st.one_of(integers, little, floats), min_size=1, max_size=12)
 
 
@@ -112,7 +117,12 @@ def test_any_field_at_any_offset(found: list[Encoding], random: Any) -> None:
 
 def test_polynomial_and_enumeration_and_boolean() -> None:
     types = [
-        ParameterType("T0", "float", IntegerEncoding(8, True), calibrator=(1.0, 0.5, 0.25)),
+        ParameterType(
+            "T0",
+            "float",
+            IntegerEncoding(8, "twosComplement"),
+            calibrator=Polynomial((1.0, 0.5, 0.25)),
+        ),
         ParameterType("T1", "enumerated", IntegerEncoding(8), labels=((1, "ON"), (2, "OFF"))),
         ParameterType("T2", "boolean", IntegerEncoding(8), labels=((0, "No"), (1, "Yes"))),
     ]
@@ -133,7 +143,7 @@ def test_wide_binary_at_an_odd_offset() -> None:
     body = bytes(range(1, 12))
     (rows,) = decode(database(types), [packet(body)]).rows
     whole = int.from_bytes(body, "big") >> (88 - 3 - 77) & (2**77 - 1)
-    assert bytes(rows.wide[0]) == (whole << 3).to_bytes(10, "big")
+    assert bytes_of(rows.data, int(rows.raw[0, 3])) == (whole << 3).to_bytes(10, "big")
     assert rows.eng[0, 4] == body[10]
 
 
@@ -185,7 +195,7 @@ def test_comparisons(operator: str, value: int, matches: list[int]) -> None:
     mdb = database([ParameterType("T0", "integer", IntegerEncoding(8))])
     body = mdb.containers["Body"]
     child = Container(
-        "Child", "/S/Child", False, "Body", (Comparison("P0", operator, value, False),), ()
+        "Child", "/S/Child", False, "Body", Comparison(Reference("P0", False), operator, value), ()
     )
     deeper = MissionDatabase(
         "S", mdb.parameters, mdb.containers | {"Body": body, "Child": child}, "Root", "0", "t"
@@ -203,7 +213,7 @@ def test_mission_files_stand_alone(tmp_path: Path) -> None:
     from pipeline.errors import MissionError
 
     mdb = database([ParameterType("T0", "integer", IntegerEncoding(8))])
-    odd = Container("Odd", "/S/Odd", False, "Root", (Comparison("P0", "==", 1, False),), ())
+    odd = Container("Odd", "/S/Odd", False, "Root", Comparison(Reference("P0", False), "==", 1), ())
     broken = MissionDatabase(
         "S", mdb.parameters, mdb.containers | {"Odd": odd}, "Root", "0", str(tmp_path)
     )

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
-from pipeline.mdb.types import parse_epoch
+from pipeline.mdb.epochs import parse_epoch
 from schemas.mission import FloatEncoding, IntegerEncoding
 
 HEAD = '<SpaceSystem name="S" xmlns="http://www.omg.org/spec/XTCE/20180204"><TelemetryMetaData>'
@@ -75,20 +75,25 @@ def test_exclusive_limits_become_the_next_float(tmp_path: Path) -> None:
 
 INT = '<IntegerParameterType name="T">{}</IntegerParameterType>'
 REFUSED = {
-    "more than 64 bits": document(INT.format('<IntegerDataEncoding sizeInBits="65"/>')),
-    "an unknown encoding": document(INT.format('<IntegerDataEncoding encoding="BCD"/>')),
+    "more than 1,024 bits": document(INT.format('<IntegerDataEncoding sizeInBits="1025"/>')),
+    "an unknown encoding": document(INT.format('<IntegerDataEncoding encoding="Gray"/>')),
     "a spline": document(
         INT.format(
             "<IntegerDataEncoding><DefaultCalibrator><SplineCalibrator/></DefaultCalibrator>"
             "</IntegerDataEncoding>"
         )
     ),
-    "a context calibrator": document(
-        INT.format("<IntegerDataEncoding><ContextCalibratorList/></IntegerDataEncoding>")
+    "a context without its calibrator": document(
+        INT.format(
+            "<IntegerDataEncoding><ContextCalibratorList><ContextCalibrator/>"
+            "</ContextCalibratorList></IntegerDataEncoding>"
+        )
     ),
     "a base type": document('<IntegerParameterType name="T" baseType="B"/>'),
-    "no encoding": document(INT.format("")),
-    "a string": document('<StringParameterType name="T"/>'),
+    "a string without an end": document(
+        '<StringParameterType name="T"><StringDataEncoding><SizeInBits/></StringDataEncoding>'
+        "</StringParameterType>"
+    ),
     "an odd little-endian": document(
         INT.format('<IntegerDataEncoding sizeInBits="12" byteOrder="leastSignificantByteFirst"/>')
     ),
@@ -116,18 +121,15 @@ REFUSED = {
         containers='<SequenceContainer name="Root"><EntryList><ContainerRefEntry containerRef="Root"/>'
         "</EntryList></SequenceContainer>"
     ),
-    "a nested system": document().replace(
-        "</SpaceSystem>", '<SpaceSystem name="N"/></SpaceSystem>'
-    ),
     "an inside range": document(
         INT.format(INT8 + '<DefaultAlarm><StaticAlarmRanges rangeForm="inside"/></DefaultAlarm>')
     ),
     "a change alarm": document(
         INT.format(INT8 + "<DefaultAlarm><ChangeAlarmRanges/></DefaultAlarm>")
     ),
-    "a GPS epoch": document(
+    "an epoch that is none": document(
         '<AbsoluteTimeParameterType name="T"><Encoding><IntegerDataEncoding/></Encoding>'
-        "<ReferenceTime><Epoch>GPS</Epoch></ReferenceTime></AbsoluteTimeParameterType>"
+        "<ReferenceTime><Epoch>Easter</Epoch></ReferenceTime></AbsoluteTimeParameterType>"
     ),
 }
 

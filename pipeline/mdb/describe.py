@@ -1,0 +1,87 @@
+"""What must be known of a parameter before its type is read: kind, labels, character set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.mdb.names import Scope, split_path, steps_of
+from pipeline.mdb.xml import Element
+from schemas.mission import Reference
+
+MAX_LABELS = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """kind: the type's tag without ParameterType."""
+
+    kind: str
+    labels: tuple[tuple[int, str], ...]
+    charset: str
+
+
+def describe(scope: Scope, element: Element, reference: Reference) -> Described:
+    """Of the parameter that a reference leads to, through members and indexes."""
+    key, path = split_path(reference.parameter)
+    parameter, scope = scope.names.items["parameter"][key]
+    here, there = scope.type_of(parameter, "parameterTypeRef")
+    for member, _ in steps_of(element, path):
+        if member:
+            found = [m for m in here.find("MemberList", "Member") if m.name == member]
+            if not found:
+                raise element.refuse(f"{key} has no member {member!r}.")
+            here, there = there.type_of(found[0], "typeRef")
+        elif here.tag == "ArrayParameterType":
+            here, there = there.type_of(here, "arrayTypeRef")
+        # else it is one of several repetitions of an entry
+    return _of_type(here, there)
+
+
+def _of_type(element: Element, scope: Scope) -> Described:
+    element = extend(element, scope)
+    labels: tuple[tuple[int, str], ...] = ()
+    if element.tag == "EnumeratedParameterType":
+        labels = labels_of(element)
+    elif element.tag == "BooleanParameterType":
+        labels = boolean_labels(element)
+    texts = element.find("StringDataEncoding")
+    charset = texts[0].attribute("encoding", "UTF-8") if texts else "UTF-8"
+    return Described(element.tag.removesuffix("ParameterType"), labels, charset)
+
+
+def extend(element: Element, scope: Scope, above: tuple[str, ...] = ()) -> Element:
+    """The element standing on its base type (`baseType`), if it has one."""
+    if not element.has("baseType"):
+        return element
+    key = scope.the("parameter type", element, "baseType")
+    if key in above:
+        raise element.refuse(f"extends itself: {' → '.join((*above, key))}.")
+    base, there = scope.names.items["parameter type"][key]
+    if base.tag != element.tag:
+        raise element.refuse(f"extends {key}, which is a {base.tag}.")
+    return element.extending(extend(base, there, (*above, key)))
+
+
+def boolean_labels(element: Element) -> tuple[tuple[int, str], ...]:
+    return (
+        (0, element.attribute("zeroStringValue", "False")),
+        (1, element.attribute("oneStringValue", "True")),
+    )
+
+
+def labels_of(element: Element) -> tuple[tuple[int, str], ...]:
+    lists = element.find("EnumerationList")
+    if not lists:
+        raise element.refuse("needs an EnumerationList.")
+    labels: dict[int, str] = {}
+    for item in lists[0].children("Enumeration"):
+        item.only_attributes("value", "maxValue", "label")
+        first = item.integer("value")
+        last = item.integer("maxValue", str(first))
+        if not (abs(first) < 2**63 and 0 <= last - first < MAX_LABELS - len(labels)):
+            raise item.refuse(f"values {first} to {last}: at most {MAX_LABELS} are labelled.")
+        for value in range(first, last + 1):
+            if value in labels:
+                raise item.refuse(f"value {value} has two labels.")
+            labels[value] = item.attribute("label")
+    return tuple(sorted(labels.items()))
