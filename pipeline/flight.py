@@ -61,7 +61,7 @@ def flight_of(data: U1, start: I8, length: I8, plans: PlanSet, jump_ns: int) -> 
         zero, zero, zero, np.zeros(k, np.uint8), np.zeros(k, np.int32), np.zeros(1, np.int64),
     )  # fmt: skip
     time = np.full(k, NEVER, np.int64)
-    timed = plans.layout.time >= 0
+    timed = plans.layout.time != -1
     for rows in Decoder(plans, True).feed(batch).rows:
         if timed[rows.container]:
             time[rows.packet] = rows.time_ns

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.decode.numbers import bits_of, number, swap
-from pipeline.decode.plan import PlanTables
+from pipeline.decode.plan import FIRST_TIME, PlanTables
 from pipeline.decode.program import Work, follow
 from pipeline.decode.tables import (
+    BINARY,
     BITS,
     BYTE,
     CALIBRATOR,
@@ -27,7 +28,7 @@ from pipeline.decode.tables import (
 )
 from pipeline.decode.texts import copy_bits
 from pipeline.decode.times import MISSING, time_of
-from pipeline.decode.values import polynomial, spline, unlabelled
+from pipeline.decode.values import polynomial, raw_number, spline, unlabelled
 from pipeline.kernel import inline, kernel, part
 from schemas.columns import ABSENT, F8, I4, I8, NEVER, U1, U8, Quality, Reason
 
@@ -140,8 +141,12 @@ def decode(
 
 @inline
 def _rare(data, at, t, i, v, twin, raw, eng, quality):
-    """One column at a known place that is a place itself, or has a spline."""
+    """One column at a known place that is no number, or has a spline."""
     f = t.fields[i]
+    if f[KIND] == BINARY:
+        raw[v] = bits_of(data, at + f[BYTE], f[SHIFT], f[DROP])
+        eng[v], quality[v] = np.nan, twin
+        return
     if f[KIND] >= WIDE_BINARY:
         place = 8 * (at + f[BYTE]) + f[SHIFT]
         raw[v] = (np.uint64(place) << np.uint64(20)) | np.uint64(f[BITS])
@@ -158,7 +163,7 @@ def _rare(data, at, t, i, v, twin, raw, eng, quality):
 @part
 def _times(data, t, p, c, value, now, raw, eng, quality):
     """(generation time, reason or 0); fills the columns that are absolute times."""
-    bad = np.uint8(0)
+    bad, found = np.uint8(0), p.time[c] != FIRST_TIME
     first = p.start[c]
     for i in range(p.times_start[c], p.times_start[c + 1]):
         column, which = value + p.times[i, 0], p.times[i, 1]
@@ -168,6 +173,9 @@ def _times(data, t, p, c, value, now, raw, eng, quality):
             quality[column] |= _INVALID
         elif ns != MISSING:
             eng[column] = np.float64(ns) / 1e9
+        if not found and ns != MISSING:
+            found = True
+            now, bad = ns, (_BAD_TIME if ns == NEVER else np.uint8(0))
     if p.time[c] >= 0:
         ns = time_of(data, t, p.time[c], value, first, raw, quality)
         if ns == NEVER:
@@ -194,4 +202,4 @@ def _publish(data, t, p, c, value, w, raw, eng, quality):
             copy_bits(data, bit, bits, w.text[slot])
         else:
             w.word[slot] = raw[column]
-            w.latest[slot, 0] = number(raw[column], f[KIND], f[DROP])
+            w.latest[slot, 0] = raw_number(data, f, raw[column])

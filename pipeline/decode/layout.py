@@ -51,7 +51,8 @@ class Field:
     def wide(self) -> bool:
         """Whether the raw value is a place in the packet: no number of 64 bits."""
         encoding = self.parameter.type.encoding
-        if isinstance(encoding, StringEncoding):
+        time = self.parameter.type.time
+        if isinstance(encoding, StringEncoding) or (time and time.segmented):
             return True
         return not self.derived and not 0 <= self.bits <= 64 and encoding is not None
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from pipeline.decode.tables import (
     BCD,
-    BINARY,
     BOOLEAN,
     FLOAT16,
     FLOAT32,
@@ -59,7 +58,7 @@ def number(word, kind, drop):
         return np.float64(np.uint32(word).view(np.float32))
     if kind == FLOAT64:
         return np.uint64(word).view(np.float64)
-    if kind == BOOLEAN or kind == BINARY:
+    if kind == BOOLEAN:
         return np.float64(word != np.uint64(0))
     return _uncommon(word, kind, drop)
 

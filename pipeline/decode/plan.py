@@ -45,6 +45,7 @@ from schemas.settings import TimeSettings
 # columns of the node table
 CHILD, CHILD_N, CRITERIA, CRITERIA_N, PLAN, BY_HEAD = range(6)
 HEAD_BITS = 16  # version, type, secondary header flag, APID: the first word of a packet
+FIRST_TIME = -2  # generation time: the first absolute time that the packet holds
 MAX_TABLE_FIELDS = 1_000_000
 MAX_NESTED_CONTAINERS = 128
 
@@ -68,7 +69,8 @@ class PlanTables(NamedTuple):
     """`i8`: plan p owns rows x_start[p] to x_start[p + 1] of table x.
 
     start (of its columns in the field table); columns; bits (of a static plan); static; program
-    (kind, a, b, c, target); time row (-1: reception time); times (column, time row) of the columns
+    (kind, a, b, c, target); time row (-1: reception time, or
+    FIRST_TIME); times (column, time row) of the columns
     that are absolute times; published (column, slot); nodes of the inheritance tree, root first;
     registers and slots needed.
     """
@@ -323,7 +325,7 @@ class _Compiler:
         elif t.parameter:
             self._plan_time.append(rows.get(columns.get(t.parameter, -1), -1))
         else:
-            self._plan_time.append(next(iter(rows.values()), -1))
+            self._plan_time.append(FIRST_TIME if rows else -1)
 
     def _time_row(
         self, name: str, fields: tuple[Field, ...], columns: dict[str, int], column: int,

@@ -26,6 +26,7 @@ from pipeline.decode.tables import (
     TEXT,
     VALID,
     WIDE_BINARY,
+    WIDE_SIGNED,
     WIDE_UNSIGNED,
 )
 from pipeline.decode.texts import content
@@ -97,7 +98,18 @@ def follow(data, at, bits, t, program, first, last, v, twin, w, raw, eng, qualit
                 pc = first + program[pc - 1, 4]
         elif kind == DERIVE:
             x = formula(
-                t, b, program[pc - 1, 3], np.nan, v, raw, eng, quality, w.latest, w.has, w.stack
+                data,
+                t,
+                b,
+                program[pc - 1, 3],
+                np.nan,
+                v,
+                raw,
+                eng,
+                quality,
+                w.latest,
+                w.has,
+                w.stack,
             )
             raw[v + a] = np.float64(x).view(np.uint64)
             eng[v + a] = x
@@ -121,7 +133,7 @@ def _field(data, cursor, limit, t, row, column, v, twin, w, raw, eng, quality):
             box = size(data, t, f[SIZE], v, raw, eng, quality, w.latest, w.word, w.has, w.text)
             if not 0 <= box <= MAX_BITS:
                 return _BAD_SIZE, cursor
-        if box > limit - cursor:
+        if max(box, 0) > limit - cursor:
             return _TOO_SHORT, cursor
         good, start, n, taken = content(data, t, f[TEXT], cursor, box, limit)
         if not good:
@@ -131,7 +143,7 @@ def _field(data, cursor, limit, t, row, column, v, twin, w, raw, eng, quality):
         return np.uint8(0), cursor + taken
     if bits > limit - cursor:
         return _TOO_SHORT, cursor
-    if kind >= WIDE_UNSIGNED:
+    if kind == WIDE_UNSIGNED or kind == WIDE_SIGNED:
         raw[v + column] = (np.uint64(cursor) << np.uint64(20)) | np.uint64(bits)
         x = wide_number(data, cursor, bits, kind, f[LITTLE] != 0)
     else:
@@ -141,7 +153,7 @@ def _field(data, cursor, limit, t, row, column, v, twin, w, raw, eng, quality):
         raw[v + column] = word
         x = number(word, kind, f[DROP])
         if kind == BINARY:
-            eng[v + column], quality[v + column] = x, twin
+            eng[v + column], quality[v + column] = np.nan, twin
             return np.uint8(0), cursor + bits
     eng[v + column], flag = _engineering(data, t, f, x, v, w, raw, eng, quality)
     quality[v + column] = twin | flag
@@ -168,7 +180,7 @@ def _engineering(data, t, f, x, v, w, raw, eng, quality):
         if chosen < 0:
             chosen = f[CALIBRATOR]
         if chosen >= 0:
-            y, more = calibrated(t, chosen, x, v, raw, eng, quality, w.latest, w.has, w.stack)
+            y, more = calibrated(data, t, chosen, x, v, raw, eng, quality, w.latest, w.has, w.stack)
             flag |= more
     if f[VALID] >= 0:
         seen = y if t.valid[f[VALID], 2] else x

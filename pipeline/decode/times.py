@@ -12,6 +12,7 @@ from schemas.columns import ABSENT, NEVER
 _FAR = float(2**62)
 _SECOND = np.int64(10**9)
 _DAY = np.int64(86400 * 10**9)
+_MOST_DAYS = 2**62 // (86400 * 10**9) - 50  # the milliseconds of a day may say 49 more
 _MS = np.int64(10**6)
 _ABSENT = np.uint8(ABSENT)
 MISSING = NEVER + 1  # a term that the packet does not hold
@@ -75,6 +76,8 @@ def _segmented(data, bit, t, term):
             ns = _fraction(some_bits(data, bit + 8 * term[2], n), n)
         return seconds * _SECOND + ns
     days = np.int64(some_bits(data, bit, 8 * term[2]))  # 3.3.2
+    if days > _MOST_DAYS:
+        return np.int64(NEVER)
     bit += 8 * term[2]
     ns = np.int64(some_bits(data, bit, 32)) * _MS
     if term[3] == 2:

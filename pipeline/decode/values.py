@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.decode.numbers import number
+from pipeline.decode.numbers import number, wide_number
 from pipeline.decode.operators import operate
 from pipeline.decode.tables import (
     AND,
@@ -21,12 +21,15 @@ from pipeline.decode.tables import (
     KIND,
     LINES,
     LITERAL,
+    LITTLE,
     OTHER,
     POLYNOMIAL,
     PUSH,
     PUSH_REFERENCE,
     PUSH_THIS,
     SIGNED,
+    WIDE_SIGNED,
+    WIDE_UNSIGNED,
 )
 from pipeline.kernel import inline
 from schemas.columns import ABSENT, Quality
@@ -49,7 +52,7 @@ def has(t, ref, v, quality, latest_has):
 
 
 @inline
-def value(t, ref, v, raw, eng, quality, latest, latest_has):
+def value(data, t, ref, v, raw, eng, quality, latest, latest_has):
     """A reference as a number: engineering value, or uncalibrated. NaN where there is none."""
     where = has(t, ref, v, quality, latest_has)
     if where == 0:
@@ -60,8 +63,16 @@ def value(t, ref, v, raw, eng, quality, latest, latest_has):
     column = v + t.references[ref, 0]
     if t.references[ref, 3]:
         return eng[column]
-    f = t.fields[t.references[ref, 1]]
-    return number(raw[column], f[KIND], f[DROP])
+    return raw_number(data, t.fields[t.references[ref, 1]], raw[column])
+
+
+@inline
+def raw_number(data, f, word):
+    """Uncalibrated number of a column's raw value, which of a wide integer is its place."""
+    if f[KIND] == WIDE_UNSIGNED or f[KIND] == WIDE_SIGNED:
+        bit, bits = np.int64(word >> np.uint64(20)), np.int64(word & np.uint64(0xFFFFF))
+        return wide_number(data, bit, bits, f[KIND], f[LITTLE] != 0)
+    return number(word, f[KIND], f[DROP])
 
 
 @inline
@@ -164,10 +175,10 @@ def holds(data, t, first, n, v, raw, eng, quality, latest, latest_word, latest_h
                 word = np.uint64(np.int64(word << np.uint64(f[DROP])) >> np.int64(f[DROP]))
             held = compare_words(word, c[1], want, signed)
         else:
-            left = value(t, c[0], v, raw, eng, quality, latest, latest_has)
+            left = value(data, t, c[0], v, raw, eng, quality, latest, latest_has)
             right = t.numbers[t.criteria[i, 1]]
             if c[2] == OTHER:
-                right = value(t, c[3], v, raw, eng, quality, latest, latest_has)
+                right = value(data, t, c[3], v, raw, eng, quality, latest, latest_has)
             held = compare(left, c[1], right)
         stack = (stack << np.uint64(1)) | np.uint64(held)
     return (stack & np.uint64(1)) == np.uint64(1)
@@ -187,7 +198,7 @@ def size(data, t, which, v, raw, eng, quality, latest, latest_word, latest_has, 
     if kind == FIXED:
         return np.int64(t.lines[which, 1])
     if kind == DYNAMIC:
-        x = value(t, t.sizes[which, 1], v, raw, eng, quality, latest, latest_has)
+        x = value(data, t, t.sizes[which, 1], v, raw, eng, quality, latest, latest_has)
         x = t.lines[which, 0] * x + t.lines[which, 1]
         if not (-1e9 < x < 1e9) or x != np.floor(x):
             return np.int64(-(2**50))
@@ -200,7 +211,7 @@ def size(data, t, which, v, raw, eng, quality, latest, latest_word, latest_has, 
 
 
 @inline
-def formula(t, first, n, this, v, raw, eng, quality, latest, latest_has, stack):
+def formula(data, t, first, n, this, v, raw, eng, quality, latest, latest_has, stack):
     """A formula in postfix; NaN where an operand has no value or an operation no result."""
     top = 0
     for i in range(first, first + n):
@@ -212,7 +223,7 @@ def formula(t, first, n, this, v, raw, eng, quality, latest, latest_has, stack):
             stack[top] = this
             top += 1
         elif kind == PUSH_REFERENCE:
-            stack[top] = value(t, argument, v, raw, eng, quality, latest, latest_has)
+            stack[top] = value(data, t, argument, v, raw, eng, quality, latest, latest_has)
             top += 1
         else:
             top = operate(argument, stack, top)
@@ -220,13 +231,15 @@ def formula(t, first, n, this, v, raw, eng, quality, latest, latest_has, stack):
 
 
 @inline
-def calibrated(t, which, x, v, raw, eng, quality, latest, latest_has, stack):
+def calibrated(data, t, which, x, v, raw, eng, quality, latest, latest_has, stack):
     """(engineering value, quality) by one calibrator."""
     kind, start, n = t.calibrators[which, 0], t.calibrators[which, 1], t.calibrators[which, 2]
     if kind == POLYNOMIAL:
         return polynomial(x, t.coefficients, start, n), np.uint8(0)
     if kind == FORMULA:
-        return formula(t, start, n, x, v, raw, eng, quality, latest, latest_has, stack), np.uint8(0)
+        return formula(
+            data, t, start, n, x, v, raw, eng, quality, latest, latest_has, stack
+        ), np.uint8(0)
     return spline(t, which, x)
 
 
