@@ -27,7 +27,7 @@ from pipeline.outputs.pending import Make, Pending, Rank
 from pipeline.outputs.statistics import statistics_output
 from pipeline.resample import Resample
 from pipeline.statistics import Statistics
-from schemas.columns import ABSENT, Grid, Ordered, PacketBatch, Quality, Scores, Stage
+from schemas.columns import ABSENT, Grid, Ordered, Output, PacketBatch, Quality, Scores, Stage
 from schemas.mission import Level
 from schemas.state import Composite
 
@@ -37,6 +37,7 @@ FAMILIES = (
     (Rank.TIME_TO_LIMIT, TimeToLimit, "time_to_limit"),
 )
 MODEL_KINDS = ("integer", "float")  # enumerations and booleans have no trend
+Array = np.ndarray[Any, Any]
 CONFIDENCE = {"residual": chebyshev, "time_to_limit": normal_confidence}
 
 
@@ -134,25 +135,32 @@ class GroupChain(Composite):
 
     def _feed_statistics(self, grid: Grid, batch: PacketBatch, out: list[Pending]) -> None:
         for w, statistics in enumerate(self._statistics):
-            window = statistics.window
             for closed in statistics.feed(grid):
-                for e in range(len(closed.end_ns)):
-                    end = int(closed.end_ns[e])
-                    head = {
-                        "source": self._origin.source,
-                        "container": self._container,
-                        "window_s": window.window_s,
-                        "pane_s": window.pane_s,
-                        "pane_end_ns": end,
-                        "panes": int(closed.panes[e]),
-                        "parameters": self._group.qualified_names,
-                    }
+                figures, quality = closed.figures.copy(), closed.quality.copy()
+                closings = zip(
+                    closed.end_ns.tolist(), closed.packet.tolist(), closed.panes.tolist(),
+                    strict=True,
+                )  # fmt: skip
+                for e, (end, packet, panes) in enumerate(closings):
                     make = partial(
-                        statistics_output, head, self._settings.quantiles,
-                        closed.figures[e].copy(), closed.quality[e].copy(),
-                    )  # fmt: skip
-                    packet = int(closed.packet[e])
+                        self._statistics_output, w, end, panes, figures[e], quality[e]
+                    )
                     out.append(self._pending(batch, packet, Rank.STATISTICS, (w, end), make))
+
+    def _statistics_output(
+        self, w: int, end: int, panes: int, figures: Array, quality: Array, id_: str
+    ) -> Output:
+        window = self._statistics[w].window
+        head = {
+            "source": self._origin.source,
+            "container": self._container,
+            "window_s": window.window_s,
+            "pane_s": window.pane_s,
+            "pane_end_ns": end,
+            "panes": panes,
+            "parameters": self._group.qualified_names,
+        }
+        return statistics_output(head, self._settings.quantiles, figures, quality, id_)
 
     def _feed_stale(
         self, grid: Grid, offset: np.ndarray[Any, Any], batch: PacketBatch, out: list[Pending]

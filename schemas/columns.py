@@ -149,7 +149,7 @@ class WindowBatch:
     end_ns: I8  # [e] end of the last pane
     packet: I8  # [e] the packet that closed it
     panes: I4  # [e] panes that hold data
-    figures: F8  # [e, g, f] in the order of FIGURES, then the quantiles
+    figures: F8  # [e, g, f] in the order of FIGURES, the quantiles, and their error
     quality: NDArray[np.uint32]  # [e, 8, f] counts by quality bit
 
 

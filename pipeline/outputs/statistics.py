@@ -18,13 +18,14 @@ def statistics_output(
     quality: np.ndarray[Any, Any],
     id_: str,
 ) -> Output:
-    """head: source, container, parameters, window. figures f8[g, f]; NaN becomes null."""
+    """head: source, container, parameters, window. figures f8[g, f] as in WindowBatch; NaN: null."""
     record = {"id": id_, **head}
     for name, row in zip(FIGURES, figures, strict=False):
         record[name] = row
     record["quantiles"] = {
-        f"{q:g}": row for q, row in zip(quantiles, figures[len(FIGURES) :], strict=True)
+        f"{q:g}": row for q, row in zip(quantiles, figures[len(FIGURES) : -1], strict=True)
     }
+    record["quantile_error"] = figures[-1]
     record["quality"] = {
         word: row for word, row in zip(QUALITY_WORDS, quality, strict=True) if row.any()
     }

@@ -103,7 +103,7 @@ def test_every_stage_of_the_chain_has_a_case() -> None:
 
     here = Path(pipeline.__file__).parent
     stages = {
-        p.stem
+        (p.parent.name if p.stem == "stage" else p.stem)
         for p in here.rglob("*.py")
         if "(Stateful)" in p.read_text() and "class Stateful" not in p.read_text()
     }

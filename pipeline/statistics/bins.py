@@ -1,0 +1,188 @@
+"""Histograms on grids of powers of two, which nest: where a value goes, and what quantiles follow.
+
+A window has one grid, and its panes share it as long as it fits: 64 bins, of which the window's
+range fills 16 or more when the grid is chosen. A value outside moves the grid or doubles its width
+(the panes' counts move along, exactly). When the range has shrunk, the next pane opens a finer
+grid, and panes of the coarse one stay as they are until they leave. So a quantile is off by no
+more than the width of the coarsest bin in the window, and that width is published with it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.kernel import part
+from pipeline.statistics.panes import BINS, FILLED, bin_of, exponent_of, finest, two_to
+
+_FIT = 5  # 2^5 bins: a range between 16 and 32 of them
+
+
+@part
+def place_row(x, scale, origin, place, bins):
+    """Count a row of values in the open pane; returns whether one of them had no place."""
+    f = len(x)
+    lost = np.uint8(0)
+    for j in range(f):
+        b = np.floor(x[j] * scale[j]) - origin[j]
+        inside = (b >= 0.0) & (b < 64.0)
+        finite = abs(x[j]) < np.inf
+        lost |= np.uint8(finite and not inside)
+        place[j] = np.int32(b) if inside else np.int32(BINS)
+    for j in range(f):
+        bins[place[j] * f + j] += np.uint16(1)
+    return lost
+
+
+@part
+def find_places(x, c, panes, place, moved):
+    """The values of a row that had no place get one: the grid moves, or its bins widen."""
+    f = len(x)
+    for j in range(f):
+        if place[j] == BINS and abs(x[j]) < np.inf:
+            _regrid(j, c, f, panes, moved)
+            b = bin_of(x[j], panes.exponent[c, j]) - panes.base[c, j]
+            panes.bins[c, b * f + j] += np.uint16(1)
+
+
+@part
+def _regrid(j, c, f, panes, moved):
+    """One parameter's grid so that all of its window has a place. x is in the moments already."""
+    low, high = np.inf, -np.inf
+    for k in range(len(panes.rows)):
+        if panes.count[k, j] > 0.0:
+            low, high = min(low, panes.low[k, j]), max(high, panes.high[k, j])
+    e = finest(low, high)
+    if low < high:  # else it is the only value, and its grid as fine as can be
+        e = max(e, panes.exponent[c, j], exponent_of(high - low) - _FIT)
+    while bin_of(high, e) - bin_of(low, e) >= BINS:  # a range that overflows
+        e += 1
+    least, most = bin_of(low, e), bin_of(high, e)
+    start = least - (BINS - 1 - (most - least)) // 2
+    for k in range(len(panes.rows)):
+        if panes.count[k, j] > 0.0 and panes.exponent[k, j] <= e:
+            _move(j, k, f, e, start, panes, moved)
+    _set_grid(j, c, e, start, panes)
+
+
+@part
+def _move(j, k, f, e, start, panes, moved):
+    """Bring one pane's counts to the grid (e, start), to which they nest."""
+    old, base = panes.exponent[k, j], panes.base[k, j]
+    first = max(bin_of(panes.low[k, j], old) - base, 0)
+    last = min(bin_of(panes.high[k, j], old) - base, BINS - 1)
+    shift = min(e - old, 62)
+    for b in range(first, last + 1):
+        n = panes.bins[k, b * f + j]
+        if n:
+            moved[((base + b) >> shift) - start] += n
+            panes.bins[k, b * f + j] = 0
+    if first <= last:
+        for b in range(((base + first) >> shift) - start, ((base + last) >> shift) - start + 1):
+            panes.bins[k, b * f + j] = np.uint16(moved[b])
+            moved[b] = 0
+    panes.exponent[k, j], panes.base[k, j] = e, start
+
+
+@part
+def _set_grid(j, c, e, start, panes):
+    panes.exponent[c, j], panes.base[c, j] = e, start
+    panes.scale[j], panes.origin[j] = two_to(-e), np.float64(start)
+
+
+@part
+def forget_grid(j, panes):
+    """No value has a place: the next one chooses the grid."""
+    panes.scale[j], panes.origin[j] = 0.0, 1.0
+
+
+@part
+def open_grid(before, c, panes, low, high):
+    """Pane c opens on the grid of the pane before it, or on a finer one where the range shrank.
+
+    low, high f8[f]: the window's range just now; nothing between them where it is empty.
+    """
+    for j in range(len(low)):
+        panes.exponent[c, j], panes.base[c, j] = panes.exponent[before, j], panes.base[before, j]
+    for j in range(len(low)):
+        if low[j] > high[j]:
+            forget_grid(j, panes)
+        if (high[j] - low[j]) * panes.scale[j] < FILLED and low[j] < high[j]:
+            e = max(exponent_of(high[j] - low[j]) - _FIT, finest(low[j], high[j]))
+            if e < panes.exponent[c, j]:
+                least, most = bin_of(low[j], e), bin_of(high[j], e)
+                _set_grid(j, c, e, least - (BINS - 1 - (most - least)) // 2, panes)
+
+
+@part
+def add_up(c, panes, total, mixed):
+    """total i4[BINS·f]: the window's counts; mixed[j]: a pane of j has a grid of its own."""
+    total[:] = 0
+    mixed[:] = 0
+    for k in range(len(panes.rows)):
+        if panes.rows[k] == 0:
+            continue
+        counts = panes.bins[k]
+        for i in range(len(total)):
+            total[i] += np.int32(counts[i])
+        base, exponent, count = panes.base[k], panes.exponent[k], panes.count[k]
+        own_base, own_exponent = panes.base[c], panes.exponent[c]
+        for j in range(len(mixed)):
+            other = (base[j] != own_base[j]) | (exponent[j] != own_exponent[j])
+            mixed[j] |= np.uint8(other & (count[j] > 0.0))
+
+
+@part
+def quantiles(j, c, ranks, count, low, high, panes, work, out, row):
+    """Quantiles of parameter j into out[row:, j], and the width of its coarsest bin behind them."""
+    if not low < high:  # one value, or none
+        for r in range(len(ranks)):
+            out[row + r, j] = low
+        out[row + len(ranks), j] = 0.0 if count > 0.0 else np.nan
+        return
+    f = len(work.mixed)
+    e, start = panes.exponent[c, j], panes.base[c, j]
+    if work.mixed[j]:
+        e, start = _bring_together(j, f, low, high, panes, work)
+    width, scale = two_to(e), two_to(-e)
+    first = np.int64(np.floor(low * scale)) - start
+    n = np.int64(np.floor(high * scale)) - start - first + 1
+    below, running = np.int32(0), work.running
+    for b in range(n):
+        below += work.total[(first + b) * f + j]
+        running[b] = below
+    for r in range(len(ranks)):
+        wanted = ranks[r] * count
+        whole = np.int32(np.ceil(wanted))
+        b = 0
+        for i in range(n):  # counted, not searched: no branch to guess wrong
+            b += running[i] < whole
+        b = min(b, n - 1)
+        under = running[b - 1] if b else np.int32(0)
+        inside = (wanted - np.float64(under)) / np.float64(max(running[b] - under, 1))
+        x = (np.float64(start + first + b) + inside) * width
+        out[row + r, j] = min(max(x, low), high)
+    out[row + len(ranks), j] = width
+
+
+@part
+def _bring_together(j, f, low, high, panes, work):
+    """The counts of j from panes of several grids, in the coarsest of them; returns that grid."""
+    e = finest(low, high)
+    for k in range(len(panes.rows)):
+        if panes.count[k, j] > 0.0:
+            e = max(e, panes.exponent[k, j])
+    while bin_of(high, e) - bin_of(low, e) >= BINS:
+        e += 1
+    start = bin_of(low, e)
+    for b in range(BINS):
+        work.total[b * f + j] = 0
+    for k in range(len(panes.rows)):
+        if panes.count[k, j] > 0.0:
+            old, base = panes.exponent[k, j], panes.base[k, j]
+            shift = min(e - old, 62)
+            first = max(bin_of(panes.low[k, j], old) - base, 0)
+            last = min(bin_of(panes.high[k, j], old) - base, BINS - 1)
+            for b in range(first, last + 1):
+                to = ((base + b) >> shift) - start
+                work.total[to * f + j] += np.int32(panes.bins[k, b * f + j])
+    return e, start

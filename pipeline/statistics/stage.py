@@ -1,0 +1,156 @@
+"""One window of one group: panes filled row by row, closed by event time.
+
+    window 60 s in 10 s panes, at 12:01:00 ▏▔▔▔▏▔▔▔▏▔▔▔▏▔▔▔▏▔▔▔▏▔▔▔▏ one more pane, six are merged
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.kernel import kernel, part
+from pipeline.statistics.bins import add_up, find_places, forget_grid, open_grid, place_row, quantiles
+from pipeline.statistics.moments import add_row, merge, write_figures
+from pipeline.statistics.panes import Panes, Work, clear, empty_panes, make_work
+from schemas.columns import F8, FIGURES, I4, I8, NEVER, U1, Grid, WindowBatch
+from schemas.settings import WindowSettings
+from schemas.state import Stateful
+
+START, CURRENT = range(2)  # scalars of the state: start and index of the open pane
+BLOCK = 16  # closings handed on at a time
+MAX_PANE_SAMPLES = 65535  # a bin counts in u2
+_N = len(FIGURES)
+U4 = NDArray[np.uint32]
+
+
+class Statistics(Stateful):
+    """Statistics stage of one group and one window. quantiles: ranks 0..1."""
+
+    def __init__(self, parameters: int, window: WindowSettings, quantiles: tuple[float, ...]):
+        self.window = window
+        self.pane_ns = round(window.pane_s * 1e9)
+        self.panes = round(window.window_s / window.pane_s)
+        self._ranks = np.array(quantiles, np.float64)
+        panes = empty_panes(self.panes, parameters)
+        self.state = {"clock": np.array([NEVER, 0], np.int64), **panes}
+        self._panes, self._work = Panes(**panes), make_work(parameters)
+        room = BLOCK + self.panes + 1
+        self._out = WindowBatch(
+            np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int32),
+            np.empty((room, _N + len(quantiles) + 1, parameters)),
+            np.empty((room, 8, parameters), np.uint32),
+        )  # fmt: skip
+
+    def feed(self, grid: Grid) -> Iterator[WindowBatch]:
+        """Closings in order; each batch is valid until the next is asked for."""
+        o, row, advance = self._out, 0, 0
+        while row < len(grid.time_ns) or advance < len(grid.advance_row):
+            row, advance, n = window(
+                grid.time_ns, grid.packet, grid.value, grid.quality, grid.advance_row,
+                grid.advance_ns, grid.advance_packet, row, advance, BLOCK, self.pane_ns,
+                self._ranks, self.state["clock"], self._panes, self._work, o.end_ns, o.packet,
+                o.panes, o.figures, o.quality,
+            )  # fmt: skip
+            if n:
+                yield WindowBatch(
+                    o.end_ns[:n], o.packet[:n], o.panes[:n], o.figures[:n], o.quality[:n]
+                )
+
+
+@kernel
+def window(
+    time: I8,
+    packet: I8,
+    value: F8,
+    quality: U1,
+    advance_row: I8,
+    advance_ns: I8,
+    advance_packet: I8,
+    row: int,
+    advance: int,
+    block: int,
+    pane_ns: int,
+    ranks: F8,
+    clock: I8,
+    panes: Panes,
+    work: Work,
+    end_out: I8,
+    packet_out: I8,
+    panes_out: I4,
+    figures_out: F8,
+    flags_out: U4,
+) -> tuple[int, int, int]:
+    """Returns where it stopped, once `block` closings are out: (row, advance, closings)."""
+    n = 0
+    while n < block:
+        by_tick = advance < len(advance_row) and advance_row[advance] <= row
+        if not by_tick and row >= len(time):
+            break
+        mark = advance_ns[advance] if by_tick else time[row]
+        cause = advance_packet[advance] if by_tick else packet[row]
+        if clock[START] != NEVER and mark - clock[START] >= pane_ns:
+            n = _close(mark, cause, n, pane_ns, ranks, clock, panes, work, end_out, packet_out,
+                       panes_out, figures_out, flags_out)  # fmt: skip
+        if by_tick:
+            advance += 1
+            continue
+        if clock[START] == NEVER:
+            clock[START] = mark - mark % pane_ns
+        c = clock[CURRENT]
+        panes.rows[c] += 1
+        x, q = value[row], quality[row]
+        flagged = add_row(x, q, np.float64(mark - clock[START]) * 1e-9, c, panes)
+        if place_row(x, panes.scale, panes.origin, work.place, panes.bins[c]):
+            find_places(x, c, panes, work.place, work.moved)
+        if flagged:
+            panes.flagged[c] = 1
+            for bit in range(8):
+                for j in range(len(x)):
+                    panes.flags[c, bit, j] += np.uint16((q[j] >> bit) & 1)
+        row += 1
+    return row, advance, n
+
+
+@part
+def _close(
+    mark, cause, n, pane_ns, ranks, clock, panes, work, end_out, packet_out, panes_out,
+    figures_out, flags_out,
+):  # fmt: skip
+    """Close panes up to `mark`; an empty window closes silently and the panes jump to the mark."""
+    p = len(panes.rows)
+    while mark - clock[START] >= pane_ns:
+        filled = 0
+        for k in range(p):
+            filled += panes.rows[k] > 0
+        if filled == 0:
+            clock[START] = mark - mark % pane_ns
+            for j in range(len(work.count)):
+                forget_grid(j, panes)
+            break
+        end_out[n], packet_out[n], panes_out[n] = clock[START] + pane_ns, cause, filled
+        c = clock[CURRENT]
+        out = figures_out[n]
+        merge(c, np.float64(pane_ns) * 1e-9, panes, work)
+        write_figures(work, out)
+        add_up(c, panes, work.total, work.mixed)
+        for j in range(len(work.count)):
+            quantiles(j, c, ranks, work.count[j], out[3, j], out[4, j], panes, work, out, _N)
+        _count_flags(panes, flags_out[n])
+        n += 1
+        clock[START] += pane_ns
+        clock[CURRENT] = (c + 1) % p
+        clear(panes, clock[CURRENT], len(work.count))
+        open_grid(c, clock[CURRENT], panes, work.low, work.high)
+    return n
+
+
+@part
+def _count_flags(panes, out):
+    out[:] = 0
+    for k in range(len(panes.rows)):
+        if panes.flagged[k]:
+            for bit in range(8):
+                for j in range(out.shape[1]):
+                    out[bit, j] += panes.flags[k, bit, j]
