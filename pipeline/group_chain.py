@@ -139,13 +139,12 @@ class GroupChain(Composite):
                 figures, quality = closed.figures.copy(), closed.quality.copy()
                 closings = zip(
                     closed.end_ns.tolist(), closed.packet.tolist(), closed.panes.tolist(),
-                    strict=True,
+                    batch.record[closed.packet].tolist(), figures, quality, strict=True,
                 )  # fmt: skip
-                for e, (end, packet, panes) in enumerate(closings):
-                    make = partial(
-                        self._statistics_output, w, end, panes, figures[e], quality[e]
-                    )
-                    out.append(self._pending(batch, packet, Rank.STATISTICS, (w, end), make))
+                for end, packet, panes, record, mine, flags in closings:
+                    make = partial(self._statistics_output, w, end, panes, mine, flags)
+                    order = (*self._place, w, end)
+                    out.append(Pending(packet, record, Rank.STATISTICS, order, make))
 
     def _statistics_output(
         self, w: int, end: int, panes: int, figures: Array, quality: Array, id_: str

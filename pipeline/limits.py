@@ -21,7 +21,8 @@ class Limits:
     def __init__(self, columns: I8, low: F8, high: F8, deadband: F8) -> None:
         self.columns, self.low, self.high = columns, low, high
         self._deadband = deadband
-        self._tight_low, self._tight_high = low.max(axis=0), high.min(axis=0)
+        # between them nothing is to be said, not even in a deadband
+        self._calm_low, self._calm_high = low.max(axis=0) + deadband, high.min(axis=0) - deadband
         self._room(0)
 
     def _room(self, n: int) -> None:
@@ -36,7 +37,7 @@ class Limits:
             self._room(k)
         levels(
             rows.eng, rows.quality, self.columns, self.low, self.high, self._deadband,
-            self._tight_low, self._tight_high, self._enter, self._leave,
+            self._calm_low, self._calm_high, self._enter, self._leave,
         )  # fmt: skip
         none = self._nothing
         return Scores(self._enter[:k], self._leave[:k], none, none, none)
@@ -59,23 +60,27 @@ def levels(
     low: F8,
     high: F8,
     deadband: F8,
-    tight_low: F8,
-    tight_high: F8,
+    calm_low: F8,
+    calm_high: F8,
     enter: U1,
     leave: U1,
 ) -> None:
+    """Most rows are calm: what their values are worth is looked at only where one is not."""
     for i in range(len(eng)):
+        stirred = np.uint8(0)
         for j in range(len(columns)):
             x = eng[i, columns[j]]
-            bad = quality[i, columns[j]] & _BAD or x != x
-            word = np.uint8(0)
-            stay = np.uint8(0)
-            d = deadband[j]
-            if x < tight_low[j] + d or x > tight_high[j] - d:
-                for v in range(5):
-                    if x < low[v, j] or x > high[v, j]:
-                        word = np.uint8(v + 1)
-                    if x < low[v, j] + d or x > high[v, j] - d:
-                        stay = np.uint8(v + 1)
-            enter[i, j] = _NO_WORD if bad else word
-            leave[i, j] = _NO_WORD if bad else stay
+            bad = ((quality[i, columns[j]] & _BAD) != 0) | (x != x)
+            stirred |= np.uint8((x < calm_low[j]) | (x > calm_high[j]))
+            word = _NO_WORD if bad else np.uint8(0)
+            enter[i, j] = word
+            leave[i, j] = word
+        if stirred:
+            for j in range(len(columns)):
+                x, d = eng[i, columns[j]], deadband[j]
+                if enter[i, j] != _NO_WORD:
+                    for v in range(5):
+                        if x < low[v, j] or x > high[v, j]:
+                            enter[i, j] = np.uint8(v + 1)
+                        if x < low[v, j] + d or x > high[v, j] - d:
+                            leave[i, j] = np.uint8(v + 1)

@@ -104,34 +104,34 @@ def score(
     """Sequential in rows, branch-free across parameters."""
     for i in range(len(value)):
         for j in range(len(alpha)):
-            x = value[i, j]
+            x, before, past, grain = value[i, j], seen[j], last[j], step[j]
+            old_level, old_trend, old_scale = level[j], trend[j], scale[j]
             # beyond any quantity of physics squares overflow: no news either
-            news = abs(x) < HUGE and (quality[i, j] & _HELD_BIT) == 0
-            age = 0.0 if quality[i, j] & _GAP_BIT else seen[j]
+            news = (abs(x) < HUGE) & ((quality[i, j] & _HELD_BIT) == 0)
+            age = 0.0 if (quality[i, j] & _GAP_BIT) != 0 else before
             fresh = age == 0.0
-            m = x if fresh else level[j]
-            b = 0.0 if fresh else trend[j]
-            mean_abs = 0.0 if fresh else scale[j]
+            m = x if fresh else old_level
+            b = 0.0 if fresh else old_trend
+            mean_abs = 0.0 if fresh else old_scale
             a = m + b
             r = x - a
-            change = abs(x - last[j]) if news and not fresh else 0.0
-            s = max(SIGMA * mean_abs, floor[j], step[j], 1e-12 * abs(a))
+            change = abs(x - past) if news & (not fresh) else 0.0
+            s = max(max(SIGMA * mean_abs, floor[j]), max(grain, 1e-12 * abs(a)))
             z = abs(r) / s
-            ready = news and on[j] == 1
+            used = on[j] != 0
             warm = age >= warm_up[j]
             word = _WATCH if z > threshold[j] else np.uint8(0)
-            enter[i, j] = (
-                (word if warm else _NO_WORD) if ready else (_NO_WORD if on[j] else np.uint8(0))
-            )
-            predicted[i, j] = a if news and not fresh else np.nan
-            scores[i, j] = z if news and warm else np.nan
+            said = word if news & warm else _NO_WORD
+            enter[i, j] = said if used else np.uint8(0)
+            predicted[i, j] = a if news & (not fresh) else np.nan
+            scores[i, j] = z if news & warm else np.nan
             limit = CLIP * s if warm else np.inf
             clipped = min(max(r, -limit), limit)
             gain = max(slow[j], 1.0 / (age + 1.0))
-            if news:
-                last[j] = x
-                step[j] = change if 0.0 < change < step[j] else step[j]
-                level[j] = a + max(alpha[j], 1.0 / (age + 1.0)) * clipped
-                trend[j] = b + (alpha[j] * slow[j] * clipped if age > 1.0 else 0.0)
-                scale[j] = mean_abs + gain * (abs(clipped) - mean_abs)
-                seen[j] = age + 1.0
+            last[j] = x if news else past
+            step[j] = change if (0.0 < change) & (change < grain) else grain
+            level[j] = a + max(alpha[j], 1.0 / (age + 1.0)) * clipped if news else old_level
+            bent = b + (alpha[j] * slow[j] * clipped if age > 1.0 else 0.0)
+            trend[j] = bent if news else old_trend
+            scale[j] = mean_abs + gain * (abs(clipped) - mean_abs) if news else old_scale
+            seen[j] = age + 1.0 if news else before

@@ -16,11 +16,11 @@ A lasting jump (JUMPS surprises in a row) starts the filter anew: a step is not 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.kernel import kernel
+from pipeline.kernel import kernel, part
 from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
 from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores
 from schemas.mission import ALARM_LEVELS, Level
@@ -34,9 +34,20 @@ LEAVE = 1.5  # an alert ends where horizon or significance are missed by this fa
 _NO_WORD = np.uint8(NO_WORD)
 _HELD_BIT = np.uint8(Quality.HELD)
 _GAP_BIT = np.uint8(Quality.AFTER_GAP)
-LEVEL, SLOPE, P00, P01, P11, R = range(6)
+FILTER = ("level", "slope", "p00", "p01", "p11", "variance")  # R is the variance
 HUGE = 1e150
 SERIOUS = 2  # index of DISTRESS in ALARM_LEVELS: from here on a crossing is worth a warning
+
+
+class Filter(NamedTuple):
+    """f8[f] each. Arrays of their own: rows of one array would keep the loop from vectorising."""
+
+    level: F8
+    slope: F8
+    p00: F8
+    p01: F8
+    p11: F8
+    variance: F8
 
 
 class TimeToLimit(Stateful):
@@ -65,7 +76,8 @@ class TimeToLimit(Stateful):
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
         self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
         self.state = {
-            "filter": np.zeros((6, f)), "seen": np.zeros(f), "surprises": np.zeros(f),
+            **{name: np.zeros(f) for name in FILTER},
+            "seen": np.zeros(f), "surprises": np.zeros(f),
             "last": np.zeros(f), "step": np.full(f, np.inf),
         }  # fmt: skip
         self._scores = self._room(0)
@@ -84,24 +96,23 @@ class TimeToLimit(Stateful):
         track(
             grid.value, grid.quality, self._on, self._words, self._low, self._high,
             self._discount, self._warm_up, self._significance, self._horizon, self._floor,
-            s["filter"], s["seen"], s["surprises"], s["last"], s["step"],
-            o.enter, o.leave, o.predicted, o.score,
+            Filter(*(s[name] for name in FILTER)), s["seen"], s["surprises"], s["last"],
+            s["step"], o.enter, o.leave, o.predicted, o.score,
             o.detail,
         )  # fmt: skip
         return cut(o, n)
 
     def lead_s(self, parameter: int) -> float | None:
         """Seconds to the limit ahead as things stand; None where the slope is not significant."""
-        f = self.state["filter"][:, parameter]
-        b = f[SLOPE]
-        grain = self.state["step"][parameter] ** 2 / 12
-        deviation = math.sqrt(max(f[R], grain) * max(f[P11], 0.0))
-        if self.state["seen"][parameter] < self._warm_up[parameter] or deviation == 0.0:
+        s = {name: float(column[parameter]) for name, column in self.state.items()}
+        b, grain = s["slope"], s["step"] ** 2 / 12
+        deviation = math.sqrt(max(s["variance"], grain) * max(s["p11"], 0.0))
+        if s["seen"] < self._warm_up[parameter] or deviation == 0.0:
             return None
         limit = float((self._high if b > 0 else self._low)[parameter])
         if abs(b) < self._significance[parameter] * deviation or not math.isfinite(limit):
             return None
-        return max(0.0, float((limit - f[LEVEL]) / b) * self._period)
+        return max(0.0, float((limit - s["level"]) / b) * self._period)
 
     def threshold(self, parameter: int) -> float:
         return float(self._significance[parameter])
@@ -182,7 +193,7 @@ def track(
     significance: F8,
     horizon: F8,
     floor: F8,
-    state: F8,
+    state: Filter,
     seen: F8,
     surprises: F8,
     last: F8,
@@ -195,61 +206,98 @@ def track(
 ) -> None:
     """Sequential in rows, branch-free across parameters; detail is written for rows that speak."""
     for i in range(len(value)):
-        spoken = np.uint8(0)
-        for j in range(len(on)):
-            x = value[i, j]
-            # beyond any quantity of physics squares overflow: no news either
-            news = abs(x) < HUGE and (quality[i, j] & _HELD_BIT) == 0
-            fresh = seen[j] == 0.0 or (quality[i, j] & _GAP_BIT) != 0
-            age = 0.0 if fresh else seen[j]
-            slope = 0.0 if fresh else state[SLOPE, j]
-            a = x if fresh else state[LEVEL, j] + slope
-            d = discount[j] if news else 1.0
-            p11 = 1.0 if fresh else state[P11, j] / d
-            p01 = 0.0 if fresh else (state[P01, j] + state[P11, j]) / d
-            p00 = 1.0 if fresh else (state[P00, j] + 2.0 * state[P01, j] + state[P11, j]) / d
-            variance = 0.0 if fresh else state[R, j]
-            s = p00 + 1.0
-            e = x - a if news else 0.0
-            change = abs(x - last[j]) if news and not fresh else 0.0
-            grain = step[j] * step[j] / 12.0
-            known = max(variance, floor[j], grain, 1e-24 * a * a)
-            wild = news and age >= warm_up[j] and e * e > SURPRISE * SURPRISE * s * known
-            run = (surprises[j] + 1.0 if wild else 0.0) if news else surprises[j]
-            jump = run >= JUMPS
-            g = max(1.0 / (age + 1.0), (1.0 - d) * 0.5)
-            # a wild innovation teaches no variance: it would make the next one look tame
-            learnt = variance + g * (e * e / s - variance) if news and not wild else variance
-            k0, k1 = (p00 / s, p01 / s) if news else (0.0, 0.0)
-            state[LEVEL, j] = x if jump else a + k0 * e
-            state[SLOPE, j] = 0.0 if jump else slope + k1 * e
-            state[P00, j] = 1.0 if jump else p00 - k0 * k0 * s
-            state[P01, j] = 0.0 if jump else p01 - k0 * k1 * s
-            state[P11, j] = 1.0 if jump else p11 - k1 * k1 * s
-            state[R, j] = learnt
-            last[j] = x if news else last[j]
-            step[j] = change if 0.0 < change < step[j] else step[j]
-            age = (0.0 if jump else age) + (1.0 if news else 0.0)
-            seen[j] = age
-            surprises[j] = 0.0 if jump or fresh else run
-            predicted[i, j] = a if news and not fresh else np.nan
-            slope = state[SLOPE, j]
-            deviation = np.sqrt(max(learnt, floor[j], grain) * max(state[P11, j], 0.0))
-            z = slope / deviation if deviation > 0.0 else 0.0
-            scores[i, j] = z if news else np.nan
-            up = slope > 0.0
-            limit = high[j] if up else low[j]
-            steps = (limit - state[LEVEL, j]) / slope if slope != 0.0 else np.nan
-            word = words[1, j] if up else words[0, j]
-            warm = age >= warm_up[j]
-            near = steps < horizon[j] and abs(z) > significance[j]
-            close = steps < LEAVE * horizon[j] and LEAVE * abs(z) > significance[j]
-            silent = not news or not warm
-            unknown = _NO_WORD if on[j] and not (news and not warm) else np.uint8(0)
-            enter[i, j] = unknown if silent else (word if near else np.uint8(0))
-            leave[i, j] = unknown if silent else (word if close else np.uint8(0))
-            spoken |= np.uint8(near and not silent)
+        _learn(
+            value[i], quality[i], discount, warm_up, floor, state, seen, surprises, last, step,
+            predicted[i],
+        )  # fmt: skip
+        spoken = _say(
+            value[i], quality[i], on, words, low, high, warm_up, significance, horizon, floor,
+            state, seen, step, enter[i], leave[i], scores[i],
+        )  # fmt: skip
         if spoken:
-            for v in range(6):
-                for j in range(len(on)):
-                    detail[i, v, j] = state[v, j]
+            for j in range(len(on)):
+                detail[i, 0, j], detail[i, 1, j] = state.level[j], state.slope[j]
+                detail[i, 2, j], detail[i, 3, j] = state.p00[j], state.p01[j]
+                detail[i, 4, j], detail[i, 5, j] = state.p11[j], state.variance[j]
+
+
+# Conditions below are joined by & and |, and columns are read before they are chosen from: an
+# `and` is a branch, and a loop with branches is not vectorised (3 x).
+
+
+@part
+def _learn(
+    value, quality, discount, warm_up, floor, f, seen, surprises, last, step, predicted
+):  # fmt: skip
+    """The filter's step on one row; writes what it had predicted."""
+    for j in range(len(value)):
+        x, before, past = value[j], seen[j], last[j]
+        level, slope, p00, p01, p11 = f.level[j], f.slope[j], f.p00[j], f.p01[j], f.p11[j]
+        variance, grain, run = f.variance[j], step[j], surprises[j]
+        # beyond any quantity of physics squares overflow: no news either
+        news = (abs(x) < HUGE) & ((quality[j] & _HELD_BIT) == 0)
+        fresh = (before == 0.0) | ((quality[j] & _GAP_BIT) != 0)
+        age = 0.0 if fresh else before
+        slope = 0.0 if fresh else slope
+        a = x if fresh else level + slope
+        d = discount[j] if news else 1.0
+        r00 = 1.0 if fresh else (p00 + 2.0 * p01 + p11) / d
+        r01 = 0.0 if fresh else (p01 + p11) / d
+        r11 = 1.0 if fresh else p11 / d
+        variance = 0.0 if fresh else variance
+        s = r00 + 1.0
+        e = x - a if news else 0.0
+        change = abs(x - past) if news & (not fresh) else 0.0
+        known = max(max(variance, floor[j]), max(grain * grain / 12.0, 1e-24 * a * a))
+        wild = news & (age >= warm_up[j]) & (e * e > SURPRISE * SURPRISE * s * known)
+        longer = run + 1.0 if wild else 0.0
+        run = longer if news else run
+        jump = run >= JUMPS
+        g = max(1.0 / (age + 1.0), (1.0 - d) * 0.5)
+        # a wild innovation teaches no variance: it would make the next one look tame
+        learnt = variance + g * (e * e / s - variance)
+        k0 = r00 / s if news else 0.0
+        k1 = r01 / s if news else 0.0
+        f.level[j] = x if jump else a + k0 * e
+        f.slope[j] = 0.0 if jump else slope + k1 * e
+        f.p00[j] = 1.0 if jump else r00 - k0 * k0 * s
+        f.p01[j] = 0.0 if jump else r01 - k0 * k1 * s
+        f.p11[j] = 1.0 if jump else r11 - k1 * k1 * s
+        f.variance[j] = learnt if news & (not wild) else variance
+        last[j] = x if news else past
+        step[j] = change if (0.0 < change) & (change < grain) else grain
+        seen[j] = (0.0 if jump else age) + (1.0 if news else 0.0)
+        surprises[j] = 0.0 if jump | fresh else run
+        predicted[j] = a if news & (not fresh) else np.nan
+
+
+@part
+def _say(
+    value, quality, on, words, low, high, warm_up, significance, horizon, floor, f, seen, step,
+    enter, leave, scores,
+):  # fmt: skip
+    """Levels and scores of one row by what the filter knows now; returns whether one speaks."""
+    spoken = np.uint8(0)
+    falling, rising = words[0], words[1]
+    for j in range(len(value)):
+        slope, grain, below, above = f.slope[j], step[j], low[j], high[j]
+        news = (abs(value[j]) < HUGE) & ((quality[j] & _HELD_BIT) == 0)
+        variance = max(max(f.variance[j], floor[j]), grain * grain / 12.0)
+        deviation = np.sqrt(variance * max(f.p11[j], 0.0))
+        z = slope / deviation
+        z = z if deviation > 0.0 else 0.0
+        up = slope > 0.0
+        steps = ((above if up else below) - f.level[j]) / slope
+        near = (steps < horizon[j]) & (abs(z) > significance[j])
+        close = (steps < LEAVE * horizon[j]) & (LEAVE * abs(z) > significance[j])
+        silent = not (news & (seen[j] >= warm_up[j]))
+        down_word, up_word = falling[j], rising[j]
+        word = up_word if up else down_word
+        unknown = _NO_WORD if (on[j] != 0) & (not news) else np.uint8(0)  # warming up is calm
+        said = word if near else np.uint8(0)
+        held = word if close else np.uint8(0)
+        scores[j] = z if news else np.nan
+        enter[j] = unknown if silent else said
+        leave[j] = unknown if silent else held
+        spoken |= np.uint8(near & (not silent))
+    return spoken

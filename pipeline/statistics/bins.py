@@ -65,11 +65,18 @@ def _regrid(j, c, f, panes, moved):
 
 
 @part
+def _occupied(low, high, e, base):
+    """First and last bin of [low, high] on a grid that may be far too fine for them."""
+    least = np.floor(low * two_to(-e)) - np.float64(base)
+    most = np.floor(high * two_to(-e)) - np.float64(base)
+    return np.int64(min(max(least, 0.0), 64.0)), np.int64(max(min(most, 63.0), -1.0))
+
+
+@part
 def _move(j, k, f, e, start, panes, moved):
     """Bring one pane's counts to the grid (e, start), to which they nest."""
     old, base = panes.exponent[k, j], panes.base[k, j]
-    first = max(bin_of(panes.low[k, j], old) - base, 0)
-    last = min(bin_of(panes.high[k, j], old) - base, BINS - 1)
+    first, last = _occupied(panes.low[k, j], panes.high[k, j], old, base)
     shift = min(e - old, 62)
     for b in range(first, last + 1):
         n = panes.bins[k, b * f + j]
@@ -180,8 +187,7 @@ def _bring_together(j, f, low, high, panes, work):
         if panes.count[k, j] > 0.0:
             old, base = panes.exponent[k, j], panes.base[k, j]
             shift = min(e - old, 62)
-            first = max(bin_of(panes.low[k, j], old) - base, 0)
-            last = min(bin_of(panes.high[k, j], old) - base, BINS - 1)
+            first, last = _occupied(panes.low[k, j], panes.high[k, j], old, base)
             for b in range(first, last + 1):
                 to = ((base + b) >> shift) - start
                 work.total[to * f + j] += np.int32(panes.bins[k, b * f + j])

@@ -91,4 +91,4 @@ def write_figures(w, out):
         out[4, j] = w.high[j] if some else np.nan
         out[5, j] = np.sqrt(mean * mean + w.squares[j] / n) if some else np.nan
         moved = (w.last[j] - w.first[j]) / lasted
-        out[6, j] = moved if lasted > 0.0 else np.nan
+        out[6, j] = moved if some and lasted > 0.0 else np.nan

@@ -1,6 +1,6 @@
 """One window of one group: panes filled row by row, closed by event time.
 
-    window 60 s in 10 s panes, at 12:01:00 ▏▔▔▔▏▔▔▔▏▔▔▔▏▔▔▔▏▔▔▔▏▔▔▔▏ one more pane, six are merged
+window 60 s in 10 s panes, at 12:01:00 ▏▔▔▔▏▔▔▔▏▔▔▔▏▔▔▔▏▔▔▔▏▔▔▔▏ one more pane, six are merged
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernel import kernel, part
-from pipeline.statistics.bins import add_up, find_places, forget_grid, open_grid, place_row, quantiles
+from pipeline.statistics.bins import (
+    add_up,
+    find_places,
+    forget_grid,
+    open_grid,
+    place_row,
+    quantiles,
+)
 from pipeline.statistics.moments import add_row, merge, write_figures
 from pipeline.statistics.panes import Panes, Work, clear, empty_panes, make_work
 from schemas.columns import F8, FIGURES, I4, I8, NEVER, U1, Grid, WindowBatch

@@ -141,3 +141,33 @@ def test_quality_is_counted() -> None:
     w = run(time, np.ones((12, 1)), quality)[0]
     assert w["quality"][3, 0] == 3
     assert w["quality"][5, 0] == 1
+
+
+def test_far_values_gaps_and_resume(rng: np.random.Generator) -> None:
+    """Values from 1e-300 to 1e300, infinities, silences: found in a conversion that overflowed."""
+    n = 400
+    gap = rng.random(n) < 0.03
+    step = np.where(gap, rng.integers(0, 200 * SECOND, n), rng.integers(1, 2 * SECOND, n))
+    time = 1_700_000_000 * SECOND + np.cumsum(step)
+    value = streams(rng, n)
+    value[:, 0] *= 10.0 ** rng.integers(-300, 300, n)
+    value[rng.random(value.shape) < 0.05] = np.inf
+    none = np.zeros(0, np.int64)
+
+    def feed(stage: Statistics, part: slice) -> bytes:
+        zero = np.zeros(value[part].shape, np.uint8)
+        grid = Grid(time[part], np.arange(n)[part], value[part], zero, none, none, none, none)
+        return b"".join(w.end_ns.tobytes() + w.figures.tobytes() for w in stage.feed(grid))
+
+    def make() -> Statistics:
+        return Statistics(value.shape[1], WindowSettings(60, 10), RANKS)
+
+    one_by_one = make()
+    pieces = b"".join(feed(one_by_one, slice(i, i + 1)) for i in range(n))
+    for cut in rng.integers(1, n, 5):
+        first, second = make(), make()
+        before = feed(first, slice(0, cut))
+        second.restore(first.snapshot())
+        after = feed(second, slice(cut, n))
+        assert len(before + after) == len(pieces) > 0
+        assert sorted(before + after) == sorted(pieces)
