@@ -12,7 +12,6 @@ import numpy as np
 from pipeline.decode import Plan
 from pipeline.group_chain import GroupChain
 from pipeline.groups import alarm_table, make_groups, watched_columns
-from pipeline.limits import Limits
 from pipeline.mission import Mission
 from pipeline.monitor import Monitor
 from pipeline.order import Order
@@ -23,6 +22,8 @@ from schemas.columns import I8, PacketBatch, Rejects, Rows, Stage
 from schemas.mission import ALARM_LEVELS, Calibrator, Level, Polynomial
 from schemas.state import Composite
 
+Labels = tuple[tuple[int, str], ...]
+
 
 class ContainerChain(Composite):
     """One container of one source. index: of its plan."""
@@ -30,10 +31,9 @@ class ContainerChain(Composite):
     def __init__(self, mission: Mission, plan: Plan, index: int, origin: Origin) -> None:
         self._plan, self._index, self._origin = plan, index, origin
         table = alarm_table(mission, plan)
-        self._limits = Limits(table.columns, table.low, table.high, table.deadband)
-        zero, one = np.zeros_like(table.min_violations), np.ones_like(table.min_violations)
-        # XTCE: minViolations to enter; minConformance, not set, is one sample
-        self._monitor = Monitor(table.min_violations, zero, one)
+        self._limits, self._changes, self._states = table.limits, table.changes, table.states
+        zero = np.zeros_like(table.min_violations)
+        self._monitor = Monitor(table.min_violations, zero, table.min_conformance)
         watched = watched_columns(mission, plan)
         self.order = Order(watched, mission.settings.time)
         self._groups = [
@@ -43,7 +43,9 @@ class ContainerChain(Composite):
 
     @property
     def stages(self) -> dict[str, Stage]:
-        named: dict[str, Stage] = {"limits.monitor": self._monitor, "order": self.order}
+        named: dict[str, Stage] = {
+            "limits.changes": self._changes, "limits.monitor": self._monitor, "order": self.order
+        }  # fmt: skip
         return named | {f"group{i}": g for i, g in enumerate(self._groups)}
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
@@ -62,6 +64,8 @@ class ContainerChain(Composite):
 
     def _feed_limits(self, batch: PacketBatch, rows: Rows, out: list[Pending]) -> None:
         scores = self._limits.feed(rows)
+        self._changes.feed(rows, scores)
+        self._states.feed(rows, scores)
         t = self._monitor.feed(rows.time_ns, batch.offset[rows.packet], scores)
         for i, (row, j) in enumerate(zip(t.row, t.parameter, strict=True)):
             packet = int(rows.packet[row])
@@ -81,6 +85,7 @@ class ContainerChain(Composite):
         alert |= seen(observed, parameter.type.unit, quality, limit_confidence(quality))
         alert["raw"] = int(rows.raw[row, column])
         alert["limit"] = self._limits.crossed(j, int(t.after[i]), observed)
+        alert["reasons"] = self._reasons(row, j, observed, parameter.type.labels)
         alert["ranges"] = {
             Level(v).word: [_finite(low), _finite(high)]
             for v, low, high in zip(
@@ -88,10 +93,26 @@ class ContainerChain(Composite):
             )
             if np.isfinite(low) or np.isfinite(high)
         }
+        if not alert["ranges"]:
+            del alert["ranges"]
         if parameter.type.calibrator:
             alert["calibrator"] = _told(parameter.type.calibrator)
         alert["fingerprint"] = self._origin.fingerprint
         return alert
+
+    def _reasons(self, row: int, j: int, observed: float, labels: Labels) -> list[dict[str, Any]]:
+        """All that is not normal about this sample, whichever of it is the most severe."""
+        reasons: list[dict[str, Any]] = []
+        level = max((v for v in range(1, 6) if self._limits.crossed(j, v, observed) is not None),
+                    default=0)  # fmt: skip
+        if level:
+            reasons.append({"check": "static", "limit": self._limits.crossed(j, level, observed)})
+        change = self._changes.reason(row, j)
+        if change:
+            reasons.append(change)
+        if self._states.watches(j) and np.isfinite(observed):
+            reasons.append({"check": "state", "label": dict(labels).get(int(observed))})
+        return reasons
 
 
 def _told(calibrator: Calibrator) -> Any:

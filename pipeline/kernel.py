@@ -44,7 +44,7 @@ if not _config.CACHE_DIR:  # NUMBA_CACHE_DIR, when set, is the operator's choice
 _EXACT: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "_nrt": False}
 
 
-class _Apart(Compiler):  # type: ignore[misc]  # numba ships no types
+class _Apart(Compiler):
     """Tells LLVM that the arrays of a kernel do not overlap.
 
     Else it checks every written array against every other at the start of each loop: 3 ns a
@@ -53,7 +53,7 @@ class _Apart(Compiler):  # type: ignore[misc]  # numba ships no types
 
     def __init__(self, *arguments: Any) -> None:
         flags = next(a for a in arguments if isinstance(a, Flags))
-        flags.noalias = True
+        flags.noalias = True  # type: ignore[misc]  # its options are slots made at run time
         super().__init__(*arguments)
 
 

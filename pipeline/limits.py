@@ -47,9 +47,13 @@ class Limits:
         if level == 0:
             return None
         low, high = self.low[level - 1, column], self.high[level - 1, column]
-        if value > high:
-            return float(high)
-        return float(low) if value < low else None
+        if not beyond(value, low, high):
+            return None
+        return float(high) if value > high else float(low)
+
+
+def beyond(value: float, low: float, high: float) -> bool:
+    return value < low or value > high
 
 
 @kernel

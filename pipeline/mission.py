@@ -17,7 +17,7 @@ import orjson
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from pipeline.mdb.epochs import parse_epoch
-from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase
+from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase, Parameter
 from schemas.settings import (
     AlarmRule,
     MissionSettings,
@@ -242,9 +242,9 @@ def rule_for(name: str, rules: Sequence[Rule]) -> Rule:
     return next(r for r in reversed(rules) if fnmatchcase(name, r.match))
 
 
-def ranges_for(settings: MissionSettings, mdb: MissionDatabase, name: str) -> AlarmRanges | None:
+def ranges_for(settings: MissionSettings, parameter: Parameter) -> AlarmRanges | None:
     """Alarm ranges in force for a parameter: the mission's override, or the database's."""
-    rule = settings.alarms.get(name)
+    rule = settings.alarms.get(parameter.name)
     if rule and rule.ranges:
         return rule.ranges
-    return mdb.parameters[name].type.alarm
+    return parameter.type.alarm

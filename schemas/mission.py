@@ -165,16 +165,40 @@ class Formula:
 Calibrator = Polynomial | Spline | Formula
 
 
+Five = tuple[float, float, float, float, float]  # one a level of ALARM_LEVELS
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRanges:
+    """ChangeAlarmRanges: normal while the change from one sample to the next is inside."""
+
+    low: Five
+    high: Five
+    per_second: bool  # else per sample
+
+
+@dataclass(frozen=True, slots=True)
+class StateLevels:
+    """EnumerationAlarmList: the level of each raw value that has one, and that of all others."""
+
+    levels: tuple[tuple[int, Level], ...]
+    default: Level = Level.NORMAL
+
+
 @dataclass(frozen=True, slots=True)
 class AlarmRanges:
-    """StaticAlarmRanges of form "outside": normal inside [low, high] of a level, both inclusive.
+    """A DefaultAlarm. StaticAlarmRanges of form "outside": normal inside [low, high], inclusive.
 
     One (low, high) a level of `ALARM_LEVELS`, in engineering units; an open end is infinite.
+    min_violations, min_conformance: samples in a row to enter a level, and to leave it.
     """
 
-    low: tuple[float, float, float, float, float]
-    high: tuple[float, float, float, float, float]
+    low: Five
+    high: Five
     min_violations: int = 1
+    min_conformance: int = 1
+    change: ChangeRanges | None = None
+    states: StateLevels | None = None
 
 
 @dataclass(frozen=True, slots=True)

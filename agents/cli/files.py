@@ -27,7 +27,7 @@ from pipeline.simulate import simulate as fly
 from pipeline.simulate.faults import KINDS
 from pipeline.table import write_tables
 from schemas.columns import Reason
-from schemas.mission import ALARM_LEVELS
+from schemas.mission import ALARM_LEVELS, Parameter
 from schemas.settings import TimeSettings
 
 console = Console(stderr=True)
@@ -177,7 +177,7 @@ def check(folder: Path, mdb: Path | None) -> None:
         }
         for f in plan.fields:
             p = f.parameter
-            limits = _limits_text(found, p.name)
+            limits = _limits_text(found, p)
             table.add_row(
                 plan.container, p.name, p.type.kind, p.type.unit, rate.get(p.name, "–"), limits
             )
@@ -185,8 +185,8 @@ def check(folder: Path, mdb: Path | None) -> None:
     console.print(f"{len(plans.plans)} containers, {len(found.mdb.parameters)} parameters: good")
 
 
-def _limits_text(found: Mission, name: str) -> str:
-    ranges = ranges_for(found.settings, found.mdb, name)
+def _limits_text(found: Mission, parameter: Parameter) -> str:
+    ranges = ranges_for(found.settings, parameter)
     if ranges is None:
         return ""
     return " ".join(

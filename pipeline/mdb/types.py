@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.mdb.alarms import bounds, read_alarm
+from pipeline.mdb.alarms import bounds, read_alarm, read_state_alarm
 from pipeline.mdb.criteria import read_value
 from pipeline.mdb.describe import boolean_labels, extend, labels_of
 from pipeline.mdb.encodings import ENCODINGS, Encoded, read_encoding
@@ -26,6 +26,7 @@ TYPES = tuple(
 )  # fmt: skip
 MAX_DEPTH = 16
 _ANYONES = ("baseType", "initialValue")
+_ALARMS = ("DefaultAlarm", "ContextAlarmList")
 
 
 def read_type(element: Element, scope: Scope, depth: int = 0) -> ParameterType:
@@ -43,12 +44,12 @@ def read_type(element: Element, scope: Scope, depth: int = 0) -> ParameterType:
 
 
 def _parts(element: Element, *more: str) -> dict[str, Element]:
-    return {c.tag: c for c in element.children("UnitSet", "DefaultAlarm", *ENCODINGS, *more)}
+    return {c.tag: c for c in element.children("UnitSet", *ENCODINGS, *more)}
 
 
 def _numeric(element: Element, scope: Scope) -> ParameterType:
     element.only_attributes("signed", "sizeInBits", *_ANYONES)
-    parts = _parts(element, "ValidRange", "ToString", "ContextAlarmList")
+    parts = _parts(element, "ValidRange", "ToString", *_ALARMS)
     encoded = _encoding(element, parts, scope, IntegerEncoding, FloatEncoding)
     kind = "integer" if element.tag == "IntegerParameterType" else "float"
     return ParameterType(
@@ -73,10 +74,13 @@ def _boolean(element: Element, scope: Scope) -> ParameterType:
 
 def _enumerated(element: Element, scope: Scope) -> ParameterType:
     element.only_attributes(*_ANYONES)
-    parts = _parts(element, "EnumerationList")
+    parts = _parts(element, "EnumerationList", *_ALARMS)
     encoding = _plain(element, parts, scope)
     labels = labels_of(element)
-    return ParameterType(element.name, "enumerated", encoding, _unit(parts), labels=labels)
+    alarm = read_state_alarm(parts, labels)
+    return ParameterType(
+        element.name, "enumerated", encoding, _unit(parts), labels=labels, alarm=alarm
+    )  # fmt: skip
 
 
 def _plain(element: Element, parts: dict[str, Element], scope: Scope) -> IntegerEncoding | None:

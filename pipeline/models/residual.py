@@ -129,7 +129,7 @@ def score(
             clipped = min(max(r, -limit), limit)
             gain = max(slow[j], 1.0 / (age + 1.0))
             last[j] = x if news else past
-            step[j] = change if (0.0 < change) & (change < grain) else grain
+            step[j] = change if (change > 0.0) & (change < grain) else grain
             level[j] = a + max(alpha[j], 1.0 / (age + 1.0)) * clipped if news else old_level
             bent = b + (alpha[j] * slow[j] * clipped if age > 1.0 else 0.0)
             trend[j] = bent if news else old_trend

@@ -265,7 +265,7 @@ def _learn(
         f.p11[j] = 1.0 if jump else r11 - k1 * k1 * s
         f.variance[j] = learnt if news & (not wild) else variance
         last[j] = x if news else past
-        step[j] = change if (0.0 < change) & (change < grain) else grain
+        step[j] = change if (change > 0.0) & (change < grain) else grain
         seen[j] = (0.0 if jump else age) + (1.0 if news else 0.0)
         surprises[j] = 0.0 if jump | fresh else run
         predicted[j] = a if news & (not fresh) else np.nan

@@ -48,9 +48,8 @@ def sentence(alert: dict[str, Any]) -> str:
         return f"{name}: nothing heard since {iso(alert['last_heard_ns'])} ({after})."
     seen = f"{name} is {plain(alert['observed'])}{unit}"
     if kind == "limit":
-        if alert["limit"] is None:
-            return f"{seen}, still within the deadband of its {after} limit."
-        return f"{seen}, beyond its {after} limit {alert['limit']:g}{unit}."
+        told = [_reason(r, after, unit) for r in alert.get("reasons", ())]
+        return f"{seen}, {' and '.join(told) or f'within the deadband of its {after} limit'}."
     if kind == "time_to_limit":
         if alert.get("lead_s") is None:
             return f"{seen} and may cross a limit ({after})."
@@ -65,6 +64,15 @@ def sentence(alert: dict[str, Any]) -> str:
         f"{seen} where {plain(alert['predicted'])}{unit} was expected: "
         f"{plain(alert['score'])} scales, threshold {alert['threshold']:g} ({after})."
     )
+
+
+def _reason(reason: dict[str, Any], after: str, unit: str) -> str:
+    if reason["check"] == "state":
+        return f"which is {reason['label']} ({after})"
+    limit = f"{after} limit {reason['limit']:g}{unit}"
+    if reason["check"] == "static":
+        return f"beyond its {limit}"
+    return f"changing by {reason['observed']:g}{unit} a {reason['per']}, beyond its {limit}"
 
 
 def alert_output(alert: dict[str, Any], id_: str) -> Output:

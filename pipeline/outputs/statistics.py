@@ -18,7 +18,7 @@ def statistics_output(
     quality: np.ndarray[Any, Any],
     id_: str,
 ) -> Output:
-    """head: source, container, parameters, window. figures f8[g, f] as in WindowBatch; NaN: null."""
+    """head: source, container, parameters, window. figures as in WindowBatch; NaN: null."""
     record = {"id": id_, **head}
     for name, row in zip(FIGURES, figures, strict=False):
         record[name] = row

@@ -64,7 +64,7 @@ def empty_panes(panes: int, f: int) -> State:
 
 
 class Work(NamedTuple):
-    """Scratch of a window while it closes: f8[f] each; total i4[BINS·f], running i4[BINS], moved i8[BINS]."""
+    """Scratch of a window while it closes: f8[f] each; total i4[BINS·f], the others of BINS."""
 
     count: F8
     mean: F8
@@ -83,10 +83,10 @@ class Work(NamedTuple):
 
 
 def make_work(f: int) -> Work:
-    columns = [np.zeros(f) for _ in range(9)]
+    a, b, c, d, e, g, h, i, j = (np.zeros(f) for _ in range(9))
     return Work(
-        *columns, np.zeros(f, np.int32), np.zeros(f, np.uint8), np.zeros(BINS * f, np.int32),
-        np.zeros(BINS, np.int32), np.zeros(BINS, np.int64),
+        a, b, c, d, e, g, h, i, j, np.zeros(f, np.int32), np.zeros(f, np.uint8),
+        np.zeros(BINS * f, np.int32), np.zeros(BINS, np.int32), np.zeros(BINS, np.int64),
     )  # fmt: skip
 
 

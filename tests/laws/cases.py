@@ -17,6 +17,7 @@ from pipeline.decode import Decoder, compile_plans
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
 from pipeline.limits import Limits
+from pipeline.limits_of_change import ChangeLimits
 from pipeline.mission import Mission, load_mission
 from pipeline.models.contract import GroupParameter
 from pipeline.models.residual import Residual
@@ -215,7 +216,7 @@ def _feed_model(stage: Any, stream: Any, a: int, b: int) -> bytes:
     )
 
 
-def _feed_limits(stage: Limits, stream: Any, a: int, b: int) -> bytes:
+def _feed_limits(stage: Any, stream: Any, a: int, b: int) -> bytes:
     s = stage.feed(_rows(*(x[a:b] for x in stream)))
     return b"".join(_bytes(s.enter[i], s.leave[i]) for i in range(b - a))
 
@@ -396,6 +397,26 @@ def _limits() -> Limits:
     return Limits(np.arange(F), low, -low, np.full(F, 0.25))
 
 
+def _changes() -> _Changing:
+    low = np.tile(np.array([[-0.5], [-1.0], [-2.0], [-4.0], [-8.0]]), F)
+    return _Changing(low)
+
+
+class _Changing:
+    """Static and change limits, which speak into the same levels."""
+
+    def __init__(self, low: Any) -> None:
+        every = np.arange(F)
+        self.limits = _limits()
+        self.changes = ChangeLimits(every, every, low, -low, np.arange(F, dtype=np.uint8) % 2)
+        self.snapshot, self.restore = self.changes.snapshot, self.changes.restore
+
+    def feed(self, rows: Rows) -> Scores:
+        scores = self.limits.feed(rows)
+        self.changes.feed(rows, scores)
+        return scores
+
+
 def _ones(value: int) -> Any:
     return np.full(F, value, np.int64)
 
@@ -443,6 +464,7 @@ CASES = [
         _feed_model,
     ),
     Case("limits", _limits, wild_numbers, _feed_limits),
+    Case("limits of change", _changes, wild_numbers, _feed_limits),
     Case("monitor", lambda: Monitor(_ones(3), _ones(SECOND), _ones(2)), _levels, _feed_monitor),
     Case("chain", lambda: Chain(vehicle_mission()), raw_records, _feed_chain),
 ]

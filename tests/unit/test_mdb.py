@@ -124,8 +124,20 @@ REFUSED = {
     "an inside range": document(
         INT.format(INT8 + '<DefaultAlarm><StaticAlarmRanges rangeForm="inside"/></DefaultAlarm>')
     ),
-    "a change alarm": document(
-        INT.format(INT8 + "<DefaultAlarm><ChangeAlarmRanges/></DefaultAlarm>")
+    "a change alarm over many samples": document(
+        INT.format(
+            INT8 + '<DefaultAlarm><ChangeAlarmRanges spanOfInterestInSamples="5"/></DefaultAlarm>'
+        )
+    ),
+    "an alarm without ranges": document(INT.format(INT8 + "<DefaultAlarm/>")),
+    "an alarm of a boolean": document(
+        f'<BooleanParameterType name="T">{INT8}<DefaultAlarm/></BooleanParameterType>'
+    ),
+    "an alarm of a label that is none": document(
+        f'<EnumeratedParameterType name="T">{INT8}<EnumerationList>'
+        '<Enumeration value="1" label="ON"/></EnumerationList><DefaultAlarm><EnumerationAlarmList>'
+        '<EnumerationAlarm alarmLevel="critical" enumerationLabel="OFF"/></EnumerationAlarmList>'
+        "</DefaultAlarm></EnumeratedParameterType>"
     ),
     "an epoch that is none": document(
         '<AbsoluteTimeParameterType name="T"><Encoding><IntegerDataEncoding/></Encoding>'

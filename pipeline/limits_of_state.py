@@ -1,0 +1,58 @@
+"""Alarms of enumerations: a level for some of their values (XTCE 1.2, EnumerationAlarmList)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.kernel import kernel
+from schemas.columns import F8, I8, NO_WORD, U1, Rows, Scores
+
+_NO_WORD = np.uint8(NO_WORD)
+
+
+class StateLimits:
+    """columns, slot as ChangeLimits. Stateless.
+
+    default u1[c]: level of a value not listed; of the listed ones column c owns rows first[c] to
+    first[c + 1] of value i8[v] and level u1[v].
+    """
+
+    def __init__(self, columns: I8, slot: I8, default: U1, first: I8, value: I8, level: U1):
+        self._columns, self._slot, self._default = columns, slot, default
+        self._first, self._value, self._level = first, value, level
+
+    def feed(self, rows: Rows, scores: Scores) -> None:
+        """Raise the levels of [k, a] where a value has one. Invalid values have NO_WORD already."""
+        if len(self._columns):
+            states(
+                rows.eng, self._columns, self._slot, self._default, self._first, self._value,
+                self._level, scores.enter, scores.leave,
+            )  # fmt: skip
+
+    def watches(self, slot: int) -> bool:
+        return bool((self._slot == slot).any())
+
+
+@kernel
+def states(
+    eng: F8,
+    columns: I8,
+    slot: I8,
+    default: U1,
+    first: I8,
+    value: I8,
+    level: U1,
+    enter: U1,
+    leave: U1,
+) -> None:
+    for i in range(len(eng)):
+        for c in range(len(columns)):
+            j = slot[c]
+            if enter[i, j] == _NO_WORD:
+                continue
+            word, x = default[c], np.int64(eng[i, columns[c]])
+            for v in range(first[c], first[c + 1]):
+                if value[v] == x:
+                    word = level[v]
+            enter[i, j] = max(enter[i, j], word)
+            leave[i, j] = max(leave[i, j], word)

@@ -1,0 +1,113 @@
+"""Alarms of an XTCE through the whole chain: static, change and state in one monitor."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from jsonschema import Draft202012Validator
+
+from pipeline.chain import Chain
+from pipeline.mission import load_mission
+from schemas import topics
+from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
+from tests.unit.test_mdb import document
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "json" / "alert.schema.json"
+SECOND = 1_000_000_000
+F4 = '<FloatDataEncoding sizeInBits="32" encoding="IEEE754_1985"/>'
+INT8 = '<IntegerDataEncoding sizeInBits="8" encoding="unsigned"/>'
+
+
+ROOT = (
+    '<SequenceContainer name="Root"><EntryList><ParameterRefEntry parameterRef="P">'
+    '<LocationInContainerInBits referenceLocation="containerStart"><FixedValue>48</FixedValue>'
+    "</LocationInContainerInBits></ParameterRefEntry></EntryList></SequenceContainer>"
+)
+
+
+def numeric(alarm: str) -> str:
+    return f'<FloatParameterType name="T">{F4}{alarm}</FloatParameterType>'
+
+
+def run(folder: Path, types: str, packing: str, values: list[Any]) -> list[dict[str, Any]]:
+    """Alerts of one value a second."""
+    (folder / "x.xml").write_text(document(types, containers=ROOT))
+    (folder / "mission.toml").write_text('name = "m"\nxtce = "x.xml"\n')
+    chain = Chain(load_mission(folder))
+    records = []
+    for i, value in enumerate(values):
+        body = struct.pack(packing, value)
+        packet = struct.pack(">HHH", 1, 0xC000 | i, len(body) - 1) + body
+        content = encode_packets([1_700_000_000 * SECOND + i * SECOND], packet)
+        records.append(RawRecord(i, content, PACKETS_HEADERS))
+    outputs = [o for _, o in chain.feed(records).outputs if o.topic == topics.ALERTS]
+    alerts = [orjson.loads(o.value) for o in outputs]
+    for alert in alerts:
+        Draft202012Validator(orjson.loads(SCHEMA.read_bytes())).validate(alert)
+    return [a for a in alerts if a["monitor"]["kind"] == "limit"]
+
+
+def told(alerts: list[dict[str, Any]]) -> list[tuple[int, str, list[str]]]:
+    """(second, level, checks that had something to say)"""
+    return [
+        (a["input"]["last_offset"], a["level_after"], [r["check"] for r in a["reasons"]])
+        for a in alerts
+    ]
+
+
+def test_violations_and_conformance(tmp_path: Path) -> None:
+    """Three samples in a row to enter, two to leave (XTCE 1.2, AlarmType)."""
+    alarm = (
+        '<DefaultAlarm minViolations="3" minConformance="2"><StaticAlarmRanges>'
+        '<CriticalRange maxInclusive="10"/></StaticAlarmRanges></DefaultAlarm>'
+    )
+    values = [11, 11, 5, 11, 11, 11, 5, 11, 5, 5]
+    alerts = run(tmp_path, numeric(alarm), ">f", values)
+    assert told(alerts) == [(5, "critical", ["static"]), (9, "normal", [])]
+
+
+@pytest.mark.parametrize("kind", ["changePerSecond", "changePerSample"])
+def test_change(tmp_path: Path, kind: str) -> None:
+    alarm = (
+        f'<DefaultAlarm><ChangeAlarmRanges changeType="{kind}">'
+        '<WarningRange minInclusive="-2" maxInclusive="2"/></ChangeAlarmRanges></DefaultAlarm>'
+    )
+    alerts = run(tmp_path, numeric(alarm), ">f", [0, 2, 4, 7, 7, float("nan"), 9.5, 9])
+    # a NaN is passed over: from 7 to 9.5 in two seconds is slow enough, in one step it is not
+    late = [(6, "warning", ["change"]), (7, "normal", [])] if kind.endswith("Sample") else []
+    assert told(alerts) == [(3, "warning", ["change"]), (4, "normal", []), *late]
+    assert "changing by 3" in alerts[0]["sentence"]
+
+
+def test_several_reasons(tmp_path: Path) -> None:
+    """One monitor hears both, the more severe counts, and both are listed."""
+    alarm = (
+        '<DefaultAlarm><StaticAlarmRanges><WarningRange maxInclusive="10"/></StaticAlarmRanges>'
+        '<ChangeAlarmRanges changeType="changePerSample"><CriticalRange maxInclusive="5"/>'
+        "</ChangeAlarmRanges></DefaultAlarm>"
+    )
+    alerts = run(tmp_path, numeric(alarm), ">f", [0, 12, 13, 1])
+    assert told(alerts) == [
+        (1, "critical", ["static", "change"]), (2, "warning", ["static"]), (3, "normal", []),
+    ]  # fmt: skip
+
+
+def test_states(tmp_path: Path) -> None:
+    types = (
+        f'<EnumeratedParameterType name="T">{INT8}<EnumerationList>'
+        '<Enumeration value="0" label="SAFE"/><Enumeration value="1" label="ARMED"/>'
+        '<Enumeration value="2" label="FIRED"/></EnumerationList>'
+        '<DefaultAlarm defaultAlarmLevel="watch"><EnumerationAlarmList>'
+        '<EnumerationAlarm alarmLevel="normal" enumerationLabel="SAFE"/>'
+        '<EnumerationAlarm alarmLevel="severe" enumerationLabel="FIRED"/>'
+        "</EnumerationAlarmList></DefaultAlarm></EnumeratedParameterType>"
+    )
+    alerts = run(tmp_path, types, ">B", [0, 1, 2, 9, 0])  # 9 has no label: it says nothing
+    assert [(s, level) for s, level, _ in told(alerts)] == [
+        (1, "watch"), (2, "severe"), (4, "normal"),
+    ]  # fmt: skip
+    assert alerts[1]["sentence"] == "P is 2, which is FIRED (severe)."
