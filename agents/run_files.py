@@ -103,11 +103,15 @@ class RunFolder:
         ]
 
 
-def skipped_record(source: str, at: int, content: bytes, reason: Reason) -> bytes:
-    """Reject record of bytes that never became a record of telemetry.raw."""
+def skipped_record(source: str, at: int, content: bytes, reason: Reason, client: int = 0) -> bytes:
+    """Reject record of bytes that never became a record of telemetry.raw.
+
+    at: their position in the input, or in what that client sent.
+    """
+    where = f"{client}-{at}" if client else f"{at}"
     return orjson.dumps(
         {
-            "id": f"ingest-{source}-{at}",
+            "id": f"ingest-{source}-{where}",
             "source": source,
             "reason": reason.word,
             "topic": None,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import math
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -15,20 +17,21 @@ from rich.live import Live
 from rich.progress import Progress
 
 from agents.broker import EmbeddedBroker
+from agents.cli.options import FILE, header_option, mdb_option, root_option
 from agents.ingest import ingest as run_ingest
 from agents.kafka import BrokerError, ensure_topics, partitions_of
-from agents.replay import holds_records
+from agents.replay import Replayed, holds_records
 from agents.replay import replay as run_replay
 from agents.settings import Settings, SourceSettings, load_settings, to_environment
 from agents.tail import follow
 from agents.watch import Board
 from pipeline.chain import Chain
+from pipeline.loop import pack_rounds
 from pipeline.mission import load_mission
 from pipeline.run import cut_flight, load_recording
 from schemas import topics
 
 console = Console(stderr=True)
-FILE = click.Path(path_type=Path)
 bootstrap_option = click.option("--bootstrap", default="127.0.0.1:9092", show_default=True)
 partitions_option = click.option(
     "--partitions", default=1, show_default=True, help="Of telemetry.raw, where it is made here."
@@ -52,23 +55,28 @@ def broker(port: int) -> None:
 
 
 @click.command()
-@click.argument("url")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
-@click.option("--mdb", type=FILE, help="XTCE file, in place of the mission's own.")
+@mdb_option
+@root_option
+@header_option
 @click.option("--source", default="", help="Key of the records; the mission's source by default.")
 @click.option("--namespace", default="", help="Put before every topic's name.")
 @bootstrap_option
 @partitions_option
 def ingest(
-    url: str, folder: Path, mdb: Path | None, source: str, namespace: str, bootstrap: str,
-    partitions: int,
+    inputs: tuple[str, ...], folder: Path, mdb: Path | None, root_container: str,
+    skip_header_bytes: int, source: str, namespace: str, bootstrap: str, partitions: int,
 ) -> None:  # fmt: skip
-    """Packets from udp://HOST:PORT, tcp://HOST:PORT, a file or - to telemetry.raw."""
-    mission = load_mission(folder, mdb)
+    """Packets to telemetry.raw from INPUT: udp://HOST:PORT, tcp://HOST:PORT (connects),
+    tcp-listen://HOST:PORT (is connected to), - or files, gzip or not, in the order given."""
+    mission = load_mission(folder, mdb, root_container)
     name = source or mission.settings.source
-    console.print(f"{url} → telemetry.raw at {bootstrap} as {name!r}", highlight=False)
+    console.print(f"{' '.join(inputs)} → telemetry.raw at {bootstrap} as {name!r}", highlight=False)
     try:
-        c = asyncio.run(run_ingest(mission, name, url, bootstrap, namespace, partitions))
+        c = asyncio.run(
+            run_ingest(mission, name, inputs, bootstrap, namespace, partitions, skip_header_bytes)
+        )
     except KeyboardInterrupt:
         return
     if c.skipped > c.bytes // 2:
@@ -76,8 +84,10 @@ def ingest(
             f"more than half of it was no packet of {mission.mdb.path}: is it of this mission?",
             style="yellow",
         )
+    ground = f", {c.ground_headers} bytes of ground headers" if c.ground_headers else ""
     console.print(
-        f"{c.bytes} bytes: {c.packets} packets in {c.records} records, {c.skipped} bytes skipped"
+        f"{c.bytes} bytes: {c.packets} packets in {c.records} records, "
+        f"{c.skipped} bytes skipped{ground}"
     )
 
 
@@ -131,14 +141,18 @@ def run_worker(settings: Settings, loglevel: str) -> None:
 
 
 @click.command()
-@click.argument("flight", type=FILE)
+@click.argument("flights", nargs=-1, required=True, type=FILE)
 @click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
-@click.option("--mdb", type=FILE, help="XTCE file, in place of the mission's own.")
+@mdb_option
+@root_option
+@header_option
 @click.option("--source", default="", help="Key of the records; the mission's source by default.")
 @click.option("--speed", default="1", show_default=True, help="Times flight time, or max.")
 @click.option("--start", type=float, help="Seconds from the first packet.")
 @click.option("--end", type=float, help="Seconds from the first packet.")
 @click.option("--shift", type=click.Choice(["now"]), help="Move the flight's times to today.")
+@click.option("--loop", is_flag=True, help="Again and again, as of now, until interrupted.")
+@click.option("--loops", type=click.IntRange(1), help="So many times, as of now.")
 @click.option(
     "--namespace", default=REPLAY_NAMESPACE, show_default=True,
     help='A replay keeps to its own topics; "" is the live ones.',
@@ -146,50 +160,71 @@ def run_worker(settings: Settings, loglevel: str) -> None:
 @bootstrap_option
 @partitions_option
 def replay(
-    flight: Path, folder: Path, mdb: Path | None, source: str, speed: str, start: float | None,
-    end: float | None, shift: str | None, namespace: str, bootstrap: str, partitions: int,
+    flights: tuple[Path, ...], folder: Path, mdb: Path | None, root_container: str,
+    skip_header_bytes: int, source: str, speed: str, start: float | None, end: float | None,
+    shift: str | None, loop: bool, loops: int | None, namespace: str, bootstrap: str,
+    partitions: int,
 ) -> None:  # fmt: skip
     """Send a recorded flight through Kafka at its own pace, or faster.
 
-    A flight that was replayed into a namespace before is late there the second time: take another
-    --namespace, or --shift now.
+    Several files, gzip or not, are one flight in the order given. A flight that was replayed into
+    a namespace before is late there the second time: take another --namespace, or --shift now.
     """
-    try:
-        pace = None if speed == "max" else float(speed)
-    except ValueError:
-        raise click.UsageError(f"--speed {speed!r} is neither a number nor max.") from None
-    if pace is not None and pace <= 0:
-        raise click.UsageError("--speed must be above 0.")
-    mission = load_mission(folder, mdb)
-    recording = load_recording(flight, mission, Chain(mission))
+    if loop and loops:
+        raise click.UsageError("--loop goes on for ever, --loops N ends: give one of them.")
+    pace = _pace(speed)
+    mission = load_mission(folder, mdb, root_container)
+    recording = load_recording(flights, mission, Chain(mission), skip_header_bytes)
     part = cut_flight(recording.flight, start, end)
     if not len(part.start):
         raise click.UsageError("no packet between --start and --end.")
-    shift_ns = time.time_ns() - int(part.reception_ns[0]) if shift else 0
-    name = source or mission.settings.source
+    shifted = bool(shift or loop or loops)
+    shift_ns = time.time_ns() - int(part.reception_ns[0]) if shifted else 0
+    rounds = None if loop else loops or 1
+    name, done = source or mission.settings.source, Replayed()
     try:
-        if not shift and asyncio.run(holds_records(bootstrap, namespace)):
+        if not shifted and asyncio.run(holds_records(bootstrap, namespace)):
             console.print(
                 f"namespace {namespace!r} holds records already: where a flight of {name!r} was "
                 "replayed into it before, this one is late. Take another --namespace, or --shift "
                 "now.", style="yellow", highlight=False,
             )  # fmt: skip
         with Progress(console=console) as bar:
-            task = bar.add_task("replay", total=len(part.start))
-            done = asyncio.run(
+            task = bar.add_task("replay", total=rounds and rounds * len(part.start))
+            asyncio.run(
                 run_replay(
-                    part, name, bootstrap, namespace, pace, shift_ns, partitions,
-                    lambda n: bar.advance(task, n),
+                    pack_rounds(part, shift_ns, rounds), name, bootstrap, namespace, pace,
+                    partitions, done, lambda n: bar.advance(task, n),
                 )
             )  # fmt: skip
     except KeyboardInterrupt:
         console.print("stopped before its end")
-        return
-    console.print(
+    for line in _replayed(done):
+        console.print(line, highlight=False)
+
+
+def _pace(speed: str) -> float | None:
+    """Times flight time; None is as fast as it goes."""
+    try:
+        pace = None if speed == "max" else float(speed)
+    except ValueError:
+        raise click.UsageError(f"--speed {speed!r} is neither a number nor max.") from None
+    if pace is not None and not 0 < pace < math.inf:
+        raise click.UsageError("--speed must be above 0, or max.")
+    return pace
+
+
+def _replayed(done: Replayed) -> Iterator[str]:
+    yield (
         f"{done.packets} packets in {done.records} records, {done.flight_s:.1f} s of flight in "
-        f"{done.seconds:.1f} s; behind its time by {done.mean_late_s * 1e3:.1f} ms on average, "
-        f"{done.worst_late_s * 1e3:.1f} ms at worst"
+        f"{done.seconds:.1f} s"
     )
+    late = done.lateness
+    if late.count:
+        yield (
+            f"acknowledged after their time by {late.mean_s * 1e3:.1f} ms on average, "
+            f"{late.p99_s * 1e3:.1f} ms at most for 99 of 100, {late.worst_s * 1e3:.1f} ms at worst"
+        )
 
 
 @click.command()

@@ -62,7 +62,7 @@ def test_file_with_garbage(
     half = _boundary(stream, len(stream) // 2)
     path = tmp_path / "damaged.bin"
     path.write_bytes(garbage[0] + stream[:half] + garbage[1] + stream[half:] + garbage[2][:4])
-    done = asyncio.run(ingest(demo_mission, "demo", str(path), broker, "", 1))
+    done = asyncio.run(ingest(demo_mission, "demo", [str(path)], broker, "", 1))
     assert done.bytes == path.stat().st_size
     raw = asyncio.run(everything(broker, topics.RAW))
     inside = packets_in(raw)
@@ -117,7 +117,7 @@ def test_udp(broker: str, demo_mission: Mission, stream: bytes) -> None:
         out.close()
         await asyncio.sleep(1.2)
 
-    run = ingest(demo_mission, "demo", f"udp://127.0.0.1:{port}", broker, "", 1)
+    run = ingest(demo_mission, "demo", [f"udp://127.0.0.1:{port}"], broker, "", 1)
     records = asyncio.run(_during(run, send, broker, part))
     assert packets_in(records) == part
     assert any(dict(r.headers)["kind"] == b"tick" for r in records)
@@ -149,7 +149,7 @@ def test_tcp_reconnects(broker: str, demo_mission: Mission, stream: bytes) -> No
         async def nothing() -> None:
             return None
 
-        run = ingest(demo_mission, "demo", f"tcp://127.0.0.1:{port}", broker, "", 1)
+        run = ingest(demo_mission, "demo", [f"tcp://127.0.0.1:{port}"], broker, "", 1)
         try:
             return await _during(run, nothing, broker, wanted)
         finally:
@@ -165,9 +165,9 @@ def test_no_broker(demo_mission: Mission, tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"x")
     with pytest.raises(BrokerError, match="No Kafka broker answers"):
-        asyncio.run(ingest(demo_mission, "demo", str(path), f"127.0.0.1:{free_port()}", "", 1))
+        asyncio.run(ingest(demo_mission, "demo", [str(path)], f"127.0.0.1:{free_port()}", "", 1))
 
 
 def test_unknown_input(broker: str, demo_mission: Mission) -> None:
     with pytest.raises(BrokerError, match="only udp"):
-        asyncio.run(ingest(demo_mission, "demo", "serial://1", broker, "", 1))
+        asyncio.run(ingest(demo_mission, "demo", ["serial://1"], broker, "", 1))
