@@ -105,6 +105,8 @@ def read_settings(table: dict[str, Any], where: str) -> MissionSettings:
                 lists[key] = (DEFAULT_RULES[key], *lists[key])
     for key in ("ignore", "gauges", "quantiles", "segmented_apids"):
         if key in table:
+            if not isinstance(table[key], list):
+                raise MissionError(f"{where}: {key} = {table[key]!r} must be a list, [...].")
             lists[key] = tuple(table.pop(key))
     table.setdefault("source", table.get("name", ""))
     table.setdefault("xtce", "")
