@@ -222,8 +222,8 @@ def _replayed(done: Replayed) -> Iterator[str]:
     late = done.lateness
     if late.count:
         yield (
-            f"acknowledged after their time by {late.mean_s * 1e3:.1f} ms on average, "
-            f"{late.p99_s * 1e3:.1f} ms at most for 99 of 100, {late.worst_s * 1e3:.1f} ms at worst"
+            f"acknowledged late by {late.mean_s * 1e3:.1f} ms (mean), "
+            f"{late.p99_s * 1e3:.1f} ms (p99), {late.worst_s * 1e3:.1f} ms (worst)"
         )
 
 
