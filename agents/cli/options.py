@@ -15,3 +15,7 @@ header_option = click.option(
     "--skip-header-bytes", default=0, show_default=True, type=click.IntRange(0, 65535),
     help="Bytes that a ground station puts before each packet.",
 )  # fmt: skip
+bootstrap_option = click.option("--bootstrap", default="127.0.0.1:9092", show_default=True)
+partitions_option = click.option(
+    "--partitions", default=1, show_default=True, help="Of telemetry.raw, where it is made here."
+)
