@@ -169,7 +169,7 @@ def test_files_with_ground_headers(
     """Two files, one of them gzip, whose last packets are cut: headers, packets and rest are all."""
     first = _boundary(stream, len(stream) // 2)
     names = [tmp_path / "a.bin", tmp_path / "b.bin"]
-    halves = [_behind_headers(part, rng) + rng.bytes(GROUND) + part[:9]
+    halves = [behind_headers(part, rng) + rng.bytes(GROUND) + part[:9]
               for part in (stream[:first], stream[first:])]  # fmt: skip
     names[0].write_bytes(halves[0])
     names[1].write_bytes(gzip.compress(halves[1]))
@@ -187,7 +187,7 @@ def test_files_with_ground_headers(
 GROUND = 12
 
 
-def _behind_headers(stream: bytes, rng: np.random.Generator) -> bytes:
+def behind_headers(stream: bytes, rng: np.random.Generator) -> bytes:
     out, at = [], 0
     while at < len(stream):
         end = _boundary(stream, at + 1)

@@ -20,7 +20,7 @@ from pipeline.packets import PacketReader
 from pipeline.simulate import simulate
 from schemas.records import classify
 from tests.conftest import PROJECT
-from tests.integration.test_ingest import everything, packets_in
+from tests.integration.test_ingest import GROUND, behind_headers, everything, packets_in
 
 pytestmark = pytest.mark.broker
 DEMO = str(PROJECT / "missions" / "demo")
@@ -32,11 +32,13 @@ def stream() -> bytes:
     return simulate(5, (), -1.0, 1.0).packets
 
 
-def test_two_rounds_of_a_packed_flight(broker: str, stream: bytes, tmp_path: Path) -> None:
+def test_two_rounds_of_a_packed_flight(
+    broker: str, stream: bytes, tmp_path: Path, rng: np.random.Generator
+) -> None:
     path = tmp_path / "flight.bin"
-    path.write_bytes(gzip.compress(stream))
+    path.write_bytes(gzip.compress(behind_headers(stream, rng)))
     done = CliRunner().invoke(
-        main, ["replay", str(path), "--mission", DEMO, "--bootstrap", broker, "--loops", "2",
+        main, ["replay", str(path), "--mission", DEMO, "--bootstrap", broker, "--loops", "2", "--skip-header-bytes", str(GROUND),
                "--speed", "4"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -80,6 +82,21 @@ async def _end(bootstrap: str, records: int) -> None:
                 await asyncio.sleep(0.1)
     finally:
         await client.stop()
+
+
+def test_ingest_of_files(
+    broker: str, stream: bytes, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """The command, with all that it takes of files."""
+    (tmp_path / "a").write_bytes(behind_headers(stream, rng))
+    (tmp_path / "b").write_bytes(gzip.compress(behind_headers(stream, rng)))
+    done = CliRunner().invoke(
+        main, ["ingest", str(tmp_path / "a"), str(tmp_path / "b"), "--mission", DEMO,
+               "--bootstrap", broker, "--namespace", "replay", "--skip-header-bytes", str(GROUND)],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "bytes of ground headers" in " ".join(done.stderr.split())
+    assert packets_in(asyncio.run(everything(broker, TOPIC))) == stream + stream
 
 
 def test_loop_and_loops_are_one_too_many() -> None:
