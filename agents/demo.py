@@ -28,6 +28,7 @@ from agents.tail import follow
 from agents.warm import warm_up
 from agents.watch import Board
 from pipeline.chain import Chain
+from pipeline.flight import pack
 from pipeline.mission import Mission, load_mission
 from pipeline.run import load_recording
 from pipeline.simulate import SYSTEM, TABLES, simulate
@@ -125,7 +126,8 @@ async def _fly(
     board, seen = Board(), Seen({})
     with Live(board, console=console, refresh_per_second=4, transient=True):
         reading = asyncio.create_task(_read(bootstrap, board, seen))
-        done = await replay(recording.flight, "demo", bootstrap, "", speed, 0, 1, lambda _: None)
+        records, done = pack(recording.flight), Replayed()
+        await replay(records, "demo", bootstrap, "", speed, 1, done, lambda _: None)
         await _drained(port, done.packets)
         await asyncio.sleep(1.0)
         reading.cancel()

@@ -1,4 +1,4 @@
-"""Packets from UDP, TCP, a file or standard input to telemetry.raw, and a tick every second.
+"""Packets from UDP, TCP, files or standard input to telemetry.raw, and a tick every second.
 
 Back-pressure: at most MAX_PENDING records wait for the broker; then TCP and files are read no
 further, and UDP datagrams are dropped by the kernel (seen as sequence gaps, and outside any
@@ -8,20 +8,18 @@ guarantee). A TCP connection that ends is made again with back-off.
 from __future__ import annotations
 
 import asyncio
-import logging
-import socket
-import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
 import numpy as np
 from aiokafka import AIOKafkaProducer
 
+from agents.inputs import Piece, files, tcp, udp
 from agents.kafka import BrokerError, ensure_topics, producer, start
+from agents.listen import listen
 from agents.run_files import skipped_record
 from pipeline.flight import Flight, FlightRecord, Packer
 from pipeline.known_apids import known_apids
@@ -29,10 +27,10 @@ from pipeline.mission import Mission
 from pipeline.packets import Scanned, Scanner
 from schemas import topics
 
-log = logging.getLogger("heartline.ingest")
-READ_BYTES = 1 << 18
 MAX_PENDING = 1000
-BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+SCHEMES: dict[str, Callable[[str], AsyncGenerator[Piece, None]]] = {
+    "udp": udp, "tcp": tcp, "tcp-listen": listen
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -42,104 +40,39 @@ class Counters:
     records: int = 0
     ticks: int = 0
     skipped: int = 0
-    connections: int = 0
+    ground_headers: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Bytes that came together. whole: a datagram, or the end: nothing will complete its tail."""
-
-    data: bytes
-    whole: bool
-
-
-async def pieces(url: str) -> AsyncIterator[Piece]:
-    """Input of `udp://HOST:PORT`, `tcp://HOST:PORT`, a path, or `-` for standard input."""
-    parts = urlsplit(url)
-    if parts.scheme == "udp":
-        async for piece in _udp(parts.hostname or "127.0.0.1", _port(url)):
-            yield piece
-    elif parts.scheme == "tcp":
-        async for piece in _tcp(parts.hostname or "127.0.0.1", _port(url)):
-            yield piece
-    elif parts.scheme:
-        raise BrokerError(f"Input {url!r}: only udp://, tcp://, a file and - are known.")
-    else:
-        async for piece in _file(url):
-            yield piece
-
-
-def _port(url: str) -> int:
-    port = urlsplit(url).port
-    if port is None:
-        raise BrokerError(f"Input {url!r} needs a port.")
-    return port
-
-
-async def _udp(host: str, port: int) -> AsyncIterator[Piece]:
-    loop = asyncio.get_running_loop()
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-    sock.setblocking(False)
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        sock.close()
-        raise BrokerError(f"udp://{host}:{port}: {error.strerror}.") from None
-    try:
-        while True:
-            yield Piece(await loop.sock_recv(sock, 65536), True)
-    finally:
-        sock.close()
-
-
-async def _tcp(host: str, port: int) -> AsyncIterator[Piece]:
-    """A connection made again whenever it ends, with growing pauses while it fails."""
-    failures = 0
-    while True:
-        try:
-            reader, writer = await asyncio.open_connection(host, port)
-        except OSError as error:
-            pause = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
-            failures += 1
-            log.warning("tcp://%s:%d: %s; again in %g s", host, port, error, pause)
-            await asyncio.sleep(pause)
-            continue
-        failures = 0
-        try:
-            while data := await reader.read(READ_BYTES):
-                yield Piece(data, False)
-        except OSError as error:
-            log.warning("tcp://%s:%d: %s", host, port, error)
-        finally:
-            writer.close()
-        yield Piece(b"", True)  # a packet cut off by the end is no packet
-        await asyncio.sleep(BACK_OFF_S[0])
-
-
-async def _file(path: str) -> AsyncIterator[Piece]:
-    file: IO[bytes]
-    try:
-        file = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115
-    except OSError as error:
-        raise BrokerError(f"{path}: cannot be read: {error.strerror}.") from None
-    loop = asyncio.get_running_loop()
-    with file:
-        while data := await loop.run_in_executor(None, file.read, READ_BYTES):
-            yield Piece(data, False)
-    yield Piece(b"", True)
+def pieces(inputs: Sequence[str]) -> AsyncGenerator[Piece, None]:
+    """Input of one URL, or of files. BrokerError where it is neither."""
+    schemes = {urlsplit(i).scheme for i in inputs}
+    if schemes == {""}:
+        return files(inputs)
+    if len(inputs) > 1:
+        raise BrokerError(f"Input {' '.join(inputs)}: several can be given of files alone.")
+    kind = SCHEMES.get(schemes.pop())
+    if kind is None:
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise BrokerError(f"Input {inputs[0]!r}: only {known}, files and - are known.")
+    return kind(inputs[0])
 
 
 class Ingest:
     """One source's way into telemetry.raw."""
 
     def __init__(
-        self, mission: Mission, source: str, client: AIOKafkaProducer, namespace: str
+        self,
+        mission: Mission,
+        source: str,
+        client: AIOKafkaProducer,
+        namespace: str,
+        ground_header: int = 0,
     ) -> None:
         self._source, self._client = source, client
         self._raw = topics.on_wire(topics.RAW, namespace)
         self._rejects = topics.on_wire(topics.REJECTS, namespace)
-        self._scanner = Scanner(known_apids(mission.mdb))
+        self._known, self._ground = known_apids(mission.mdb), ground_header
+        self._scanners: dict[int, Scanner] = {}  # of each client that is connected
         self._packer = Packer()
         self._pending: set[asyncio.Future[object]] = set()
         self._failed: BaseException | None = None
@@ -147,9 +80,15 @@ class Ingest:
 
     async def take(self, piece: Piece, now_ns: int) -> None:
         """Publish the packets that a piece completes, and what it skips."""
-        scanned = self._scanner.feed(piece.data, final=piece.whole)
+        scanner = self._scanners.get(piece.client)
+        if scanner is None:
+            scanner = self._scanners[piece.client] = Scanner(self._known, self._ground)
+        scanned = scanner.feed(piece.data, final=piece.whole)
+        if piece.whole and piece.client:
+            del self._scanners[piece.client]  # no other will have its number
         self.counters.bytes += len(piece.data)
-        await self._publish_skips(scanned)
+        self.counters.ground_headers += scanned.header_bytes
+        await self._publish_skips(scanned, piece.client)
         time_ns = np.full(len(scanned.start), now_ns, np.int64)
         flight = Flight(scanned.data, scanned.start, scanned.length, time_ns)
         for record in self._packer.pack(flight):
@@ -166,11 +105,11 @@ class Ingest:
         self.counters.records += 1
         self.counters.packets += record.packets
 
-    async def _publish_skips(self, scanned: Scanned) -> None:
+    async def _publish_skips(self, scanned: Scanned, client: int) -> None:
         skips = zip(scanned.skip_at, scanned.skip_bytes, scanned.skip_reason, strict=True)
         for at, content, reason in skips:
             self.counters.skipped += len(content)
-            value = skipped_record(self._source, int(at), content, reason)
+            value = skipped_record(self._source, int(at), content, reason, client)
             await self._hand_over(self._rejects, value, [])
 
     async def _hand_over(self, topic: str, value: bytes, headers: list[tuple[str, bytes]]) -> None:
@@ -195,12 +134,21 @@ class Ingest:
 
 
 async def ingest(
-    mission: Mission, source: str, url: str, bootstrap: str, namespace: str, partitions: int
+    mission: Mission,
+    source: str,
+    inputs: Sequence[str],
+    bootstrap: str,
+    namespace: str,
+    partitions: int,
+    ground_header: int = 0,
 ) -> Counters:
-    """Run until the input ends (a file) or for ever (UDP, TCP). BrokerError tells what failed."""
+    """Run until the input ends (files) or for ever (UDP, TCP). BrokerError tells what failed.
+
+    ground_header: bytes that stand before each packet.
+    """
     await ensure_topics(bootstrap, namespace, partitions)
     client = await start(producer(bootstrap), bootstrap)
-    one = Ingest(mission, source, client, namespace)
+    one = Ingest(mission, source, client, namespace, ground_header)
 
     async def tick() -> None:
         while True:
@@ -210,8 +158,9 @@ async def ingest(
     ticking = asyncio.create_task(tick())
 
     async def read() -> None:
-        async for piece in pieces(url):
-            await one.take(piece, time.time_ns())
+        async with aclosing(pieces(inputs)) as coming:
+            async for piece in coming:
+                await one.take(piece, time.time_ns())
 
     reading = asyncio.create_task(read())
     try:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
-from agents.kafka import consumer, ensure_topics, existing_partitions, producer, start
-from pipeline.flight import Flight, pack
+from agents.kafka import BrokerError, consumer, ensure_topics, existing_partitions, producer, start
+from agents.pacing import Lateness, Pace
+from pipeline.flight import FlightRecord
 from schemas import topics
 
-FLUSH_RECORDS = 500
+MAX_PENDING = 500  # records sent and not acknowledged: a slow broker holds the replay back
 
 
 @dataclass(slots=True)
 class Replayed:
-    """What a replay did. late_s: how far a record was sent behind its time, at worst and mean."""
+    """What a replay did so far. lateness: from a record's time until the broker had it."""
 
     records: int = 0
     packets: int = 0
     seconds: float = 0.0
     flight_s: float = 0.0
-    worst_late_s: float = 0.0
-    mean_late_s: float = 0.0
+    lateness: Lateness = field(default_factory=Lateness)
 
 
 async def holds_records(bootstrap: str, namespace: str) -> bool:
@@ -40,48 +39,76 @@ async def holds_records(bootstrap: str, namespace: str) -> bool:
         await client.stop()
 
 
+class Sender:
+    """Sends records when they are due; at most MAX_PENDING wait for the broker."""
+
+    def __init__(
+        self, client: AIOKafkaProducer, topic: str, source: str, pace: Pace, done: Replayed
+    ) -> None:
+        self._client, self._topic, self._key = client, topic, source.encode()
+        self._pace, self._done = pace, done
+        self._room = asyncio.Semaphore(MAX_PENDING)
+        self._failed: BaseException | None = None
+        self._first: int | None = None
+
+    async def send(self, record: FlightRecord) -> None:
+        """BrokerError where the broker refused a record before."""
+        done = self._done
+        self._first = record.due_ns if self._first is None else self._first
+        done.flight_s = (record.due_ns - self._first) / 1e9
+        due = await self._pace.wait(done.flight_s)
+        await self._room.acquire()
+        self._raise()
+        future = await self._client.send(
+            self._topic, record.value, self._key, headers=list(record.headers)
+        )
+        future.add_done_callback(lambda f: self._settled(f, due))
+        done.records += 1
+        done.packets += record.packets
+        done.seconds = self._pace.seconds
+
+    def _settled(self, future: asyncio.Future[object], due: float) -> None:
+        self._room.release()
+        if future.cancelled():
+            return
+        if error := future.exception():
+            self._failed = error
+        elif self._pace.paced:
+            self._done.lateness.add(self._pace.seconds - due)
+
+    def _raise(self) -> None:
+        if self._failed:
+            raise BrokerError(f"The broker did not take a record: {self._failed!r}.")
+
+    async def finish(self) -> None:
+        """Wait until the broker has all."""
+        for _ in range(MAX_PENDING):
+            await self._room.acquire()
+        self._done.seconds = self._pace.seconds
+        self._raise()
+
+
 async def replay(
-    flight: Flight,
+    records: Iterable[FlightRecord],
     source: str,
     bootstrap: str,
     namespace: str,
     speed: float | None,
-    shift_ns: int,
     partitions: int,
+    done: Replayed,
     on_progress: Callable[[int], None],
-) -> Replayed:
-    """Send every record of a flight, acknowledged. speed: times flight time; None is no pacing."""
+) -> None:
+    """Send every record, acknowledged. speed: times flight time; None is no pacing.
+
+    `done` tells how far it came, also where it is interrupted.
+    """
     await ensure_topics(bootstrap, namespace, partitions)
-    client = await start(producer(bootstrap, linger_ms=5), bootstrap)
-    topic, done = topics.on_wire(topics.RAW, namespace), Replayed()
-    begun, first, late = time.monotonic(), None, 0.0
-    pending: list[asyncio.Future[object]] = []
+    client = await start(producer(bootstrap, linger_ms=0 if speed else 5), bootstrap)
+    sender = Sender(client, topics.on_wire(topics.RAW, namespace), source, Pace(speed), done)
     try:
-        for record in pack(flight, shift_ns):
-            first = record.due_ns if first is None else first
-            done.flight_s = (record.due_ns - first) / 1e9
-            if speed:
-                due = begun + done.flight_s / speed
-                wait = due - time.monotonic()
-                if wait > 0:
-                    await asyncio.sleep(wait)
-                behind = max(0.0, time.monotonic() - due)
-                late += behind
-                done.worst_late_s = max(done.worst_late_s, behind)
-            pending.append(
-                await client.send(
-                    topic, record.value, source.encode(), headers=list(record.headers)
-                )
-            )
-            done.records += 1
-            done.packets += record.packets
+        for record in records:
+            await sender.send(record)
             on_progress(record.packets)
-            if len(pending) >= FLUSH_RECORDS:
-                await asyncio.gather(*pending)
-                pending = []
-        await asyncio.gather(*pending)
+        await sender.finish()
     finally:
         await client.stop()
-    done.seconds = time.monotonic() - begun
-    done.mean_late_s = late / max(1, done.records)
-    return done

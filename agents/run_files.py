@@ -82,6 +82,13 @@ class RunFolder:
             "rejected": dict(self._rejected),
             "fingerprint": self._chain.fingerprint,
         }
+        told = []
+        if self._recording.scanned.header_bytes:
+            summary["ground_header_bytes"] = n = self._recording.scanned.header_bytes
+            told.append(f"stepped over {n} bytes of ground headers")
+        if self._chain.reassembly:
+            summary["pending_segment_bytes"] = n = self._chain.reassembly.pending
+            told.append(f"{n} bytes of segments wait for a packet's end")
         (self._folder / "summary.json").write_bytes(
             orjson.dumps(summary, option=orjson.OPT_INDENT_2)
         )
@@ -90,16 +97,21 @@ class RunFolder:
             f"{packets['packets']} packets, {self.samples} samples",
             f"{packets['missing']} packets missing in {packets['gaps']} gaps",
             f"records: {counts}",
+            *told,
             *(f"alerts {what}: {n}" for what, n in sorted(self._levels.items())),
             *(f"refused {what}: {n}" for what, n in sorted(self._rejected.items())),
         ]
 
 
-def skipped_record(source: str, at: int, content: bytes, reason: Reason) -> bytes:
-    """Reject record of bytes that never became a record of telemetry.raw."""
+def skipped_record(source: str, at: int, content: bytes, reason: Reason, client: int = 0) -> bytes:
+    """Reject record of bytes that never became a record of telemetry.raw.
+
+    at: their position in the input, or in what that client sent.
+    """
+    where = f"{client}-{at}" if client else f"{at}"
     return orjson.dumps(
         {
-            "id": f"ingest-{source}-{at}",
+            "id": f"ingest-{source}-{where}",
             "source": source,
             "reason": reason.word,
             "topic": None,

@@ -26,7 +26,7 @@ from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Pending, Rank, number
 from pipeline.outputs.rejects import group, ranges_of, reject_output
 from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
-from pipeline.packets import PacketReader
+from pipeline.packets import PacketReader, Reassembler
 from schemas.columns import ABSENT, Output, PacketBatch, Rejects, Rows, Stage
 from schemas.records import RawRecord
 from schemas.state import Composite
@@ -52,6 +52,8 @@ class Chain(Composite):
         self.fingerprint = fingerprint(mission.mdb, mission.settings)
         origin = Origin(self.source, partition, self.fingerprint)
         self.packets = PacketReader()
+        segmented = mission.settings.segmented_apids
+        self.reassembly = Reassembler(segmented) if segmented else None
         self._decoder = Decoder(self.plans, mission.settings.allow_trailing_bytes)
         self._samples = Samples(self.plans.plans, mission.settings.frame_values)
         self._encoder = SamplesEncoder(self.source, self.plans.plans)
@@ -66,6 +68,8 @@ class Chain(Composite):
         named: dict[str, Stage] = {
             "packets": self.packets, "decoder": self._decoder, "samples": self._samples
         }  # fmt: skip
+        if self.reassembly:
+            named["reassembly"] = self.reassembly
         return named | {f"container{i}": c for i, c in enumerate(self.containers)}
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
@@ -77,8 +81,12 @@ class Chain(Composite):
         """Run whole records through every stage."""
         out: list[Pending] = []
         batch, refused = self.packets.feed(records)
+        rejects = [refused]
+        if self.reassembly:
+            batch, lost = self.reassembly.feed(batch)
+            rejects.append(lost)
         decoded = self._decoder.feed(batch)
-        rejects = [refused, decoded.rejects]
+        rejects.append(decoded.rejects)
         ticks = np.flatnonzero(batch.length == 0)
         rows = {r.container: r for r in decoded.rows}
         for i, container in enumerate(self.containers):

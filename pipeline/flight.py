@@ -8,13 +8,14 @@ flight time it spans reach a bound, and at every tick.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.decode import Decoder, PlanSet
 from pipeline.kernel import kernel
+from pipeline.packets import Reassembler
 from schemas.columns import I8, NEVER, PADDING, U1, PacketBatch
 from schemas.records import (
     PACKETS_HEADERS,
@@ -51,20 +52,29 @@ class FlightRecord:
     packets: int
 
 
-def flight_of(data: U1, start: I8, length: I8, plans: PlanSet, jump_ns: int) -> Flight:
+def flight_of(
+    data: U1,
+    start: I8,
+    length: I8,
+    plans: PlanSet,
+    jump_ns: int,
+    segmented_apids: Sequence[int] = (),
+) -> Flight:
     """Times of packets by the mission's plans; a packet without one takes its neighbour's."""
     padded = np.concatenate([data, np.zeros(PADDING, np.uint8)])
     k = len(start)
     zero = np.zeros(k, np.int64)
     batch = PacketBatch(
         padded, start, length.astype(np.int32), np.zeros(k, np.uint16), np.zeros(k, np.uint16),
-        zero, zero, zero, np.zeros(k, np.uint8), np.zeros(k, np.int32), np.zeros(1, np.int64),
+        zero, zero, zero, np.zeros(k, np.uint8), np.arange(k, dtype=np.int32), zero,
     )  # fmt: skip
+    if segmented_apids:  # a segment holds no time of its own: its last one takes the packet's
+        batch, _ = Reassembler(segmented_apids).feed(batch)
     time = np.full(k, NEVER, np.int64)
     timed = plans.layout.time != -1
     for rows in Decoder(plans, True).feed(batch).rows:
         if timed[rows.container]:
-            time[rows.packet] = rows.time_ns
+            time[batch.record[rows.packet]] = rows.time_ns
     clock = np.empty_like(time)
     replay_clock(time, jump_ns, clock)
     return Flight(data, start, length, clock)

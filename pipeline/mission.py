@@ -17,6 +17,7 @@ import orjson
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from pipeline.mdb.epochs import parse_epoch
+from pipeline.packets.header import IDLE_APID
 from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase, Parameter
 from schemas.settings import (
     AlarmRule,
@@ -43,8 +44,10 @@ class Mission:
     folder: Path
 
 
-def load_mission(folder: str | Path, mdb: str | Path | None = None) -> Mission:
-    """Read a mission folder; `mdb` puts another XTCE file in the place of the one it names.
+def load_mission(
+    folder: str | Path, mdb: str | Path | None = None, root_container: str = ""
+) -> Mission:
+    """Read a mission folder; `mdb` and `root_container` take the place of what it names.
 
     MissionError names the file, the key and the mend.
     """
@@ -67,10 +70,14 @@ def load_mission(folder: str | Path, mdb: str | Path | None = None) -> Mission:
         table = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MissionError(f"{path}: not TOML: {error}") from None
+    if root_container:  # part of the settings' fingerprint, wherever it was said
+        table["root_container"] = root_container
     settings = read_settings(table, str(path))
     if mdb is None and not settings.xtce:
         raise MissionError(f'{path}: no XTCE: add xtce = "FILE.xml", or give --mdb FILE.')
-    database = load_xtce(mdb if mdb is not None else folder / settings.xtce)
+    database = load_xtce(
+        mdb if mdb is not None else folder / settings.xtce, settings.root_container
+    )
     _check(settings, database, str(path))
     return Mission(settings, database, folder)
 
@@ -96,8 +103,10 @@ def read_settings(table: dict[str, Any], where: str) -> MissionSettings:
             )
             if key in DEFAULT_RULES:  # what no rule matches takes the defaults
                 lists[key] = (DEFAULT_RULES[key], *lists[key])
-    for key in ("ignore", "gauges", "quantiles"):
+    for key in ("ignore", "gauges", "quantiles", "segmented_apids"):
         if key in table:
+            if not isinstance(table[key], list):
+                raise MissionError(f"{where}: {key} = {table[key]!r} must be a list, [...].")
             lists[key] = tuple(table.pop(key))
     table.setdefault("source", table.get("name", ""))
     table.setdefault("xtce", "")
@@ -186,6 +195,8 @@ def _check_values(s: MissionSettings, where: str) -> None:
                 f"a pane of {w.pane_s} s at {busiest} Hz holds more than 65535 samples: "
                 "take shorter panes"
             )
+    if any(type(a) is not int or not 0 <= a < IDLE_APID for a in s.segmented_apids):
+        problems.append(f"segmented_apids must be numbers from 0 to {IDLE_APID - 1}")
     if any(not 0 <= q <= 1 for q in s.quantiles) or list(s.quantiles) != sorted(s.quantiles):
         problems.append("quantiles must rise from 0 to 1")
     if any(r.half_life_s <= 0 for r in s.residual):

@@ -70,7 +70,7 @@ class Order(Stateful):
         refused = np.empty((k + 1, 6), np.int64)
         n, a, m = order(
             rows.time_ns, rows.packet, rows.eng, rows.quality, self.columns, ticks,
-            batch.reception_ns, batch.offset, batch.start, batch.length, batch.record,
+            batch.reception_ns, batch.offset, batch.source_start, batch.source_length, batch.record,
             batch.record_start, self._lateness, self._silence, self._jump,
             s["clock"], s["slot_time"], s["slot_eng"], s["slot_quality"], s["queue"],
             out.time_ns, out.packet, out.eng, out.quality,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,41 +14,53 @@ from pipeline.flight import Flight, flight_of, pack
 from pipeline.known_apids import known_apids
 from pipeline.mission import Mission
 from pipeline.packets import Scanned, Scanner
+from pipeline.packets.files import joined, scans
 from schemas.records import RawRecord
 
 BATCH = 64  # records a feed; any number gives the same bytes
+HOPELESS_BYTES = 64 << 20  # without one packet: a flight is held in memory, rubbish is not
 
 
 @dataclass(slots=True)
 class Recording:
-    """A file of packets back to back, scanned, and its flight."""
+    """Files of packets back to back, scanned, and their flight. size: bytes, unpacked."""
 
     scanned: Scanned
     flight: Flight
     size: int
 
 
-def scan_file(path: Path, mission: Mission) -> Scanned:
-    """Packets of a file. FlightError when it holds none."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FlightError(f"{path}: cannot be read: {error.strerror}.") from None
-    scanned = Scanner(known_apids(mission.mdb)).feed(content, final=True)
-    if not len(scanned.start):
+def scan_files(paths: Sequence[Path], mission: Mission, ground_header: int) -> tuple[Scanned, int]:
+    """Packets of all files, and bytes read. FlightError when there is no packet."""
+    scanner, parts, size = Scanner(known_apids(mission.mdb), ground_header), [], 0
+    packets = 0
+    for read, scanned in scans(paths, scanner):
+        size += read
+        packets += len(scanned.start)
+        if not packets and size > HOPELESS_BYTES:
+            break
+        parts.append(scanned)
+    if not packets:
         raise FlightError(
-            f"{path}: no packet of {mission.mdb.path} found in {len(content)} bytes. "
-            "Is it a file of CCSDS packets, and of this mission?"
+            f"{', '.join(map(str, paths))}: no packet of {mission.mdb.path} found in {size} bytes. "
+            "Is it a file of CCSDS packets, and of this mission? (A ground station's header before "
+            "each packet is stepped over with --skip-header-bytes.)"
         )
-    return scanned
+    return joined(parts), size
 
 
-def load_recording(path: Path, mission: Mission, chain: Chain) -> Recording:
-    """Scan a file and find out when each packet was."""
-    scanned = scan_file(path, mission)
-    jump = round(mission.settings.time.jump_s * 1e9)
-    flight = flight_of(scanned.data, scanned.start, scanned.length, chain.plans, jump)
-    return Recording(scanned, flight, path.stat().st_size)
+def load_recording(
+    paths: Path | Sequence[Path], mission: Mission, chain: Chain, ground_header: int = 0
+) -> Recording:
+    """Scan the files of one flight, in order, and find out when each packet was."""
+    files = [paths] if isinstance(paths, Path) else paths
+    scanned, size = scan_files(files, mission, ground_header)
+    settings = mission.settings
+    jump = round(settings.time.jump_s * 1e9)
+    flight = flight_of(
+        scanned.data, scanned.start, scanned.length, chain.plans, jump, settings.segmented_apids
+    )
+    return Recording(scanned, flight, size)
 
 
 def cut_flight(flight: Flight, start_s: float | None, end_s: float | None) -> Flight:

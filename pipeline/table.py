@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +14,50 @@ import numpy as np
 from pipeline.decode import Decoder, Field, Plan, PlanSet
 from pipeline.errors import FlightError
 from pipeline.mdb.criteria import codec
-from pipeline.packets import PacketReader, Scanned
-from schemas.columns import ABSENT, Rejects, Rows, place_of
+from pipeline.packets import PacketReader, Reassembler, Scanned
+from schemas.columns import ABSENT, PacketBatch, Reason, Rejects, Rows, place_of
 from schemas.mission import IntegerEncoding, StringEncoding
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 
 BATCH = 2048
 
 
+@dataclass(slots=True)
+class Written:
+    """rows: by container. refused: packets by reason. skipped: bytes by reason.
+
+    pending: bytes of segments whose packet the input does not complete.
+    """
+
+    rows: Counter[str]
+    refused: Counter[Reason]
+    skipped: Counter[Reason]
+    ground_headers: int = 0
+    pending: int = 0
+
+
 def write_tables(
-    scanned: Scanned, plans: PlanSet, out: Path, raw: bool, many: bool, trailing: bool
-) -> tuple[dict[str, int], Rejects]:
-    """Rows written a container, and packets refused. FlightError when several need a folder.
+    scans: Iterable[Scanned], plans: PlanSet, out: Path, raw: bool, many: bool, trailing: bool,
+    segmented_apids: Sequence[int] = (),
+) -> Written:  # fmt: skip
+    """What was written and refused. FlightError when several containers need a folder.
 
     A file appears under its name when it is whole.
     """
-    decoder, reader = Decoder(plans, trailing), PacketReader()
+    decoder, reader, written = (
+        Decoder(plans, trailing),
+        PacketReader(),
+        Written(Counter(), Counter(), Counter()),
+    )
+    reassembly = Reassembler(segmented_apids) if segmented_apids else None
     files: dict[int, _File] = {}
-    counts: dict[str, int] = {}
-    rejects = []
     try:
-        for first in range(0, len(scanned.start), BATCH):
-            part = slice(first, first + BATCH)
-            batch, refused = reader.feed([_record(scanned, part)])
+        for batch in _batches(scans, reader, written):
+            if reassembly:
+                batch, lost = reassembly.feed(batch)
+                _count(lost, written)
             decoded = decoder.feed(batch)
-            rejects += [refused, decoded.rejects]
+            _count(decoded.rejects, written)
             for rows in decoded.rows:
                 plan = plans.plans[rows.container]
                 if rows.container not in files:
@@ -46,14 +68,33 @@ def write_tables(
                         )
                     files[rows.container] = _File(out, plan, many)
                 files[rows.container].writer.writerows(cells(rows, plan, raw))
-                counts[plan.container] = counts.get(plan.container, 0) + len(rows.packet)
+                written.rows[plan.container] += len(rows.packet)
     except BaseException:
         for file in files.values():
             file.drop()
         raise
     for file in files.values():
         file.finish()
-    return counts, Rejects.concatenate(rejects)
+    written.pending = reassembly.pending if reassembly else 0
+    return written
+
+
+def _batches(
+    scans: Iterable[Scanned], reader: PacketReader, written: Written
+) -> Iterator[PacketBatch]:
+    """Packets of the scans, BATCH or fewer at once; what the scanner and the reader refuse."""
+    for scanned in scans:
+        written.ground_headers += scanned.header_bytes
+        for content, reason in zip(scanned.skip_bytes, scanned.skip_reason, strict=True):
+            written.skipped[reason] += len(content)
+        for first in range(0, len(scanned.start), BATCH):
+            batch, refused = reader.feed([_record(scanned, slice(first, first + BATCH))])
+            _count(refused, written)
+            yield batch
+
+
+def _count(rejects: Rejects, written: Written) -> None:
+    written.refused.update(Reason(r) for r in rejects.reason.tolist())
 
 
 class _File:

@@ -66,7 +66,8 @@ class Reason(IntEnum):
     BAD_TIME = 11  # generation time is not a time
     TRUNCATED = 12  # the input ended inside a packet
     BAD_SIZE = 13  # a size or place that the packet gives is none
-    TOO_MANY = 14  # more elements than there are columns for
+    TOO_MANY = 14  # more elements than there are columns for, or segments than are held
+    SEGMENT_LOST = 15  # of a segmented packet that is not whole
 
     @property
     def word(self) -> str:
@@ -88,12 +89,25 @@ class PacketBatch:
     duplicate: U1  # 1 where the sequence count repeats the one before
     record: I4  # index of that record in this feed
     record_start: I8  # [records] where each record's value begins in `data`
+    # what a refusal points at, where a packet was put together elsewhere in `data`
+    came_start: I8 | None = None
+    came_length: I4 | None = None
+
+    @property
+    def source_start(self) -> I8:
+        """Where in `data` the packet, or its last segment, came in."""
+        return self.start if self.came_start is None else self.came_start
+
+    @property
+    def source_length(self) -> I4:
+        return self.length if self.came_length is None else self.came_length
 
     def rejects(self, at: I8, reason: U1) -> Rejects:
         """Rejects of whole packets `at`; `start` is counted within the record's value."""
         record = self.record[at]
-        start = self.start[at] - self.record_start[record]
-        return Rejects(reason, at, record, self.offset[at], start, self.length[at].astype(np.int64))
+        start = self.source_start[at] - self.record_start[record]
+        length = self.source_length[at].astype(np.int64)
+        return Rejects(reason, at, record, self.offset[at], start, length)
 
     def __len__(self) -> int:
         return len(self.start)

@@ -90,6 +90,8 @@ class MissionSettings:
     source: str
     xtce: str
     time: TimeSettings = TimeSettings()
+    root_container: str = ""  # the container that every packet is, where the XTCE has several
+    segmented_apids: tuple[int, ...] = ()  # whose packets come in segments (133.0-B-2, 4.1.3.4.2)
     allow_trailing_bytes: bool = False
     ignore: tuple[str, ...] = ()  # parameters that are decoded, and nothing more
     resample: tuple[ResampleRule, ...] = (ResampleRule(),)

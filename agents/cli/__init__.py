@@ -8,7 +8,8 @@ import sys
 import click
 
 from agents.cli.files import check, decode, import_, mission, run, simulate
-from agents.cli.live import broker, ingest, replay, watch, worker
+from agents.cli.live import broker, ingest, watch, worker
+from agents.cli.replay import replay
 from agents.cli.show import explain
 from agents.demo import demo
 from agents.kafka import BrokerError

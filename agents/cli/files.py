@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from agents.cli.options import FILE, header_option, mdb_option, root_option
 from agents.run_files import RunFolder
 from pipeline.chain import Chain
 from pipeline.decode import compile_plans
@@ -22,18 +24,18 @@ from pipeline.mdb import load_xtce
 from pipeline.mdb.epochs import parse_epoch
 from pipeline.mission import Mission, load_mission, ranges_for
 from pipeline.packets import Scanner
+from pipeline.packets.files import scans
+from pipeline.packets.header import IDLE_APID
 from pipeline.run import cut_flight, load_recording, run_flight
 from pipeline.simulate import simulate as fly
 from pipeline.simulate.faults import KINDS
-from pipeline.table import write_tables
+from pipeline.table import Written, write_tables
 from schemas.columns import Reason
 from schemas.mission import ALARM_LEVELS, Parameter
 from schemas.settings import TimeSettings
 
 console = Console(stderr=True)
 DEMO_MISSION = Path(__file__).parents[2] / "missions" / "demo" / "mission.toml"
-FILE = click.Path(path_type=Path)
-mdb_option = click.option("--mdb", type=FILE, help="XTCE file, in place of the mission's own.")
 
 
 @click.command()
@@ -101,45 +103,64 @@ def import_(
 @click.option("--out", required=True, help="x.csv, or FOLDER/ for one CSV a container.")
 @click.option("--raw", is_flag=True, help="Raw values in place of engineering values.")
 @click.option("--allow-trailing", is_flag=True, help="Accept packets longer than their container.")
-def decode(paths: tuple[Path, ...], mdb: Path, out: str, raw: bool, allow_trailing: bool) -> None:
-    """Decode packets of files to CSV: one row a packet, columns in entry order."""
-    database = load_xtce(mdb)
+@root_option
+@header_option
+@click.option(
+    "--segmented-apid", "segmented", multiple=True, type=click.IntRange(0, IDLE_APID - 1),
+    help="An APID whose packets come in segments; may be given again.",
+)  # fmt: skip
+def decode(
+    paths: tuple[Path, ...], mdb: Path, out: str, raw: bool, allow_trailing: bool,
+    root_container: str, skip_header_bytes: int, segmented: tuple[int, ...],
+) -> None:  # fmt: skip
+    """Decode packets of files, gzip or not, to CSV: one row a packet, columns in entry order."""
+    database = load_xtce(mdb, root_container)
     plans = compile_plans(database, TimeSettings())
-    scanner = Scanner(known_apids(database))
-    try:
-        content = b"".join(p.read_bytes() for p in paths)
-    except OSError as error:
-        raise FlightError(f"{error.filename}: cannot be read: {error.strerror}.") from None
-    scanned = scanner.feed(content, final=True)
+    scanner = Scanner(known_apids(database), skip_header_bytes)
     many = out.endswith("/") or Path(out).is_dir()
-    counts, rejects = write_tables(scanned, plans, Path(out), raw, many, allow_trailing)
-    for name, n in counts.items():
-        console.print(f"{n} rows of {name}", highlight=False)
-    skipped = sum(len(b) for b in scanned.skip_bytes)
-    if skipped:
-        console.print(f"skipped {skipped} bytes that are no packets", style="yellow")
-    for reason in sorted(set(rejects.reason.tolist())):
-        n = int((rejects.reason == reason).sum())
-        console.print(f"refused {n} packets: {Reason(reason).word}", style="yellow")
-    if not counts:
+    found = (scanned for _, scanned in scans(paths, scanner))
+    done = write_tables(found, plans, Path(out), raw, many, allow_trailing, segmented)
+    for line in _told(done):
+        console.print(line, highlight=False)
+    if not done.rows:
         raise FlightError(f"{paths[0]}: nothing decoded with {mdb}. Is it of this mission?")
 
 
+def _told(done: Written) -> Iterator[str]:
+    for name, n in done.rows.items():
+        yield f"{n} rows of {name}"
+    if done.ground_headers:
+        yield f"stepped over {done.ground_headers} bytes of ground headers"
+    if n := done.skipped[Reason.NOT_A_PACKET]:
+        yield f"[yellow]skipped {n} bytes that are no packets[/]"
+    if n := done.skipped[Reason.TRUNCATED]:
+        yield f"[yellow]skipped {n} bytes of packets cut off by a file's end[/]"
+    for reason, n in sorted(done.refused.items()):
+        yield f"[yellow]refused {n} packets: {reason.word}[/]"
+    if done.pending:
+        yield f"[yellow]{done.pending} bytes of segments wait for a packet's end[/]"
+
+
 @click.command()
-@click.argument("flight", type=FILE)
+@click.argument("flights", nargs=-1, required=True, type=FILE)
 @click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
 @mdb_option
+@root_option
+@header_option
 @click.option("--out", type=FILE, required=True, help="Folder for the results.")
 @click.option("--start", type=float, help="Seconds from the first packet.")
 @click.option("--end", type=float, help="Seconds from the first packet.")
 def run(
-    flight: Path, folder: Path, mdb: Path | None, out: Path, start: float | None,
-    end: float | None,
+    flights: tuple[Path, ...], folder: Path, mdb: Path | None, root_container: str,
+    skip_header_bytes: int, out: Path, start: float | None, end: float | None,
 ) -> None:  # fmt: skip
-    """Run a recorded flight through the chain with no Kafka: the same bytes as through it."""
-    mission = load_mission(folder, mdb)
+    """Run a recorded flight through the chain with no Kafka: the same bytes as through it.
+
+    Several files, gzip or not, are one flight in the order given.
+    """
+    mission = load_mission(folder, mdb, root_container)
     chain = Chain(mission)
-    recording = load_recording(flight, mission, chain)
+    recording = load_recording(flights, mission, chain, skip_header_bytes)
     part = cut_flight(recording.flight, start, end)
     if not len(part.start):
         raise click.UsageError("no packet between --start and --end.")
@@ -154,16 +175,17 @@ def run(
         console.print(line, highlight=False)
     if not results.samples:
         raise FlightError(
-            f"{flight}: nothing decoded with {mission.mdb.path}. Is it of this mission?"
+            f"{flights[0]}: nothing decoded with {mission.mdb.path}. Is it of this mission?"
         )
 
 
 @click.command()
 @click.argument("folder", type=FILE)
 @mdb_option
-def check(folder: Path, mdb: Path | None) -> None:
+@root_option
+def check(folder: Path, mdb: Path | None, root_container: str) -> None:
     """Check a mission folder and say what will be done with each parameter."""
-    found = load_mission(folder, mdb)
+    found = load_mission(folder, mdb, root_container)
     table = Table(title=f"{found.settings.name}: {found.mdb.path}")
     for column in ("container", "parameter", "type", "unit", "resampled", "alarm ranges"):
         table.add_column(column)
@@ -205,13 +227,17 @@ def mission() -> None:
 @click.argument("xtce", type=FILE)
 @click.option("--out", type=FILE, required=True, help="Mission folder to make.")
 @click.option("--name", default="", help="Name of mission and source; the folder's by default.")
-def mission_init(xtce: Path, out: Path, name: str) -> None:
+@root_option
+def mission_init(xtce: Path, out: Path, name: str, root_container: str) -> None:
     """Make a mission folder from an XTCE file: the file, and a mission.toml to fill in."""
-    load_xtce(xtce)
+    load_xtce(xtce, root_container)
     target = out / "mission.toml"
     if target.exists():
         raise MissionError(f"{target} exists already; it is left as it is.")
     out.mkdir(parents=True, exist_ok=True)
     (out / xtce.name).write_bytes(xtce.read_bytes())
-    target.write_text(mission_toml(identifier(name or out.resolve().name), xtce.name))
+    text = mission_toml(identifier(name or out.resolve().name), xtce.name)
+    if root_container:
+        text += f'root_container = "{root_container}"\n'
+    target.write_text(text)
     console.print(f"{target} made. Next: heartline check {out}", highlight=False)

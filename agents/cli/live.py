@@ -1,4 +1,4 @@
-"""Commands on a running system: broker, ingest, worker, replay, watch."""
+"""Commands on a running system: broker, ingest, worker, watch."""
 
 from __future__ import annotations
 
@@ -6,34 +6,30 @@ import asyncio
 import dataclasses
 import logging
 import signal
-import time
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.live import Live
-from rich.progress import Progress
 
 from agents.broker import EmbeddedBroker
+from agents.cli.options import (
+    FILE,
+    bootstrap_option,
+    header_option,
+    mdb_option,
+    partitions_option,
+    root_option,
+)
 from agents.ingest import ingest as run_ingest
 from agents.kafka import BrokerError, ensure_topics, partitions_of
-from agents.replay import holds_records
-from agents.replay import replay as run_replay
 from agents.settings import Settings, SourceSettings, load_settings, to_environment
 from agents.tail import follow
 from agents.watch import Board
-from pipeline.chain import Chain
 from pipeline.mission import load_mission
-from pipeline.run import cut_flight, load_recording
 from schemas import topics
 
 console = Console(stderr=True)
-FILE = click.Path(path_type=Path)
-bootstrap_option = click.option("--bootstrap", default="127.0.0.1:9092", show_default=True)
-partitions_option = click.option(
-    "--partitions", default=1, show_default=True, help="Of telemetry.raw, where it is made here."
-)
-REPLAY_NAMESPACE = "replay"
 
 
 @click.command()
@@ -52,23 +48,28 @@ def broker(port: int) -> None:
 
 
 @click.command()
-@click.argument("url")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
-@click.option("--mdb", type=FILE, help="XTCE file, in place of the mission's own.")
+@mdb_option
+@root_option
+@header_option
 @click.option("--source", default="", help="Key of the records; the mission's source by default.")
 @click.option("--namespace", default="", help="Put before every topic's name.")
 @bootstrap_option
 @partitions_option
 def ingest(
-    url: str, folder: Path, mdb: Path | None, source: str, namespace: str, bootstrap: str,
-    partitions: int,
+    inputs: tuple[str, ...], folder: Path, mdb: Path | None, root_container: str,
+    skip_header_bytes: int, source: str, namespace: str, bootstrap: str, partitions: int,
 ) -> None:  # fmt: skip
-    """Packets from udp://HOST:PORT, tcp://HOST:PORT, a file or - to telemetry.raw."""
-    mission = load_mission(folder, mdb)
+    """Packets to telemetry.raw from INPUT: udp://HOST:PORT, tcp://HOST:PORT (connects),
+    tcp-listen://HOST:PORT (is connected to), - or files, gzip or not, in the order given."""
+    mission = load_mission(folder, mdb, root_container)
     name = source or mission.settings.source
-    console.print(f"{url} → telemetry.raw at {bootstrap} as {name!r}", highlight=False)
+    console.print(f"{' '.join(inputs)} → telemetry.raw at {bootstrap} as {name!r}", highlight=False)
     try:
-        c = asyncio.run(run_ingest(mission, name, url, bootstrap, namespace, partitions))
+        c = asyncio.run(
+            run_ingest(mission, name, inputs, bootstrap, namespace, partitions, skip_header_bytes)
+        )
     except KeyboardInterrupt:
         return
     if c.skipped > c.bytes // 2:
@@ -76,8 +77,10 @@ def ingest(
             f"more than half of it was no packet of {mission.mdb.path}: is it of this mission?",
             style="yellow",
         )
+    ground = f", {c.ground_headers} bytes of ground headers" if c.ground_headers else ""
     console.print(
-        f"{c.bytes} bytes: {c.packets} packets in {c.records} records, {c.skipped} bytes skipped"
+        f"{c.bytes} bytes: {c.packets} packets in {c.records} records, "
+        f"{c.skipped} bytes skipped{ground}"
     )
 
 
@@ -128,68 +131,6 @@ def run_worker(settings: Settings, loglevel: str) -> None:
     from agents.app import app
 
     app.Worker(loglevel=loglevel, quiet=True).execute_from_commandline()
-
-
-@click.command()
-@click.argument("flight", type=FILE)
-@click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
-@click.option("--mdb", type=FILE, help="XTCE file, in place of the mission's own.")
-@click.option("--source", default="", help="Key of the records; the mission's source by default.")
-@click.option("--speed", default="1", show_default=True, help="Times flight time, or max.")
-@click.option("--start", type=float, help="Seconds from the first packet.")
-@click.option("--end", type=float, help="Seconds from the first packet.")
-@click.option("--shift", type=click.Choice(["now"]), help="Move the flight's times to today.")
-@click.option(
-    "--namespace", default=REPLAY_NAMESPACE, show_default=True,
-    help='A replay keeps to its own topics; "" is the live ones.',
-)  # fmt: skip
-@bootstrap_option
-@partitions_option
-def replay(
-    flight: Path, folder: Path, mdb: Path | None, source: str, speed: str, start: float | None,
-    end: float | None, shift: str | None, namespace: str, bootstrap: str, partitions: int,
-) -> None:  # fmt: skip
-    """Send a recorded flight through Kafka at its own pace, or faster.
-
-    A flight that was replayed into a namespace before is late there the second time: take another
-    --namespace, or --shift now.
-    """
-    try:
-        pace = None if speed == "max" else float(speed)
-    except ValueError:
-        raise click.UsageError(f"--speed {speed!r} is neither a number nor max.") from None
-    if pace is not None and pace <= 0:
-        raise click.UsageError("--speed must be above 0.")
-    mission = load_mission(folder, mdb)
-    recording = load_recording(flight, mission, Chain(mission))
-    part = cut_flight(recording.flight, start, end)
-    if not len(part.start):
-        raise click.UsageError("no packet between --start and --end.")
-    shift_ns = time.time_ns() - int(part.reception_ns[0]) if shift else 0
-    name = source or mission.settings.source
-    try:
-        if not shift and asyncio.run(holds_records(bootstrap, namespace)):
-            console.print(
-                f"namespace {namespace!r} holds records already: where a flight of {name!r} was "
-                "replayed into it before, this one is late. Take another --namespace, or --shift "
-                "now.", style="yellow", highlight=False,
-            )  # fmt: skip
-        with Progress(console=console) as bar:
-            task = bar.add_task("replay", total=len(part.start))
-            done = asyncio.run(
-                run_replay(
-                    part, name, bootstrap, namespace, pace, shift_ns, partitions,
-                    lambda n: bar.advance(task, n),
-                )
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        console.print("stopped before its end")
-        return
-    console.print(
-        f"{done.packets} packets in {done.records} records, {done.flight_s:.1f} s of flight in "
-        f"{done.seconds:.1f} s; behind its time by {done.mean_late_s * 1e3:.1f} ms on average, "
-        f"{done.worst_late_s * 1e3:.1f} ms at worst"
-    )
 
 
 @click.command()

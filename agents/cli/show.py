@@ -12,7 +12,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from agents.cli.live import bootstrap_option
+from agents.cli.options import bootstrap_option
 from agents.kafka import BrokerError
 from agents.run_files import FILES
 from agents.tail import follow

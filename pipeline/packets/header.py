@@ -24,6 +24,11 @@ def apid(data, at):
 
 
 @inline
+def sequence_flags(data, at):
+    return np.int64(data[at + 2]) >> 6
+
+
+@inline
 def sequence_count(data, at):
     return ((np.int64(data[at + 2]) & 63) << 8) | np.int64(data[at + 3])
 

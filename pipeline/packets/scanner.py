@@ -2,7 +2,9 @@
 
 Three outcomes only: a packet, bytes skipped, or "need more". While in step, each header follows
 the packet before it. Out of step, a header counts when its APID is known and another good header
-stands where it says the next one is. Accounting: bytes in = packets + skipped + pending.
+stands where it says the next one is. A ground station may put a header of its own, of a fixed
+size, before each packet: it is stepped over, unread.
+Accounting: bytes in = packets + ground headers + skipped + pending.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from pipeline.packets.header import (
 from schemas.columns import I8, U1, Reason
 from schemas.state import Stateful
 
+MAX_SKIP_BYTES = 65_536  # of one skip: endless garbage must not pile up
+
 
 @dataclass(slots=True)
 class Scanned:
@@ -35,19 +39,21 @@ class Scanned:
     skip_at: I8  # position in the whole stream
     skip_bytes: list[bytes]
     skip_reason: list[Reason]
+    header_bytes: int  # of ground headers before these packets
 
 
 class Scanner(Stateful):
     """Feed it bytes in any pieces: the same packets and the same skips come out.
 
     known_apids: APIDs that a header may carry; None accepts all.
+    ground_header: bytes that stand before each packet.
     """
 
-    def __init__(self, known_apids: Iterable[int] | None = None) -> None:
+    def __init__(self, known_apids: Iterable[int] | None = None, ground_header: int = 0) -> None:
         known = np.zeros(APIDS, np.uint8)
         known[list(known_apids) if known_apids is not None else slice(None)] = 1
         known[IDLE_APID] = 1
-        self._known = known
+        self._known, self._ground = known, ground_header
         self._tail = b""
         self._skipped = b""
         self._position = 0  # stream position of the first byte of the tail
@@ -66,12 +72,15 @@ class Scanner(Stateful):
         start, length = np.empty(n // 7 + 1, np.int64), np.empty(n // 7 + 1, np.int64)
         skips = np.empty((n // 7 + 2, 2), np.int64)
         packets, n_skips, used, in_step = scan(
-            view, n, self._known, self._in_step, final, start, length, skips
+            view, n, self._known, self._ground, self._in_step, final, start, length, skips
         )
-        result = Scanned(view, start[:packets], length[:packets], np.zeros(0, np.int64), [], [])
+        result = Scanned(
+            view, start[:packets], length[:packets], np.zeros(0, np.int64), [], [],
+            packets * self._ground,
+        )  # fmt: skip
         self._close_skips(joined, result, skips[:n_skips], final)
         if final and used < n:
-            self._flush(result, self._position + used, joined[used:], Reason.TRUNCATED)
+            _flush(result, self._position + used, joined[used:], Reason.TRUNCATED)
             used, in_step = n, False
         self._tail, self._in_step = joined[used:], bool(in_step)
         self._position += used
@@ -79,57 +88,75 @@ class Scanner(Stateful):
 
     def _close_skips(self, joined: bytes, result: Scanned, skips: I8, final: bool) -> None:
         """Report skips that a packet has ended; the one at the end may go on in the next piece."""
+        last_packet = int(result.start[-1]) if len(result.start) else -1
+        goes_on = len(skips) > 0 and skips[0, 0] == 0
+        if not goes_on and (final or len(skips) or last_packet >= 0):
+            self._end_skip(result, self._position)
         for first, last in skips:
-            at = self._position + int(first) - len(self._skipped)
-            if first > 0 and self._skipped:  # what was open ended before this piece began
-                self._flush(result, self._position - len(self._skipped), self._skipped)
-                self._skipped, at = b"", self._position + int(first)
             self._skipped += joined[first:last]
-            goes_on = last == skips[-1][1] and not self._ended(result, int(last))
-            if final or not goes_on:
-                self._flush(result, at, self._skipped)
-                self._skipped = b""
-        if self._skipped and len(skips) == 0 and (final or len(result.start)):
-            self._flush(result, self._position - len(self._skipped), self._skipped)
-            self._skipped = b""
+            end = self._position + int(last)
+            self._flush_whole(result, end)
+            if final or last_packet >= last:
+                self._end_skip(result, end)
 
-    @staticmethod
-    def _ended(result: Scanned, last: int) -> bool:
-        return bool(len(result.start)) and int(result.start[-1]) >= last
+    def _flush_whole(self, result: Scanned, end: int) -> None:
+        """Pieces of MAX_SKIP_BYTES of the open skip, counted from its beginning."""
+        at = end - len(self._skipped)
+        whole = len(self._skipped) // MAX_SKIP_BYTES * MAX_SKIP_BYTES
+        for i in range(0, whole, MAX_SKIP_BYTES):
+            _flush(result, at + i, self._skipped[i : i + MAX_SKIP_BYTES])
+        self._skipped = self._skipped[whole:]
 
-    @staticmethod
-    def _flush(
-        result: Scanned, at: int, content: bytes, reason: Reason = Reason.NOT_A_PACKET
-    ) -> None:
-        result.skip_at = np.append(result.skip_at, at)
-        result.skip_bytes.append(content)
-        result.skip_reason.append(reason)
+    def _end_skip(self, result: Scanned, end: int) -> None:
+        if self._skipped:
+            _flush(result, end - len(self._skipped), self._skipped)
+        self._skipped = b""
+
+
+def _flush(result: Scanned, at: int, content: bytes, reason: Reason = Reason.NOT_A_PACKET) -> None:
+    result.skip_at = np.append(result.skip_at, at)
+    result.skip_bytes.append(content)
+    result.skip_reason.append(reason)
 
 
 @kernel
 def scan(
-    data: U1, n: int, known: U1, in_step: bool, final: bool, start: I8, length: I8, skips: I8
+    data: U1,
+    n: int,
+    known: U1,
+    ground: int,
+    in_step: bool,
+    final: bool,
+    start: I8,
+    length: I8,
+    skips: I8,
 ) -> tuple[int, int, int, bool]:
-    """Packets and skipped ranges of `data[:n]`; returns (packets, skips, bytes used, in step)."""
+    """Packets and skipped ranges of `data[:n]`; returns (packets, skips, bytes used, in step).
+
+    `i` and `following` stand before the ground header of `ground` bytes.
+    """
     packets, n_skips, i = 0, 0, 0
-    while n - i >= HEADER_BYTES:
-        good = version(data, i) == 0 and known[apid(data, i)] == 1
+    least = ground + HEADER_BYTES
+    while n - i >= least:
+        at = i + ground
+        good = version(data, at) == 0 and known[apid(data, at)] == 1
         if good:
-            total = packet_length(data, i)
-            following = i + total
+            total = packet_length(data, at)
+            following = at + total
             if following > n and not (final and not in_step):
                 break
             if not in_step:
                 good = following <= n
-                if good and n - following >= HEADER_BYTES:
-                    good = version(data, following) == 0 and known[apid(data, following)] == 1
+                if good and n - following >= least:
+                    then = following + ground
+                    good = version(data, then) == 0 and known[apid(data, then)] == 1
                 elif good and not final:
                     break
                 elif good:
                     good = following == n
         if good:
             in_step = True
-            start[packets], length[packets] = i, total
+            start[packets], length[packets] = at, total
             packets += 1
             i = following
             continue

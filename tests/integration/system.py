@@ -17,9 +17,9 @@ from pathlib import Path
 
 from agents.broker import free_port
 from agents.kafka import consumer, partitions_of
-from agents.replay import replay
+from agents.replay import Replayed, replay
 from pipeline.chain import Chain
-from pipeline.flight import Flight
+from pipeline.flight import Flight, pack
 from pipeline.mission import Mission
 from pipeline.run import run_flight
 from schemas import topics
@@ -155,7 +155,8 @@ def expected(flight: Flight, mission: Mission, source: str) -> dict[str, dict[st
 
 def send(flight: Flight, source: str, bootstrap: str, speed: float | None = None) -> int:
     """Replay a flight; returns its packets."""
-    done = asyncio.run(replay(flight, source, bootstrap, "", speed, 0, 1, lambda _: None))
+    done = Replayed()
+    asyncio.run(replay(pack(flight), source, bootstrap, "", speed, 1, done, lambda _: None))
     return done.packets
 
 

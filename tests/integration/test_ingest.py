@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from aiokafka import TopicPartition
 from agents.broker import free_port
 from agents.ingest import Counters, ingest
 from agents.kafka import BrokerError, consumer, ensure_topics
+from agents.listen import MAX_CLIENTS, listen
 from pipeline.mission import Mission
 from pipeline.packets import PacketReader
 from pipeline.simulate import simulate
@@ -62,7 +64,7 @@ def test_file_with_garbage(
     half = _boundary(stream, len(stream) // 2)
     path = tmp_path / "damaged.bin"
     path.write_bytes(garbage[0] + stream[:half] + garbage[1] + stream[half:] + garbage[2][:4])
-    done = asyncio.run(ingest(demo_mission, "demo", str(path), broker, "", 1))
+    done = asyncio.run(ingest(demo_mission, "demo", [str(path)], broker, "", 1))
     assert done.bytes == path.stat().st_size
     raw = asyncio.run(everything(broker, topics.RAW))
     inside = packets_in(raw)
@@ -117,7 +119,7 @@ def test_udp(broker: str, demo_mission: Mission, stream: bytes) -> None:
         out.close()
         await asyncio.sleep(1.2)
 
-    run = ingest(demo_mission, "demo", f"udp://127.0.0.1:{port}", broker, "", 1)
+    run = ingest(demo_mission, "demo", [f"udp://127.0.0.1:{port}"], broker, "", 1)
     records = asyncio.run(_during(run, send, broker, part))
     assert packets_in(records) == part
     assert any(dict(r.headers)["kind"] == b"tick" for r in records)
@@ -149,7 +151,7 @@ def test_tcp_reconnects(broker: str, demo_mission: Mission, stream: bytes) -> No
         async def nothing() -> None:
             return None
 
-        run = ingest(demo_mission, "demo", f"tcp://127.0.0.1:{port}", broker, "", 1)
+        run = ingest(demo_mission, "demo", [f"tcp://127.0.0.1:{port}"], broker, "", 1)
         try:
             return await _during(run, nothing, broker, wanted)
         finally:
@@ -161,13 +163,130 @@ def test_tcp_reconnects(broker: str, demo_mission: Mission, stream: bytes) -> No
     assert packets_in(asyncio.run(scenario())) == wanted
 
 
+def test_files_with_ground_headers(
+    broker: str, demo_mission: Mission, stream: bytes, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Two files, one of them gzip, whose last packets are cut: headers, packets and rest are all."""
+    first = _boundary(stream, len(stream) // 2)
+    names = [tmp_path / "a.bin", tmp_path / "b.bin"]
+    halves = [behind_headers(part, rng) + rng.bytes(GROUND) + part[:9]
+              for part in (stream[:first], stream[first:])]  # fmt: skip
+    names[0].write_bytes(halves[0])
+    names[1].write_bytes(gzip.compress(halves[1]))
+    run = ingest(demo_mission, "demo", [str(n) for n in names], broker, "", 1, GROUND)
+    done = asyncio.run(run)
+    raw = asyncio.run(everything(broker, topics.RAW))
+    assert packets_in(raw) == stream
+    rejects = [orjson.loads(r.value) for r in asyncio.run(everything(broker, topics.REJECTS))]
+    assert [r["reason"] for r in rejects] == ["truncated", "truncated"]
+    assert [r["offset"] for r in rejects] == [len(halves[0]) - GROUND - 9, done.bytes - GROUND - 9]
+    assert done.bytes == sum(map(len, halves))
+    assert done.bytes == len(stream) + done.ground_headers + done.skipped
+
+
+GROUND = 12
+
+
+def behind_headers(stream: bytes, rng: np.random.Generator) -> bytes:
+    out, at = [], 0
+    while at < len(stream):
+        end = _boundary(stream, at + 1)
+        out.append(rng.bytes(GROUND) + stream[at:end])
+        at = end
+    return b"".join(out)
+
+
+def test_tcp_listen(broker: str, demo_mission: Mission, stream: bytes) -> None:
+    """Two clients at once, their bytes between one another's; a third leaves inside a packet."""
+    port = free_port()
+    half = _boundary(stream, len(stream) // 2)
+    third = _boundary(stream, 5000)
+    sent = (stream[:half], stream[half:])
+
+    async def connect() -> asyncio.StreamWriter:
+        while True:
+            try:
+                return (await asyncio.open_connection("127.0.0.1", port))[1]
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.05)
+
+    async def send() -> None:
+        clients = [await connect() for _ in sent]
+        for at in range(0, max(map(len, sent)), 1000):
+            for client, part in zip(clients, sent, strict=True):
+                client.write(part[at : at + 1000])
+                await client.drain()
+        late = await connect()
+        late.write(stream[: third + 10])
+        for client in (*clients, late):
+            client.close()
+            await client.wait_closed()
+
+    run = ingest(demo_mission, "demo", [f"tcp-listen://127.0.0.1:{port}"], broker, "", 1)
+    records = asyncio.run(_during(run, send, broker, stream + stream[:third]))
+    found = packets_in(records)
+    assert len(found) == len(stream) + third
+    assert sorted(_split(found)) == sorted(_split(stream) + _split(stream[:third]))
+    rejects = [orjson.loads(r.value) for r in asyncio.run(everything(broker, topics.REJECTS))]
+    assert [(r["reason"], r["offset"], r["bytes"]) for r in rejects] == [("truncated", third, 10)]
+    assert rejects[0]["id"] == f"ingest-demo-3-{third}"
+
+
+def _split(stream: bytes) -> list[bytes]:
+    out, at = [], 0
+    while at < len(stream):
+        end = _boundary(stream, at + 1)
+        out.append(stream[at:end])
+        at = end
+    return out
+
+
+def test_tcp_listen_takes_so_many_clients() -> None:
+    """One more is turned away, and has its place when another leaves."""
+
+    async def scenario() -> None:
+        port = free_port()
+        pieces = listen(f"tcp-listen://:{port}")
+        first = asyncio.ensure_future(anext(pieces))
+        clients = []
+        while len(clients) < MAX_CLIENTS:
+            try:
+                clients.append(await asyncio.open_connection("127.0.0.1", port))
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.05)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b""
+        clients[0][1].close()
+        piece = await first
+        assert (piece.data, piece.whole) == (b"", True)
+        again = await asyncio.open_connection("127.0.0.1", port)
+        again[1].write(b"x")
+        assert (await anext(pieces)).data == b"x"
+        await pieces.aclose()
+        for _, w in (*clients[1:], again, (reader, writer)):
+            w.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("url", ["tcp-listen://192.0.2.1:9", "tcp-listen://h:99999", "udp://x"])
+def test_an_address_that_is_none(broker: str, demo_mission: Mission, url: str) -> None:
+    with pytest.raises(BrokerError, match=url.split(":")[0]):
+        asyncio.run(ingest(demo_mission, "demo", [url], broker, "", 1))
+
+
+def test_several_inputs_are_files_alone(broker: str, demo_mission: Mission) -> None:
+    with pytest.raises(BrokerError, match="files alone"):
+        asyncio.run(ingest(demo_mission, "demo", ["udp://:1", "x"], broker, "", 1))
+
+
 def test_no_broker(demo_mission: Mission, tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"x")
     with pytest.raises(BrokerError, match="No Kafka broker answers"):
-        asyncio.run(ingest(demo_mission, "demo", str(path), f"127.0.0.1:{free_port()}", "", 1))
+        asyncio.run(ingest(demo_mission, "demo", [str(path)], f"127.0.0.1:{free_port()}", "", 1))
 
 
 def test_unknown_input(broker: str, demo_mission: Mission) -> None:
     with pytest.raises(BrokerError, match="only udp"):
-        asyncio.run(ingest(demo_mission, "demo", "serial://1", broker, "", 1))
+        asyncio.run(ingest(demo_mission, "demo", ["serial://1"], broker, "", 1))

@@ -25,7 +25,7 @@ from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.monitor import Monitor
 from pipeline.order import Order
 from pipeline.outputs.samples import Samples, SamplesEncoder
-from pipeline.packets import PacketReader, Scanner
+from pipeline.packets import PacketReader, Reassembler, Scanner
 from pipeline.resample import Resample
 from pipeline.simulate import SYSTEM, TABLES
 from pipeline.statistics import Statistics
@@ -43,6 +43,7 @@ from schemas.settings import (
 SECOND = 1_000_000_000
 F = 5  # parameters of the streams of numbers
 N = 600  # items of a stream
+GROUND = 9  # bytes of a ground header
 Rng = np.random.Generator
 
 
@@ -293,6 +294,83 @@ def _feed_reader(stage: PacketReader, stream: list[RawRecord], a: int, b: int) -
     return b"".join(r[2] for r in sorted(rows, key=lambda r: r[:2]))
 
 
+SEGMENTED = (7, 8)
+
+
+def segments(rng: Rng) -> list[RawRecord]:
+    """Segments of two APIDs and packets of a third; some lost, some repeated, some late, ticks."""
+    count = {7: 16000, 8: 3, 9: 0}
+    left = dict.fromkeys(count, 0)
+    packets = []
+    for _ in range(4 * N):
+        apid = int(rng.choice([*count]))
+        flags = 3 if apid == 9 else _flags(rng, left, apid)
+        size = int(rng.integers(1, 40))
+        second = (flags << 14 | count[apid] % 16384).to_bytes(2, "big")
+        head = (0x0800 | apid).to_bytes(2, "big") + second
+        packets.append(head + (size - 1).to_bytes(2, "big") + rng.bytes(size))
+        count[apid] += 1
+    for i in np.flatnonzero(rng.random(len(packets)) < 0.02):
+        packets[i] = packets[max(0, i - int(rng.integers(0, 4)))]  # one lost, and one late or twice
+    records = []
+    for offset in range(N):
+        if rng.random() < 0.05:
+            records.append(RawRecord(offset, encode_tick(offset * SECOND), TICK_HEADERS))
+            continue
+        some, packets = packets[:4], packets[4:]
+        value = encode_packets([offset * SECOND] * len(some), b"".join(some))
+        records.append(RawRecord(offset, value, PACKETS_HEADERS))
+    return records
+
+
+def _flags(rng: Rng, left: dict[int, int], apid: int) -> int:
+    """Unsegmented, or the next of a packet of up to seven segments."""
+    if not left[apid]:
+        if rng.random() < 0.2:
+            return 3
+        left[apid] = int(rng.integers(1, 7))
+        return 1
+    left[apid] -= 1
+    return 0 if left[apid] else 2
+
+
+class _Reassembling:
+    def __init__(self) -> None:
+        self.reader, self.reassembly = PacketReader(), Reassembler(SEGMENTED)
+
+    def snapshot(self) -> Any:
+        return self.reader.snapshot(), self.reassembly.snapshot()
+
+    def restore(self, state: Any) -> None:
+        self.reader.restore(state[0])
+        self.reassembly.restore(state[1])
+
+
+def _feed_reassembly(stage: _Reassembling, stream: list[RawRecord], a: int, b: int) -> bytes:
+    batch, refused = stage.reader.feed(stream[a:b])
+    assert not len(refused)
+    out, lost = stage.reassembly.feed(batch)
+    came = out.source_start - out.record_start[out.record]
+    columns = (
+        out.length, out.apid, out.seq_count, out.reception_ns, out.offset, out.duplicate,
+        out.source_length, came,
+    )  # fmt: skip
+    rows = [
+        (
+            int(out.record[i]) + a, 0, i,
+            bytes(out.data[out.start[i] : out.start[i] + out.length[i]])
+            + _bytes(*(c[i] for c in columns)),
+        )
+        for i in range(len(out))
+    ]  # fmt: skip
+    rows += [
+        (int(lost.record[i]) + a, 1, i,
+         _bytes(lost.reason[i], lost.offset[i], lost.start[i], lost.length[i]))
+        for i in range(len(lost))
+    ]  # fmt: skip
+    return b"".join(r[3] for r in sorted(rows))
+
+
 def _feed_samples(stage: Any, stream: list[RawRecord], a: int, b: int) -> bytes:
     decoding, samples, encoder = stage.decoding, stage.samples, stage.encoder
     batch, _ = decoding.reader.feed(stream[a:b])
@@ -337,11 +415,25 @@ def _bytestream(rng: Rng) -> bytes:
     return b"".join(parts)
 
 
+def _with_ground_headers(rng: Rng) -> bytes:
+    """The same, each packet behind nine bytes that look like anything, one now and then cut."""
+    parts = []
+    for i in range(60):
+        size = int(rng.integers(1, 60))
+        head = (0x0800 | int(rng.choice([5, 6, 7]))).to_bytes(2, "big")
+        count = (0xC000 | i).to_bytes(2, "big")
+        packet = head + count + (size - 1).to_bytes(2, "big") + rng.bytes(size)
+        parts.append(rng.bytes(GROUND if rng.random() < 0.95 else 4) + packet)
+        if rng.random() < 0.1:
+            parts.append(rng.bytes(int(rng.integers(1, 40))))
+    return b"".join(parts)
+
+
 class _Scanning:
     """A scanner and what it has not put out yet; its state is bytes, so it snapshots itself."""
 
-    def __init__(self) -> None:
-        self.scanner = Scanner([5, 6, 7])
+    def __init__(self, ground_header: int = 0) -> None:
+        self.scanner = Scanner([5, 6, 7], ground_header)
 
     def snapshot(self) -> Any:
         return dict(vars(self.scanner))
@@ -423,7 +515,15 @@ def _ones(value: int) -> Any:
 
 CASES = [
     Case("scanner", _Scanning, _bytestream, _feed_scanner, 2000),
+    Case(
+        "scanner behind ground headers",
+        lambda: _Scanning(GROUND),
+        _with_ground_headers,
+        _feed_scanner,
+        2000,
+    ),
     Case("reader", PacketReader, raw_records, _feed_reader),
+    Case("reassembly", _Reassembling, segments, _feed_reassembly),
     Case("decode", _Decoding, raw_records, _feed_decoding),
     Case("samples", _Sampling, raw_records, _feed_samples),
     Case("order", lambda: Order(np.arange(F), TimeSettings(jump_s=100)), late_numbers, _feed_order),

@@ -3,48 +3,73 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from pipeline.chain import Chain
 from pipeline.order import Order
-from pipeline.packets import PacketReader, Scanner
+from pipeline.packets import PacketReader, Reassembler, Scanner
+from pipeline.packets.scanner import MAX_SKIP_BYTES
 from schemas import topics
 from schemas.columns import Reason
 from schemas.settings import TimeSettings
 from tests.laws.cases import (
     CASES,
+    GROUND,
+    SEGMENTED,
     F,
     N,
     _batch,
     _bytestream,
     _rows,
+    _with_ground_headers,
     late_numbers,
     raw_records,
+    segments,
     vehicle_mission,
 )
 
 
-def test_scanner_bytes(rng: np.random.Generator) -> None:
-    """bytes in = packets + skipped + pending, after every piece; and nothing pending at the end."""
-    stream = _bytestream(rng)
-    scanner, fed, packets, skipped = Scanner([5, 6, 7]), 0, 0, 0
+@pytest.mark.parametrize("ground", [0, GROUND, 4])
+def test_scanner_bytes(ground: int, rng: np.random.Generator) -> None:
+    """bytes in = packets + ground headers + skipped + pending, after every piece; at the end
+    nothing is pending."""
+    stream = _with_ground_headers(rng) if ground else _bytestream(rng)
+    scanner, fed, told = Scanner([5, 6, 7], ground), 0, 0
     at = sorted(rng.integers(0, len(stream), 20).tolist())
     for a, b in zip([0, *at], [*at, len(stream)], strict=True):
         s = scanner.feed(stream[a:b])
         fed += b - a
-        packets += int(s.length.sum())
-        skipped += sum(map(len, s.skip_bytes))
-        assert fed == packets + skipped + scanner.pending
+        told += int(s.length.sum()) + s.header_bytes + sum(map(len, s.skip_bytes))
+        assert fed == told + scanner.pending
     s = scanner.feed(b"", final=True)
     assert scanner.pending == 0
-    assert fed == packets + int(s.length.sum()) + skipped + sum(map(len, s.skip_bytes))
+    assert fed == told + int(s.length.sum()) + s.header_bytes + sum(map(len, s.skip_bytes))
 
 
-def test_scanner_says_where_and_what(rng: np.random.Generator) -> None:
+def test_reassembly_bytes(rng: np.random.Generator) -> None:
+    """Bytes of packets in = of packets out, less the headers that went, + refused + pending."""
+    reader, stage = PacketReader(), Reassembler(SEGMENTED)
+    packets, out_bytes, lost_bytes, headers = 0, 0, 0, 0
+    for record in segments(rng):
+        batch, _ = reader.feed([record])
+        out, lost = stage.feed(batch)
+        packets += int(batch.length.sum())
+        out_bytes += int(out.length.sum())
+        lost_bytes += int(lost.length.sum())
+        headers += int((batch.length > 0).sum()) - int((out.length > 0).sum()) - len(lost)
+        waiting = int(stage.state["open"][:, 0].sum())  # segments whose headers may go yet
+        assert packets == out_bytes + lost_bytes + stage.pending + 6 * (headers - waiting)
+    assert lost_bytes
+
+
+@pytest.mark.parametrize("ground", [0, GROUND])
+def test_scanner_says_where_and_what(ground: int, rng: np.random.Generator) -> None:
     """Skips and packets, put in their places, are the input again; in any chunking the same."""
-    stream = _bytestream(rng)
+    garbage = rng.bytes(int(rng.integers(3 * MAX_SKIP_BYTES)))
+    stream = garbage + (_with_ground_headers(rng) if ground else _bytestream(rng))
     found = []
     for pieces in (0, 30):
-        scanner, skips = Scanner([5, 6, 7]), []
+        scanner, skips = Scanner([5, 6, 7], ground), []
         at = sorted(rng.integers(0, len(stream), pieces).tolist())
         for a, b in zip([0, *at], [*at, len(stream)], strict=True):
             s = scanner.feed(stream[a:b], final=b == len(stream))

@@ -1,0 +1,21 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FILE = click.Path(path_type=Path)
+mdb_option = click.option("--mdb", type=FILE, help="XTCE file, in place of the mission's own.")
+root_option = click.option(
+    "--root-container", default="", help="Container that every packet is, where it is not plain."
+)
+header_option = click.option(
+    "--skip-header-bytes", default=0, show_default=True, type=click.IntRange(0, 65535),
+    help="Bytes that a ground station puts before each packet.",
+)  # fmt: skip
+bootstrap_option = click.option("--bootstrap", default="127.0.0.1:9092", show_default=True)
+partitions_option = click.option(
+    "--partitions", default=1, show_default=True, help="Of telemetry.raw, where it is made here."
+)

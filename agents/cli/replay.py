@@ -1,0 +1,118 @@
+"""`heartline replay`: a recorded flight through Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from agents.cli.options import (
+    FILE,
+    bootstrap_option,
+    header_option,
+    mdb_option,
+    partitions_option,
+    root_option,
+)
+from agents.replay import Replayed, holds_records
+from agents.replay import replay as run_replay
+from pipeline.chain import Chain
+from pipeline.loop import pack_rounds
+from pipeline.mission import load_mission
+from pipeline.run import cut_flight, load_recording
+
+console = Console(stderr=True)
+REPLAY_NAMESPACE = "replay"
+
+
+@click.command()
+@click.argument("flights", nargs=-1, required=True, type=FILE)
+@click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
+@mdb_option
+@root_option
+@header_option
+@click.option("--source", default="", help="Key of the records; the mission's source by default.")
+@click.option("--speed", default="1", show_default=True, help="Times flight time, or max.")
+@click.option("--start", type=float, help="Seconds from the first packet.")
+@click.option("--end", type=float, help="Seconds from the first packet.")
+@click.option("--shift", type=click.Choice(["now"]), help="Move the flight's times to today.")
+@click.option("--loop", is_flag=True, help="Again and again, as of now, until interrupted.")
+@click.option("--loops", type=click.IntRange(1), help="So many times, as of now.")
+@click.option(
+    "--namespace", default=REPLAY_NAMESPACE, show_default=True,
+    help='A replay keeps to its own topics; "" is the live ones.',
+)  # fmt: skip
+@bootstrap_option
+@partitions_option
+def replay(
+    flights: tuple[Path, ...], folder: Path, mdb: Path | None, root_container: str,
+    skip_header_bytes: int, source: str, speed: str, start: float | None, end: float | None,
+    shift: str | None, loop: bool, loops: int | None, namespace: str, bootstrap: str,
+    partitions: int,
+) -> None:  # fmt: skip
+    """Send a recorded flight through Kafka at its own pace, or faster.
+
+    Several files, gzip or not, are one flight in the order given. A flight that was replayed into
+    a namespace before is late there the second time: take another --namespace, or --shift now.
+    """
+    if loop and loops:
+        raise click.UsageError("--loop goes on for ever, --loops N ends: give one of them.")
+    pace = _pace(speed)
+    mission = load_mission(folder, mdb, root_container)
+    recording = load_recording(flights, mission, Chain(mission), skip_header_bytes)
+    part = cut_flight(recording.flight, start, end)
+    if not len(part.start):
+        raise click.UsageError("no packet between --start and --end.")
+    shifted = bool(shift or loop or loops)
+    shift_ns = time.time_ns() - int(part.reception_ns[0]) if shifted else 0
+    rounds = None if loop else loops or 1
+    name, done = source or mission.settings.source, Replayed()
+    try:
+        if not shifted and asyncio.run(holds_records(bootstrap, namespace)):
+            console.print(
+                f"namespace {namespace!r} holds records already: where a flight of {name!r} was "
+                "replayed into it before, this one is late. Take another --namespace, or --shift "
+                "now.", style="yellow", highlight=False,
+            )  # fmt: skip
+        with Progress(console=console) as bar:
+            task = bar.add_task("replay", total=rounds and rounds * len(part.start))
+            asyncio.run(
+                run_replay(
+                    pack_rounds(part, shift_ns, rounds), name, bootstrap, namespace, pace,
+                    partitions, done, lambda n: bar.advance(task, n),
+                )
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        console.print("stopped before its end")
+    for line in _replayed(done):
+        console.print(line, highlight=False)
+
+
+def _pace(speed: str) -> float | None:
+    """Times flight time; None is as fast as it goes."""
+    try:
+        pace = None if speed == "max" else float(speed)
+    except ValueError:
+        raise click.UsageError(f"--speed {speed!r} is neither a number nor max.") from None
+    if pace is not None and not 0 < pace < math.inf:
+        raise click.UsageError("--speed must be above 0, or max.")
+    return pace
+
+
+def _replayed(done: Replayed) -> Iterator[str]:
+    yield (
+        f"{done.packets} packets in {done.records} records, {done.flight_s:.1f} s of flight in "
+        f"{done.seconds:.1f} s"
+    )
+    late = done.lateness
+    if late.count:
+        yield (
+            f"acknowledged late by {late.mean_s * 1e3:.1f} ms (mean), "
+            f"{late.p99_s * 1e3:.1f} ms (p99), {late.worst_s * 1e3:.1f} ms (worst)"
+        )

@@ -1,0 +1,103 @@
+"""Where packets come from: UDP, a TCP connection, files and standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agents.kafka import BrokerError
+from pipeline.packets.files import file_pieces
+from pipeline.packets.files import pieces as pieces_of
+
+log = logging.getLogger("heartline.ingest")
+READ_BYTES = 1 << 18
+BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes that came together. whole: a datagram, or the end: nothing will complete its tail.
+
+    client: number of the connection it came by, where several are open at once.
+    """
+
+    data: bytes
+    whole: bool
+    client: int = 0
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host, the loopback interface where none is named, and port. BrokerError without a port."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BrokerError(f"Input {url!r}: {error}.") from None
+    if port is None:
+        raise BrokerError(f"Input {url!r} needs a port.")
+    return parts.hostname or LOOPBACK, port
+
+
+async def udp(url: str) -> AsyncGenerator[Piece, None]:
+    """Datagrams, each of whole packets."""
+    host, port = address(url)
+    loop = asyncio.get_running_loop()
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    sock.setblocking(False)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise BrokerError(f"{url}: {error.strerror}.") from None
+    try:
+        while True:
+            yield Piece(await loop.sock_recv(sock, 65536), True)
+    finally:
+        sock.close()
+
+
+async def tcp(url: str) -> AsyncGenerator[Piece, None]:
+    """A connection made again whenever it ends, with growing pauses while it fails."""
+    host, port = address(url)
+    failures = 0
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection(host, port)
+        except OSError as error:
+            pause = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
+            failures += 1
+            log.warning("%s: %s; again in %g s", url, error, pause)
+            await asyncio.sleep(pause)
+            continue
+        failures = 0
+        try:
+            while data := await reader.read(READ_BYTES):
+                yield Piece(data, False)
+        except OSError as error:
+            log.warning("%s: %s", url, error)
+        finally:
+            writer.close()
+        yield Piece(b"", True)  # a packet cut off by the end is no packet
+        await asyncio.sleep(BACK_OFF_S[0])
+
+
+async def files(paths: Sequence[str]) -> AsyncGenerator[Piece, None]:
+    """Files in the order given, `-` for standard input; none completes another's last packet."""
+    loop = asyncio.get_running_loop()
+    for path in paths:
+        parts = _file(path)
+        while data := await loop.run_in_executor(None, next, parts, b""):
+            yield Piece(data, False)
+        yield Piece(b"", True)
+
+
+def _file(path: str) -> Iterator[bytes]:
+    return pieces_of(sys.stdin.buffer, "-") if path == "-" else file_pieces(Path(path))
