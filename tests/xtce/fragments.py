@@ -147,8 +147,7 @@ def _content(group: Group, wanted: str | None, more: tuple[str, ...]) -> list[Ch
         with_it = [p for p in parts if wanted in _names(p)]
         with_it += [p for p in parts if _names(p) & set(more)]
         parts = (with_it or parts)[:1] if with_it or group.least else []
-        chosen = [c for p in parts for c in _one(p, wanted, more)] * max(group.least, 1)
-        return chosen
+        return [c for p in parts for c in _one(p, wanted, more)] * max(group.least, 1)
     for part in parts:
         chosen += _one(part, wanted, more)
     return chosen
