@@ -34,7 +34,8 @@ def violations(path: Path, schema: Path) -> list[tuple[int, str]]:
     root, _ = read_tree(path)
     validator = _validator(schema)
     validator.validate(root)
-    found = {(e.line, _short(e.message)) for e in validator.error_log}
+    log = validator.error_log
+    found = {(e.line, _short(e.message)) for e in log}  # type: ignore[attr-defined]  # stub's lack
     return sorted(found)
 
 

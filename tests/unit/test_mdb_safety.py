@@ -203,7 +203,7 @@ def test_refused_by_name_within_a_second(what: str, tmp_path: Path, server: Serv
     text, why = REFUSED[what]
     path = written(tmp_path, text, server.port)
     began = time.perf_counter()
-    with watched() as seen, pytest.raises(MissionError, match="m.xml") as error:
+    with watched() as seen, pytest.raises(MissionError, match=r"m\.xml") as error:
         load_xtce(path)
     assert time.perf_counter() - began < 1
     assert why in str(error.value)
