@@ -69,7 +69,6 @@ def _expression(element: Element, scope: Scope, depth: int = 0) -> Criteria:
 
 def _comparison(element: Element, scope: Scope) -> Comparison:
     left = scope.reference(element, "comparisonOperator", "value")
-    element.child(required=False)  # holds nothing
     operator = element.choice("comparisonOperator", "==", *COMPARISONS)
     return _compare(element, scope, left, operator, element.attribute("value"))
 

@@ -11,6 +11,15 @@ from pipeline.errors import MissionError
 
 # Words for people: they change nothing that is decoded.
 DOCUMENTATION = frozenset({"LongDescription", "AliasSet", "AncillaryDataSet", "Header"})
+# Said by attributes or text alone: an element inside them would be overlooked.
+LEAVES = frozenset({
+    "ParameterInstanceRef", "ParameterInstanceRefOperand", "ThisParameterOperand", "ValueOperand",
+    "Operator", "ComparisonOperator", "Value", "Comparison", "FixedValue", "LinearAdjustment",
+    "InputParameterInstanceRef", "Constant", "OutputParameterRef", "OnParameterUpdateTrigger",
+    "AlgorithmText", "OffsetFrom", "Epoch", "Term", "SplinePoint", "Enumeration", "Unit",
+    "ValidRange", "TerminationChar", "LeadingSize", "WatchRange", "WarningRange", "DistressRange",
+    "CriticalRange", "SevereRange",
+})  # fmt: skip
 DOCUMENTATION_ATTRIBUTES = frozenset({"shortDescription", "name"})
 
 
@@ -39,7 +48,9 @@ class Element:
 
     @property
     def text(self) -> str:
-        return (self._node.text or "").strip()
+        """Its own text, whole: a comment in the middle ends no number."""
+        parts = [self._node.text, *(inner.tail for inner in self._node)]
+        return "".join(part or "" for part in parts).strip()
 
     @property
     def name(self) -> str:
@@ -103,6 +114,7 @@ class Element:
         own = [Element(n, self._path) for n in self._node.iterchildren(etree.Element)]
         for child in own:
             if child.tag in allowed:
+                child._refuse_inside_a_leaf()
                 yield child
             elif child.tag not in DOCUMENTATION:
                 raise child.refuse(f"not supported inside <{self.tag}>.")
@@ -111,6 +123,11 @@ class Element:
             for child in self._base._children(allowed):
                 if _slot(child.tag) not in given:
                     yield child
+
+    def _refuse_inside_a_leaf(self) -> None:
+        inner = self._node.find("{*}*") if self.tag in LEAVES else None
+        if inner is not None:
+            raise Element(inner, self._path).refuse(f"not supported inside <{self.tag}>.")
 
     def find(self, *path: str) -> list[Element]:
         """Descendants along a path of tags, without checking what else stands there."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import MissionError
+from schemas.mission import BinaryEncoding
 from tests.unit.test_mdb import INT, INT8, ROOT, document, load
 
 TIME = (
@@ -65,3 +66,15 @@ def test_an_attribute_of_no_meaning_is_refused_everywhere(tmp_path: Path) -> Non
     for tag in ("<EntryList", "<ParameterSet", "<ParameterTypeSet"):
         with pytest.raises(MissionError, match="attribute 'often' is not supported"):
             load(tmp_path, document(containers=ROOT).replace(tag, f'{tag} often="1"'))
+
+
+def test_a_comment_ends_no_number(tmp_path: Path) -> None:
+    """<FixedValue>1 and a comment, then 6</FixedValue> are 16 bits, not 1."""
+    binary = (
+        '<BinaryParameterType name="T"><BinaryDataEncoding><SizeInBits><FixedValue>1<!-- ten -->6'
+        "</FixedValue></SizeInBits></BinaryDataEncoding></BinaryParameterType>"
+    )
+    encoding = load(tmp_path, document(binary)).parameters["P"].type.encoding
+    assert encoding == BinaryEncoding(16)
+    with pytest.raises(MissionError, match="<b>: not supported inside <FixedValue>"):
+        load(tmp_path, document(binary.replace("<!-- ten -->", "<b/>")))
