@@ -9,6 +9,7 @@ import click
 
 from agents.cli.files import check, decode, import_, mission, run, simulate
 from agents.cli.live import broker, ingest, watch, worker
+from agents.cli.mdb import mdb
 from agents.cli.replay import replay
 from agents.cli.show import explain
 from agents.demo import demo
@@ -37,6 +38,6 @@ def main() -> None:
 
 for command in (
     demo, simulate, import_, decode, run, broker, ingest, worker, replay, watch, explain, check,
-    mission,
+    mission, mdb,
 ):  # fmt: skip
     main.add_command(command)

@@ -68,7 +68,6 @@ def _expression(element: Element, scope: Scope, depth: int = 0) -> Criteria:
 
 
 def _comparison(element: Element, scope: Scope) -> Comparison:
-    element.child(required=False)
     left = scope.reference(element, "comparisonOperator", "value")
     operator = element.choice("comparisonOperator", "==", *COMPARISONS)
     return _compare(element, scope, left, operator, element.attribute("value"))

@@ -1,4 +1,4 @@
-"""The expression language of derived parameters: arithmetic and nothing else (docs/xtce.md).
+"""The expression language of derived parameters: arithmetic and nothing else (docs/expressions.md).
 
     (chamber_pressure - ambient) / max(flow, 1e-3)
 

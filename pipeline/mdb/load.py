@@ -123,7 +123,18 @@ def _derived(
                 f"{one.output} must be a number, a boolean or an enumeration without an encoding."
             )
         derived[one.output] = one
+    _refuse_circles([element for element, _ in algorithms], derived)
     return tuple(derived.values())
+
+
+def _refuse_circles(elements: list[Element], derived: dict[str, Derived]) -> None:
+    """No computed parameter sets itself off, through others or at once."""
+    left = dict(zip(derived, elements, strict=True))
+    while free := [o for o in left if not left.keys() & set(derived[o].triggers)]:
+        for output in free:
+            del left[output]
+    for output, element in left.items():
+        raise element.refuse(f"{output} sets itself off: {' and '.join(left)} wait for each other.")
 
 
 def _refuse_cycles(names: Names, containers: dict[str, Container]) -> None:
@@ -132,24 +143,25 @@ def _refuse_cycles(names: Names, containers: dict[str, Container]) -> None:
         c.name: [*(e.name for e in c.entries if e.kind == "container"), *filter(None, [c.base])]
         for c in containers.values()
     }
-    done: set[str] = set()
+    height: dict[str, int] = {}  # of those that are done: how many containers deep they are
     for start in containers:
-        path: list[str] = []
-        todo = [(start, iter(below[start]))] if start not in done else []
-        path = [start] if todo else []
+        element, _ = names.items["container"][start]
+        path = [start] if start not in height else []
+        todo = [iter(below[start])] if path else []
         while todo:
-            following = next(todo[-1][1], None)
+            following = next(todo[-1], None)
             if following is None:
-                done.add(todo.pop()[0])
-                path.pop()
+                todo.pop()
+                done = path.pop()
+                height[done] = 1 + max((height[name] for name in below[done]), default=0)
+                if height[done] > MAX_NESTED:
+                    raise element.refuse(f"containers nested deeper than {MAX_NESTED}.")
             elif following in path:
-                element, _ = names.items["container"][start]
                 raise element.refuse(f"contains itself: {' → '.join((*path, following))}.")
-            elif following not in done:
-                todo.append((following, iter(below[following])))
+            elif following not in height:
+                todo.append(iter(below[following]))
                 path.append(following)
                 if len(path) > MAX_NESTED:
-                    element, _ = names.items["container"][start]
                     raise element.refuse(f"containers nested deeper than {MAX_NESTED}.")
 
 

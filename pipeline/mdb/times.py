@@ -103,20 +103,25 @@ def _origin(
 
 def _segmented(element: Element, encoding: BinaryEncoding) -> SegmentedTime:
     """The CCSDS time code that a transform algorithm names."""
-    texts = element.find("FromBinaryTransformAlgorithm", "AlgorithmText")
-    if len(texts) != 1 or texts[0].attribute("language", "pseudo") != STANDARD:
+    algorithms = element.find("FromBinaryTransformAlgorithm")
+    if len(algorithms) != 1:
         raise element.refuse("a binary time needs to be told how it is built:", _HOW)
-    match = _CODE.fullmatch(texts[0].text)
+    algorithms[0].only_attributes()
+    text = algorithms[0].the("AlgorithmText")
+    text.only_attributes("language")
+    if text.attribute("language", "pseudo") != STANDARD:
+        raise element.refuse("a binary time needs to be told how it is built:", _HOW)
+    match = _CODE.fullmatch(text.text)
     if not match:
-        raise texts[0].refuse(f"{texts[0].text!r} is no time code:", _HOW)
+        raise text.refuse(f"{text.text!r} is no time code:", _HOW)
     code, major, minor = match.group(1), int(match.group(2)), int(match.group(3))
     if code == "CUC" and not (1 <= major <= 4 and 0 <= minor <= 6):
-        raise texts[0].refuse("CUC has 1 to 4 octets of seconds and 0 to 6 of their fraction.")
+        raise text.refuse("CUC has 1 to 4 octets of seconds and 0 to 6 of their fraction.")
     if code == "CDS" and not (major in (2, 3) and minor in (0, 2, 4)):
-        raise texts[0].refuse("CDS has 2 or 3 octets of days, and 0, 2 or 4 below a millisecond.")
+        raise text.refuse("CDS has 2 or 3 octets of days, and 0, 2 or 4 below a millisecond.")
     time = SegmentedTime(code, major, minor, bytes.fromhex(match.group(4) or ""))
     if encoding.bits != 8 * time.octets:
-        raise element.refuse(f"{texts[0].text} takes {8 * time.octets} bits, not {encoding.bits}.")
+        raise element.refuse(f"{text.text} takes {8 * time.octets} bits, not {encoding.bits}.")
     return time
 
 

@@ -25,6 +25,7 @@ TYPES = tuple(
     )
 )  # fmt: skip
 MAX_DEPTH = 16
+MAX_MEMBERS = 4096  # of an aggregate, with the members of its members
 _ANYONES = ("baseType", "initialValue")
 _ALARMS = ("DefaultAlarm", "ContextAlarmList")
 
@@ -134,14 +135,26 @@ _READERS = {
 def _aggregate(element: Element, scope: Scope, depth: int) -> ParameterType:
     element.only_attributes()
     members: dict[str, ParameterType] = {}
+    count = 0
     for item in element.the("MemberList").children("Member"):
         item.only_attributes("typeRef", "initialValue")
+        item.child(required=False)  # holds nothing but documentation
         if item.name in members:
             raise item.refuse("a second member of this name.")
         members[item.name] = read_type(*scope.type_of(item, "typeRef"), depth + 1)
+        count += _members(members[item.name])
+        if count > MAX_MEMBERS:
+            raise element.refuse(f"more than {MAX_MEMBERS} members, counting those inside members.")
     if not members:
         raise element.refuse("an aggregate without members.")
     return ParameterType(element.name, "aggregate", members=tuple(members.items()))
+
+
+def _members(of: ParameterType) -> int:
+    """How many values one of its kind has; an array counts as one of its elements."""
+    if of.element is not None:
+        return _members(of.element)
+    return sum(_members(m) for _, m in of.members) or 1
 
 
 def _array(element: Element, scope: Scope, depth: int) -> ParameterType:

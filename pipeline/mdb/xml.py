@@ -11,6 +11,15 @@ from pipeline.errors import MissionError
 
 # Words for people: they change nothing that is decoded.
 DOCUMENTATION = frozenset({"LongDescription", "AliasSet", "AncillaryDataSet", "Header"})
+# Said by attributes or text alone: an element inside them would be overlooked.
+LEAVES = frozenset({
+    "ParameterInstanceRef", "ParameterInstanceRefOperand", "ThisParameterOperand", "ValueOperand",
+    "Operator", "ComparisonOperator", "Value", "Comparison", "FixedValue", "LinearAdjustment",
+    "InputParameterInstanceRef", "Constant", "OutputParameterRef", "OnParameterUpdateTrigger",
+    "AlgorithmText", "OffsetFrom", "Epoch", "Term", "SplinePoint", "Enumeration", "Unit",
+    "ValidRange", "TerminationChar", "LeadingSize", "WatchRange", "WarningRange", "DistressRange",
+    "CriticalRange", "SevereRange",
+})  # fmt: skip
 DOCUMENTATION_ATTRIBUTES = frozenset({"shortDescription", "name"})
 
 
@@ -21,6 +30,7 @@ class Element:
         self._node = node
         self._path = path
         self._base = base  # what it extends (baseType): stands in where this one is silent
+        self._attributes_checked = False
         self.tag = etree.QName(node).localname
 
     def extending(self, base: Element) -> Element:
@@ -38,7 +48,9 @@ class Element:
 
     @property
     def text(self) -> str:
-        return (self._node.text or "").strip()
+        """Its own text, whole: a comment in the middle ends no number."""
+        parts = [self._node.text, *(inner.tail for inner in self._node)]
+        return "".join(part or "" for part in parts).strip()
 
     @property
     def name(self) -> str:
@@ -83,6 +95,8 @@ class Element:
         return value
 
     def only_attributes(self, *allowed: str) -> None:
+        """Refuses every other attribute. To be said before children; else none is allowed."""
+        self._attributes_checked = True
         for key in self._node.attrib:
             qname = etree.QName(key)
             if qname.namespace is None and qname.localname not in DOCUMENTATION_ATTRIBUTES.union(
@@ -92,17 +106,28 @@ class Element:
 
     def children(self, *allowed: str) -> Iterator[Element]:
         """Child elements of the allowed names; documentation is passed over, others refused."""
+        if not self._attributes_checked:
+            self.only_attributes()
+        yield from self._children(allowed)
+
+    def _children(self, allowed: tuple[str, ...]) -> Iterator[Element]:
         own = [Element(n, self._path) for n in self._node.iterchildren(etree.Element)]
         for child in own:
             if child.tag in allowed:
+                child._refuse_inside_a_leaf()
                 yield child
             elif child.tag not in DOCUMENTATION:
                 raise child.refuse(f"not supported inside <{self.tag}>.")
         if self._base is not None:
             given = {_slot(child.tag) for child in own}
-            for child in self._base.children(*allowed):
+            for child in self._base._children(allowed):
                 if _slot(child.tag) not in given:
                     yield child
+
+    def _refuse_inside_a_leaf(self) -> None:
+        inner = self._node.find("{*}*") if self.tag in LEAVES else None
+        if inner is not None:
+            raise Element(inner, self._path).refuse(f"not supported inside <{self.tag}>.")
 
     def find(self, *path: str) -> list[Element]:
         """Descendants along a path of tags, without checking what else stands there."""
@@ -139,13 +164,27 @@ def _slot(tag: str) -> str:
 
 def parse(path: str | Path) -> tuple[Element, bytes]:
     """Root element and the file's bytes. MissionError when it is absent or not XML."""
+    root, content = read_tree(path)
+    for entity in root.iter(etree.Entity):
+        inside = entity.getparent()
+        assert inside is not None
+        raise Element(inside, str(path)).refuse(
+            f"the entity {entity.text} is not followed: write out what it stands for."
+        )
+    return Element(root, str(path)), content
+
+
+def read_tree(path: str | Path) -> tuple[etree._Element, bytes]:
+    """The tree as lxml has it. Entities are not replaced, and nothing else is opened for it."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise MissionError(f"{path}: cannot be read: {error.strerror}.") from None
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
     try:
         root = etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
         raise MissionError(f"{path}: not well-formed XML: {error}") from None
-    return Element(root, str(path)), content
+    return root, content

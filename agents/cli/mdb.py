@@ -1,0 +1,201 @@
+"""`heartline mdb`: show, check and compare mission databases (XTCE)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.tree import Tree
+
+from pipeline.errors import MissionError
+from pipeline.mdb import load_xtce
+from pipeline.mdb.compare import Change, differences
+from pipeline.mdb.places import Placed, Places
+from pipeline.mdb.schema import PACKAGE, schema_path, violations
+from pipeline.mdb.words import criteria_words, type_words, words
+from schemas.mission import Container, MissionDatabase, Parameter
+
+FILE = click.Path(path_type=Path)
+_STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
+root_option = click.option(
+    "--root-container", default="", help="The container that every packet is."
+)
+
+
+@click.group()
+def mdb() -> None:
+    """Mission databases (XTCE files)."""
+
+
+@mdb.command()
+@click.argument("file", type=FILE)
+@click.argument("name", default="", metavar="[PARAMETER|CONTAINER]")
+@root_option
+def show(file: Path, name: str, root_container: str) -> None:
+    """Show a database: its containers as a tree, or one container or parameter in full."""
+    found = load_xtce(file, root_container)
+    console = Console()
+    if not name:
+        console.print(_tree(found))
+        return
+    if name not in found.containers and name not in found.parameters:
+        raise MissionError(
+            f"{file}: there is neither a parameter nor a container {name!r}. "
+            f"Names as the tree of `heartline mdb show {file}` has them."
+        )
+    if name in found.containers:
+        console.print(_columns(found, found.containers[name]))
+    if name in found.parameters:
+        console.print(_parameter(found, found.parameters[name]))
+
+
+@mdb.command()
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@root_option
+def check(files: tuple[Path, ...], root_container: str) -> None:
+    """Load databases: tell refusals (status 1), what is passed over, and schema violations."""
+    refused = [not _check(file, root_container) for file in files]
+    if schema_path() is None:
+        click.echo(f"The schema was not checked: pip install {PACKAGE} brings it.")
+    sys.exit(any(refused))
+
+
+def _check(file: Path, root_container: str) -> bool:
+    """Tell one file's lot; whether it loads."""
+    try:
+        found = load_xtce(file, root_container)
+    except MissionError as error:
+        click.echo(f"refused: {error}")
+        return False
+    click.echo(
+        f"{file}: good: {len(found.containers)} containers, {len(found.parameters)} parameters, "
+        f"{len(found.derived)} of them computed"
+    )
+    for note in found.notes:
+        click.echo(f"passed over: {note}")
+    schema = schema_path()
+    for line, what in violations(file, schema) if schema else ():
+        click.echo(f"warning: {file}, line {line}, not as the schema of XTCE 1.2: {what}")
+    return True
+
+
+@mdb.command()
+@click.argument("old", type=FILE)
+@click.argument("new", type=FILE)
+@root_option
+def diff(old: Path, new: Path, root_container: str) -> None:
+    """Tell what changed from one database to another; status 1 where they differ, like diff."""
+    changes = differences(load_xtce(old, root_container), load_xtce(new, root_container))
+    for change in changes:
+        _tell(change)
+    sys.exit(bool(changes))
+
+
+def _tell(change: Change) -> None:
+    click.secho(f"{change.how} {change.kind} {change.name}", fg=_STYLES[change.how])
+    for detail in change.details:
+        click.echo(f"  {detail}")
+
+
+def _tree(found: MissionDatabase) -> Tree:
+    """Containers below those they extend, with criteria and own columns."""
+    places = Places(found)
+    trees: dict[str, Tree] = {}
+    top = Tree(f"{found.name}, {len(found.parameters)} parameters")
+    todo = [c for c in found.containers.values() if c.base is None]
+    while todo:
+        of = todo.pop(0)
+        above = trees[of.base] if of.base else top
+        trees[of.name] = above.add(_title(found, of))
+        for placed in places.of(of):
+            trees[of.name].add(_line(found, placed))
+        todo += [c for c in found.containers.values() if c.base == of.name]
+    return top
+
+
+def _title(found: MissionDatabase, of: Container) -> str:
+    criteria = criteria_words(of.restriction)
+    marks = [m for m, on in (("root", of.name == found.root), ("abstract", of.abstract)) if on]
+    told = f"[bold]{_plain(of.name)}[/bold]" + (f" ({', '.join(marks)})" if marks else "")
+    return f"{told} if {_plain(criteria)}" if criteria else told
+
+
+def _line(found: MissionDatabase, placed: Placed) -> str:
+    entry = placed.entry
+    if entry.kind == "container":
+        return _plain(f"{_at(placed)} container {entry.name}{_condition(placed)}")
+    of = found.parameters[entry.name].type
+    unit = f" {of.unit}" if of.unit else ""
+    return _plain(f"{_at(placed)} {entry.name}: {type_words(of)}{unit}{_condition(placed)}")
+
+
+def _columns(found: MissionDatabase, of: Container) -> Table:
+    """Every column of a container, those of its bases first."""
+    chain = [of]
+    while chain[0].base:
+        chain.insert(0, found.containers[chain[0].base])
+    table = Table(title=" / ".join(_title(found, c) for c in chain))
+    for column in ("bit", "entry", "type", "unit", "calibrator", "alarm", "condition"):
+        table.add_column(column)
+    places = Places(found)
+    for placed in (p for c in chain for p in places.of(c)):
+        entry = placed.entry
+        known = found.parameters.get(entry.name) if entry.kind == "parameter" else None
+        cells = ("container", "", "", "")
+        if known:
+            t = known.type
+            cells = (type_words(t), t.unit, _some(t.calibrator), _some(t.alarm))
+        table.add_row(
+            *map(_plain, (_at(placed), entry.name, *cells, _condition(placed).lstrip(", ")))
+        )
+    return table
+
+
+def _parameter(found: MissionDatabase, of: Parameter) -> Table:
+    """All that is known of one parameter."""
+    t = of.type
+    table = Table(title=_plain(of.qualified_name), show_header=False)
+    rows = [
+        ("description", of.description), ("type", f"{t.name}: {type_words(t)}"), ("unit", t.unit),
+        ("calibrator", _some(t.calibrator)), ("labels", ", ".join(f"{r} {w}" for r, w in t.labels)),
+        ("alarm", _some(t.alarm)), ("time", _some(t.time)), ("valid", _some(t.valid)),
+    ]  # fmt: skip
+    rows += [
+        (f"calibrator if {criteria_words(c)}", words(calibrator))
+        for c, calibrator in t.context_calibrators
+    ]
+    rows += [("computed as", words(d.formula)) for d in found.derived if d.output == of.name]
+    places = Places(found)
+    rows += [
+        (f"in {c.name}", _at(placed) + _condition(placed))
+        for c in found.containers.values()
+        for placed in places.of(c)
+        if placed.entry.kind == "parameter" and placed.entry.name == of.name
+    ]
+    for what, told in rows:
+        if told:
+            table.add_row(_plain(what), _plain(told))
+    return table
+
+
+def _some(value: object) -> str:
+    return "" if value in (None, ()) else words(value)
+
+
+def _at(placed: Placed) -> str:
+    at = "?" if placed.at is None else str(placed.at)
+    return f"{at}+{'?' if placed.bits is None else placed.bits}"
+
+
+def _condition(placed: Placed) -> str:
+    include, repeat = placed.entry.include, placed.entry.repeat
+    told = f", if {criteria_words(include)}" if include is not None else ""
+    return told + (f", {words(repeat[0])} times" if repeat is not None else "")
+
+
+def _plain(text: str) -> str:
+    """Text that rich must not take for markup."""
+    return text.replace("[", "\\[")
