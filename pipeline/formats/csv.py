@@ -139,6 +139,6 @@ def _times(sheet: Sheet, name: str, options: Options) -> I8:
     except ValueError as error:
         place, cell = error.args
         raise FlightError(
-            f"{sheet.path}, line {sheet.lines[place]}, column {name!r}: {cell!r} is no time; "
-            "write a number or ISO 8601."
+            f"{sheet.path}, line {sheet.lines[place]}, column {name!r}: {cell!r} is no time, "
+            "no number and no ISO 8601: mend the cell or choose with --time-column."
         ) from None
