@@ -67,21 +67,23 @@ def simulate(out: Path, seed: int, faults: str, start: float, end: float) -> Non
 @click.argument("paths", nargs=-1, required=True, type=FILE)
 @click.option("--out", type=FILE, required=True, help="Mission folder to make.")
 @click.option("--name", default="", help="Name of mission and source; the folder's by default.")
-@click.option("--time-column", default="", help="Seconds; the usual names are tried.")
-@click.option(
-    "--epoch", default="", help="UTC date and time of second 0 (2020-01-01 if not given)."
-)
+@click.option("--time-column", default="", help="Its name; the usual ones are tried.")
+@click.option("--epoch", default="", help="UTC of second 0 (2020-01-01 if not given).")
+@click.option("--long", is_flag=True, help="CSV rows are time, parameter, value[, unit].")
 @click.option("--sentinel", multiple=True, type=float, help="A value that means none.")
 def import_(
     paths: tuple[Path, ...], out: Path, name: str, time_column: str, epoch: str,
-    sentinel: tuple[float, ...],
+    long: bool, sentinel: tuple[float, ...],
 ) -> None:  # fmt: skip
-    """Turn recorded flights (CSV, webcast JSON) into packets, XTCE and mission.toml."""
+    """Turn recorded flights into packets, XTCE and mission.toml.
+
+    CSV and TSV (wide or long), Parquet, PX4 ULog, webcast JSON.
+    """
     try:
         epoch_ns = parse_epoch(epoch) if epoch else DEFAULT_EPOCH_NS
     except ValueError:
         raise click.UsageError(f"--epoch {epoch!r} is no ISO date and time.") from None
-    options = Options(time_column, epoch_ns, sentinel)
+    options = Options(time_column, epoch_ns, sentinel, long)
     if (out / "mission.toml").exists():
         raise MissionError(f"{out} is a mission folder already; it is left as it is.")
     made = import_flight(paths, name or out.name, options)
@@ -93,6 +95,8 @@ def import_(
     console.print(
         f"Next: heartline run {out}/packets.bin --mission {out} --out FOLDER", highlight=False
     )
+    for note in made.notes:
+        console.print(f"  {note}", highlight=False)
     for column, why in made.left_out:
         console.print(f"  left out: {column} ({why})", highlight=False)
 

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import FlightError
 from pipeline.formats import csv as csv_format
-from pipeline.formats import spacex
+from pipeline.formats import parquet, spacex, ulog
 from pipeline.formats.series import Options, Series
-from pipeline.formats.spec import Column, Recorded, Table, interleave, raw_of
+from pipeline.formats.spec import WIDTHS, Column, Recorded, Table, interleave
 from pipeline.formats.xtce import write_xtce
 
 FIRST_APID = 1
-READERS = {".csv": csv_format.read, ".json": spacex.read}
+LAST_APID = 2046  # 2047 is the idle packets' (CCSDS 133.0-B)
+READERS: dict[str, Callable[[Path, Options], list[Series]]] = {
+    ".csv": csv_format.read,
+    ".tsv": csv_format.read,
+    ".json": spacex.read,
+    ".parquet": parquet.read,
+    ".ulg": ulog.read,
+}
 _LABELS = 256  # more distinct texts than this are no enumeration
+_HEADER_AND_TIME = 14  # bytes of the primary header and of the time
+_PACKET = 6 + 65536  # bytes that the header's length can tell
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a flight. left_out: column and why."""
+    """What became of a flight. left_out: column and why. notes: what the file says of itself."""
 
     packets: bytes
     xtce: bytes
@@ -31,22 +42,25 @@ class Imported:
     rows: int
     columns: int
     left_out: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
 
 
 def import_flight(paths: Sequence[Path], name: str, options: Options) -> Imported:
-    """One container a file. FlightError where a file is not of a known kind or shape."""
+    """One container a series. FlightError where a file is not of a known kind or shape."""
     recordings: list[Recorded] = []
     left_out: list[tuple[str, str]] = []
+    notes: list[str] = []
     taken: set[str] = set()
-    for i, path in enumerate(paths):
-        reader = READERS.get(path.suffix.lower())
-        if reader is None:
-            raise FlightError(f"{path}: not a known format; known are {', '.join(READERS)}.")
-        series = reader(path, options)
-        table = _unique(identifier(path.stem), {r.table.name for r in recordings})
-        recorded, out = _recorded(series, table, FIRST_APID + i, options, taken)
-        recordings.append(recorded)
-        left_out += [(f"{path.name}: {column}", why) for column, why in out]
+    tables_taken: set[str] = set()
+    for path in paths:
+        for series in _read(path, options):
+            table = _unique(identifier(series.name or path.stem), tables_taken)
+            tables_taken.add(table)
+            recorded, out = _recorded(series, table, FIRST_APID + len(recordings), taken)
+            _fits(path, recorded.table)
+            recordings.append(recorded)
+            left_out += [(f"{path.name}: {column}", why) for column, why in out]
+            notes += series.notes
     tables = [r.table for r in recordings]
     system = identifier(name)
     return Imported(
@@ -56,7 +70,26 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
         sum(len(r.time_ns) for r in recordings),
         sum(len(t.columns) for t in tables),
         tuple(left_out),
+        tuple(notes),
     )
+
+
+def _read(path: Path, options: Options) -> list[Series]:
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise FlightError(f"{path}: not a known format; known are {', '.join(READERS)}.")
+    return reader(path, options)
+
+
+def _fits(path: Path, table: Table) -> None:
+    size = _HEADER_AND_TIME + sum(WIDTHS[c.encoding] for c in table.columns) // 8
+    if size > _PACKET:
+        raise FlightError(
+            f"{path}: {len(table.columns)} columns make packets of {size} bytes, "
+            f"a packet holds {_PACKET}: split the file."
+        )
+    if table.apid > LAST_APID:
+        raise FlightError(f"{path}: more than {LAST_APID} containers: import fewer at once.")
 
 
 def mission_toml(name: str, xtce: str) -> str:
@@ -73,25 +106,33 @@ def identifier(text: str) -> str:
 
 
 def _recorded(
-    series: Series, table: str, apid: int, options: Options, taken: set[str]
+    series: Series, table: str, apid: int, taken: set[str]
 ) -> tuple[Recorded, list[tuple[str, str]]]:
     columns, values, left_out = [], {}, []
     for name, column in series.columns.items():
-        unique = _unique(identifier(name), taken)
-        if column.dtype.kind == "f":
-            made = Column(unique, "f8", series.units.get(name, ""))
-            values[unique] = raw_of(made, column)
-        else:
-            labels = sorted(set(column.tolist()))
-            if len(labels) > _LABELS:
-                left_out.append((name, f"text with {len(labels)} different values"))
-                continue
-            made = Column(unique, "u1", labels=tuple(enumerate(labels)))
-            values[unique] = np.searchsorted(labels, column).astype(np.uint8)
+        # a named series of many columns is one of several: its topic tells its columns apart
+        full = f"{series.name}_{name}" if series.name and series.name != name else name
+        unique = _unique(identifier(full), taken)
+        made, raw = _encoded(unique, column, series.units.get(name, ""))
+        if len(made.labels) > _LABELS:
+            left_out.append((name, f"text with {len(made.labels)} different values"))
+            continue
         taken.add(unique)
         columns.append(made)
-    time_ns = options.epoch_ns + np.round(series.seconds * 1e9).astype(np.int64)
-    return Recorded(Table(table, apid, tuple(columns)), time_ns, values), left_out
+        values[unique] = raw
+    return Recorded(Table(table, apid, tuple(columns)), series.time_ns, values), left_out
+
+
+def _encoded(name: str, column: NDArray[Any], unit: str) -> tuple[Column, NDArray[np.generic]]:
+    """Numbers in their own width, booleans as u1, texts as places among their labels."""
+    if column.dtype.kind == "b":
+        return Column(name, "u1", unit, boolean=True), column.astype(np.uint8)
+    if column.dtype.kind in "iuf":
+        width = max(column.dtype.itemsize, 4) if column.dtype.kind == "f" else column.dtype.itemsize
+        return Column(name, f"{column.dtype.kind}{width}", unit), column
+    labels = sorted(set(column.tolist()))
+    places = np.searchsorted(labels, column).astype(np.uint16)
+    return Column(name, "u1", unit, labels=tuple(enumerate(labels))), places
 
 
 def _unique(name: str, taken: set[str]) -> str:

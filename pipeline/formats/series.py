@@ -1,36 +1,62 @@
-"""What a reader of a recorded flight gives: seconds, and columns of numbers or texts."""
+"""What a reader of a recorded flight gives: times, and columns of numbers, booleans or texts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.columns import F8
+from schemas.columns import I8
 
 DEFAULT_EPOCH_NS = 1_577_836_800_000_000_000  # 2020-01-01T00:00:00Z, where a flight has no date
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """time_column: its name ("" tries the usual ones). sentinels: values that mean "none"."""
+    """time_column: its name ("" tries the usual ones). sentinels: values that mean "none".
+
+    epoch_ns: UTC of a flight's second 0, where its times are no dates.
+    long: CSV rows are time, parameter, value[, unit].
+    """
 
     time_column: str = ""
     epoch_ns: int = DEFAULT_EPOCH_NS
     sentinels: tuple[float, ...] = ()
+    long: bool = False
 
 
 @dataclass(slots=True)
 class Series:
-    """seconds f8[k] since the flight's epoch, repeated times kept; columns f8[k] or text [k]."""
+    """Rows of one container.
 
-    seconds: F8
+    time_ns i8[k]: since 1970 UTC, repeated times kept. columns [k]: floats (NaN is invalid),
+    integers, booleans or texts. name: the container's; "" takes the file's. notes: for people.
+    """
+
+    time_ns: I8
     columns: dict[str, NDArray[Any]]
     units: dict[str, str] = field(default_factory=dict)
+    name: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def blank_sentinels(column: F8, sentinels: tuple[float, ...]) -> F8:
-    """Declared sentinels become NaN, which decodes as invalid."""
-    return np.where(np.isin(column, sentinels), np.nan, column) if sentinels else column
+def blank_sentinels(column: NDArray[Any], sentinels: tuple[float, ...]) -> NDArray[Any]:
+    """Declared sentinels become NaN, which decodes as invalid; integers that hold one become f8."""
+    if column.dtype.kind not in "fiu":
+        return column
+    found = np.isin(column, sentinels)
+    return np.where(found, np.nan, column) if found.any() else column
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Repeated column names get a suffix, nameless ones a name."""
+    made: dict[str, None] = {}  # in order
+    for name in names:
+        unique, n = name or "unnamed", 2
+        while unique in made:
+            unique, n = f"{name or 'unnamed'}_{n}", n + 1
+        made[unique] = None
+    return list(made)

@@ -14,7 +14,7 @@ from pipeline.formats.series import Options, Series, blank_sentinels
 UNITS = {"velocity": "m/s", "altitude": "km"}
 
 
-def read(path: Path, options: Options) -> Series:
+def read(path: Path, options: Options) -> list[Series]:
     """FlightError where the file is not such an object."""
     try:
         content = orjson.loads(path.read_bytes())
@@ -33,4 +33,5 @@ def read(path: Path, options: Options) -> Series:
             raise FlightError(f"{path}: {name!r} holds something that is no number.") from None
     seconds = columns.pop(time)
     made = {n: blank_sentinels(c, options.sentinels) for n, c in columns.items()}
-    return Series(seconds, made, UNITS)
+    time_ns = options.epoch_ns + np.round(seconds * 1e9).astype(np.int64)
+    return [Series(time_ns, made, UNITS)]

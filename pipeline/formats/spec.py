@@ -13,7 +13,10 @@ from schemas.columns import I8, U1
 from schemas.mission import AlarmRanges
 
 # encoding of a column: numpy type of its bytes
-WIDTHS = {"u1": 8, "u2": 16, "u4": 32, "u8": 64, "i2": 16, "i4": 32, "f4": 32, "f8": 64}
+WIDTHS = {
+    "u1": 8, "u2": 16, "u4": 32, "u8": 64,
+    "i1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": 32, "f8": 64,
+}  # fmt: skip
 TIME_SCALES = {"ns": 1, "us": 1000}
 
 

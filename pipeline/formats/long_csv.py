@@ -1,0 +1,57 @@
+"""Long CSV: a row a sample (time, parameter, value[, unit]); one container a parameter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.formats.cells import column_of
+from pipeline.formats.series import Options, Series, blank_sentinels
+from pipeline.formats.times import is_time_name
+from schemas.columns import I8
+
+_PARAMETER = ("parameter", "name", "variable", "channel", "mnemonic")
+_VALUE = ("value", "val")
+_UNIT = ("unit", "units")
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Names of the columns; unit "" where there is none."""
+
+    time: str
+    parameter: str
+    value: str
+    unit: str
+
+
+def roles(names: list[str], options: Options) -> Roles | None:
+    """None where the columns are not those of long CSV; others beside them only with --long."""
+    time = options.time_column or next((n for n in names if is_time_name(n)), "")
+    parameter, value, unit = (_first(names, words) for words in (_PARAMETER, _VALUE, _UNIT))
+    found = [n for n in (time, parameter, value, unit) if n]
+    whole = bool(time in names and parameter and value)
+    return Roles(time, parameter, value, unit) if whole and (
+        options.long or len(found) == len(names)
+    ) else None  # fmt: skip
+
+
+def split(
+    columns: dict[str, list[str]], roles: Roles, time_ns: I8, options: Options
+) -> list[Series]:
+    """One series a parameter, in order of appearance; its unit is its first row's."""
+    places: dict[str, list[int]] = {}
+    for i, name in enumerate(columns[roles.parameter]):
+        places.setdefault(name.strip(), []).append(i)
+    made = []
+    for name, at in places.items():
+        cells = column_of([columns[roles.value][i] for i in at])
+        unit = columns[roles.unit][at[0]].strip() if roles.unit else ""
+        column = blank_sentinels(cells, options.sentinels)
+        made.append(Series(time_ns[np.array(at)], {name: column}, {name: unit}, name))
+    return made
+
+
+def _first(names: list[str], words: tuple[str, ...]) -> str:
+    return next((n for n in names if n.lower() in words), "")

@@ -1,0 +1,84 @@
+"""Times of recorded flights as exact ns: seconds to nanoseconds, UNIX epoch, ISO 8601."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+
+from pipeline.mdb.epochs import parse_epoch
+
+UNITS_NS = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 10**9),
+    **dict.fromkeys(("ms", "msec", "millis", "millisecond", "milliseconds"), 10**6),
+    **dict.fromkeys(("us", "µs", "μs", "usec", "micros", "microsecond", "microseconds"), 10**3),
+    **dict.fromkeys(("ns", "nsec", "nanos", "nanosecond", "nanoseconds"), 1),
+}
+_NAMES = ("time", "ts", "t", "timestamp", "datetime", "date", "utc")
+# UNIX times from 2001 to 2286 in seconds have ten digits: their size tells them from a flight's
+_UNIX_FROM, _UNIX_TO = 10**18, 10**19
+_FRACTION = re.compile(r"(:\d\d)[.,](\d+)")
+_LIMIT = 2**63
+
+
+def is_time_name(name: str) -> bool:
+    """`time`, `timestamp_ms`, `seconds` and their like."""
+    word = name.lower()
+    return word in _NAMES or (len(word) > 2 and word in UNITS_NS) or _suffix(word) is not None
+
+
+def unit_of(name: str, unit: str) -> int | None:
+    """ns in one unit, as the unit or else the name says; None where neither does."""
+    word = name.lower()
+    return UNITS_NS.get(unit.strip().lower(), UNITS_NS.get(word, _suffix(word)))
+
+
+def times_ns(cells: Sequence[str], unit_ns: int | None, epoch_ns: int) -> list[int]:
+    """ns since 1970 of each cell. ValueError(place, cell) at the first that is no time.
+
+    Numbers of a UNIX time's size are one; smaller ones count from epoch_ns.
+    """
+    numbers = _decimals(cells)
+    if numbers is None:
+        return [_iso(i, cell) for i, cell in enumerate(cells)]
+    largest = max(abs(n) for n in numbers)
+    scale = unit_ns or next(
+        (u for u in (10**9, 10**6, 10**3, 1) if _UNIX_FROM <= largest * u < _UNIX_TO), 10**9
+    )
+    offset = 0 if _UNIX_FROM <= largest * scale < _UNIX_TO else epoch_ns
+    if largest * scale + abs(offset) >= _LIMIT:
+        at = next(i for i, n in enumerate(numbers) if abs(n) == largest)
+        raise ValueError(at, cells[at])
+    return [offset + round(n * scale) for n in numbers]
+
+
+def _suffix(word: str) -> int | None:
+    stem, _, unit = word.rpartition("_")
+    return UNITS_NS.get(unit) if stem in _NAMES else None
+
+
+def _decimals(cells: Sequence[str]) -> list[Decimal] | None:
+    """None where the first cell is no number: then they are dates."""
+    made = []
+    for i, cell in enumerate(cells):
+        try:
+            number = Decimal(cell.strip())
+        except InvalidOperation:
+            if i == 0:
+                return None
+            raise ValueError(i, cell) from None
+        if not number.is_finite():
+            raise ValueError(i, cell)
+        made.append(number)
+    return made
+
+
+def _iso(place: int, cell: str) -> int:
+    """The fraction apart, since dates of the library end at microseconds."""
+    found = _FRACTION.search(cell)
+    fraction = found[2] if found else ""
+    try:
+        whole = parse_epoch(_FRACTION.sub(r"\1", cell.strip()))
+    except ValueError:
+        raise ValueError(place, cell) from None
+    return whole + int(fraction[:9].ljust(9, "0"))
