@@ -42,6 +42,7 @@ def read_state_alarm(
     levels: dict[int, Level] = {}
     for item in element.the("EnumerationAlarmList").children("EnumerationAlarm"):
         item.only_attributes("alarmLevel", "enumerationLabel")
+        item.child(required=False)  # holds nothing
         label = item.attribute("enumerationLabel")
         values = [value for value, known in labels if known == label]
         if not values:
