@@ -39,19 +39,23 @@ def _load(path: Path) -> Any:
         raise FlightError(f"{path}: ULog needs pyulog: pip install 'heartline[ulog]'.") from None
     try:
         content = path.read_bytes()
+        # before the parser, which drops a cut message silently and may never end on a damaged size
+        if not _appended(content) and not _ends_whole(content):
+            raise FlightError(f"{path}: a ULog cut off in the middle of a message: fetch it again.")
         # the parser tells of damage on standard output; file_corruption says the same
         with contextlib.redirect_stdout(io.StringIO()):
-            log = core.ULog(io.BytesIO(content))
+            return core.ULog(io.BytesIO(content))
     except (OSError, core.ULogException, ValueError, LookupError, TypeError, struct.error) as error:
         raise FlightError(f"{path}: cannot be read as ULog: {error}.") from None
-    # appended data stand behind a message that may be cut, so there a walk tells nothing
-    if not log.has_data_appended and not _ends_whole(content):
-        raise FlightError(f"{path}: a ULog cut off in the middle of a message: fetch it again.")
-    return log
+
+
+def _appended(content: bytes) -> bool:
+    """Whether the flags say that data were appended: behind a message that may be cut."""
+    return content[18:19] == b"B" and bool(content[27:28]) and bool(content[27] & 1)
 
 
 def _ends_whole(content: bytes) -> bool:
-    """Whether the last message is there to its end; the parser drops a cut one silently."""
+    """Whether the last message is there to its end."""
     at = _FILE_HEADER
     while at + _MESSAGE_HEADER <= len(content):
         at += _MESSAGE_HEADER + int.from_bytes(content[at : at + 2], "little")
