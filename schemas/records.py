@@ -23,7 +23,8 @@ TICK_HEADERS: Headers = (("kind", b"tick"), ("version", VERSION))
 
 _COUNT = struct.Struct(">I")
 _TIME = struct.Struct(">q")
-_KNOWN = {PACKETS_HEADERS: Kind.PACKETS, TICK_HEADERS: Kind.TICK, (): Kind.BARE}
+# whole answers, so that the common record costs one look-up and no allocation
+_KNOWN = {PACKETS_HEADERS: (Kind.PACKETS, 0), TICK_HEADERS: (Kind.TICK, 0), (): (Kind.BARE, 0)}
 
 
 @dataclass(slots=True)
@@ -39,9 +40,9 @@ class RawRecord:
 def classify(headers: Sequence[tuple[str, bytes]]) -> tuple[Kind, int]:
     """Kind and `time_offset_ns` of a record; an unknown kind or version is UNKNOWN."""
     key = tuple(headers)
-    kind = _KNOWN.get(key)
-    if kind is not None:
-        return kind, 0
+    known = _KNOWN.get(key)
+    if known is not None:
+        return known
     try:
         named = dict(key)
         base = tuple(sorted((k, v) for k, v in key if k in ("kind", "version")))
@@ -50,7 +51,7 @@ def classify(headers: Sequence[tuple[str, bytes]]) -> tuple[Kind, int]:
         return Kind.UNKNOWN, 0
     if abs(shift) >= 2**62:
         return Kind.UNKNOWN, 0
-    return _KNOWN.get(base, Kind.UNKNOWN), shift
+    return _KNOWN.get(base, (Kind.UNKNOWN, 0))[0], shift
 
 
 def with_time_offset(headers: Headers, shift_ns: int) -> Headers:

@@ -39,14 +39,34 @@ def _load(path: Path) -> Any:
         raise FlightError(f"{path}: ULog needs pyulog: pip install 'heartline[ulog]'.") from None
     try:
         content = path.read_bytes()
-        # before the parser, which drops a cut message silently and may never end on a damaged size
+        # before the parser, which drops a cut message silently
         if not _appended(content) and not _ends_whole(content):
             raise FlightError(f"{path}: a ULog cut off in the middle of a message: fetch it again.")
         # the parser tells of damage on standard output; file_corruption says the same
         with contextlib.redirect_stdout(io.StringIO()):
-            return core.ULog(io.BytesIO(content))
+            return core.ULog(_Bounded(content))
     except (OSError, core.ULogException, ValueError, LookupError, TypeError, struct.error) as error:
         raise FlightError(f"{path}: cannot be read as ULog: {error}.") from None
+
+
+class _Bounded(io.BytesIO):
+    """A file that is read a bounded number of times.
+
+    pyulog 1.3 steps back by a whole message after a short read at the end (`core.py`,
+    `_read_file_definitions`), and so never ends on some damaged files. A sound log is read in two
+    pieces a message, once.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._left = 16 * len(content) + 1_000_000
+
+    def read(self, size: int | None = -1) -> bytes:
+        """OSError once far more was asked for than there is."""
+        self._left -= 64 + max(size or 0, 0)
+        if self._left < 0:
+            raise OSError("damaged: it leads the parser in circles")
+        return super().read(size)
 
 
 def _appended(content: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,3 +164,13 @@ def test_ulog_without_pyulog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "pyulog.core", None)
     with pytest.raises(FlightError, match=r"pip install 'heartline\[ulog\]'"):
         import_flight([tmp_path / "a.ulg"], "flight", Options())
+
+
+def test_a_damaged_ulog_ends(tmp_path: Path) -> None:
+    """An unknown message at the end, cut short: pyulog goes back and forth for ever."""
+    header = bytes.fromhex("554c6f67011235") + bytes([1]) + bytes(8)
+    path = tmp_path / "x.ulg"
+    flags = struct.pack("<HB", 40, ord("B")) + bytes(8) + bytes([1]) + bytes(31)
+    path.write_bytes(header + flags + struct.pack("<HB", 5000, 0xFF) + bytes(20))
+    with pytest.raises(FlightError, match=r"x\.ulg"):
+        import_flight([path], "x", Options())
