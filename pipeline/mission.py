@@ -17,6 +17,8 @@ import orjson
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from pipeline.mdb.epochs import parse_epoch
+from pipeline.mdb.names import leaf_type
+from pipeline.settings_shape import check_shape
 from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase
 from schemas.settings import (
     AlarmRule,
@@ -29,6 +31,8 @@ from schemas.settings import (
 )
 
 T = TypeVar("T")
+MAX_SECONDS = 1_000_000_000  # thirty years: ns of more do not fit 64 bits
+MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
 DEFAULT_RULES: dict[str, Any] = {
     "resample": ResampleRule(),
     "residual": ResidualRule(),
@@ -65,7 +69,7 @@ def load_mission(folder: str | Path, mdb: str | Path | None = None) -> Mission:
         ) from None
     try:
         table = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a long number is a plain ValueError
         raise MissionError(f"{path}: not TOML: {error}") from None
     settings = read_settings(table, str(path))
     if mdb is None and not settings.xtce:
@@ -77,6 +81,7 @@ def load_mission(folder: str | Path, mdb: str | Path | None = None) -> Mission:
 
 def read_settings(table: dict[str, Any], where: str) -> MissionSettings:
     """Settings from a parsed mission.toml; unknown keys and impossible values are refused."""
+    check_shape(table, where)
     table = dict(table)
     time = _build(TimeSettings, table.pop("time", {}), f"{where}: [time]")
     alarms = {
@@ -136,6 +141,8 @@ def _build(kind: type[T], table: dict[str, Any], where: str) -> T:
         good = {"str": str, "float": (int, float), "int": int, "bool": bool}.get(wanted, object)
         if not isinstance(value, good) or (isinstance(value, bool) and wanted != "bool"):  # type: ignore[arg-type]
             raise MissionError(f"{where}: {key} = {value!r} is not of type {wanted}.")
+        if wanted == "float" and not math.isfinite(value):
+            raise MissionError(f"{where}: {key} = {value!r} must be finite.")
         values[key] = float(value) if wanted == "float" else value
     missing = [
         n
@@ -178,7 +185,7 @@ def _check_values(s: MissionSettings, where: str) -> None:
             problems.append(f"max_age_s = {r.max_age_s} at {r.hz} Hz must be 1 to 100000 samples")
     for w in s.statistics:
         panes = w.window_s / w.pane_s if w.pane_s > 0 else 0
-        if panes < 1 or panes != round(panes) or panes > 1000:
+        if not 1 <= panes <= 1000 or panes != round(panes):
             problems.append(f"window_s = {w.window_s} is no whole number of panes of {w.pane_s} s")
         busiest = max(r.hz for r in s.resample)
         if w.pane_s * busiest > 65535:
@@ -192,6 +199,11 @@ def _check_values(s: MissionSettings, where: str) -> None:
         problems.append("half_life_s must be above 0")
     if any(r.memory_s <= 0 for r in s.time_to_limit):
         problems.append("memory_s must be above 0")
+    for name in ("lateness_s", "silence_s", "jump_s"):
+        if not 0 <= getattr(s.time, name) <= MAX_SECONDS:
+            problems.append(f"[time] {name} must be 0 to {MAX_SECONDS}")
+    if not 1 <= s.frame_values <= MAX_FRAME_VALUES:
+        problems.append(f"frame_values = {s.frame_values} must be 1 to {MAX_FRAME_VALUES}")
     if s.time.epoch:
         try:
             parse_epoch(s.time.epoch)
@@ -243,8 +255,8 @@ def rule_for(name: str, rules: Sequence[Rule]) -> Rule:
 
 
 def ranges_for(settings: MissionSettings, mdb: MissionDatabase, name: str) -> AlarmRanges | None:
-    """Alarm ranges in force for a parameter: the mission's override, or the database's."""
+    """Alarm ranges in force for a column: the mission's override, or the database's."""
     rule = settings.alarms.get(name)
     if rule and rule.ranges:
         return rule.ranges
-    return mdb.parameters[name].type.alarm
+    return leaf_type(mdb.parameters, name).alarm

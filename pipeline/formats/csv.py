@@ -43,7 +43,7 @@ def read(path: Path, options: Options) -> Series:
     for name, cells in columns.items():
         numbers = _numbers(cells)
         made[name] = (
-            np.array([c.strip() for c in cells])
+            np.array([c.strip() for c in cells], object)  # one long cell must not widen all
             if numbers is None
             else blank_sentinels(numbers, options.sentinels)
         )
@@ -51,13 +51,15 @@ def read(path: Path, options: Options) -> Series:
 
 
 def _names(header: list[str]) -> list[str]:
-    names: list[str] = []
+    names: dict[str, None] = {}
+    following: dict[str, int] = {}  # of each name, so that a thousand alike take no million steps
     for name in header:
-        unique, n = name or "unnamed", 2
+        unique, n = name or "unnamed", following.get(name, 2)
         while unique in names:
             unique, n = f"{name or 'unnamed'}_{n}", n + 1
-        names.append(unique)
-    return names
+        names[unique] = None
+        following[name] = n
+    return list(names)
 
 
 def _time_column(path: Path, header: list[str], options: Options) -> str:

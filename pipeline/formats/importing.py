@@ -14,11 +14,15 @@ from pipeline.formats import csv as csv_format
 from pipeline.formats import spacex
 from pipeline.formats.series import Options, Series
 from pipeline.formats.spec import Column, Recorded, Table, interleave, raw_of
-from pipeline.formats.xtce import write_xtce
+from pipeline.formats.xtce import HEADER_NAMES, ROOT, write_xtce
+from pipeline.packets.header import MAX_PACKET_BYTES
 
 FIRST_APID = 1
 READERS = {".csv": csv_format.read, ".json": spacex.read}
+LATEST_NS = 2**62  # no decoder takes a time beyond it for one
 _LABELS = 256  # more distinct texts than this are no enumeration
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, Char
+_MOST_COLUMNS = (MAX_PACKET_BYTES - 14) // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +41,15 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
     """One container a file. FlightError where a file is not of a known kind or shape."""
     recordings: list[Recorded] = []
     left_out: list[tuple[str, str]] = []
-    taken: set[str] = set()
+    names = _table_names(paths)
+    taken = {*HEADER_NAMES, *(f"{name}_TIME" for name in names)}
     for i, path in enumerate(paths):
         reader = READERS.get(path.suffix.lower())
         if reader is None:
             raise FlightError(f"{path}: not a known format; known are {', '.join(READERS)}.")
         series = reader(path, options)
-        table = _unique(identifier(path.stem), {r.table.name for r in recordings})
-        recorded, out = _recorded(series, table, FIRST_APID + i, options, taken)
+        _check(path, series, options)
+        recorded, out = _recorded(series, names[i], FIRST_APID + i, options, taken)
         recordings.append(recorded)
         left_out += [(f"{path.name}: {column}", why) for column, why in out]
     tables = [r.table for r in recordings]
@@ -57,6 +62,25 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
         sum(len(t.columns) for t in tables),
         tuple(left_out),
     )
+
+
+def _check(path: Path, series: Series, options: Options) -> None:
+    """A flight that packets can hold: times that decode again, columns of one packet."""
+    seconds = series.seconds
+    most = (LATEST_NS - abs(options.epoch_ns)) / 1e9 - 1
+    if not (np.abs(seconds) < most).all():  # NaN is not below anything
+        raise FlightError(f"{path}: a time that is no number of seconds, or centuries away.")
+    if len(series.columns) > _MOST_COLUMNS:
+        raise FlightError(
+            f"{path}: {len(series.columns)} columns, and a packet holds {_MOST_COLUMNS}."
+        )
+
+
+def _table_names(paths: Sequence[Path]) -> list[str]:
+    names: list[str] = []
+    for path in paths:
+        names.append(_unique(identifier(path.stem), {ROOT, *names}))
+    return names
 
 
 def mission_toml(name: str, xtce: str) -> str:
@@ -83,11 +107,15 @@ def _recorded(
             values[unique] = raw_of(made, column)
         else:
             labels = sorted(set(column.tolist()))
+            if any(_NOT_XML.search(label) for label in labels):
+                left_out.append((name, "text with characters that XML does not have"))
+                continue
             if len(labels) > _LABELS:
                 left_out.append((name, f"text with {len(labels)} different values"))
                 continue
             made = Column(unique, "u1", labels=tuple(enumerate(labels)))
-            values[unique] = np.searchsorted(labels, column).astype(np.uint8)
+            number = {label: i for i, label in enumerate(labels)}
+            values[unique] = np.array([number[c] for c in column.tolist()], np.uint8)
         taken.add(unique)
         columns.append(made)
     time_ns = options.epoch_ns + np.round(series.seconds * 1e9).astype(np.int64)

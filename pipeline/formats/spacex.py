@@ -28,8 +28,8 @@ def read(path: Path, options: Options) -> Series:
         if not isinstance(values, list) or len(values) != len(content[time]):
             raise FlightError(f"{path}: {name!r} is no list as long as {time!r}.")
         try:
-            columns[name] = np.array(values, np.float64)
-        except (TypeError, ValueError):
+            columns[name] = np.array(values, np.float64).reshape(len(values))
+        except (TypeError, ValueError, OverflowError):  # lists inside it do not fit either
             raise FlightError(f"{path}: {name!r} holds something that is no number.") from None
     seconds = columns.pop(time)
     made = {n: blank_sentinels(c, options.sentinels) for n, c in columns.items()}

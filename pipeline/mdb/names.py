@@ -8,10 +8,11 @@ bare one that is not found there is looked for in the SpaceSystems around it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.mdb.xml import Element
-from schemas.mission import Reference
+from schemas.mission import Parameter, ParameterType, Reference
 
 KINDS = ("parameter type", "parameter", "container")
 _PART = re.compile(r"([^.\[]*)(.*)", re.DOTALL)
@@ -110,3 +111,27 @@ def steps_of(element: Element, path: str) -> list[tuple[str, int]]:
     if _STEP.sub("", path):
         raise element.refuse(f"{path!r} is no path of members and indexes.")
     return steps
+
+
+def leaf_type(parameters: Mapping[str, Parameter], column: str) -> ParameterType:
+    """Type of a decoded column: of a parameter, or of what is inside one (`P.member[2]`).
+
+    `#2` behind it is the second time in one packet; an index may be a repetition of the entry.
+    """
+    if column in parameters:
+        return parameters[column].type
+    key, path = split_path(column)
+    if key not in parameters:
+        key = key.rsplit("#", 1)[0]
+    of = _of_elements(parameters[key].type)
+    for member in _STEP.findall(path):
+        if member[0]:
+            inner = dict(of.members)
+            of = _of_elements(inner.get(member[0]) or inner[member[0].rsplit("#", 1)[0]])
+    return of
+
+
+def _of_elements(of: ParameterType) -> ParameterType:
+    while of.element is not None:
+        of = of.element
+    return of

@@ -148,4 +148,7 @@ def parse(path: str | Path) -> tuple[Element, bytes]:
         root = etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
         raise MissionError(f"{path}: not well-formed XML: {error}") from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        # an entity would read another file, grow without end, or vanish from a text
+        raise MissionError(f"{path}: has a DOCTYPE, which is not supported: take it out.")
     return Element(root, str(path)), content

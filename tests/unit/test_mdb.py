@@ -153,7 +153,9 @@ def test_entities_are_not_followed(tmp_path: Path) -> None:
     secret.write_text("volts of this machine")
     unit = f"<UnitSet><Unit>&s;</Unit></UnitSet>{INT8}"
     text = f'<!DOCTYPE x [<!ENTITY s SYSTEM "{secret}">]>' + document(INT.format(unit))
-    assert "machine" not in load(tmp_path, text).parameters["P"].type.unit
+    with pytest.raises(MissionError, match="DOCTYPE") as refused:
+        load(tmp_path, text)
+    assert "machine" not in str(refused.value)
 
 
 def test_epoch() -> None:
