@@ -27,13 +27,17 @@ def _table(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _tables(value: Any) -> bool:
+    return _table(value) and all(map(_table, value.values()))
+
+
 def _text(value: Any) -> bool:
     return isinstance(value, str)
 
 
 _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "time": ("a table, [time]", _table),
-    "alarms": ("a table of tables, [alarms.NAME]", lambda v: _table(v) and all(map(_table, v.values()))),
+    "alarms": ("a table of tables, [alarms.NAME]", _tables),
     **{k: (f"a list of tables, [[{k}]]", _list_of(_table))
        for k in ("resample", "residual", "time_to_limit", "statistics")},
     **{k: ('a list of texts, ["…"]', _list_of(_text)) for k in ("ignore", "gauges")},
@@ -55,7 +59,9 @@ def check_shape(table: dict[str, Any], where: str) -> None:
     _check_plain(table, where, 0)
     _check_keys(table, _SHAPES, where)
     for name, rule in table.get("alarms", {}).items():
-        levels = {k: ("two numbers, [low, high]", _list_of(_number)) for k in rule if k not in _ALARM}
+        levels = {
+            k: ("two numbers, [low, high]", _list_of(_number)) for k in rule if k not in _ALARM
+        }
         _check_keys(rule, {**_ALARM, **levels}, f"{where}: [alarms.{name}]")
 
 

@@ -9,6 +9,7 @@ from pipeline.mdb.xml import Element
 from schemas.mission import Reference
 
 MAX_LABELS = 65536
+MAX_BASES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ def extend(element: Element, scope: Scope, above: tuple[str, ...] = ()) -> Eleme
     key = scope.the("parameter type", element, "baseType")
     if key in above:
         raise element.refuse(f"extends itself: {' → '.join((*above, key))}.")
+    if len(above) == MAX_BASES:
+        raise element.refuse(f"extends a chain of more than {MAX_BASES} types.")
     base, there = scope.names.items["parameter type"][key]
     if base.tag != element.tag:
         raise element.refuse(f"extends {key}, which is a {base.tag}.")

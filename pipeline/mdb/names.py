@@ -27,6 +27,8 @@ class Names:
     items: dict[str, dict[str, tuple[Element, Scope]]] = field(
         default_factory=lambda: {kind: {} for kind in KINDS}
     )
+    read: dict[str, ParameterType] = field(default_factory=dict)  # inner types, each read once
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)  # of them: depth, parts
 
     def add(self, kind: str, element: Element, scope: Scope) -> None:
         key = scope.key(element.name)

@@ -25,6 +25,7 @@ TYPES = tuple(
     )
 )  # fmt: skip
 MAX_DEPTH = 16
+MAX_PARTS = 65536  # of an aggregate, with all that is inside it
 _ANYONES = ("baseType", "initialValue")
 
 
@@ -134,10 +135,33 @@ def _aggregate(element: Element, scope: Scope, depth: int) -> ParameterType:
         item.only_attributes("typeRef", "initialValue")
         if item.name in members:
             raise item.refuse("a second member of this name.")
-        members[item.name] = read_type(*scope.type_of(item, "typeRef"), depth + 1)
+        members[item.name] = _inner(item, "typeRef", scope, depth)
     if not members:
         raise element.refuse("an aggregate without members.")
     return ParameterType(element.name, "aggregate", members=tuple(members.items()))
+
+
+def _inner(element: Element, attribute: str, scope: Scope, depth: int) -> ParameterType:
+    """Type of a member or element. Read once: twelve aggregates of eight could say 8^12 members."""
+    names, key = scope.names, scope.the("parameter type", element, attribute)
+    if key not in names.read:
+        names.read[key] = read_type(*names.items["parameter type"][key], depth + 1)
+    inner, parts = _size(names.read[key], names.sizes)
+    if depth + 1 + inner > MAX_DEPTH:
+        raise element.refuse(f"aggregates and arrays nested deeper than {MAX_DEPTH}.")
+    if parts > MAX_PARTS:
+        raise element.refuse(f"comes to more than {MAX_PARTS} members.")
+    return names.read[key]
+
+
+def _size(of: ParameterType, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """(how deep, how many parts): by identity, since one type may stand in many places."""
+    if id(of) not in known:
+        inside = [t for _, t in of.members] + ([of.element] if of.element else [])
+        sizes = [_size(t, known) for t in inside]
+        depth = 1 + max((d for d, _ in sizes), default=-1)
+        known[id(of)] = depth, 1 + sum(n for _, n in sizes)
+    return known[id(of)]
 
 
 def _array(element: Element, scope: Scope, depth: int) -> ParameterType:
@@ -156,7 +180,7 @@ def _array(element: Element, scope: Scope, depth: int) -> ParameterType:
         dimensions.append((first, last))
     if not dimensions:
         raise element.refuse("an array without dimensions.")
-    of = read_type(*scope.type_of(element, "arrayTypeRef"), depth + 1)
+    of = _inner(element, "arrayTypeRef", scope, depth)
     return ParameterType(element.name, "array", element=of, dimensions=tuple(dimensions))
 
 

@@ -11,6 +11,11 @@ from tests.fuzz import kernels
 from tests.fuzz.branches import Branches
 
 
+def say(line: object) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.fuzz")
     parser.add_argument("--bytes", type=int, default=100_000_000)
@@ -20,7 +25,7 @@ def main() -> int:
     parser.add_argument("--target", help="this one alone")
     parser.add_argument("--number", type=int, help="this input of --target alone, untamed")
     given = parser.parse_args()
-    print(f"seed {given.seed}", flush=True)
+    say(f"seed {given.seed}")
     branches = Branches()
     with branches.tracing():  # lines of the modules themselves run at their import
         from tests.fuzz import report, run, targets
@@ -28,21 +33,25 @@ def main() -> int:
     chosen = [t for t in targets.TARGETS if given.target in (None, t.name)]
     if given.number is not None:
         with targets.work_folder() as folder:
-            print(chosen[0].run(run.inputs.seeded(given.seed, given.target, given.number), Path(folder)))
+            say(
+                chosen[0].run(
+                    run.inputs.seeded(given.seed, given.target, given.number), Path(folder)
+                )
+            )
         return 0
     run.warm()
     tallies, finds = run.run(given.seed, given.bytes, chosen, branches.sample, given.least)
     for line in report.lines(tallies):
-        print(line)
+        say(line)
     for line in branches.lines():
-        print(line)
+        say(line)
     if given.target is None:
         for line in kernels.in_a_process(given.seed):
-            print(line)
+            say(line)
     for find in finds:
         path = run.write(find, given.found)
-        print(f"FOUND {find.target} --seed {find.seed} --number {find.number}: {find.error} ({path})")
-    print(f"{len(finds)} finds")
+        say(f"FOUND {find.target} --seed {find.seed} --number {find.number}: {find.error} ({path})")
+    say(f"{len(finds)} finds")
     return 1 if finds else 0
 
 

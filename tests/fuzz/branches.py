@@ -13,7 +13,7 @@ import coverage
 
 CODE = ("pipeline/mdb/*", "pipeline/formats/*", "pipeline/mission.py", "pipeline/packets/*")
 # inputs traced, a target: every `each`-th, and no more than `most`; tracing makes them slow
-SAMPLES = {"database": (1, 1500), "mission.toml": (1, 1500), "flight": (1, 1500)}
+SAMPLES = {"database": (1, 6000), "mission.toml": (1, 3000), "flight": (1, 3000)}
 OTHERS = (1, 12)
 
 
@@ -41,7 +41,9 @@ class Branches:
             path = Path(folder) / "coverage.json"
             self._coverage.json_report(outfile=str(path))
             told = json.loads(path.read_text())
-        rows = [f"branches {_share(told['totals'])} of {', '.join(CODE)} (kernels compiled: untraced)"]
+        rows = [
+            f"branches {_share(told['totals'])} of {', '.join(CODE)} (kernels compiled: untraced)"
+        ]
         return rows + [
             f"  {_share(file['summary'])}  {name}"
             for name, file in sorted(told["files"].items())

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from pipeline.formats.spec import Column, Table
+from pipeline.formats.xtce import write_xtce
 from pipeline.packets import Scanner
 from pipeline.simulate import simulate
+from schemas.mission import AlarmRanges
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
 from tests.conftest import DATA, PROJECT
 from tests.fuzz.mutate import damage, damage_packets, damage_text
+from tests.fuzz.tree import damage_tree
 from tests.reference.databases import Draw
 
 RECEIVED = 1_700_000_000 * 10**9
@@ -111,7 +115,9 @@ def _record(rnd: random.Random, packets: tuple[bytes, ...], now: int) -> RawReco
         if rnd.random() < 0.05 and run:
             value, headers = run[0], ()
         if rnd.random() < 0.04:
-            value = struct.pack(">I", rnd.choice((0, 1, 2**32 - 1, 2**29, len(run) + 1))) + value[4:]
+            value = (
+                struct.pack(">I", rnd.choice((0, 1, 2**32 - 1, 2**29, len(run) + 1))) + value[4:]
+            )
     if rnd.random() < 0.08:
         value = damage(rnd, value)
     if rnd.random() < 0.03:
@@ -156,12 +162,31 @@ def xtce(rnd: random.Random) -> Input:
     if rnd.random() < 0.1:
         text = "".join(rnd.choice(_xtce_tokens()) for _ in range(rnd.randint(0, 60)))
         return _text(text, False)
-    text = _vehicle_xtce() if rnd.random() < 0.02 else Draw(rnd).database().xml
+    text = rnd.choice(VALID)() if rnd.random() < 0.2 else Draw(rnd).database().xml
+    if rnd.random() < 0.7:
+        return _text(damage_tree(rnd, text, rnd.choice((1, 1, 2, 6))), True)
     if rnd.random() < 0.05:
         text = DOCTYPES[rnd.randrange(len(DOCTYPES))] + text
     return _text(damage_text(rnd, text, _xtce_tokens(), rnd.choice((1, 1, 1, 8))), True)
 
 
+def _satellite_xtce() -> str:
+    path = DATA / "ccsds" / "jpss1" / "contrived_inheritance_structure.xml"
+    return path.read_text() if path.is_file() else _vehicle_xtce()
+
+
+@cache
+def _written_xtce() -> str:
+    """A small one with every alarm range, unit, label and calibrator that our own writer knows."""
+    levels = AlarmRanges((-5.0, -4.0, -3.0, -2.0, -1.0), (1.0, 2.0, 3.0, 4.0, 5.0), 2)
+    columns = (
+        Column("a", "f8", "m", "words", alarm=levels), Column("b", "i2", calibrator=(1.0, 2.0)),
+        Column("c", "u1", labels=((0, "off"), (1, "on"))), Column("d", "u1", boolean=True),
+    )  # fmt: skip
+    return write_xtce("S", [Table("T", 100, columns), Table("V", 101, columns[:0])]).decode()
+
+
+VALID = (_written_xtce, _written_xtce, _written_xtce, _satellite_xtce, _vehicle_xtce)
 DOCTYPES = (
     '<!DOCTYPE x [<!ENTITY x "1">]>',
     '<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd">',
@@ -173,16 +198,18 @@ SETTINGS = (
     _TINY,
     (PROJECT / "missions" / "jpss1" / "mission.toml").read_text(),
     (PROJECT / "missions" / "rocketpy" / "mission.toml").read_text(),
-    'name = "a"\nsource = "b"\nxtce = "x.xml"\nallow_trailing_bytes = true\nignore = ["A"]\n'
-    'gauges = ["A*"]\nquantiles = [0.1, 0.9]\nframe_values = 1000\n[time]\nparameter = "T"\n'
-    "lateness_s = 2\nsilence_s = 3.0\njump_s = 100\n[[statistics]]\nwindow_s = 60\npane_s = 10\n"
-    '[[resample]]\nmatch = "A"\nhz = 2\nmethod = "linear"\nmax_age_s = 3\n'
-    '[[residual]]\nmatch = "A"\nenabled = true\nthreshold = 5\n[[time_to_limit]]\nmemory_s = 30\n'
-    "[alarms.A]\nwatch = [0, 200]\ncritical = [-10, 210.5]\ndeadband = 1\nmin_violations = 2\n",
+    (
+        'name = "a"\nsource = "b"\nxtce = "x.xml"\nallow_trailing_bytes = true\nignore = ["A"]\n'
+        'gauges = ["A*"]\nquantiles = [0.1, 0.9]\nframe_values = 1000\n[time]\nparameter = "T"\n'
+        "lateness_s = 2\nsilence_s = 3.0\njump_s = 100\n[[statistics]]\nwindow_s = 60\npane_s = 10\n"
+        '[[resample]]\nmatch = "A"\nhz = 2\nmethod = "linear"\nmax_age_s = 3\n'
+        '[[residual]]\nmatch = "A"\nenabled = true\nthreshold = 5\n[[time_to_limit]]\nmemory_s = 30\n'
+        "[alarms.A]\nwatch = [0, 200]\ncritical = [-10, 210.5]\ndeadband = 1\nmin_violations = 2\n"
+    ),
 )
 _VALUES = (
     "1979-05-27", "1979-05-27T07:32:00Z", "07:32:00", "[]", "[[]]", "{}", "{a = 1}", "nan", "inf",
-    "-inf", "0", "-0.0", "1e308", "-5", "0.1", "true", '"x"', '""', '["a", 1]', "[1, 2]", "[2, 1]",
+    "-inf", "0", "-0.0", "1e308", "1e300", "1e-300", "-5", "0.1", "true", '"x"', '""', '["a", 1]', "[1, 2]", "[2, 1]",
     '["x", "y"]', "9223372036854775807", "-9223372036854775808", "99999999999999999999999",
     "9" * 400, "[0, nan]", '"\\u0000"', '"../.."', '"A"', '"*"', '"["', '"a\\nb"', "[[1]]",
 )  # fmt: skip
@@ -211,7 +238,16 @@ def settings(rnd: random.Random) -> Input:
 _KEYS = tuple(
     dict.fromkeys(
         [k for text in SETTINGS for k in re.findall(r"^(\w+) =", text, re.M)]
-        + ["time", "alarms", "resample", "statistics", "sha256", "alarms.A", "time.epoch", "residual"]
+        + [
+            "time",
+            "alarms",
+            "resample",
+            "statistics",
+            "sha256",
+            "alarms.A",
+            "time.epoch",
+            "residual",
+        ]
     )
 )
 
@@ -224,7 +260,9 @@ def csv_flight(rnd: random.Random) -> Input:
     if rnd.random() < 0.1:
         return _bytes(rnd.randbytes(rnd.randint(0, 400)), False)
     columns, rows = rnd.randint(1, 8), rnd.randint(1, 60)
-    names = [rnd.choice(("a", "b", "v m/s", "", "é", "mode", f"c{i}", *CLASHES)) for i in range(columns)]
+    names = [
+        rnd.choice(("a", "b", "v m/s", "", "é", "mode", f"c{i}", *CLASHES)) for i in range(columns)
+    ]
     lines = [",".join([rnd.choice(("time", "# t", "ts", "Seconds")), *names])]
     for i in range(rows):
         cells = [rnd.choice(("", "NaN", f"{rnd.gauss(0, 9)}", "1e5", "-7")) for _ in names]

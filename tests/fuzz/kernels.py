@@ -49,7 +49,7 @@ def main(seed: int) -> None:
 
     draw = Draw(random.Random(seed))
     draw.database()
-    packets = tuple(draw.packets(60)) + (bytes.fromhex("0fffc000000000"),)
+    packets = (*draw.packets(60), bytes.fromhex("0fffc000000000"))
     for number in range(INPUTS):
         rnd = inputs.seeded(seed, "kernels", number)
         reader = PacketReader()
@@ -66,7 +66,9 @@ def main(seed: int) -> None:
     for name, file in sorted(files.items()):
         s = file["summary"]
         if s["num_branches"]:
-            print(f"  {s['covered_branches']}/{s['num_branches']}  {name}, its kernels not compiled")
+            sys.stdout.write(
+                f"  {s['covered_branches']}/{s['num_branches']}  {name}, its kernels not compiled\n"
+            )
 
 
 if __name__ == "__main__":

@@ -89,7 +89,9 @@ def damage_text(rnd: random.Random, text: str, tokens: Sequence[str], most: int 
         at = rnd.randrange(len(text) + 1)
         marks = '"<>= ,\n[]'
         begin = next((i for i in range(at, min(at + 300, len(text))) if text[i] in marks), at)
-        end = next((i for i in range(begin + 1, min(begin + 300, len(text))) if text[i] in marks), begin)
+        end = next(
+            (i for i in range(begin + 1, min(begin + 300, len(text))) if text[i] in marks), begin
+        )
         piece = text[begin + 1 : end]
         how = rnd.randrange(7)
         if how <= 2:

@@ -41,16 +41,16 @@ class Find:
     trace: str
 
 
-class Hang(Exception):
+class HangError(Exception):
     """An input took longer than SLOW_S."""
 
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Hang where Python code goes on for too long (a kernel cannot be stopped)."""
+    """HangError where Python code goes on for too long (a kernel cannot be stopped)."""
 
     def stop(*_: object) -> None:
-        raise Hang(f"more than {SLOW_S} s")
+        raise HangError(f"more than {SLOW_S} s")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(SLOW_S)
