@@ -182,7 +182,7 @@ def _check_values(s: MissionSettings, where: str) -> None:
         if r.method not in ("last", "linear"):
             problems.append(f"resample method {r.method!r} is neither last nor linear")
         if not MIN_HZ <= r.hz <= 100_000:
-            problems.append(f"resample hz = {r.hz} must be {MIN_HZ} to 100000")
+            problems.append(f"resample hz = {r.hz} must be above 0 ({MIN_HZ}) and at most 100000")
         elif not 0 < r.max_age_s * r.hz <= 100_000:
             problems.append(f"max_age_s = {r.max_age_s} at {r.hz} Hz must be 1 to 100000 samples")
     for w in s.statistics:
