@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TELEMETRY_DATA ?= ../shared/data
 
-.PHONY: demo test lint unit integration bench flights lead-time lock clean
+.PHONY: demo test lint unit integration bench flights lead-time fuzz lock clean
 
 demo: .venv/installed
 	$(BIN)/heartline demo
@@ -30,6 +30,10 @@ flights: .venv/installed
 
 lead-time: .venv/installed
 	$(BIN)/python -m benchmarks.lead_time
+
+# 10^8 bytes; SEED=N repeats a run (docs/fuzz.md)
+fuzz: .venv/installed
+	$(BIN)/python -m tests.fuzz --bytes 100000000 $(if $(SEED),--seed $(SEED))
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

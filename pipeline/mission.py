@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from pipeline.mdb.epochs import parse_epoch
 from pipeline.packets.header import IDLE_APID
+from pipeline.settings_shape import check_shape
 from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase, Parameter
 from schemas.settings import (
     AlarmRule,
@@ -30,6 +31,10 @@ from schemas.settings import (
 )
 
 T = TypeVar("T")
+MAX_SECONDS = 1_000_000_000  # thirty years: ns of more do not fit 64 bits
+MIN_HZ = 1e-6  # every eleven days
+MIN_PANE_S = 1e-3
+MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
 DEFAULT_RULES: dict[str, Any] = {
     "resample": ResampleRule(),
     "residual": ResidualRule(),
@@ -68,7 +73,7 @@ def load_mission(
         ) from None
     try:
         table = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a long number is a plain ValueError
         raise MissionError(f"{path}: not TOML: {error}") from None
     if root_container:  # part of the settings' fingerprint, wherever it was said
         table["root_container"] = root_container
@@ -84,6 +89,7 @@ def load_mission(
 
 def read_settings(table: dict[str, Any], where: str) -> MissionSettings:
     """Settings from a parsed mission.toml; unknown keys and impossible values are refused."""
+    check_shape(table, where)
     table = dict(table)
     time = _build(TimeSettings, table.pop("time", {}), f"{where}: [time]")
     alarms = {
@@ -145,6 +151,8 @@ def _build(kind: type[T], table: dict[str, Any], where: str) -> T:
         good = {"str": str, "float": (int, float), "int": int, "bool": bool}.get(wanted, object)
         if not isinstance(value, good) or (isinstance(value, bool) and wanted != "bool"):  # type: ignore[arg-type]
             raise MissionError(f"{where}: {key} = {value!r} is not of type {wanted}.")
+        if wanted == "float" and not math.isfinite(value):
+            raise MissionError(f"{where}: {key} = {value!r} must be finite.")
         values[key] = float(value) if wanted == "float" else value
     missing = [
         n
@@ -181,14 +189,16 @@ def _check_values(s: MissionSettings, where: str) -> None:
     for r in s.resample:
         if r.method not in ("last", "linear"):
             problems.append(f"resample method {r.method!r} is neither last nor linear")
-        if not 0 < r.hz <= 100_000:
-            problems.append(f"resample hz = {r.hz} must be above 0 and at most 100000")
+        if not MIN_HZ <= r.hz <= 100_000:
+            problems.append(f"resample hz = {r.hz} must be above 0 ({MIN_HZ}) and at most 100000")
         elif not 0 < r.max_age_s * r.hz <= 100_000:
             problems.append(f"max_age_s = {r.max_age_s} at {r.hz} Hz must be 1 to 100000 samples")
     for w in s.statistics:
         panes = w.window_s / w.pane_s if w.pane_s > 0 else 0
-        if panes < 1 or panes != round(panes) or panes > 1000:
+        if not 1 <= panes <= 1000 or panes != round(panes):
             problems.append(f"window_s = {w.window_s} is no whole number of panes of {w.pane_s} s")
+        if 0 < w.pane_s < MIN_PANE_S:
+            problems.append(f"pane_s = {w.pane_s} is below {MIN_PANE_S} s")
         busiest = max(r.hz for r in s.resample)
         if w.pane_s * busiest > 65535:
             problems.append(
@@ -203,6 +213,9 @@ def _check_values(s: MissionSettings, where: str) -> None:
         problems.append("half_life_s must be above 0")
     if any(r.memory_s <= 0 for r in s.time_to_limit):
         problems.append("memory_s must be above 0")
+    problems += _durations(s)
+    if not 1 <= s.frame_values <= MAX_FRAME_VALUES:
+        problems.append(f"frame_values = {s.frame_values} must be 1 to {MAX_FRAME_VALUES}")
     if s.time.epoch:
         try:
             parse_epoch(s.time.epoch)
@@ -215,6 +228,16 @@ def _check_values(s: MissionSettings, where: str) -> None:
         problems.append("[time] takes a parameter or a composite, not both")
     if problems:
         raise MissionError(f"{where}: {'; '.join(problems)}.")
+
+
+def _durations(s: MissionSettings) -> Iterator[str]:
+    """Seconds that are none, or that no clock counts to."""
+    rules: list[Any] = [s.time, *s.resample, *s.statistics, *s.residual, *s.time_to_limit]
+    for rule in rules:
+        for f in dataclasses.fields(rule):
+            value = getattr(rule, f.name)
+            if f.name.endswith(("_s", "_seconds")) and not 0 <= value <= MAX_SECONDS:
+                yield f"{f.name} = {value} must be 0 to {MAX_SECONDS}"
 
 
 def _check(s: MissionSettings, mdb: MissionDatabase, where: str) -> None:

@@ -25,7 +25,7 @@ def column_of(cells: Sequence[str]) -> NDArray[Any]:
     try:
         numbers = np.array([_number(w) for w in lower])
     except ValueError:
-        return np.array(words)
+        return np.array(words, object)  # else every cell is as wide as the longest
     if np.nanmax(np.abs(numbers), initial=0.0) > _EXACT:
         return _whole(words, numbers)
     return numbers

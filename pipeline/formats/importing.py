@@ -15,8 +15,8 @@ from pipeline.errors import FlightError
 from pipeline.formats import csv as csv_format
 from pipeline.formats import parquet, spacex, ulog
 from pipeline.formats.series import Options, Series
-from pipeline.formats.spec import WIDTHS, Column, Recorded, Table, interleave
-from pipeline.formats.xtce import write_xtce
+from pipeline.formats.spec import WIDTHS, Column, Recorded, Table, interleave, time_name
+from pipeline.formats.xtce import HEADER_NAMES, ROOT, write_xtce
 
 FIRST_APID = 1
 LAST_APID = 2046  # 2047 is the idle packets' (CCSDS 133.0-B)
@@ -27,6 +27,8 @@ READERS: dict[str, Callable[[Path, Options], list[Series]]] = {
     ".parquet": parquet.read,
     ".ulg": ulog.read,
 }
+LATEST_NS = 2**62  # no decoder takes a time beyond it for one
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, Char
 _LABELS = 256  # more distinct texts than this are no enumeration
 _HEADER_AND_TIME = 14  # bytes of the primary header and of the time
 _PACKET = 6 + 65536  # bytes that the header's length can tell
@@ -50,17 +52,15 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
     recordings: list[Recorded] = []
     left_out: list[tuple[str, str]] = []
     notes: list[str] = []
-    taken: set[str] = set()
-    tables_taken: set[str] = set()
-    for path in paths:
-        for series in _read(path, options):
-            table = _unique(identifier(series.name or path.stem), tables_taken)
-            tables_taken.add(table)
-            recorded, out = _recorded(series, table, FIRST_APID + len(recordings), taken)
-            _fits(path, recorded.table)
-            recordings.append(recorded)
-            left_out += [(f"{path.name}: {column}", why) for column, why in out]
-            notes += series.notes
+    found = [(path, series) for path in paths for series in _read(path, options)]
+    names = _table_names([identifier(series.name or path.stem) for path, series in found])
+    taken = {*HEADER_NAMES, *(time_name(Table(name, FIRST_APID, ())) for name in names)}
+    for (path, series), table in zip(found, names, strict=True):
+        recorded, out = _recorded(series, table, FIRST_APID + len(recordings), taken)
+        _fits(path, recorded)
+        recordings.append(recorded)
+        left_out += [(f"{path.name}: {column}", why) for column, why in out]
+        notes += series.notes
     tables = [r.table for r in recordings]
     system = identifier(name)
     return Imported(
@@ -81,7 +81,18 @@ def _read(path: Path, options: Options) -> list[Series]:
     return reader(path, options)
 
 
-def _fits(path: Path, table: Table) -> None:
+def _table_names(wanted: Sequence[str]) -> list[str]:
+    names: list[str] = []
+    for name in wanted:
+        names.append(_unique(name, {ROOT, *names}))
+    return names
+
+
+def _fits(path: Path, recorded: Recorded) -> None:
+    """What packets cannot hold, or a decoder would not take for a time, is refused."""
+    table, time = recorded.table, recorded.time_ns
+    if len(time) and not (time.min() > -LATEST_NS and time.max() < LATEST_NS):
+        raise FlightError(f"{path}: a time that is centuries away.")
     size = _HEADER_AND_TIME + sum(WIDTHS[c.encoding] for c in table.columns) // 8
     if size > _PACKET:
         raise FlightError(
@@ -114,6 +125,9 @@ def _recorded(
         full = f"{series.name}_{name}" if series.name and series.name != name else name
         unique = _unique(identifier(full), taken)
         made, raw = _encoded(unique, column, series.units.get(name, ""))
+        if any(_NOT_XML.search(label) for _, label in made.labels):
+            left_out.append((name, "text with characters that XML does not have"))
+            continue
         if len(made.labels) > _LABELS:
             left_out.append((name, f"text with {len(made.labels)} different values"))
             continue
@@ -131,7 +145,9 @@ def _encoded(name: str, column: NDArray[Any], unit: str) -> tuple[Column, NDArra
         width = max(column.dtype.itemsize, 4) if column.dtype.kind == "f" else column.dtype.itemsize
         return Column(name, f"{column.dtype.kind}{width}", unit), column
     labels = sorted(set(column.tolist()))
-    places = np.searchsorted(labels, column).astype(np.uint16)
+    # by a table: an array of texts is as wide as the longest of them
+    place = {label: i for i, label in enumerate(labels)}
+    places = np.array([place[label] for label in column.tolist()], np.uint32)
     return Column(name, "u1", unit, labels=tuple(enumerate(labels))), places
 
 

@@ -54,9 +54,11 @@ def blank_sentinels(column: NDArray[Any], sentinels: tuple[float, ...]) -> NDArr
 def unique_names(names: Sequence[str]) -> list[str]:
     """Repeated column names get a suffix, nameless ones a name."""
     made: dict[str, None] = {}  # in order
+    last: dict[str, int] = {}  # suffix that a name had before, so that many take no time
     for name in names:
-        unique, n = name or "unnamed", 2
+        base = unique = name or "unnamed"
         while unique in made:
-            unique, n = f"{name or 'unnamed'}_{n}", n + 1
+            last[base] = last.get(base, 1) + 1
+            unique = f"{base}_{last[base]}"
         made[unique] = None
     return list(made)

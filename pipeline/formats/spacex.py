@@ -11,6 +11,7 @@ import orjson
 from pipeline.errors import FlightError
 from pipeline.formats.series import Options, Series, blank_sentinels
 
+_FAR = 4e9  # seconds; 2**62 ns are 4.6e9
 UNITS = {"velocity": "m/s", "altitude": "km"}
 
 
@@ -28,10 +29,12 @@ def read(path: Path, options: Options) -> list[Series]:
         if not isinstance(values, list) or len(values) != len(content[time]):
             raise FlightError(f"{path}: {name!r} is no list as long as {time!r}.")
         try:
-            columns[name] = np.array(values, np.float64)
-        except (TypeError, ValueError):
+            columns[name] = np.array(values, np.float64).reshape(len(values))
+        except (TypeError, ValueError, OverflowError):  # lists inside it do not fit either
             raise FlightError(f"{path}: {name!r} holds something that is no number.") from None
     seconds = columns.pop(time)
     made = {n: blank_sentinels(c, options.sentinels) for n, c in columns.items()}
+    if not (np.abs(seconds) < _FAR).all():  # NaN is not below anything
+        raise FlightError(f"{path}: {time!r} holds a time that is none, or centuries away.")
     time_ns = options.epoch_ns + np.round(seconds * 1e9).astype(np.int64)
     return [Series(time_ns, made, UNITS)]

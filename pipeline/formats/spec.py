@@ -61,16 +61,17 @@ def time_name(table: Table) -> str:
 def packets_of(recorded: Recorded, sequence: I8 | None = None) -> U1:
     """Packets of equal length as u1[k, n]: primary header, time i8, columns; all big-endian."""
     table, k = recorded.table, len(recorded.time_ns)
+    # names that no column has: one may be called "time" or "header"
     parts = [("header", ">u2", (3,)), ("time", ">i8")]
-    parts += [(c.name, f">{c.encoding}") for c in table.columns]
+    parts += [(f"column {i}", f">{c.encoding}") for i, c in enumerate(table.columns)]
     rows = np.zeros(k, np.dtype(parts))
     count = np.arange(k) if sequence is None else sequence
     rows["header"][:, 0] = 0x0800 | table.apid  # version 0, telemetry, secondary header
     rows["header"][:, 1] = 0xC000 | (count % SEQUENCE_MODULO)  # unsegmented
     rows["header"][:, 2] = rows.dtype.itemsize - 7
     rows["time"] = recorded.time_ns // TIME_SCALES[table.time_unit]
-    for column in table.columns:
-        rows[column.name] = recorded.values[column.name]
+    for i, column in enumerate(table.columns):
+        rows[f"column {i}"] = recorded.values[column.name]
     return rows.view(np.uint8).reshape(k, rows.dtype.itemsize)
 
 

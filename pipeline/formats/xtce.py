@@ -14,10 +14,14 @@ from schemas.mission import ALARM_LEVELS, AlarmRanges
 
 NAMESPACE = "http://www.omg.org/spec/XTCE/20180204"
 X: Any = ElementMaker(namespace=NAMESPACE, nsmap={None: NAMESPACE})
+ROOT = "CCSDSPacket"
 _HEADER = (
     ("VERSION", 3), ("TYPE", 1), ("SEC_HDR_FLAG", 1), ("APID", 11),
     ("SEQ_FLAGS", 2), ("SEQ_COUNT", 14), ("PKT_LENGTH", 16),
 )  # fmt: skip
+
+
+HEADER_NAMES = frozenset(name for name, _ in _HEADER)
 
 
 def write_xtce(system: str, tables: Sequence[Table], description: str = "") -> bytes:
@@ -28,7 +32,7 @@ def write_xtce(system: str, tables: Sequence[Table], description: str = "") -> b
         types.append(_integer(f"{name}_Type", bits))
         parameters.append(X.Parameter(name=name, parameterTypeRef=f"{name}_Type"))
         root.append(X.ParameterRefEntry(parameterRef=name))
-    containers.append(X.SequenceContainer(root, name="CCSDSPacket", abstract="true"))
+    containers.append(X.SequenceContainer(root, name=ROOT, abstract="true"))
     for table in tables:
         _add_table(table, types, parameters, containers)
     system_element = X.SpaceSystem(
@@ -71,7 +75,7 @@ def _add_table(
     containers.append(
         X.SequenceContainer(
             X.EntryList(*entries),
-            X.BaseContainer(X.RestrictionCriteria(apid), containerRef="CCSDSPacket"),
+            X.BaseContainer(X.RestrictionCriteria(apid), containerRef=ROOT),
             name=table.name, **words,
         )
     )  # fmt: skip

@@ -119,7 +119,7 @@ def _number(element: Element, text: str) -> int | float:
             value: int | float = read()
         except ValueError:
             continue
-        if math.isfinite(value) and abs(value) < 2**64:
+        if abs(value) < 2**64:  # no NaN, no infinity, and no whole number too long for a float
             return value
     raise element.refuse(f"{text!r} is not a number that a parameter could have.")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.mdb.containers import read_container
 from pipeline.mdb.derived import read_algorithm
+from pipeline.mdb.floods import refuse_floods
 from pipeline.mdb.names import Names, Scope
 from pipeline.mdb.types import TYPES, read_type
 from pipeline.mdb.xml import Element, parse
@@ -44,6 +45,7 @@ def load_xtce(path: str | Path, root: str = "") -> MissionDatabase:
         for key, (element, scope) in names.items["container"].items()
     }
     _refuse_cycles(names, containers)
+    refuse_floods(names, containers)
     return MissionDatabase(
         system.name,
         parameters,

@@ -1,0 +1,97 @@
+"""The shape of a parsed mission.toml, told before its values are: what is a table, a list, a text.
+
+TOML has dates, numbers of any size and tables anywhere; none of them may surprise what reads on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.errors import MissionError
+
+_DEPTH = 4  # alarms, its parameter, its level, its bounds
+_MOST = 2**63
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _list_of(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(good(v) for v in value)
+
+
+def _table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _tables(value: Any) -> bool:
+    return _table(value) and all(map(_table, value.values()))
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "time": ("a table, [time]", _table),
+    "alarms": ("a table of tables, [alarms.NAME]", _tables),
+    **{k: (f"a list of tables, [[{k}]]", _list_of(_table))
+       for k in ("resample", "residual", "time_to_limit", "statistics")},
+    **{k: ('a list of texts, ["…"]', _list_of(_text)) for k in ("ignore", "gauges")},
+    "quantiles": ("a list of numbers", _list_of(_number)),
+}  # fmt: skip
+_ALARM: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "deadband": ("a number of 0 or more", lambda v: _number(v) and 0 <= v < math.inf),
+    "min_violations": ("a whole number of 1 or more", lambda v: _whole(v) and v >= 1),
+    "override": ("true or false", lambda v: isinstance(v, bool)),
+}
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_shape(table: dict[str, Any], where: str) -> None:
+    """MissionError names the key that is not of its shape."""
+    _check_plain(table, where, 0)
+    _check_keys(table, _SHAPES, where)
+    for name, rule in table.get("alarms", {}).items():
+        levels = {
+            k: ("two numbers, [low, high]", _list_of(_number)) for k in rule if k not in _ALARM
+        }
+        _check_keys(rule, {**_ALARM, **levels}, f"{where}: [alarms.{name}]")
+
+
+def _check_keys(
+    table: dict[str, Any], shapes: dict[str, tuple[str, Callable[[Any], bool]]], where: str
+) -> None:
+    for key, (wanted, good) in shapes.items():
+        if key in table and not good(table[key]):
+            raise MissionError(f"{where}: {key} = {_short(table[key])} must be {wanted}.")
+
+
+def _check_plain(value: Any, where: str, depth: int) -> None:
+    """Tables, lists, texts, booleans and numbers of 64 bits, and not nested for ever."""
+    if depth > _DEPTH:
+        raise MissionError(f"{where}: tables and lists nested deeper than {_DEPTH}.")
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in items:
+            _check_plain(key, where, depth)
+            _check_plain(inner, f"{where}: {key}" if depth == 0 else where, depth + 1)
+    elif isinstance(value, int):
+        if not -_MOST <= value < _MOST:
+            raise MissionError(f"{where}: a number of more than 64 bits.")
+    elif isinstance(value, str):
+        if "\0" in value:
+            raise MissionError(f"{where}: {_short(value)} holds a NUL.")
+    elif not isinstance(value, float):
+        raise MissionError(f"{where}: {_short(value)} is a date or time, which no setting takes.")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
