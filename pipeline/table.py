@@ -52,7 +52,7 @@ def write_tables(
     reassembly = Reassembler(segmented_apids) if segmented_apids else None
     files: dict[int, _File] = {}
     try:
-        for batch in _batches(scans, reader, written):
+        for batch in batches(scans, reader, written):
             if reassembly:
                 batch, lost = reassembly.feed(batch)
                 _count(lost, written)
@@ -79,7 +79,7 @@ def write_tables(
     return written
 
 
-def _batches(
+def batches(
     scans: Iterable[Scanned], reader: PacketReader, written: Written
 ) -> Iterator[PacketBatch]:
     """Packets of the scans, BATCH or fewer at once; what the scanner and the reader refuse."""
@@ -127,19 +127,23 @@ def _record(scanned: Scanned, part: slice) -> RawRecord:
 
 def cells(rows: Rows, plan: Plan, raw: bool) -> zip[tuple[Any, ...]]:
     """Values as people read them, row by row; an empty cell is not in the packet."""
-    columns = []
-    for i, field in enumerate(plan.fields):
-        if field.wide:
-            column = [_wide(rows, int(place), field) for place in rows.raw[:, i]]
-        elif raw:
-            column = rows.raw[:, i].tolist()
-        else:
-            column = _engineering(rows, i, field)
-        if not plan.static:
-            absent = rows.quality[:, i] == ABSENT
-            column = ["" if gone else cell for gone, cell in zip(absent, column, strict=True)]
-        columns.append(column)
+    columns = (column_cells(rows, plan, i, raw, "") for i in range(len(plan.fields)))
     return zip(*columns, strict=True)
+
+
+def column_cells(rows: Rows, plan: Plan, i: int, raw: bool, absent: str | None) -> list[Any]:
+    """One column of the rows; `absent` stands for what is not in the packet."""
+    field = plan.fields[i]
+    if field.wide:
+        column = [_wide(rows, int(place), field) for place in rows.raw[:, i]]
+    elif raw:
+        column = rows.raw[:, i].tolist()
+    else:
+        column = _engineering(rows, i, field)
+    if plan.static:
+        return column
+    gone = rows.quality[:, i] == ABSENT
+    return [absent if out else cell for out, cell in zip(gone, column, strict=True)]
 
 
 def bytes_of(data: np.ndarray[Any, Any], place: int) -> bytes:

@@ -1,0 +1,112 @@
+"""For notebooks: files to columns, a flight through the chain, alerts back (docs/notebook.md).
+
+Columns are Arrow tables: `to_pandas()` makes a data frame, `polars.from_arrow` takes them without
+a copy, and a column without nulls is a numpy array without one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from pyarrow import ipc
+
+from pipeline.chain import Chain
+from pipeline.decode import Decoder, Plan, compile_plans
+from pipeline.errors import FlightError
+from pipeline.known_apids import known_apids
+from pipeline.mdb import load_xtce
+from pipeline.mission import Mission, load_mission
+from pipeline.packets import PacketReader, Scanner
+from pipeline.packets.files import scans
+from pipeline.run import load_recording, run_flight
+from pipeline.table import Written, batches, column_cells
+from schemas import topics
+from schemas.columns import Rows
+from schemas.settings import TimeSettings
+
+PathLike = str | Path
+
+
+@dataclass(slots=True)
+class Flown:
+    """What a flight gave. samples: parameter, time_ns, raw, eng, quality (docs/outputs.md)."""
+
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    statistics: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+    samples: pa.Table | None = None
+
+
+def decode(
+    paths: PathLike | Sequence[PathLike], xtce: PathLike, root_container: str = ""
+) -> dict[str, pa.Table]:
+    """Packets of files as one table a container, columns in entry order by parameter name.
+
+    Numbers are f8, times ns since 1970 in `time_ns`; labels, texts and binaries are strings.
+    Raises MissionError for an XTCE that is not supported, FlightError where nothing is decoded.
+    """
+    database = load_xtce(xtce, root_container)
+    plans = compile_plans(database, TimeSettings())
+    files = _paths(paths)
+    decoder, found = Decoder(plans), dict[int, list[pa.Table]]()
+    parts = (scanned for _, scanned in scans(files, Scanner(known_apids(database))))
+    written = Written(Counter(), Counter(), Counter())
+    for batch in batches(parts, PacketReader(), written):
+        for rows in decoder.feed(batch).rows:
+            found.setdefault(rows.container, []).append(_table(rows, plans.plans[rows.container]))
+    if not found:
+        raise FlightError(f"{files[0]}: nothing decoded with {xtce}. Is it of this mission?")
+    return {plans.plans[c].container: pa.concat_tables(t) for c, t in sorted(found.items())}
+
+
+def run(paths: PathLike | Sequence[PathLike], mission: PathLike | Mission) -> Flown:
+    """A recorded flight through the whole chain: what `heartline run` writes, in memory."""
+    loaded = mission if isinstance(mission, Mission) else load_mission(mission)
+    chain, flown = Chain(loaded), Flown()
+    lists = {
+        topics.ALERTS: flown.alerts, topics.STATISTICS: flown.statistics,
+        topics.REJECTS: flown.rejects,
+    }  # fmt: skip
+    frames: list[pa.Table] = []
+    for fed in run_flight(load_recording(_paths(paths), loaded, chain).flight, chain):
+        for _, output in fed.outputs:
+            if output.topic == topics.SAMPLES:
+                frames.append(ipc.open_stream(output.value).read_all())
+            else:
+                lists[output.topic].append(orjson.loads(output.value))
+    flown.samples = pa.concat_tables(frames).unify_dictionaries() if frames else None
+    return flown
+
+
+def read_alerts(folder: PathLike) -> list[dict[str, Any]]:
+    """Alerts of a folder that `heartline run` wrote."""
+    path = Path(folder) / "alerts.jsonl"
+    try:
+        return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    except OSError as error:
+        raise FlightError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def _paths(paths: PathLike | Sequence[PathLike]) -> list[Path]:
+    return [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
+
+
+def _table(rows: Rows, plan: Plan) -> pa.Table:
+    """Copies: the decoder's buffers are overwritten by its next feed."""
+    columns: dict[str, Any] = {"time_ns": pa.array(rows.time_ns.copy())}
+    for i, one in enumerate(plan.fields):
+        kind = one.parameter.type
+        if one.wide or kind.labels or kind.kind == "binary":
+            cells = column_cells(rows, plan, i, False, None)
+            values = pa.array([None if x is None else str(x) for x in cells], pa.string())
+        else:
+            values = pa.array(np.ascontiguousarray(rows.eng[:, i]))
+        columns[one.parameter.name] = values
+    return pa.table(columns)
