@@ -9,6 +9,7 @@ from pathlib import Path
 import benchmarks.chain
 import benchmarks.decode
 import benchmarks.others
+import benchmarks.stages
 import benchmarks.worker
 from pipeline.fingerprint import machine
 
@@ -16,6 +17,7 @@ data = Path(os.environ.get("TELEMETRY_DATA", "../shared/data"))
 about = machine()
 print(f"{os.cpu_count()} cores, {about['cpu']}, {about['compiler']}, {platform.python_version()}\n")
 print("\n".join(benchmarks.chain.run()), "\n", sep="")
+print("\n".join(benchmarks.stages.run()), "\n", sep="")
 print("\n".join(benchmarks.others.run()), "\n", sep="")
 print("\n".join(benchmarks.worker.run()), "\n", sep="")
 if data.is_dir():

@@ -16,22 +16,24 @@ from agents.run_files import RunFolder
 from pipeline.chain import Chain
 from pipeline.decode import compile_plans
 from pipeline.errors import FlightError, MissionError
+from pipeline.fate import fate
 from pipeline.formats.importing import identifier, import_flight, mission_toml
 from pipeline.formats.series import DEFAULT_EPOCH_NS, Options
 from pipeline.groups import make_groups, watched_columns
 from pipeline.known_apids import known_apids
 from pipeline.mdb import load_xtce
 from pipeline.mdb.epochs import parse_epoch
-from pipeline.mission import Mission, load_mission, ranges_for
+from pipeline.mdb.words import words
+from pipeline.mission import load_mission, ranges_for
 from pipeline.packets import Scanner
 from pipeline.packets.files import scans
 from pipeline.packets.header import IDLE_APID
 from pipeline.run import cut_flight, load_recording, run_flight
+from pipeline.settings_schema import mission_schema
 from pipeline.simulate import simulate as fly
 from pipeline.simulate.faults import KINDS
 from pipeline.table import Written, write_tables
 from schemas.columns import Reason
-from schemas.mission import ALARM_LEVELS, Parameter
 from schemas.settings import TimeSettings
 
 console = Console(stderr=True)
@@ -187,9 +189,18 @@ def run(
 @click.argument("folder", type=FILE)
 @mdb_option
 @root_option
-def check(folder: Path, mdb: Path | None, root_container: str) -> None:
+@click.option(
+    "--explain", "parameter", default="", help="All that happens to one, from bits to alert."
+)
+def check(folder: Path, mdb: Path | None, root_container: str, parameter: str) -> None:
     """Check a mission folder and say what will be done with each parameter."""
     found = load_mission(folder, mdb, root_container)
+    if parameter:
+        steps = Table(show_header=False)
+        for step, what in fate(found, parameter):
+            steps.add_row(step, what)
+        Console().print(steps)
+        return
     table = Table(title=f"{found.settings.name}: {found.mdb.path}")
     for column in ("container", "parameter", "type", "unit", "resampled", "alarm ranges"):
         table.add_column(column)
@@ -203,23 +214,13 @@ def check(folder: Path, mdb: Path | None, root_container: str) -> None:
         }
         for f in plan.fields:
             p = f.parameter
-            limits = _limits_text(found, p)
+            ranges = ranges_for(found.settings, p)
+            limits = words(ranges) if ranges else ""
             table.add_row(
                 plan.container, p.name, p.type.kind, p.type.unit, rate.get(p.name, "–"), limits
             )
     Console().print(table)
     console.print(f"{len(plans.plans)} containers, {len(found.mdb.parameters)} parameters: good")
-
-
-def _limits_text(found: Mission, parameter: Parameter) -> str:
-    ranges = ranges_for(found.settings, parameter)
-    if ranges is None:
-        return ""
-    return " ".join(
-        f"{level.word} [{low:g}, {high:g}]"
-        for level, low, high in zip(ALARM_LEVELS, ranges.low, ranges.high, strict=True)
-        if abs(low) != float("inf") or abs(high) != float("inf")
-    )
 
 
 @click.group()
@@ -245,3 +246,9 @@ def mission_init(xtce: Path, out: Path, name: str, root_container: str) -> None:
         text += f'root_container = "{root_container}"\n'
     target.write_text(text)
     console.print(f"{target} made. Next: heartline check {out}", highlight=False)
+
+
+@mission.command("schema")
+def mission_schema_() -> None:
+    """Print the JSON Schema of mission.toml, for an editor that checks as you type."""
+    click.echo(orjson.dumps(mission_schema(), option=orjson.OPT_INDENT_2).decode())

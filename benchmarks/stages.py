@@ -1,0 +1,82 @@
+"""Where the chain's time goes: ns a sample in each kernel, beside what memory would allow."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from benchmarks.chain import mission, records, stages, tables
+from benchmarks.timing import median
+from pipeline.chain import Chain
+
+PARAMETERS, SECONDS, RECORDS = 1000, 3000, 818
+# kernel: module, and bytes that one sample moves beyond the state that stays in the cache
+KERNELS = {
+    "read": ("pipeline.packets.reader", 4),
+    "classify": ("pipeline.decode.classify", 0),
+    "decode": ("pipeline.decode.kernels", 4 + 17),
+    "levels": ("pipeline.limits", 9 + 2),
+    "step": ("pipeline.monitor", 6),
+    "order": ("pipeline.order", 9 + 9),
+    "resample": ("pipeline.resample", 9 + 9),
+    "window": ("pipeline.statistics.stage", 2 * 9),
+    "score": ("pipeline.models.residual", 9 + 17),
+    "track": ("pipeline.models.time_to_limit", 9 + 18),
+}
+CALLERS = {"decode": "pipeline.decode.decoder", "classify": "pipeline.decode.decoder"}
+
+
+@contextmanager
+def timed(spent: Counter[str]) -> Iterator[None]:
+    """Every kernel of the chain, with its time added up."""
+    put_back: list[tuple[Any, str, Any]] = []
+
+    def wrap(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def around(*given: Any) -> Any:
+            begun = time.perf_counter_ns()
+            done = work(*given)
+            spent[name] += time.perf_counter_ns() - begun
+            return done
+
+        return around
+
+    for name, (home, _) in KERNELS.items():
+        module = importlib.import_module(CALLERS.get(name, home))
+        put_back.append((module, name, getattr(module, name)))
+        setattr(module, name, wrap(name, getattr(module, name)))
+    try:
+        yield
+    finally:
+        for module, name, work in put_back:
+            setattr(module, name, work)
+
+
+def run() -> list[str]:
+    found = tables(PARAMETERS)
+    given, settings = records(found, SECONDS), mission(found)
+    samples = PARAMETERS * SECONDS
+    whole = median(lambda: stages(Chain(settings), given, RECORDS), 3)
+    spent: Counter[str] = Counter()
+    with timed(spent):
+        stages(Chain(settings), given, RECORDS)
+    block = np.ones(1 << 23)
+    into = np.empty_like(block)
+    copied = 2 * block.nbytes / median(lambda: np.copyto(into, block))
+    lines = [
+        f"where the time goes, {PARAMETERS} parameters, ns a sample",
+        f"  (memory copies {copied / 1e9:.1f} GB/s on one core)",
+        "  kernel      measured   what its bytes would take",
+    ]
+    for name, ns in spent.most_common():
+        least = KERNELS[name][1] / copied * 1e9
+        lines.append(f"  {name:10s}{ns / samples:10.2f}{least:12.2f}")
+    rest = whole * 1e9 / samples - sum(spent.values()) / samples
+    lines.append(f"  {'the rest':10s}{rest:10.2f}   calls, joins, records of statistics to be made")
+    lines.append(f"  {'all':10s}{whole * 1e9 / samples:10.2f}")
+    return lines

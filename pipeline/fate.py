@@ -1,0 +1,124 @@
+"""All that will happen to one parameter, from its bits to an alert: `heartline check --explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pipeline.decode import Field, Plan, compile_plans
+from pipeline.decode.layout import ALWAYS
+from pipeline.errors import MissionError
+from pipeline.group_chain import FAMILIES, MODEL_KINDS
+from pipeline.groups import watched_columns
+from pipeline.mdb.words import type_words, words
+from pipeline.mission import Mission, ranges_for, rule_for
+from pipeline.models.contract import GroupParameter
+from pipeline.models.time_to_limit import target
+from schemas.mission import Level, Parameter
+
+OPEN = (float("inf"),) * 5
+SHUT = (float("-inf"),) * 5
+
+
+def fate(mission: Mission, name: str) -> list[tuple[str, str]]:
+    """(step, what happens there) in the order of the chain. MissionError: no such parameter."""
+    plans = compile_plans(mission.mdb, mission.settings.time).plans
+    found = [(p, i, f) for p in plans for i, f in enumerate(p.fields) if f.parameter.name == name]
+    if not found:
+        close = [f.parameter.name for p in plans for f in p.fields if name.lower() in
+                 f.parameter.name.lower()][:6]  # fmt: skip
+        hint = f" Like it: {', '.join(close)}." if close else ""
+        raise MissionError(f"{mission.mdb.path}: no container holds a parameter {name!r}.{hint}")
+    told: list[tuple[str, str]] = []
+    for plan, column, field in found:
+        told += _in_one(mission, plan, column, field)
+    return told
+
+
+def _in_one(mission: Mission, plan: Plan, column: int, field: Field) -> Iterator[tuple[str, str]]:
+    parameter = field.parameter
+    yield "parameter", f"{parameter.qualified_name} in container {plan.qualified_name}"
+    yield "bits", _place(field)
+    yield "type", type_words(parameter.type)
+    yield from _engineering(parameter)
+    yield from _alarm(mission, parameter)
+    if column not in watched_columns(mission, plan):
+        yield "resample", "no: a header, a time, a text or binary, or ignored in mission.toml"
+        return
+    settings = mission.settings
+    rule = rule_for(parameter.name, settings.resample)
+    yield "resample", f"to {rule.hz:g} Hz by {rule.method}; stale after {rule.max_age_s:g} s"
+    for w in settings.statistics:
+        yield "statistics", f"over {w.window_s:g} s, at the end of every {w.pane_s:g} s"
+    yield from _models(mission, parameter)
+    gauge = any(fnmatchcase(parameter.name, g) for g in settings.gauges)
+    yield "Prometheus gauges", "yes" if gauge else "no: no pattern of `gauges` matches"
+
+
+def _place(field: Field) -> str:
+    if field.derived:
+        return "none: it is computed"
+    at = "where the packet decides" if field.bit < 0 else f"at bit {field.bit}"
+    size = "of a varying number" if field.bits < 0 else f"{field.bits} of them"
+    return f"{at}, {size}" + ("" if field.presence == ALWAYS else ", in some packets only")
+
+
+def _engineering(parameter: Parameter) -> Iterator[tuple[str, str]]:
+    kind = parameter.type
+    if kind.calibrator:
+        yield "calibrator", words(kind.calibrator)
+    for criteria, calibrator in kind.context_calibrators:
+        yield "calibrator", f"{words(calibrator)} where {words(criteria)}"
+    if kind.labels:
+        yield "labels", words(kind.labels)
+    if kind.valid:
+        yield "valid", f"from {kind.valid[0]:g} to {kind.valid[1]:g}; else invalid"
+    yield "unit", kind.unit or "none"
+
+
+def _alarm(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]:
+    ranges = ranges_for(mission.settings, parameter)
+    if ranges is None:
+        yield "alarm", "none"
+        return
+    rule = mission.settings.alarms.get(parameter.name)
+    yield (
+        "alarm",
+        words(ranges) + (", of mission.toml" if rule and rule.ranges else ", of the XTCE"),
+    )
+    enter, leave = ranges.min_violations, ranges.min_conformance
+    deadband = rule.deadband if rule else 0
+    persists = f"{enter} samples to enter a level, {leave} to leave it, deadband {deadband:g}"
+    yield "alarm persists", persists
+
+
+def _models(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]:
+    for _, family, key in FAMILIES:
+        rule: Any = rule_for(parameter.name, getattr(mission.settings, key))
+        name = family.family.replace("_", " ")
+        if parameter.type.kind not in MODEL_KINDS or not rule.enabled:
+            why = "switched off" if parameter.type.kind in MODEL_KINDS else "no number to follow"
+            yield name, f"no: {why}"
+        else:
+            yield (
+                name,
+                ", ".join(f"{k} {v:g}" for k, v in _settings(rule) if k not in ("match", "enabled"))
+                + _aim(mission, parameter, key),
+            )
+
+
+def _settings(rule: Any) -> Iterator[tuple[str, float]]:
+    for key in rule.__slots__:
+        if key not in ("match", "enabled"):
+            yield key.replace("_", " "), getattr(rule, key)
+
+
+def _aim(mission: Mission, parameter: Parameter, key: str) -> str:
+    if key != "time_to_limit":
+        return ""
+    ranges = ranges_for(mission.settings, parameter)
+    low, high = (ranges.low, ranges.high) if ranges else (SHUT, OPEN)
+    sides = target(GroupParameter(parameter.name, parameter.type, low, high))
+    aims = [f"{limit:g} ({Level(level).word})" for limit, level in sides if level]
+    return f"; heads for {' or '.join(aims)}" if aims else "; no limit to head for, so it is quiet"
