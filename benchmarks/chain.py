@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.timing import median
+from benchmarks.timing import median_of_fresh, seconds
 from pipeline.chain import Chain
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.spec import Column, Recorded, Table, packets_of
@@ -93,23 +94,25 @@ SIZES = (
 def run() -> list[str]:
     lines = [
         "chain in process, one core (1 Hz, windows 60 s / 10 s and 600 s / 60 s), M samples/s",
-        "  parameters  a packet  stages  goal  all outputs encoded  state a parameter (goal 4 kB)",
+        "  parameters  a packet  stages  goal  all outputs encoded  kB a parameter, goal 4 made in",
     ]
-    for parameters, width, seconds, goal in SIZES:
+    for parameters, width, length, goal in SIZES:
         found = tables(parameters, width)
-        given, settings = records(found, seconds), mission(found)
+        given, settings = records(found, length), mission(found)
         # chunks of about 16,000 packets: the same bytes come out of any other
         batch = max(2, 2 * (16_384 // len(found)))
-        samples = parameters * seconds
-        bare = median(lambda g=given, b=batch, m=settings: stages(Chain(m), g, b), 3)  # type: ignore[misc]
-        all_ = median(lambda g=given, b=batch, m=settings: feed(Chain(m), g, b), 3)  # type: ignore[misc]
-        chain = Chain(settings)
+        samples = parameters * length
+        make = partial(Chain, settings)
+        bare = median_of_fresh(make, partial(stages, given=given, batch=batch))
+        all_ = median_of_fresh(make, partial(feed, given=given, batch=batch))
+        built = seconds(make)
+        chain = make()
         feed(chain, given[:200], batch)
         state = sum(
             a.nbytes for name, a in chain.snapshot().items() if not name.startswith("packets")
         )
         lines.append(
             f"  {parameters:10d}{width:10d}{samples / bare / 1e6:8.1f}{goal:>6s}"
-            f"{samples / all_ / 1e6:21.1f}{state / parameters / 1e3:17.2f} kB"
+            f"{samples / all_ / 1e6:21.1f}{state / parameters / 1e3:24.2f}{built:7.2f} s"
         )
     return lines

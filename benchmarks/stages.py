@@ -7,12 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.chain import mission, records, stages, tables
-from benchmarks.timing import median
+from benchmarks.timing import median, median_of_fresh
 from pipeline.chain import Chain
 
 PARAMETERS, SECONDS, RECORDS = 1000, 3000, 818
@@ -61,10 +62,12 @@ def run() -> list[str]:
     found = tables(PARAMETERS)
     given, settings = records(found, SECONDS), mission(found)
     samples = PARAMETERS * SECONDS
-    whole = median(lambda: stages(Chain(settings), given, RECORDS), 3)
+    work = partial(stages, given=given, batch=RECORDS)
+    whole = median_of_fresh(partial(Chain, settings), work)
     spent: Counter[str] = Counter()
+    made = Chain(settings)
     with timed(spent):
-        stages(Chain(settings), given, RECORDS)
+        work(made)
     block = np.ones(1 << 23)
     into = np.empty_like(block)
     copied = 2 * block.nbytes / median(lambda: np.copyto(into, block))

@@ -41,3 +41,13 @@ def compare(mine: Work, other: Work, rounds: int = 5) -> Pair:
 def median(work: Work, rounds: int = 5) -> float:
     work()
     return statistics.median(seconds(work) for _ in range(rounds))
+
+
+def median_of_fresh(make: Callable[[], Any], work: Callable[[Any], Any], rounds: int = 3) -> float:
+    """Seconds that `work` takes on what `make` gives, made anew and untimed for each round."""
+    work(make())
+    taken = []
+    for _ in range(rounds):
+        made = make()
+        taken.append(seconds(lambda m=made: work(m)))  # type: ignore[misc]
+    return statistics.median(taken)

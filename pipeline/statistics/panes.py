@@ -40,7 +40,7 @@ class Panes(NamedTuple):
     last_at: F8
     bins: U2
     base: I8
-    exponent: I8
+    exponent: NDArray[np.int16]
     scale: F8
     origin: F8
     flagged: U1
@@ -57,7 +57,7 @@ def empty_panes(panes: int, f: int) -> State:
         "first": np.zeros(shape), "first_at": np.zeros(shape),
         "last": np.zeros(shape), "last_at": np.zeros(shape),
         "bins": np.zeros((panes, ROOM * f), np.uint16),
-        "base": np.zeros(shape, np.int64), "exponent": np.zeros(shape, np.int64),
+        "base": np.zeros(shape, np.int64), "exponent": np.zeros(shape, np.int16),
         "scale": np.zeros(f), "origin": np.ones(f),  # no value has a place in them
         "flagged": np.zeros(panes, np.uint8), "flags": np.zeros((panes, 8, f), np.uint16),
     }  # fmt: skip
