@@ -9,30 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.decode import Decoder, compile_plans
-from pipeline.formats.importing import import_flight
 from pipeline.formats.series import Options
-from pipeline.mdb import load_xtce
-from pipeline.packets import PacketReader, Scanner
 from schemas.columns import Rows
-from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
-from schemas.settings import TimeSettings
+from tests.reference import imported
 
 pytestmark = pytest.mark.data
 SENTINEL = 2147483647.0
 
 
 def decoded(paths: list[Path], folder: Path, options: Options) -> tuple[list[str], Rows]:
-    made = import_flight(paths, "flight", options)
-    (folder / "x.xml").write_bytes(made.xtce)
-    plans = compile_plans(load_xtce(folder / "x.xml"), TimeSettings())
-    scanned = Scanner().feed(made.packets, final=True)
-    value = encode_packets([0] * len(scanned.start), made.packets)
-    batch, _ = PacketReader().feed([RawRecord(0, value, PACKETS_HEADERS)])
-    out = Decoder(plans).feed(batch)
-    assert not len(out.rejects)
-    (rows,) = out.rows
-    return plans.plans[rows.container].names, rows
+    ((plan, rows),) = imported.decoded(paths, folder, options)
+    return plan.names, rows
 
 
 @pytest.mark.parametrize("name", ["TeleMega", "TeleMetrum"])

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.decode import Decoder, compile_plans
+from pipeline.decode import Decoder, Plan, compile_plans
 from pipeline.formats.importing import import_flight
 from pipeline.formats.series import Options
 from pipeline.mdb import load_xtce
 from pipeline.packets import PacketReader, Scanner
+from schemas.columns import Rows
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 from schemas.settings import TimeSettings
 
@@ -36,7 +37,15 @@ class Container:
 
 
 def imported(path: Path, folder: Path, options: Options) -> dict[str, Container]:
-    made = import_flight([path], "flight", options)
+    """Every container of a file, by name."""
+    return {
+        plan.container: _container(plan, rows) for plan, rows in decoded([path], folder, options)
+    }
+
+
+def decoded(paths: list[Path], folder: Path, options: Options) -> list[tuple[Plan, Rows]]:
+    """Rows of every container that files became."""
+    made = import_flight(paths, "flight", options)
     (folder / "x.xml").write_bytes(made.xtce)
     plans = compile_plans(load_xtce(folder / "x.xml"), TimeSettings())
     scanned = Scanner().feed(made.packets, final=True)
@@ -44,10 +53,7 @@ def imported(path: Path, folder: Path, options: Options) -> dict[str, Container]
     batch, _ = PacketReader().feed([RawRecord(0, value, PACKETS_HEADERS)])
     out = Decoder(plans).feed(batch)
     assert not len(out.rejects)
-    return {
-        plans.plans[r.container].container: _container(plans.plans[r.container], r)
-        for r in out.rows
-    }
+    return [(plans.plans[r.container], r) for r in out.rows]
 
 
 def _container(plan: Any, rows: Any) -> Container:
