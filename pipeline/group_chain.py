@@ -166,7 +166,9 @@ class GroupChain(Composite):
     ) -> None:
         """Not heard: the container's first group ran into a gap (one alert for all of it)."""
         assert self._stale is not None
-        silent = (grid.quality[:, :1] & int(Quality.STALE)) != 0
+        silent = (grid.quality[:, :1] & np.uint8(Quality.STALE)) != 0
+        if self._stale.calm and not silent.any():
+            return
         words = np.where(silent, np.uint8(Level.WARNING), np.uint8(0))
         none = np.empty((0, 1))
         t = self._stale.feed(grid.time_ns, offset, Scores(words, words, none, none, none))

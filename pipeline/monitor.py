@@ -17,7 +17,8 @@ from schemas.columns import I4, I8, NO_WORD, U1, Scores, Transitions
 from schemas.state import Stateful
 
 _NO_WORD = np.uint8(NO_WORD)
-_NONE = np.zeros((0, 6), np.int64)
+_NONE = np.zeros(0, np.int64)
+_QUIET = Transitions(_NONE, _NONE, _NONE.astype(np.uint8), _NONE.astype(np.uint8), _NONE, _NONE)
 
 
 class Monitor(Stateful):
@@ -35,6 +36,11 @@ class Monitor(Stateful):
         }
         self._out = np.empty((max(64, 2 * f), 6), np.int64)
 
+    @property
+    def calm(self) -> bool:
+        """Whether a sample that is normal would change nothing."""
+        return not (self.state["level"].any() or self.state["run"].any())
+
     def feed(self, time_ns: I8, offset: I8, scores: Scores) -> Transitions:
         """Transitions in order of rows, then of parameters. offset: input record of each row."""
         s, row, parts = self.state, 0, []
@@ -46,7 +52,9 @@ class Monitor(Stateful):
             )  # fmt: skip
             if n:
                 parts.append(self._out[:n].copy())
-        rows, parameter, old, new, since, first = (np.concatenate(parts) if parts else _NONE).T
+        if not parts:
+            return _QUIET
+        rows, parameter, old, new, since, first = np.concatenate(parts).T
         return Transitions(
             rows, parameter, old.astype(np.uint8), new.astype(np.uint8), since, first
         )
