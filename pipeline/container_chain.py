@@ -83,7 +83,8 @@ class ContainerChain(Composite):
             int(rows.packet[row]), int(rows.time_ns[row]),
         )  # fmt: skip
         alert |= seen(observed, parameter.type.unit, quality, limit_confidence(quality))
-        alert["raw"] = int(rows.raw[row, column])
+        if not self._plan.fields[column].wide:  # else it is a place in this batch
+            alert["raw"] = int(rows.raw[row, column])
         alert["limit"] = self._limits.crossed(j, int(t.after[i]), observed)
         alert["reasons"] = self._reasons(row, j, observed, parameter.type.labels)
         alert["ranges"] = {
@@ -106,12 +107,15 @@ class ContainerChain(Composite):
         level = max((v for v in range(1, 6) if self._limits.crossed(j, v, observed) is not None),
                     default=0)  # fmt: skip
         if level:
-            reasons.append({"check": "static", "limit": self._limits.crossed(j, level, observed)})
+            limit = self._limits.crossed(j, level, observed)
+            reasons.append({"check": "static", "level": Level(level).word, "limit": limit})
         change = self._changes.reason(row, j)
         if change:
             reasons.append(change)
-        if self._states.watches(j) and np.isfinite(observed):
-            reasons.append({"check": "state", "label": dict(labels).get(int(observed))})
+        state = self._states.level(j, int(observed)) if np.isfinite(observed) else 0
+        if state:
+            label = dict(labels).get(int(observed))
+            reasons.append({"check": "state", "level": Level(state).word, "label": label})
         return reasons
 
 

@@ -12,10 +12,12 @@ import numpy as np
 from pipeline.kernel import kernel
 from pipeline.limits import beyond
 from schemas.columns import F8, I8, NEVER, NO_WORD, U1, Quality, Rows, Scores
+from schemas.mission import Level
 from schemas.state import Stateful
 
 _BAD = np.uint8(Quality.INVALID)
 _NO_WORD = np.uint8(NO_WORD)
+_MOST = float(np.finfo(np.float64).max)
 
 
 class ChangeLimits(Stateful):
@@ -54,7 +56,10 @@ class ChangeLimits(Stateful):
             if level:
                 bound = high[level - 1] if change > high[level - 1] else low[level - 1]
                 per = "second" if self._per_second[c] else "sample"
-                return {"check": "change", "per": per, "observed": change, "limit": float(bound)}
+                return {
+                    "check": "change", "level": Level(level).word, "per": per,
+                    "observed": change, "limit": float(bound),
+                }  # fmt: skip
         return None
 
 
@@ -83,9 +88,14 @@ def changes(
             moved, lasted = x - value[c], np.float64(time[i] - last[c]) * 1e-9
             begun = last[c] != NEVER
             value[c], last[c] = x, time[i]
-            if not begun or (per_second[c] and not lasted > 0.0):
-                continue  # two samples of one time have no rate
+            if not begun:
+                continue
+            if per_second[c] and not lasted > 0.0:  # two samples of one time have no rate
+                if enter[i, j] == 0:
+                    enter[i, j], leave[i, j] = _NO_WORD, _NO_WORD
+                continue
             moved = moved / lasted if per_second[c] else moved
+            moved = min(max(moved, -_MOST), _MOST)  # the difference of two floats may overflow
             change[i, c] = moved
             word = np.uint8(0)
             for v in range(5):

@@ -29,8 +29,13 @@ class StateLimits:
                 self._level, scores.enter, scores.leave,
             )  # fmt: skip
 
-    def watches(self, slot: int) -> bool:
-        return bool((self._slot == slot).any())
+    def level(self, slot: int, value: int) -> int:
+        """Level of a value of a monitored column; 0 where nothing is said of the column."""
+        for c in np.flatnonzero(self._slot == slot):
+            rows = slice(self._first[c], self._first[c + 1])
+            listed = self._level[rows][self._value[rows] == value]
+            return int(listed[0] if len(listed) else self._default[c])
+        return 0
 
 
 @kernel

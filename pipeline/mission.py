@@ -180,7 +180,7 @@ def _alarm(name: str, rule: dict[str, Any], where: str) -> AlarmRule:
                 raise MissionError(f"{where}: {level.word}: {low[i]} is above {high[i]}.")
     if rule:
         raise MissionError(f"{where}: {', '.join(rule)} is unknown.")
-    ranges = AlarmRanges(tuple(low), tuple(high), violations) if some else None  # type: ignore[arg-type]
+    ranges = AlarmRanges(tuple(low), tuple(high), violations, violations) if some else None  # type: ignore[arg-type]
     return AlarmRule(name, ranges, float(deadband), bool(override))
 
 

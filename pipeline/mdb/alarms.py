@@ -62,14 +62,13 @@ def _default(parts: dict[str, Element], *more: str) -> Element | None:
 
 
 def _persistence(element: Element) -> tuple[int, int]:
-    """(min violations, min conformance): samples in a row."""
-    found = []
-    for name in ("minViolations", "minConformance"):
-        count = element.integer(name, "1")
+    """(min violations, min conformance): samples in a row; the second is the first by default."""
+    enter = element.integer("minViolations", "1")
+    leave = element.integer("minConformance", str(enter))
+    for name, count in (("minViolations", enter), ("minConformance", leave)):
         if not 1 <= count < 2**31:
             raise element.refuse(f"{name}={count} must be 1 or more.")
-        found.append(count)
-    return found[0], found[1]
+    return enter, leave
 
 
 def _ranges(element: Element) -> tuple[Five, Five]:

@@ -48,7 +48,7 @@ def sentence(alert: dict[str, Any]) -> str:
         return f"{name}: nothing heard since {iso(alert['last_heard_ns'])} ({after})."
     seen = f"{name} is {plain(alert['observed'])}{unit}"
     if kind == "limit":
-        told = [_reason(r, after, unit) for r in alert.get("reasons", ())]
+        told = [_reason(r, unit) for r in alert.get("reasons", ())]
         return f"{seen}, {' and '.join(told) or f'within the deadband of its {after} limit'}."
     if kind == "time_to_limit":
         if alert.get("lead_s") is None:
@@ -66,10 +66,10 @@ def sentence(alert: dict[str, Any]) -> str:
     )
 
 
-def _reason(reason: dict[str, Any], after: str, unit: str) -> str:
+def _reason(reason: dict[str, Any], unit: str) -> str:
     if reason["check"] == "state":
-        return f"which is {reason['label']} ({after})"
-    limit = f"{after} limit {reason['limit']:g}{unit}"
+        return f"which is {reason['label']} ({reason['level']})"
+    limit = f"{reason['level']} limit {reason['limit']:g}{unit}"
     if reason["check"] == "static":
         return f"beyond its {limit}"
     return f"changing by {reason['observed']:g}{unit} a {reason['per']}, beyond its {limit}"

@@ -78,13 +78,16 @@ def _move(j, k, f, e, start, panes, moved):
     old, base = panes.exponent[k, j], panes.base[k, j]
     first, last = _occupied(panes.low[k, j], panes.high[k, j], old, base)
     shift = min(e - old, 62)
+    # a tiny negative value may be 0 on the new grid, and its old bin -1 there
+    least = bin_of(panes.low[k, j], e) - start
     for b in range(first, last + 1):
         n = panes.bins[k, b * f + j]
         if n:
-            moved[((base + b) >> shift) - start] += n
+            moved[max(((base + b) >> shift) - start, least)] += n
             panes.bins[k, b * f + j] = 0
     if first <= last:
-        for b in range(((base + first) >> shift) - start, ((base + last) >> shift) - start + 1):
+        begin = max(((base + first) >> shift) - start, least)
+        for b in range(begin, max(((base + last) >> shift) - start, least) + 1):
             panes.bins[k, b * f + j] = np.uint16(moved[b])
             moved[b] = 0
     panes.exponent[k, j], panes.base[k, j] = e, start
@@ -103,6 +106,23 @@ def forget_grid(j, panes):
 
 
 @part
+def _one_value(j, c, x, panes):
+    """A window of one value goes to the finest grid, exactly, however coarse its own was."""
+    e, f = finest(x, x), len(panes.scale)
+    if e >= panes.exponent[c, j]:
+        return
+    middle = BINS // 2
+    start = bin_of(x, e) - middle
+    for k in range(len(panes.rows)):
+        for b in range(BINS):
+            panes.bins[k, b * f + j] = 0
+        if panes.count[k, j] > 0.0:
+            panes.bins[k, middle * f + j] = np.uint16(panes.count[k, j])
+            panes.exponent[k, j], panes.base[k, j] = e, start
+    _set_grid(j, c, e, start, panes)
+
+
+@part
 def open_grid(before, c, panes, low, high):
     """Pane c opens on the grid of the pane before it, or on a finer one where the range shrank.
 
@@ -113,6 +133,8 @@ def open_grid(before, c, panes, low, high):
     for j in range(len(low)):
         if low[j] > high[j]:
             forget_grid(j, panes)
+        if low[j] == high[j]:
+            _one_value(j, c, low[j], panes)
         if (high[j] - low[j]) * panes.scale[j] < FILLED and low[j] < high[j]:
             e = max(exponent_of(high[j] - low[j]) - _FIT, finest(low[j], high[j]))
             if e < panes.exponent[c, j]:
@@ -189,6 +211,6 @@ def _bring_together(j, f, low, high, panes, work):
             shift = min(e - old, 62)
             first, last = _occupied(panes.low[k, j], panes.high[k, j], old, base)
             for b in range(first, last + 1):
-                to = ((base + b) >> shift) - start
+                to = max(((base + b) >> shift) - start, 0)
                 work.total[to * f + j] += np.int32(panes.bins[k, b * f + j])
     return e, start

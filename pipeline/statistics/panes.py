@@ -93,7 +93,7 @@ def make_work(f: int) -> Work:
 @part
 def two_to(e):
     """2^e exactly, built from its bits; e from -1022 to 1023."""
-    return np.uint64((1023 + e) << 52).view(np.float64)
+    return np.uint64((1023 + np.int64(e)) << 52).view(np.float64)
 
 
 @part

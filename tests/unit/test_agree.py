@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
+from pipeline.decode.layout import MAX_COLUMNS
+from pipeline.errors import MissionError
 from tests.reference.agree import run
 from tests.reference.databases import CHARSETS, Draw
 
@@ -35,9 +37,18 @@ ELEMENTS = {
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck),
+    # no shrinking: it takes minutes and gigabytes, and the seed that is printed repeats a failure
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)  # fmt: skip
 def test_both_decoders_agree(rnd: Any) -> None:
-    _, _, wrong = run(rnd, 40)
+    try:
+        _, _, wrong = run(rnd, 40)
+    except MissionError as error:  # repeats of repeats: the reference has no such bound
+        if f"holds more than {MAX_COLUMNS} values" not in str(error):
+            raise
+        reject()
     assert not wrong, wrong[:4]
 
 

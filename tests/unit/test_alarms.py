@@ -33,8 +33,11 @@ def numeric(alarm: str) -> str:
     return f'<FloatParameterType name="T">{F4}{alarm}</FloatParameterType>'
 
 
-def run(folder: Path, types: str, packing: str, values: list[Any]) -> list[dict[str, Any]]:
-    """Alerts of one value a second."""
+def run(
+    folder: Path, types: str, packing: str, values: list[Any], seconds: list[int] | None = None
+) -> list[dict[str, Any]]:
+    """Alerts of values at these seconds; one a second by default."""
+    at = seconds or list(range(len(values)))
     (folder / "x.xml").write_text(document(types, containers=ROOT))
     (folder / "mission.toml").write_text('name = "m"\nxtce = "x.xml"\n')
     chain = Chain(load_mission(folder))
@@ -42,7 +45,7 @@ def run(folder: Path, types: str, packing: str, values: list[Any]) -> list[dict[
     for i, value in enumerate(values):
         body = struct.pack(packing, value)
         packet = struct.pack(">HHH", 1, 0xC000 | i, len(body) - 1) + body
-        content = encode_packets([1_700_000_000 * SECOND + i * SECOND], packet)
+        content = encode_packets([(1_700_000_000 + at[i]) * SECOND], packet)
         records.append(RawRecord(i, content, PACKETS_HEADERS))
     outputs = [o for _, o in chain.feed(records).outputs if o.topic == topics.ALERTS]
     alerts = [orjson.loads(o.value) for o in outputs]
@@ -111,3 +114,33 @@ def test_states(tmp_path: Path) -> None:
         (1, "watch"), (2, "severe"), (4, "normal"),
     ]  # fmt: skip
     assert alerts[1]["sentence"] == "P is 2, which is FIRED (severe)."
+
+
+def test_conformance_is_as_many_as_violations_by_default(tmp_path: Path) -> None:
+    alarm = (
+        '<DefaultAlarm minViolations="2"><StaticAlarmRanges><WatchRange maxInclusive="10"/>'
+        "</StaticAlarmRanges></DefaultAlarm>"
+    )
+    alerts = run(tmp_path, numeric(alarm), ">f", [11, 11, 5, 11, 5, 5])
+    assert [(s, level) for s, level, _ in told(alerts)] == [(1, "watch"), (5, "normal")]
+
+
+def test_a_repeated_time_clears_no_rate(tmp_path: Path) -> None:
+    alarm = (
+        '<DefaultAlarm><ChangeAlarmRanges><WarningRange minInclusive="-2" maxInclusive="2"/>'
+        "</ChangeAlarmRanges></DefaultAlarm>"
+    )
+    values, seconds = [0, 5, 5, 10, 10.5], [0, 1, 1, 2, 3]
+    alerts = run(tmp_path, numeric(alarm), ">f", values, seconds)
+    assert told(alerts) == [(1, "warning", ["change"]), (4, "normal", [])]
+
+
+def test_each_reason_has_its_own_level(tmp_path: Path) -> None:
+    alarm = (
+        '<DefaultAlarm><StaticAlarmRanges><WarningRange maxInclusive="10"/></StaticAlarmRanges>'
+        '<ChangeAlarmRanges changeType="changePerSample"><CriticalRange maxInclusive="5"/>'
+        "</ChangeAlarmRanges></DefaultAlarm>"
+    )
+    (alert,) = run(tmp_path, numeric(alarm), ">f", [0, 12])
+    assert "beyond its warning limit 10" in alert["sentence"]
+    assert "beyond its critical limit 5" in alert["sentence"]

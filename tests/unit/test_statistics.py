@@ -173,3 +173,24 @@ def test_far_values_gaps_and_resume(rng: np.random.Generator) -> None:
         before = feed(first, slice(0, cut))
         second.restore(first.snapshot())
         assert before + feed(second, slice(cut, n)) == whole
+
+
+def quantiles_of(value: np.ndarray) -> list[np.ndarray]:  # type: ignore[type-arg]
+    time = 1_700_000_000 * SECOND + np.arange(len(value)) * SECOND
+    return [w["figures"][7:, 0] for w in run(time, value[:, None])]
+
+
+def test_a_constant_after_a_spike_does_not_blur_what_follows(rng: np.random.Generator) -> None:
+    value = np.concatenate([[1e6], np.full(1200, 20.0), 20 + rng.normal(0, 0.01, 120)])
+    for figures in quantiles_of(value)[-10:]:
+        assert figures[-1] < 0.02
+
+
+def test_tiny_values_beside_a_huge_one_keep_their_place() -> None:
+    value = np.full(70, -1e-20)
+    value[30] = 1e308
+    low, middle, high, error = quantiles_of(value)[5]
+    assert abs(low) <= error
+    assert abs(middle) <= error
+    assert low <= middle <= high <= 1e308
+    assert middle < 1e307
