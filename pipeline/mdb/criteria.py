@@ -129,9 +129,12 @@ def read_value(element: Element, scope: Scope) -> IntegerValue:
     one = element.the("FixedValue", "DynamicValue", "DiscreteLookupList")
     if one.tag == "FixedValue":
         try:
-            return int(one.text)
+            value = int(one.text)
         except ValueError:
             raise one.refuse(f"{one.text!r} is not a whole number.") from None
+        if abs(value) >= 2**63:
+            raise one.refuse(f"{one.text} is more than 64 bits hold.")
+        return value
     return read_dynamic(one, scope)
 
 

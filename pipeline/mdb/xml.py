@@ -78,9 +78,12 @@ class Element:
     def integer(self, name: str, default: str | None = None) -> int:
         value = self.attribute(name, default)
         try:
-            return int(value, 0)
+            number = int(value, 0)
         except ValueError:
             raise self.refuse(f"{name}={value!r} is not a whole number.") from None
+        if abs(number) >= 2**63:
+            raise self.refuse(f"{name}={value!r} is more than 64 bits hold.")
+        return number
 
     def flag(self, name: str, default: str) -> bool:
         value = self.attribute(name, default)

@@ -112,3 +112,14 @@ def test_a_thousand_columns_of_one_name_take_no_time(tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
     path.write_text(f"t{',a' * 20_000}\n0{',1' * 20_000}\n")
     assert "a_20000" in csv_format.read(path, Options())[0].columns
+
+
+def test_a_whole_number_beyond_64_bits_is_refused(tmp_path: Path) -> None:
+    text = (
+        '<StringParameterType name="R"><StringDataEncoding><Variable maxSizeInBits="8">'
+        '<DiscreteLookupList><DiscreteLookup value="{}"><Comparison parameterRef="P" value="1"/>'
+        "</DiscreteLookup></DiscreteLookupList><TerminationChar>00</TerminationChar></Variable>"
+        "</StringDataEncoding></StringParameterType>"
+    )
+    with pytest.raises(MissionError, match="more than 64 bits hold"):
+        load(tmp_path, document(text.format("9" * 300), "R"))
