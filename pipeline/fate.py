@@ -10,15 +10,11 @@ from pipeline.decode import Field, Plan, compile_plans
 from pipeline.decode.layout import ALWAYS
 from pipeline.errors import MissionError
 from pipeline.group_chain import FAMILIES, MODEL_KINDS
-from pipeline.groups import watched_columns
+from pipeline.groups import group_parameter, watched_columns
 from pipeline.mdb.words import type_words, words
 from pipeline.mission import Mission, ranges_for, rule_for
-from pipeline.models.contract import GroupParameter
 from pipeline.models.time_to_limit import target
 from schemas.mission import Level, Parameter
-
-OPEN = (float("inf"),) * 5
-SHUT = (float("-inf"),) * 5
 
 
 def fate(mission: Mission, name: str) -> list[tuple[str, str]]:
@@ -103,8 +99,7 @@ def _models(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]
         else:
             yield (
                 name,
-                ", ".join(f"{k} {v:g}" for k, v in _settings(rule) if k not in ("match", "enabled"))
-                + _aim(mission, parameter, key),
+                ", ".join(f"{k} {v:g}" for k, v in _settings(rule)) + _aim(mission, parameter, key),
             )
 
 
@@ -117,8 +112,6 @@ def _settings(rule: Any) -> Iterator[tuple[str, float]]:
 def _aim(mission: Mission, parameter: Parameter, key: str) -> str:
     if key != "time_to_limit":
         return ""
-    ranges = ranges_for(mission.settings, parameter)
-    low, high = (ranges.low, ranges.high) if ranges else (SHUT, OPEN)
-    sides = target(GroupParameter(parameter.name, parameter.type, low, high))
+    sides = target(group_parameter(mission, parameter))
     aims = [f"{limit:g} ({Level(level).word})" for limit, level in sides if level]
     return f"; heads for {' or '.join(aims)}" if aims else "; no limit to head for, so it is quiet"

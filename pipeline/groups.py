@@ -17,7 +17,7 @@ from pipeline.limits_of_state import StateLimits
 from pipeline.mission import Mission, ranges_for, rule_for
 from pipeline.models.contract import GroupParameter
 from schemas.columns import F8, I8
-from schemas.mission import ALARM_LEVELS, AlarmRanges, Five
+from schemas.mission import ALARM_LEVELS, AlarmRanges, Five, Parameter
 from schemas.settings import ResampleRule
 
 PRIMARY_HEADER_BITS = 48
@@ -69,15 +69,18 @@ def make_groups(mission: Mission, plan: Plan, watched: I8) -> list[Group]:
     groups = []
     for key, places in sorted(by_rule.items(), key=lambda item: item[0][3] != ALWAYS):
         chosen = [plan.fields[watched[i]].parameter for i in places]
-        parameters = []
-        for p in chosen:
-            ranges = ranges_for(mission.settings, p)
-            low = ranges.low if ranges else tuple(-x for x in OPEN)
-            parameters.append(GroupParameter(p.name, p.type, low, ranges.high if ranges else OPEN))
+        parameters = [group_parameter(mission, p) for p in chosen]
         names = tuple(p.qualified_name for p in chosen)
         columns = np.array(places, np.int64)
         groups.append(Group(rules[key], tuple(parameters), names, columns, key[3] == ALWAYS))
     return groups
+
+
+def group_parameter(mission: Mission, parameter: Parameter) -> GroupParameter:
+    """What a model may know of a parameter: its ranges in force, open where there are none."""
+    ranges = ranges_for(mission.settings, parameter)
+    low, high = (ranges.low, ranges.high) if ranges else (tuple(-x for x in OPEN), OPEN)
+    return GroupParameter(parameter.name, parameter.type, low, high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ a copy, and a column without nulls is a numpy array without one.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,8 +56,7 @@ def decode(
     files = _paths(paths)
     decoder, found = Decoder(plans), dict[int, list[pa.Table]]()
     parts = (scanned for _, scanned in scans(files, Scanner(known_apids(database))))
-    written = Written(Counter(), Counter(), Counter())
-    for batch in batches(parts, PacketReader(), written):
+    for batch in batches(parts, PacketReader(), Written()):
         for rows in decoder.feed(batch).rows:
             found.setdefault(rows.container, []).append(_table(rows, plans.plans[rows.container]))
     if not found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ class Written:
     pending: bytes of segments whose packet the input does not complete.
     """
 
-    rows: Counter[str]
-    refused: Counter[Reason]
-    skipped: Counter[Reason]
+    rows: Counter[str] = field(default_factory=Counter)
+    refused: Counter[Reason] = field(default_factory=Counter)
+    skipped: Counter[Reason] = field(default_factory=Counter)
     ground_headers: int = 0
     pending: int = 0
 
@@ -44,11 +44,7 @@ def write_tables(
 
     A file appears under its name when it is whole.
     """
-    decoder, reader, written = (
-        Decoder(plans, trailing),
-        PacketReader(),
-        Written(Counter(), Counter(), Counter()),
-    )
+    decoder, reader, written = Decoder(plans, trailing), PacketReader(), Written()
     reassembly = Reassembler(segmented_apids) if segmented_apids else None
     files: dict[int, _File] = {}
     try:
