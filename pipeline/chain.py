@@ -139,5 +139,5 @@ def _no_rows(container: int, fields: int) -> Rows:
     none = np.zeros(0, np.int64)
     return Rows(
         container, none, none, np.zeros((0, fields), np.uint64), np.zeros((0, fields)),
-        np.zeros((0, fields), np.uint8), np.zeros(0, np.uint8),
+        np.zeros((0, fields), np.uint8), np.zeros((0, 0), np.uint8), np.zeros(0, np.uint8),
     )  # fmt: skip

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.alarm_table import alarm_table
 from pipeline.decode import Plan
 from pipeline.group_chain import GroupChain
-from pipeline.groups import alarm_table, make_groups, watched_columns
+from pipeline.groups import make_groups, watched_columns
 from pipeline.mission import Mission
-from pipeline.monitor import Monitor
 from pipeline.order import Order
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, seen
@@ -32,8 +32,7 @@ class ContainerChain(Composite):
         self._plan, self._index, self._origin = plan, index, origin
         table = alarm_table(mission, plan)
         self._limits, self._changes, self._states = table.limits, table.changes, table.states
-        zero = np.zeros_like(table.min_violations)
-        self._monitor = Monitor(table.min_violations, zero, table.min_conformance)
+        self._monitor = table.monitor
         watched = watched_columns(mission, plan)
         self.order = Order(watched, mission.settings.time)
         self._groups = [
@@ -64,9 +63,10 @@ class ContainerChain(Composite):
 
     def _feed_limits(self, batch: PacketBatch, rows: Rows, out: list[Pending]) -> None:
         scores = self._limits.feed(rows)
-        self._changes.feed(rows, scores)
-        self._states.feed(rows, scores)
-        t = self._monitor.feed(rows.time_ns, batch.offset[rows.packet], scores)
+        variant = self._limits.variant
+        self._changes.feed(rows, variant, scores)
+        self._states.feed(rows, variant, scores)
+        t = self._monitor.feed(rows.time_ns, batch.offset[rows.packet], scores, variant)
         for i, (row, j) in enumerate(zip(t.row, t.parameter, strict=True)):
             packet = int(rows.packet[row])
             make = partial(alert_output, self._evidence(batch, rows, t, i))
@@ -85,37 +85,53 @@ class ContainerChain(Composite):
         alert |= seen(observed, parameter.type.unit, quality, limit_confidence(quality))
         if not self._plan.fields[column].wide:  # else it is a place in this batch
             alert["raw"] = int(rows.raw[row, column])
-        alert["limit"] = self._limits.crossed(j, int(t.after[i]), observed)
-        alert["reasons"] = self._reasons(row, j, observed, parameter.type.labels)
-        alert["ranges"] = {
-            Level(v).word: [_finite(low), _finite(high)]
-            for v, low, high in zip(
-                ALARM_LEVELS, self._limits.low[:, j], self._limits.high[:, j], strict=True
-            )
-            if np.isfinite(low) or np.isfinite(high)
-        }
-        if not alert["ranges"]:
-            del alert["ranges"]
+        variant = int(self._limits.variant[row, j])
+        alert["limit"] = self._limits.crossed(variant, int(t.after[i]), observed)
+        alert["reasons"] = self._reasons(rows, row, variant, observed, parameter.type.labels)
+        context = self._limits.context(row, j)
+        alert |= {"context": context} if context else {}
+        alert |= self._ranges(variant)
         if parameter.type.calibrator:
             alert["calibrator"] = _told(parameter.type.calibrator)
         alert["fingerprint"] = self._origin.fingerprint
         return alert
 
-    def _reasons(self, row: int, j: int, observed: float, labels: Labels) -> list[dict[str, Any]]:
+    def _ranges(self, variant: int) -> dict[str, Any]:
+        """What is in force, as far as it is ranges."""
+        r = self._limits.ranges
+        sides = zip(ALARM_LEVELS, r.low[:, variant], r.high[:, variant], strict=True)
+        outside = {
+            level.word: [_finite(low), _finite(high)]
+            for level, low, high in sides
+            if np.isfinite(low) or np.isfinite(high)
+        }
+        bands = [
+            [Level(r.band_level[i]).word, _finite(r.band_low[i]), _finite(r.band_high[i])]
+            for i in self._limits.bands(variant)
+        ]
+        found = {"ranges": outside, "bands": bands}
+        return {name: value for name, value in found.items() if value}
+
+    def _reasons(
+        self, rows: Rows, row: int, variant: int, observed: float, labels: Labels
+    ) -> list[dict[str, Any]]:
         """All that is not normal about this sample, whichever of it is the most severe."""
         reasons: list[dict[str, Any]] = []
-        level = max((v for v in range(1, 6) if self._limits.crossed(j, v, observed) is not None),
-                    default=0)  # fmt: skip
+        crossed = {v: self._limits.crossed(variant, v, observed) for v in ALARM_LEVELS}
+        level = max((v for v, bound in crossed.items() if bound is not None), default=0)
         if level:
-            limit = self._limits.crossed(j, level, observed)
+            limit = crossed[Level(level)]
             reasons.append({"check": "static", "level": Level(level).word, "limit": limit})
-        change = self._changes.reason(row, j)
+        change = self._changes.reason(row, variant)
         if change:
             reasons.append(change)
-        state = self._states.level(j, int(observed)) if np.isfinite(observed) else 0
+        state = self._states.level(variant, int(observed)) if np.isfinite(observed) else 0
         if state:
             label = dict(labels).get(int(observed))
             reasons.append({"check": "state", "level": Level(state).word, "label": label})
+        condition = self._limits.condition(variant, rows.choice[row])
+        if condition:
+            reasons.append({"check": "condition", "level": Level(condition).word})
         return reasons
 
 

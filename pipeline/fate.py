@@ -83,10 +83,9 @@ def _alarm(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]:
         "alarm",
         words(ranges) + (", of mission.toml" if rule and rule.ranges else ", of the XTCE"),
     )
-    enter, leave = ranges.min_violations, ranges.min_conformance
-    deadband = rule.deadband if rule else 0
-    persists = f"{enter} samples to enter a level, {leave} to leave it, deadband {deadband:g}"
-    yield "alarm persists", persists
+    if rule:
+        latch = "; latched until acknowledged" if rule.latch else ""
+        yield "alarm persists", f"deadband {rule.deadband:g}, for {rule.min_s:g} s or more{latch}"
 
 
 def _models(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -11,13 +10,10 @@ import numpy as np
 
 from pipeline.decode import Plan
 from pipeline.decode.layout import ALWAYS
-from pipeline.limits import Limits
-from pipeline.limits_of_change import ChangeLimits
-from pipeline.limits_of_state import StateLimits
 from pipeline.mission import Mission, ranges_for, rule_for
 from pipeline.models.contract import GroupParameter
-from schemas.columns import F8, I8
-from schemas.mission import ALARM_LEVELS, AlarmRanges, Five, Parameter
+from schemas.columns import I8
+from schemas.mission import ALARM_LEVELS, Parameter
 from schemas.settings import ResampleRule
 
 PRIMARY_HEADER_BITS = 48
@@ -81,64 +77,6 @@ def group_parameter(mission: Mission, parameter: Parameter) -> GroupParameter:
     ranges = ranges_for(mission.settings, parameter)
     low, high = (ranges.low, ranges.high) if ranges else (tuple(-x for x in OPEN), OPEN)
     return GroupParameter(parameter.name, parameter.type, low, high)
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmTable:
-    """Alarms of one container: what each check looks at, and the persistence of their monitor."""
-
-    limits: Limits
-    changes: ChangeLimits
-    states: StateLimits
-    min_violations: I8
-    min_conformance: I8
-
-
-def alarm_table(mission: Mission, plan: Plan) -> AlarmTable:
-    rows: list[tuple[int, AlarmRanges, float]] = []
-    for i, f in enumerate(plan.fields):
-        found = ranges_for(mission.settings, f.parameter)
-        if found:
-            rule = mission.settings.alarms.get(f.parameter.name)
-            rows.append((i, found, rule.deadband if rule else 0.0))
-    columns = np.array([i for i, _, _ in rows], np.int64)
-    ranges = [r for _, r, _ in rows]
-    deadband = np.array([d for _, _, d in rows])
-    return AlarmTable(
-        Limits(
-            columns, _bounds([r.low for r in ranges]), _bounds([r.high for r in ranges]), deadband
-        ),
-        _change_limits(columns, ranges),
-        _state_limits(columns, ranges),
-        np.array([r.min_violations for r in ranges], np.int64),
-        np.array([r.min_conformance for r in ranges], np.int64),
-    )
-
-
-def _bounds(sides: Sequence[Five]) -> F8:
-    """f8[5, n]: a row a level."""
-    return np.array(sides, np.float64).reshape(len(sides), 5).T.copy()
-
-
-def _change_limits(columns: I8, ranges: Sequence[AlarmRanges]) -> ChangeLimits:
-    found = [(j, r.change) for j, r in enumerate(ranges) if r.change]
-    slot = np.array([j for j, _ in found], np.int64)
-    low, high = (_bounds([getattr(c, side) for _, c in found]) for side in ("low", "high"))
-    per_second = np.array([c.per_second for _, c in found], np.uint8)
-    return ChangeLimits(columns[slot], slot, low, high, per_second)
-
-
-def _state_limits(columns: I8, ranges: Sequence[AlarmRanges]) -> StateLimits:
-    found = [(j, r.states) for j, r in enumerate(ranges) if r.states]
-    slot = np.array([j for j, _ in found], np.int64)
-    levels = [pair for _, s in found for pair in s.levels]
-    return StateLimits(
-        columns[slot], slot,
-        np.array([s.default for _, s in found], np.uint8),
-        np.cumsum([0, *(len(s.levels) for _, s in found)]),
-        np.array([value for value, _ in levels], np.int64),
-        np.array([level for _, level in levels], np.uint8),
-    )  # fmt: skip
 
 
 def gauge_limits(

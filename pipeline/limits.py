@@ -1,6 +1,12 @@
-"""Static alarm ranges of one container, on rows as they arrive (XTCE 1.2, StaticAlarmRanges)."""
+"""Static alarm ranges of one container, on rows as they arrive (XTCE 1.2, NumericAlarmType).
+
+A monitored column has one variant of its alarm, or several by context (ContextAlarmList); each row
+is judged by the variant in force there. Variants of all columns stand in one table.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,47 +15,102 @@ from schemas.columns import F8, I8, NO_WORD, U1, Quality, Rows, Scores
 
 _BAD = np.uint8(Quality.INVALID)
 _NO_WORD = np.uint8(NO_WORD)
+NO_CHOICE = -1
+
+
+class Ranges(NamedTuple):
+    """Of v variants. low, high f8[5, v]: inclusive bounds of each level (form "outside").
+
+    Bands (form "inside") band_first[v] to band_first[v + 1] have level, low and high, inclusive.
+    condition i8[v]: column of Rows.choice, or NO_CHOICE; condition_first[v]: of the levels of what
+    it chose.
+    """
+
+    low: F8
+    high: F8
+    band_first: I8
+    band_level: U1
+    band_low: F8
+    band_high: F8
+    condition: I8
+    condition_first: I8
+    condition_level: U1
 
 
 class Limits:
-    """Instantaneous levels of the columns that have alarm ranges; stateless.
+    """Instantaneous levels of the columns that have alarms; stateless.
 
-    low, high: f8[5, a] inclusive bounds of each level; deadband: f8[a] in engineering units, by
-    which a value must come back inside a bound before the level counts as left.
+    columns i8[a] of the rows. first i8[a]: variant of each column without a context; context i8[a]:
+    column of Rows.choice that tells how many variants further the one in force stands, or
+    NO_CHOICE. text u1[a]: its values are no numbers. deadband f8[a] in engineering units, by which
+    a value must come back inside a bound before the level counts as left.
     """
 
-    def __init__(self, columns: I8, low: F8, high: F8, deadband: F8) -> None:
-        self.columns, self.low, self.high = columns, low, high
-        self._deadband = deadband
+    def __init__(
+        self, columns: I8, first: I8, context: I8, text: U1, ranges: Ranges, deadband: F8
+    ) -> None:
+        self.columns, self.ranges = columns, ranges
+        self._first, self._context, self._text, self._deadband = first, context, text, deadband
         # between them nothing is to be said, not even in a deadband
-        self._calm_low, self._calm_high = low.max(axis=0) + deadband, high.min(axis=0) - deadband
+        self._calm_low = ranges.low.max(axis=0)[first] + deadband
+        self._calm_high = ranges.high.min(axis=0)[first] - deadband
+        # what else a row may be judged by than by one variant's bounds
+        more = (np.diff(ranges.band_first) > 0) | (ranges.condition != NO_CHOICE)
+        self._always = bool(more.any() or (context != NO_CHOICE).any())
         self._room(0)
 
     def _room(self, n: int) -> None:
         a = len(self.columns)
         self._enter, self._leave = np.empty((n, a), np.uint8), np.empty((n, a), np.uint8)
+        self.variant = np.tile(self._first, (n, 1))
         self._nothing = np.empty((0, a))
 
     def feed(self, rows: Rows) -> Scores:
-        """Levels of [k, a]; a prediction there is none. Views, valid until the next feed."""
+        """Levels of [k, a]; a prediction there is none. Views, valid until the next feed.
+
+        `variant` i8[k, a] is then what was in force in each row.
+        """
         k = len(rows.packet)
         if k > len(self._enter):
             self._room(k)
+        if self._always:
+            in_force(rows.choice, self._first, self._context, self.variant)
         levels(
-            rows.eng, rows.quality, self.columns, self.low, self.high, self._deadband,
-            self._calm_low, self._calm_high, self._enter, self._leave,
+            rows.eng, rows.quality, rows.choice, self.columns, self.variant, self._text,
+            self.ranges, self._deadband, self._calm_low, self._calm_high, self._always,
+            self._enter, self._leave,
         )  # fmt: skip
         none = self._nothing
         return Scores(self._enter[:k], self._leave[:k], none, none, none)
 
-    def crossed(self, column: int, level: int, value: float) -> float | None:
-        """The bound of `level` that the value lies beyond; None where it does not."""
+    def context(self, row: int, column: int) -> int:
+        """Which context was in force at a row of the last feed, from 1; 0: none."""
+        return int(self.variant[row, column] - self._first[column])
+
+    def crossed(self, variant: int, level: int, value: float) -> float | None:
+        """The bound of `level` that the value lies beyond, or the end of its band that is nearer.
+
+        None where it does neither.
+        """
         if level == 0:
             return None
-        low, high = self.low[level - 1, column], self.high[level - 1, column]
-        if not beyond(value, low, high):
-            return None
-        return float(high) if value > high else float(low)
+        low, high = self.ranges.low[level - 1, variant], self.ranges.high[level - 1, variant]
+        if beyond(value, low, high):
+            return float(high) if value > high else float(low)
+        for i in self.bands(variant):
+            low, high = float(self.ranges.band_low[i]), float(self.ranges.band_high[i])
+            if self.ranges.band_level[i] == level and low <= value <= high:
+                return low if value - low <= high - value else high
+        return None
+
+    def bands(self, variant: int) -> range:
+        return range(*self.ranges.band_first[variant : variant + 2])
+
+    def condition(self, variant: int, choice: U1) -> int:
+        """Level of the condition that held, 0 where none did. choice: that row's."""
+        r = self.ranges
+        chosen = choice[r.condition[variant]] if r.condition[variant] != NO_CHOICE else 0
+        return int(r.condition_level[r.condition_first[variant] + chosen - 1]) if chosen else 0
 
 
 def beyond(value: float, low: float, high: float) -> bool:
@@ -57,34 +118,54 @@ def beyond(value: float, low: float, high: float) -> bool:
 
 
 @kernel
+def in_force(choice: U1, first: I8, context: I8, variant: I8) -> None:
+    for i in range(len(choice)):
+        for j in range(len(first)):
+            further = choice[i, context[j]] if context[j] != NO_CHOICE else np.uint8(0)
+            variant[i, j] = first[j] + further
+
+
+@kernel
 def levels(
     eng: F8,
     quality: U1,
+    choice: U1,
     columns: I8,
-    low: F8,
-    high: F8,
+    variant: I8,
+    text: U1,
+    r: Ranges,
     deadband: F8,
     calm_low: F8,
     calm_high: F8,
+    always: bool,
     enter: U1,
     leave: U1,
 ) -> None:
     """Most rows are calm: what their values are worth is looked at only where one is not."""
     for i in range(len(eng)):
-        stirred = np.uint8(0)
+        stirred = np.uint8(always)
         for j in range(len(columns)):
             x = eng[i, columns[j]]
-            bad = ((quality[i, columns[j]] & _BAD) != 0) | (x != x)
+            bad = ((quality[i, columns[j]] & _BAD) != 0) | ((x != x) & (text[j] == 0))
             stirred |= np.uint8((x < calm_low[j]) | (x > calm_high[j]))
             word = _NO_WORD if bad else np.uint8(0)
             enter[i, j] = word
             leave[i, j] = word
         if stirred:
             for j in range(len(columns)):
-                x, d = eng[i, columns[j]], deadband[j]
-                if enter[i, j] != _NO_WORD:
-                    for v in range(5):
-                        if x < low[v, j] or x > high[v, j]:
-                            enter[i, j] = np.uint8(v + 1)
-                        if x < low[v, j] + d or x > high[v, j] - d:
-                            leave[i, j] = np.uint8(v + 1)
+                x, d, v = eng[i, columns[j]], deadband[j], variant[i, j]
+                if enter[i, j] == _NO_WORD:
+                    continue
+                for n in range(5):
+                    if x < r.low[n, v] or x > r.high[n, v]:
+                        enter[i, j] = np.uint8(n + 1)
+                    if x < r.low[n, v] + d or x > r.high[n, v] - d:
+                        leave[i, j] = np.uint8(n + 1)
+                for n in range(r.band_first[v], r.band_first[v + 1]):
+                    if r.band_low[n] <= x <= r.band_high[n]:
+                        enter[i, j] = max(enter[i, j], r.band_level[n])
+                    if r.band_low[n] - d <= x <= r.band_high[n] + d:
+                        leave[i, j] = max(leave[i, j], r.band_level[n])
+                if r.condition[v] != NO_CHOICE and choice[i, r.condition[v]]:
+                    word = r.condition_level[r.condition_first[v] + choice[i, r.condition[v]] - 1]
+                    enter[i, j], leave[i, j] = max(enter[i, j], word), max(leave[i, j], word)

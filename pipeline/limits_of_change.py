@@ -21,13 +21,16 @@ _MOST = float(np.finfo(np.float64).max)
 
 
 class ChangeLimits(Stateful):
-    """columns i8[c] of the rows; slot i8[c]: their places among the monitored columns.
+    """columns i8[c] of the rows; slot i8[c]: their places among the monitored columns; variant
+    i8[c]: of the alarm that asks for it.
 
     low, high f8[5, c] inclusive bounds of the change; per_second u1[c].
     """
 
-    def __init__(self, columns: I8, slot: I8, low: F8, high: F8, per_second: U1) -> None:
-        self.columns, self._slot = columns, slot
+    def __init__(
+        self, columns: I8, slot: I8, variant: I8, low: F8, high: F8, per_second: U1
+    ) -> None:
+        self.columns, self._slot, self._variant = columns, slot, variant
         self._low, self._high, self._per_second = low, high, per_second
         self.state = {
             "value": np.zeros(len(columns)),
@@ -35,21 +38,24 @@ class ChangeLimits(Stateful):
         }
         self._change = np.empty((0, len(columns)))
 
-    def feed(self, rows: Rows, scores: Scores) -> None:
-        """Raise the levels of [k, a] where a change lies outside its ranges."""
+    def feed(self, rows: Rows, variant: I8, scores: Scores) -> None:
+        """Raise the levels of [k, a] where a change lies outside its ranges.
+
+        variant i8[k, a]: what is in force. Changes are followed whether or not it is theirs.
+        """
         if len(self.columns) == 0:
             return
         if len(rows.packet) > len(self._change):
             self._change = np.empty((len(rows.packet), len(self.columns)))
         changes(
-            rows.eng, rows.quality, rows.time_ns, self.columns, self._slot, self._low, self._high,
-            self._per_second, self.state["value"], self.state["time"], self._change,
-            scores.enter, scores.leave,
+            rows.eng, rows.quality, rows.time_ns, self.columns, self._slot, self._variant,
+            variant, self._low, self._high, self._per_second, self.state["value"],
+            self.state["time"], self._change, scores.enter, scores.leave,
         )  # fmt: skip
 
-    def reason(self, row: int, slot: int) -> dict[str, object] | None:
-        """What the change at `row` of the last feed has to say of a monitored column."""
-        for c in np.flatnonzero(self._slot == slot):
+    def reason(self, row: int, variant: int) -> dict[str, object] | None:
+        """What the change at `row` of the last feed has to say, where this variant is in force."""
+        for c in np.flatnonzero(self._variant == variant):
             change = float(self._change[row, c])
             low, high = self._low[:, c], self._high[:, c]
             level = max((v + 1 for v in range(5) if beyond(change, low[v], high[v])), default=0)
@@ -70,6 +76,8 @@ def changes(
     time: I8,
     columns: I8,
     slot: I8,
+    variant: I8,
+    in_force: I8,
     low: F8,
     high: F8,
     per_second: U1,
@@ -88,7 +96,7 @@ def changes(
             moved, lasted = x - value[c], np.float64(time[i] - last[c]) * 1e-9
             begun = last[c] != NEVER
             value[c], last[c] = x, time[i]
-            if not begun:
+            if not begun or in_force[i, j] != variant[c]:
                 continue
             if per_second[c] and not lasted > 0.0:  # two samples of one time have no rate
                 if enter[i, j] == 0:

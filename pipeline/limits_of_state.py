@@ -11,27 +11,29 @@ _NO_WORD = np.uint8(NO_WORD)
 
 
 class StateLimits:
-    """columns, slot as ChangeLimits. Stateless.
+    """columns, slot, variant as ChangeLimits. Stateless.
 
     default u1[c]: level of a value not listed; of the listed ones column c owns rows first[c] to
     first[c + 1] of value i8[v] and level u1[v].
     """
 
-    def __init__(self, columns: I8, slot: I8, default: U1, first: I8, value: I8, level: U1):
-        self._columns, self._slot, self._default = columns, slot, default
+    def __init__(
+        self, columns: I8, slot: I8, variant: I8, default: U1, first: I8, value: I8, level: U1
+    ) -> None:
+        self._columns, self._slot, self._variant, self._default = columns, slot, variant, default
         self._first, self._value, self._level = first, value, level
 
-    def feed(self, rows: Rows, scores: Scores) -> None:
+    def feed(self, rows: Rows, variant: I8, scores: Scores) -> None:
         """Raise the levels of [k, a] where a value has one. Invalid values have NO_WORD already."""
         if len(self._columns):
             states(
-                rows.eng, self._columns, self._slot, self._default, self._first, self._value,
-                self._level, scores.enter, scores.leave,
+                rows.eng, self._columns, self._slot, self._variant, variant,
+                self._default, self._first, self._value, self._level, scores.enter, scores.leave,
             )  # fmt: skip
 
-    def level(self, slot: int, value: int) -> int:
-        """Level of a value of a monitored column; 0 where nothing is said of the column."""
-        for c in np.flatnonzero(self._slot == slot):
+    def level(self, variant: int, value: int) -> int:
+        """Level of a value under a variant; 0 where that says nothing of states."""
+        for c in np.flatnonzero(self._variant == variant):
             rows = slice(self._first[c], self._first[c + 1])
             listed = self._level[rows][self._value[rows] == value]
             return int(listed[0] if len(listed) else self._default[c])
@@ -43,6 +45,8 @@ def states(
     eng: F8,
     columns: I8,
     slot: I8,
+    variant: I8,
+    in_force: I8,
     default: U1,
     first: I8,
     value: I8,
@@ -53,7 +57,7 @@ def states(
     for i in range(len(eng)):
         for c in range(len(columns)):
             j = slot[c]
-            if enter[i, j] == _NO_WORD:
+            if enter[i, j] == _NO_WORD or in_force[i, j] != variant[c]:
                 continue
             word, x = default[c], np.int64(eng[i, columns[c]])
             for v in range(first[c], first[c + 1]):

@@ -168,6 +168,7 @@ def _build(kind: type[T], table: dict[str, Any], where: str) -> T:
 
 def _alarm(name: str, rule: dict[str, Any], where: str) -> AlarmRule:
     deadband, override = rule.pop("deadband", 0.0), rule.pop("override", False)
+    min_s, latch = float(rule.pop("min_s", 0.0)), rule.pop("latch", False)
     violations = rule.pop("min_violations", 1)
     low, high, some = [-math.inf] * 5, [math.inf] * 5, False
     for i, level in enumerate(ALARM_LEVELS):
@@ -181,7 +182,7 @@ def _alarm(name: str, rule: dict[str, Any], where: str) -> AlarmRule:
     if rule:
         raise MissionError(f"{where}: {', '.join(rule)} is unknown.")
     ranges = AlarmRanges(tuple(low), tuple(high), violations, violations) if some else None  # type: ignore[arg-type]
-    return AlarmRule(name, ranges, float(deadband), bool(override))
+    return AlarmRule(name, ranges, float(deadband), bool(override), min_s, bool(latch))
 
 
 def _check_values(s: MissionSettings, where: str) -> None:
@@ -232,7 +233,9 @@ def _check_values(s: MissionSettings, where: str) -> None:
 
 def _durations(s: MissionSettings) -> Iterator[str]:
     """Seconds that are none, or that no clock counts to."""
-    rules: list[Any] = [s.time, *s.resample, *s.statistics, *s.residual, *s.time_to_limit]
+    rules: list[Any] = [
+        s.time, *s.resample, *s.statistics, *s.residual, *s.time_to_limit, *s.alarms.values()
+    ]  # fmt: skip
     for rule in rules:
         for f in dataclasses.fields(rule):
             value = getattr(rule, f.name)

@@ -6,6 +6,9 @@
 
 While a run lasts its candidate is the mildest level entered (upwards) or the most severe one
 (downwards). A sample that says nothing (NO_WORD) holds everything as it is.
+
+A latching monitor goes down only after it was acknowledged (IEC 62682, 5.7): an acknowledgement
+while the alarm still holds is kept until it leaves, and forgotten when it rises further.
 """
 
 from __future__ import annotations
@@ -14,25 +17,36 @@ import numpy as np
 
 from pipeline.kernel import kernel
 from schemas.columns import I4, I8, NO_WORD, U1, Scores, Transitions
+from schemas.mission import Level
 from schemas.state import Stateful
 
 _NO_WORD = np.uint8(NO_WORD)
+_MANY = 2**30
 _NONE = np.zeros(0, np.int64)
 _QUIET = Transitions(_NONE, _NONE, _NONE.astype(np.uint8), _NONE.astype(np.uint8), _NONE, _NONE)
 
 
 class Monitor(Stateful):
-    """Monitors of f parameters under one kind of check."""
+    """Monitors of f parameters under one kind of check.
 
-    def __init__(self, min_samples: I8, min_ns: I8, leave_samples: I8) -> None:
+    min_ns i8[f], latch u1[f]; min_samples and leave_samples i8[v], a row a variant of the check:
+    where `feed` is not told which is in force, a parameter has one.
+    """
+
+    def __init__(
+        self, min_samples: I8, min_ns: I8, leave_samples: I8, latch: U1 | None = None
+    ) -> None:
+        f = len(min_ns)
         self._min_samples, self._min_ns, self._leave_samples = min_samples, min_ns, leave_samples
-        f = len(min_samples)
+        self._latch = np.zeros(f, np.uint8) if latch is None else latch
+        self._own = np.arange(f)[None, :]
         self.state = {
             "level": np.zeros(f, np.uint8),
             "candidate": np.zeros(f, np.uint8),
             "run": np.zeros(f, np.int32),  # samples of the run; negative downwards
             "run_since": np.zeros(f, np.int64),
             "run_offset": np.zeros(f, np.int64),  # input record with which the run began
+            "acknowledged": np.zeros(f, np.uint8),
         }
         self._out = np.empty((max(64, 2 * f), 6), np.int64)
 
@@ -41,14 +55,27 @@ class Monitor(Stateful):
         """Whether a sample that is normal would change nothing."""
         return not (self.state["level"].any() or self.state["run"].any())
 
-    def feed(self, time_ns: I8, offset: I8, scores: Scores) -> Transitions:
-        """Transitions in order of rows, then of parameters. offset: input record of each row."""
+    def acknowledge(self, parameter: int) -> Level:
+        """Let a latched alarm go once its cause has; returns its level."""
+        level = Level(self.state["level"][parameter])
+        self.state["acknowledged"][parameter] = int(level != Level.NORMAL)
+        return level
+
+    def feed(
+        self, time_ns: I8, offset: I8, scores: Scores, variant: I8 | None = None
+    ) -> Transitions:
+        """Transitions in order of rows, then of parameters. offset: input record of each row.
+
+        variant i8[k, f]: which persistence is in force in each row.
+        """
         s, row, parts = self.state, 0, []
+        if variant is None:
+            variant = self._own
         while row < len(time_ns):
             row, n = step(
-                time_ns, offset, scores.enter, scores.leave, self._min_samples, self._min_ns,
-                self._leave_samples, row, s["level"], s["candidate"], s["run"], s["run_since"],
-                s["run_offset"], self._out,
+                time_ns, offset, scores.enter, scores.leave, variant, self._min_samples,
+                self._min_ns, self._leave_samples, self._latch, row, s["level"], s["candidate"],
+                s["run"], s["run_since"], s["run_offset"], s["acknowledged"], self._out,
             )  # fmt: skip
             if n:
                 parts.append(self._out[:n].copy())
@@ -66,15 +93,18 @@ def step(
     offset: I8,
     enter: U1,
     leave: U1,
+    variant: I8,
     min_samples: I8,
     min_ns: I8,
     leave_samples: I8,
+    latch: U1,
     row: int,
     level: U1,
     candidate: U1,
     run: I4,
     run_since: I8,
     run_offset: I8,
+    acknowledged: U1,
     out: I8,
 ) -> tuple[int, int]:
     """From `row` on, until `out` might not hold another row's; returns (next row, transitions)."""
@@ -88,22 +118,23 @@ def step(
             busy |= np.uint8(run[j] != 0)
         if not busy:
             continue
+        which = min(i, len(variant) - 1)
         for j in range(len(level)):
-            now, stay, old = enter[i, j], leave[i, j], level[j]
+            now, stay, old, v = enter[i, j], leave[i, j], level[j], variant[which, j]
             if now == _NO_WORD:
                 continue
             if now > old:
                 candidate[j] = min(candidate[j], now) if run[j] > 0 else now
                 run_since[j] = run_since[j] if run[j] > 0 else time[i]
                 run_offset[j] = run_offset[j] if run[j] > 0 else offset[i]
-                run[j] = max(run[j], 0) + 1
-                done = run[j] >= min_samples[j]
+                run[j] = min(max(run[j], 0), _MANY) + 1
+                done = run[j] >= min_samples[v]
             elif stay < old:
                 candidate[j] = max(candidate[j], stay) if run[j] < 0 else stay
                 run_since[j] = run_since[j] if run[j] < 0 else time[i]
                 run_offset[j] = run_offset[j] if run[j] < 0 else offset[i]
-                run[j] = min(run[j], 0) - 1
-                done = -run[j] >= leave_samples[j]
+                run[j] = max(min(run[j], 0), -_MANY) - 1  # a latched one goes on counting
+                done = -run[j] >= leave_samples[v] and (not latch[j] or acknowledged[j] != 0)
             else:
                 run[j] = 0
                 continue
@@ -115,4 +146,5 @@ def step(
                 n += 1
                 level[j] = candidate[j]
                 run[j] = 0
+                acknowledged[j] &= np.uint8(level[j] < old and level[j] > 0)
     return len(time), n

@@ -61,12 +61,14 @@ def _alarm(_: Any) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "description": "Limits that XTCE does not hold, a deadband, or an override marked as such.",
+        "description": " ".join((AlarmRule.__doc__ or "").split()),
         "properties": {
             **{level.word: {**pair, "description": "[low, high]"} for level in ALARM_LEVELS},
             "deadband": {"type": "number", "minimum": 0, "default": 0.0},
             "min_violations": {"type": "integer", "minimum": 1, "default": 1},
             "override": {"type": "boolean", "default": False},
+            "min_s": {"type": "number", "minimum": 0, "default": 0.0},
+            "latch": {"type": "boolean", "default": False},
         },
     }
 

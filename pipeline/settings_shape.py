@@ -47,6 +47,8 @@ _ALARM: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "deadband": ("a number of 0 or more", lambda v: _number(v) and 0 <= v < math.inf),
     "min_violations": ("a whole number of 1 or more", lambda v: _whole(v) and v >= 1),
     "override": ("true or false", lambda v: isinstance(v, bool)),
+    "min_s": ("a number of 0 or more", lambda v: _number(v) and 0 <= v < math.inf),
+    "latch": ("true or false", lambda v: isinstance(v, bool)),
 }
 
 

@@ -123,6 +123,7 @@ class Rows:
     raw: U8  # [k, f] bits, right aligned; of strings and wider fields the place, see `place_of`
     eng: F8  # [k, f] engineering value; enumerations and booleans as numbers; NaN of texts
     quality: U1  # [k, f] ABSENT where the packet does not hold the column
+    choice: U1  # [k, c] of each choice of the plan: the first that held, from 1; 0: none
     data: U1  # the bytes that places lead into
 
 

@@ -44,7 +44,7 @@ class Comparison:
     """One Comparison or Condition. right: a number, a text (of strings), or another parameter."""
 
     left: Reference
-    operator: str  # == != < <= > >=
+    operator: str  # == != < <= > >=; of texts also begins, ends, holds
     right: float | int | bytes | Reference
 
 
@@ -186,11 +186,22 @@ class StateLevels:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """A range of form "inside": `level` while the value is in [low, high], inclusive."""
+
+    level: Level
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmRanges:
-    """A DefaultAlarm. StaticAlarmRanges of form "outside": normal inside [low, high], inclusive.
+    """An alarm. Ranges of form "outside": normal inside [low, high], inclusive.
 
     One (low, high) a level of `ALARM_LEVELS`, in engineering units; an open end is infinite.
-    min_violations, min_conformance: samples in a row to enter a level, and to leave it.
+    bands: ranges of form "inside". min_violations, min_conformance: samples in a row to enter a
+    level, and to leave it. conditions: AlarmConditions and StringAlarmList, the first that holds.
+    contexts: ContextAlarmList; the first whose criteria hold takes the place of all of this.
     """
 
     low: Five
@@ -199,6 +210,14 @@ class AlarmRanges:
     min_conformance: int = 1
     change: ChangeRanges | None = None
     states: StateLevels | None = None
+    bands: tuple[Band, ...] = ()
+    conditions: tuple[tuple[Criteria, Level], ...] = ()
+    contexts: tuple[tuple[Criteria, AlarmRanges], ...] = ()
+
+    @property
+    def variants(self) -> tuple[AlarmRanges, ...]:
+        """Itself, then those of its contexts."""
+        return (self, *(alarm for _, alarm in self.contexts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,12 +76,15 @@ class TimeToLimitRule:
 
 @dataclass(frozen=True, slots=True)
 class AlarmRule:
-    """Limits that XTCE does not hold, or an override of those it does."""
+    """Limits that XTCE does not hold, or an override of those it does; and what XTCE has no words
+    for: a deadband on leaving, seconds that a level must last, latching until acknowledged."""
 
     parameter: str
     ranges: AlarmRanges | None
     deadband: float = 0.0
     override: bool = False
+    min_s: float = 0.0
+    latch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from pipeline.decode.tables import (
     Tables,
 )
 from pipeline.decode.texts import content
-from pipeline.decode.values import compare, compare_words, fold, polynomial, same_text, spline
+from pipeline.decode.values import compare, compare_text, compare_words, fold, polynomial, spline
 from pipeline.kernel import inline, kernel
 from schemas.columns import I4, I8, U1, Reason
 
@@ -73,7 +73,7 @@ def _text_is(data, at, bits, t, field, c):
         return False
     first = 8 * at + 8 * field[BYTE] + field[SHIFT]
     ok, start, n, _ = content(data, t, field[TEXT], first, field[BITS], 8 * at + bits)
-    return ok and same_text(data, start, n, t.texts, c[3], c[4]) == (c[1] == 0)
+    return ok and compare_text(data, start, n, c[1], t.texts, c[3], c[4])
 
 
 @inline

@@ -62,6 +62,7 @@ class Decoder(Stateful):
         self._allow_trailing = allow_trailing_bytes
         self._head_cache = np.full(HEADS, UNSEEN, np.int32)
         self._counts = np.zeros(len(plans.plans), np.int64)
+        self._choices = max(len(p.choices) for p in plans.plans)
         self._room(0, 0, 0)
 
     def _room(self, packets: int, rows: int, values: int) -> None:
@@ -81,6 +82,7 @@ class Decoder(Stateful):
         self._raw = np.empty(s["values"], np.uint64)
         self._eng = np.empty(s["values"], np.float64)
         self._quality = np.empty(s["values"], np.uint8)
+        self._choice = np.zeros((s["rows"], self._choices), np.uint8)
 
     def feed(self, batch: PacketBatch) -> Decoded:
         """Rows whose arrays are views on this decoder's buffers, valid until the next feed."""
@@ -103,7 +105,7 @@ class Decoder(Stateful):
             batch.data, batch.start, batch.length, batch.reception_ns, batch.time_offset_ns,
             batch.duplicate, plan, reason, layout, tables, work, self._allow_trailing, next_row,
             value0[:-1].copy(), self._value_at, self._row_at, self._packet, self._time, self._raw,
-            self._eng, self._quality,
+            self._eng, self._quality, self._choice,
         )  # fmt: skip
         rejects = batch.rejects(np.flatnonzero(reason), reason[reason != 0])
         decoded = next_row - row0[:-1]
@@ -126,6 +128,7 @@ class Decoder(Stateful):
             self._raw[v].reshape(k, f),
             self._eng[v].reshape(k, f),
             self._quality[v].reshape(k, f),
+            self._choice[r],
             data,
         )
 

@@ -28,7 +28,7 @@ from pipeline.decode.tables import (
 )
 from pipeline.decode.texts import copy_bits
 from pipeline.decode.times import MISSING, time_of
-from pipeline.decode.values import polynomial, raw_number, spline, unlabelled
+from pipeline.decode.values import holds, polynomial, raw_number, spline, unlabelled
 from pipeline.kernel import inline, kernel, part
 from schemas.columns import ABSENT, F8, I4, I8, NEVER, U1, U8, Quality, Reason
 
@@ -63,6 +63,7 @@ def decode(
     raw: U8,
     eng: F8,
     quality: U1,
+    choice: U1,
 ) -> None:
     """Values of every packet, each plan into its own region of the flat columns.
 
@@ -136,6 +137,8 @@ def decode(
         row_at[k], value_at[k] = row, value
         if p.published_start[c] < p.published_start[c + 1]:
             _publish(data, t, p, c, value, w, raw, eng, quality)
+        if p.choices_start[c] < p.choices_start[c + 1]:
+            _choose(data, t, p, c, value, w, raw, eng, quality, choice[row])
         next_row[c], next_value[c] = row + 1, v
 
 
@@ -183,6 +186,20 @@ def _times(data, t, p, c, value, now, raw, eng, quality):
         elif ns != MISSING:
             now = ns
     return now, bad
+
+
+@part
+def _choose(data, t, p, c, value, w, raw, eng, quality, out):
+    """Of each choice of the plan, which of its criteria holds first: 1, 2, …; 0 where none does."""
+    for i in range(p.choices_start[c], p.choices_start[c + 1]):
+        first, n = t.choices[p.choices[i], 0], t.choices[p.choices[i], 1]
+        found = 0
+        for j in range(first, first + n):
+            if holds(data, t, t.lookups[j, 0], t.lookups[j, 1], value, raw, eng, quality,
+                     w.latest, w.word, w.has, w.text):  # fmt: skip
+                found = t.lookups[j, 2]
+                break
+        out[i - p.choices_start[c]] = found
 
 
 @inline

@@ -31,6 +31,7 @@ from pipeline.mdb.epochs import parse_epoch
 from pipeline.mdb.leap_seconds import LEAP_OFFSET_NS, LEAP_TAI_NS
 from schemas.columns import I8
 from schemas.mission import (
+    THIS,
     AllOf,
     AnyOf,
     Comparison,
@@ -50,19 +51,36 @@ MAX_TABLE_FIELDS = 1_000_000
 MAX_NESTED_CONTAINERS = 128
 
 
+Choice = tuple[int, tuple[Criteria, ...]]
+
+
+def _choice(column: int, criteria: tuple[Criteria, ...]) -> Choice:
+    """Asked of one column where it looks at itself; else one answer serves all columns."""
+    itself = any(r.parameter == THIS for c in criteria for r in _references(c))
+    return column if itself else -1, criteria
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One concrete container: its columns in entry order, then those that are derived."""
+    """One concrete container: its columns in entry order, then those that are derived.
+
+    choices: (column that THIS is, or -1; criteria of which each row tells the first that holds).
+    """
 
     container: str
     qualified_name: str
     fields: tuple[Field, ...]
     bits: int
     static: bool
+    choices: tuple[Choice, ...] = ()
 
     @property
     def names(self) -> list[str]:
         return [f.parameter.name for f in self.fields]
+
+    def choice(self, column: int, criteria: tuple[Criteria, ...]) -> int:
+        """Column of Rows.choice that tells the first of the criteria that holds."""
+        return self.choices.index(_choice(column, criteria))
 
 
 class PlanTables(NamedTuple):
@@ -71,8 +89,8 @@ class PlanTables(NamedTuple):
     start (of its columns in the field table); columns; bits (of a static plan); static; program
     (kind, a, b, c, target); time row (-1: reception time, or
     FIRST_TIME); times (column, time row) of the columns
-    that are absolute times; published (column, slot); nodes of the inheritance tree, root first;
-    registers and slots needed.
+    that are absolute times; published (column, slot); choices; nodes of the inheritance tree, root
+    first; registers and slots needed.
     """
 
     start: I8
@@ -86,6 +104,8 @@ class PlanTables(NamedTuple):
     times_start: I8
     published: I8
     published_start: I8
+    choices: I8
+    choices_start: I8
     nodes: I8
     registers: int
     slots: int
@@ -121,6 +141,8 @@ class _Compiler:
         self._times: list[list[int]] = []
         self._times_start = [0]
         self._plan_time: list[int] = []
+        self._choices: list[int] = []
+        self._choices_start = [0]
         self._registers = 0
 
     def compile(self) -> PlanSet:
@@ -157,6 +179,8 @@ class _Compiler:
                 np.array(self._times_start, np.int64),
                 published,
                 published_start,
+                np.array(self._choices, np.int64),
+                np.array(self._choices_start, np.int64),
                 nodes,
                 self._registers,
                 len(self._writer.slots),
@@ -221,10 +245,15 @@ class _Compiler:
         steps += self._derivations(derived, columns, len(one.fields), presence, len(steps))
         self._write_program(steps, before)
         self._write_times(name, fields, columns)
+        choices = _alarm_choices(fields)
+        for column, criteria in choices:
+            place = before(len(fields))._replace(this=column)
+            self._choices.append(self._writer.choice(criteria, place))
+        self._choices_start.append(len(self._choices))
         self._registers = max(self._registers, one.registers)
         return Plan(
-            name, self._mdb.containers[name].qualified_name, fields, one.bits, one.static
-        )  # fmt: skip
+            name, self._mdb.containers[name].qualified_name, fields, one.bits, one.static, choices
+        )
 
     def _derived_of(self, name: str, one: Layout) -> list[Derived]:
         """Derived parameters that this container sets off, each after those it needs."""
@@ -391,6 +420,18 @@ def _references(criteria: Criteria) -> Iterator[Reference]:
     elif isinstance(criteria, AllOf | AnyOf):
         for part in criteria.parts:
             yield from _references(part)
+
+
+def _alarm_choices(fields: tuple[Field, ...]) -> tuple[Choice, ...]:
+    """What the alarms of these columns ask of a row, each question once."""
+    asked: dict[Choice, None] = {}
+    for column, field in enumerate(fields):
+        alarm = field.parameter.type.alarm
+        for variant in alarm.variants if alarm else ():
+            for choices in (variant.contexts, variant.conditions):
+                if choices:
+                    asked[_choice(column, tuple(c for c, _ in choices))] = None
+    return tuple(asked)
 
 
 def _inputs(derived: Derived) -> list[Reference]:

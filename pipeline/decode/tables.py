@@ -59,7 +59,9 @@ COMPARE, AND, OR = range(3)
 FIXED, DYNAMIC, LOOKUP = range(3)
 PUSH, PUSH_THIS, PUSH_REFERENCE, OPERATE = range(4)
 SCALED, CUC, CDS = range(3)
+BEGINS, ENDS, HOLDS = 6, 7, 8  # of texts
 OPERATORS = {"==": 0, "!=": 1, "<": 2, "<=": 3, ">": 4, ">=": 5}
+OPERATORS |= {"begins": BEGINS, "ends": ENDS, "holds": HOLDS}
 MATH = {operator: i for i, operator in enumerate(OPERANDS)}
 
 
@@ -70,9 +72,10 @@ class Tables(NamedTuple):
     (criteria, n, calibrator); criteria tokens (kind, argument); comparisons (reference, operator,
     kind, other or text start, text n), their numbers f8 and bits u8; texts u1; references (column,
     field, slot, calibrated); sizes (kind, reference or lookup start, n), their lines f8[n, 2];
-    lookups (criteria, n, value); strings (leading, text start, n, character bytes); formula tokens
-    (kind, argument) and their numbers f8; valid ranges f8[n, 3]; times (epoch, continuous, term, n,
-    ); terms (column, kind, up or major, down or minor, text start, n).
+    lookups (criteria, n, value); choices (first lookup, n); strings (leading, text start, n,
+    character bytes); formula tokens (kind, argument) and their numbers f8; valid ranges f8[n, 3];
+    times (epoch, continuous, term, n); terms (column, kind, up or major, down or minor, text
+    start, n).
     """
 
     fields: I8
@@ -89,6 +92,7 @@ class Tables(NamedTuple):
     sizes: I8
     lines: F8
     lookups: I8
+    choices: I8
     strings: I8
     tokens: I8
     token_numbers: F8
@@ -108,6 +112,7 @@ class Place(NamedTuple):
     first_field: int  # row of its first column in the field table
     before: int  # columns from here on are not decoded yet
     presence: tuple[int, ...]
+    this: int = -1  # the column that THIS is
 
 
 class Writer:
@@ -118,7 +123,8 @@ class Writer:
         self._carried = carried  # every column of every container, by name
         self.rows: dict[str, list[list[int]]] = {
             n: [] for n in ("fields", "calibrators", "contexts", "criteria", "comparisons",
-                            "references", "sizes", "lookups", "strings", "tokens", "times", "terms")
+                            "references", "sizes", "lookups", "choices", "strings", "tokens",
+                            "times", "terms")
         }  # fmt: skip
         self.floats: dict[str, list[float]] = {
             n: [] for n in ("coefficients", "numbers", "lines", "token_numbers", "valid")
@@ -222,6 +228,8 @@ class Writer:
     def reference(self, reference: Reference, place: Place) -> int:
         """A column of this packet where it is decoded by then; else the newest value there was."""
         name = reference.parameter
+        if name == THIS:
+            return self._add("references", place.this, place.first_field + place.this, -1, 0)
         column = place.columns.get(name, -1)
         if column < 0 and name not in self._carried:
             raise MissionError(
@@ -293,12 +301,22 @@ class Writer:
             row = (DYNAMIC, self.reference(value.reference, place), 0)
             line = (value.slope, value.intercept)
         else:
-            made = [(*self.criteria(c, place), v) for c, v in value.choices]
-            row, line = (LOOKUP, len(self.rows["lookups"]), len(made)), (0.0, 0.0)
-            for choice in made:
-                self._add("lookups", *choice)
+            row, line = (LOOKUP, *self._lookups(value.choices, place)), (0.0, 0.0)
         self._numbers("lines", line)
         return self._add("sizes", *row)
+
+    def _lookups(self, choices: tuple[tuple[Criteria, int], ...], place: Place) -> tuple[int, int]:
+        """(first lookup, how many)."""
+        made = [(*self.criteria(c, place), value) for c, value in choices]
+        first = len(self.rows["lookups"])
+        for row in made:
+            self._add("lookups", *row)
+        return first, len(made)
+
+    def choice(self, criteria: tuple[Criteria, ...], place: Place) -> int:
+        """Which criteria hold first, as a column of Rows.choice."""
+        numbered = tuple((c, i) for i, c in enumerate(criteria, 1))
+        return self._add("choices", *self._lookups(numbered, place))
 
     def time(self, epoch_ns: int, continuous: bool, terms: list[tuple[int, ...]]) -> int:
         """A time made of terms (see `term`)."""
@@ -316,8 +334,8 @@ class Writer:
 
     def finish(self, slot_fields: I8, leap_tai: I8, leap_offset: I8) -> Tables:
         widths = {"fields": FIELD_COLUMNS, "calibrators": 4, "contexts": 3, "criteria": 2,
-                  "comparisons": 5, "references": 4, "sizes": 3, "lookups": 3, "strings": 4,
-                  "tokens": 2, "times": 4, "terms": 6}  # fmt: skip
+                  "comparisons": 5, "references": 4, "sizes": 3, "lookups": 3, "choices": 2,
+                  "strings": 4, "tokens": 2, "times": 4, "terms": 6}  # fmt: skip
         t: dict[str, Any] = {
             n: np.array(r, np.int64).reshape(len(r), widths[n]) for n, r in self.rows.items()
         }

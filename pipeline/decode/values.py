@@ -12,9 +12,11 @@ from pipeline.decode.numbers import number, wide_number
 from pipeline.decode.operators import operate
 from pipeline.decode.tables import (
     AND,
+    BEGINS,
     COMPARE,
     DROP,
     DYNAMIC,
+    ENDS,
     EXACT,
     FIXED,
     FORMULA,
@@ -123,16 +125,29 @@ def compare_words(left, operator, right, signed):
 
 
 @inline
-def same_text(data, bit, bits, texts, start, n):
-    """Whether `bits` from `bit` on are the text."""
-    if bits != 8 * n:
-        return False
+def same_text(data, bit, texts, start, n):
+    """Whether the text stands at `bit`."""
     for i in range(n):
         at, shift = (bit >> 3) + i, bit & 7
         byte = (np.int64(data[at]) << shift) | (np.int64(data[at + 1]) >> (8 - shift))
         if (byte & 255) != texts[start + i]:
             return False
     return True
+
+
+@inline
+def compare_text(data, bit, bits, operator, texts, start, n):
+    """A text of `bits` against a written one: the same, other, or it begins with, ends with or
+    holds it."""
+    size = bits >> 3
+    if operator <= 1:
+        return (size == n and same_text(data, bit, texts, start, n)) == (operator == 0)
+    first = size - n if operator == ENDS else 0
+    last = 0 if operator == BEGINS else size - n
+    for i in range(max(first, 0), last + 1):
+        if n <= size and same_text(data, bit + 8 * i, texts, start, n):
+            return True
+    return False
 
 
 @inline
@@ -161,11 +176,14 @@ def holds(data, t, first, n, v, raw, eng, quality, latest, latest_word, latest_h
             if where == 1:
                 place = raw[v + t.references[c[0], 0]]
                 bit, bits = np.int64(place >> np.uint64(20)), np.int64(place & np.uint64(0xFFFFF))
-                held = same_text(data, bit, bits, t.texts, c[3], c[4]) == (c[1] == 0)
+                held = compare_text(data, bit, bits, c[1], t.texts, c[3], c[4])
             else:
                 slot = t.references[c[0], 2]
                 bits = np.int64(latest_word[slot])
-                held = same_text(latest_text[slot], 0, bits, t.texts, c[3], c[4]) == (c[1] == 0)
+                # of an earlier text no more is kept than it takes to compare all of it
+                held = c[1] < BEGINS and compare_text(
+                    latest_text[slot], 0, bits, c[1], t.texts, c[3], c[4]
+                )
         elif c[2] == EXACT:
             f = t.fields[_field_of(t, c[0])]
             word = word_of(t, c[0], v, raw, quality, latest_word, latest_has)

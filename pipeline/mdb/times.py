@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from pipeline.mdb.alarms import read_alarm
 from pipeline.mdb.describe import describe
 from pipeline.mdb.encodings import ENCODINGS, read_encoding
 from pipeline.mdb.epochs import CONTINUOUS, parse_epoch
@@ -38,7 +39,8 @@ def read_time(element: Element, scope: Scope) -> ParameterType:
     """AbsoluteTimeParameterType, or RelativeTimeParameterType (kind "duration")."""
     element.only_attributes("baseType", "initialValue")
     absolute = element.tag == "AbsoluteTimeParameterType"
-    parts = {c.tag: c for c in element.children("Encoding", "ReferenceTime")}
+    alarms = () if absolute else ("DefaultAlarm", "ContextAlarmList")
+    parts = {c.tag: c for c in element.children("Encoding", "ReferenceTime", *alarms)}
     if "Encoding" not in parts:
         raise element.refuse("needs an Encoding.")
     scaled = parts["Encoding"]
@@ -68,7 +70,8 @@ def read_time(element: Element, scope: Scope) -> ParameterType:
         raise element.refuse("CDS counts days of UTC (301.0-B, 3.3.1); give its epoch as a date.")
     time = TimeEncoding(epoch + round(offset), slope, continuous, segmented, origin)
     kind = "time" if absolute else "duration"
-    return ParameterType(element.name, kind, encoded.encoding, "s", time=time)
+    alarm = read_alarm(element, parts, scope)
+    return ParameterType(element.name, kind, encoded.encoding, "s", alarm=alarm, time=time)
 
 
 def _origin(

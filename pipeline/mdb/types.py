@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.mdb.alarms import bounds, read_alarm, read_state_alarm
+from pipeline.mdb.alarms import bounds, read_alarm
 from pipeline.mdb.criteria import read_value
 from pipeline.mdb.describe import boolean_labels, extend, labels_of
 from pipeline.mdb.encodings import ENCODINGS, Encoded, read_encoding
@@ -60,17 +60,20 @@ def _numeric(element: Element, scope: Scope) -> ParameterType:
         _unit(parts),
         encoded.calibrator if encoded else None,
         encoded.contexts if encoded else (),
-        alarm=read_alarm(parts),
+        alarm=read_alarm(element, parts, scope),
         valid=_valid(parts["ValidRange"]) if "ValidRange" in parts else None,
     )
 
 
 def _boolean(element: Element, scope: Scope) -> ParameterType:
     element.only_attributes("zeroStringValue", "oneStringValue", *_ANYONES)
-    parts = _parts(element)
+    parts = _parts(element, *_ALARMS)
     encoding = _plain(element, parts, scope)
     labels = boolean_labels(element)
-    return ParameterType(element.name, "boolean", encoding, _unit(parts), labels=labels)
+    alarm = read_alarm(element, parts, scope)
+    return ParameterType(
+        element.name, "boolean", encoding, _unit(parts), labels=labels, alarm=alarm
+    )  # fmt: skip
 
 
 def _enumerated(element: Element, scope: Scope) -> ParameterType:
@@ -78,7 +81,7 @@ def _enumerated(element: Element, scope: Scope) -> ParameterType:
     parts = _parts(element, "EnumerationList", *_ALARMS)
     encoding = _plain(element, parts, scope)
     labels = labels_of(element)
-    alarm = read_state_alarm(parts, labels)
+    alarm = read_alarm(element, parts, scope, labels)
     return ParameterType(
         element.name, "enumerated", encoding, _unit(parts), labels=labels, alarm=alarm
     )  # fmt: skip
@@ -98,28 +101,30 @@ def _plain(element: Element, parts: dict[str, Element], scope: Scope) -> Integer
 
 def _string(element: Element, scope: Scope) -> ParameterType:
     element.only_attributes("restrictionPattern", "characterWidth", *_ANYONES)
-    parts = _parts(element, "SizeRangeInCharacters")
+    parts = _parts(element, "SizeRangeInCharacters", *_ALARMS)
     encoded = _encoding(element, parts, scope, StringEncoding)
     for what in ("SizeRangeInCharacters",):
         if what in parts:
             raise parts[what].refuse("is not checked, so it is not supported.")
     if element.has("restrictionPattern"):
         raise element.refuse("restrictionPattern is not checked, so it is not supported.")
-    return ParameterType(
-        element.name, "string", encoded.encoding if encoded else None, _unit(parts)
-    )
+    encoding = encoded.encoding if encoded else None
+    charset = encoding.charset if isinstance(encoding, StringEncoding) else "UTF-8"
+    alarm = read_alarm(element, parts, scope, charset=charset)
+    return ParameterType(element.name, "string", encoding, _unit(parts), alarm=alarm)
 
 
 def _binary(element: Element, scope: Scope) -> ParameterType:
     element.only_attributes(*_ANYONES)
-    parts = _parts(element)
+    parts = _parts(element, "DefaultAlarm", "BinaryContextAlarmList")
     encoded = _encoding(element, parts, scope, BinaryEncoding)
     for tag in ENCODINGS:
         for algorithm in parts[tag].find("FromBinaryTransformAlgorithm") if tag in parts else ():
             raise algorithm.refuse("a transform of a binary is supported for times alone.")
     return ParameterType(
-        element.name, "binary", encoded.encoding if encoded else None, _unit(parts)
-    )
+        element.name, "binary", encoded.encoding if encoded else None, _unit(parts),
+        alarm=read_alarm(element, parts, scope),
+    )  # fmt: skip
 
 
 _READERS = {

@@ -123,7 +123,7 @@ def _alarm(of: AlarmRanges) -> str:
         for level, low, high in zip(ALARM_LEVELS, of.low, of.high, strict=True)
         if abs(low) != float("inf") or abs(high) != float("inf")
     ]
-    silent = [f.name for f in fields(of) if getattr(of, f.name) is None]
+    silent = [f.name for f in fields(of) if getattr(of, f.name) in (None, ())]
     return " ".join([*ranges, *_members(of, but=("low", "high", *silent))])
 
 

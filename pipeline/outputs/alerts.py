@@ -67,6 +67,8 @@ def sentence(alert: dict[str, Any]) -> str:
 
 
 def _reason(reason: dict[str, Any], unit: str) -> str:
+    if reason["check"] == "condition":
+        return f"which meets a condition of its {reason['level']} alarm"
     if reason["check"] == "state":
         return f"which is {reason['label']} ({reason['level']})"
     limit = f"{reason['level']} limit {reason['limit']:g}{unit}"

@@ -16,7 +16,7 @@ from pipeline.chain import Chain
 from pipeline.decode import Decoder, compile_plans
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
-from pipeline.limits import Limits
+from pipeline.limits import NO_CHOICE, Limits, Ranges
 from pipeline.limits_of_change import ChangeLimits
 from pipeline.mission import Mission, load_mission
 from pipeline.models.contract import GroupParameter
@@ -146,7 +146,10 @@ def _batch(n: int, reception: Any) -> PacketBatch:
 def _rows(time: Any, value: Any, quality: Any) -> Rows:
     n = len(time)
     raw = np.zeros((n, F), np.uint64)
-    return Rows(0, np.arange(n), time, raw, value.copy(), quality.copy(), np.zeros(0, np.uint8))
+    choice = np.stack([time // 1000 % 2, time // 3000 % 2], 1).astype(np.uint8)
+    return Rows(
+        0, np.arange(n), time, raw, value.copy(), quality.copy(), choice, np.zeros(0, np.uint8)
+    )
 
 
 def _feed_order(stage: Order, stream: Any, a: int, b: int) -> bytes:
@@ -158,7 +161,7 @@ def _feed_order(stage: Order, stream: Any, a: int, b: int) -> bytes:
     keep = every % 7 != 0
     rows = Rows(
         0, np.flatnonzero(keep), time[keep], rows.raw[keep], rows.eng[keep],
-        rows.quality[keep], rows.data,
+        rows.quality[keep], rows.choice[keep], rows.data,
     )  # fmt: skip
     out, late = stage.feed(batch, rows, ticks)
     events = [
@@ -486,7 +489,15 @@ def parameters() -> list[GroupParameter]:
 
 def _limits() -> Limits:
     low = np.tile(np.array([[-1.0], [-2.0], [-3.0], [-4.0], [-5.0]]), F)
-    return Limits(np.arange(F), low, -low, np.full(F, 0.25))
+    every = np.arange(F)
+    ranges = Ranges(
+        np.repeat(low, 2, 1), np.repeat(-low, 2, 1) * np.array([1.0, 3.0] * F), np.arange(2 * F + 1),
+        np.full(2 * F, 3, np.uint8), np.full(2 * F, 0.1), np.full(2 * F, 0.2),
+        np.array([NO_CHOICE, 1] * F), np.repeat(np.arange(F), 2)[: 2 * F], np.full(F, 2, np.uint8),
+    )  # fmt: skip
+    text = (every == 1).astype(np.uint8)
+    context = np.where(every < 2, 0, NO_CHOICE)
+    return Limits(every, 2 * every, context, text, ranges, np.full(F, 0.25))
 
 
 def _changes() -> _Changing:
@@ -500,12 +511,14 @@ class _Changing:
     def __init__(self, low: Any) -> None:
         every = np.arange(F)
         self.limits = _limits()
-        self.changes = ChangeLimits(every, every, low, -low, np.arange(F, dtype=np.uint8) % 2)
+        self.changes = ChangeLimits(
+            every, every, 2 * every, low, -low, np.arange(F, dtype=np.uint8) % 2
+        )
         self.snapshot, self.restore = self.changes.snapshot, self.changes.restore
 
     def feed(self, rows: Rows) -> Scores:
         scores = self.limits.feed(rows)
-        self.changes.feed(rows, scores)
+        self.changes.feed(rows, self.limits.variant, scores)
         return scores
 
 

@@ -11,6 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pipeline.chain import Chain
+from pipeline.errors import MissionError
 from pipeline.mission import load_mission
 from schemas import topics
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
@@ -34,12 +35,17 @@ def numeric(alarm: str) -> str:
 
 
 def run(
-    folder: Path, types: str, packing: str, values: list[Any], seconds: list[int] | None = None
+    folder: Path,
+    types: str,
+    packing: str,
+    values: list[Any],
+    seconds: list[int] | None = None,
+    settings: str = "",
 ) -> list[dict[str, Any]]:
     """Alerts of values at these seconds; one a second by default."""
     at = seconds or list(range(len(values)))
     (folder / "x.xml").write_text(document(types, containers=ROOT))
-    (folder / "mission.toml").write_text('name = "m"\nxtce = "x.xml"\n')
+    (folder / "mission.toml").write_text(f'name = "m"\nxtce = "x.xml"\n{settings}')
     chain = Chain(load_mission(folder))
     records = []
     for i, value in enumerate(values):
@@ -93,7 +99,7 @@ def test_several_reasons(tmp_path: Path) -> None:
         '<ChangeAlarmRanges changeType="changePerSample"><CriticalRange maxInclusive="5"/>'
         "</ChangeAlarmRanges></DefaultAlarm>"
     )
-    alerts = run(tmp_path, numeric(alarm), ">f", [0, 12, 13, 1])
+    alerts = run(tmp_path, numeric(alarm), ">f", [0, 12, 13, 9])
     assert told(alerts) == [
         (1, "critical", ["static", "change"]), (2, "warning", ["static"]), (3, "normal", []),
     ]  # fmt: skip
@@ -144,3 +150,76 @@ def test_each_reason_has_its_own_level(tmp_path: Path) -> None:
     (alert,) = run(tmp_path, numeric(alarm), ">f", [0, 12])
     assert "beyond its warning limit 10" in alert["sentence"]
     assert "beyond its critical limit 5" in alert["sentence"]
+
+
+TEXT = (
+    '<StringParameterType name="T"><StringDataEncoding encoding="UTF-8"><SizeInBits><Fixed>'
+    "<FixedValue>48</FixedValue></Fixed><TerminationChar/></SizeInBits></StringDataEncoding>"
+    '<DefaultAlarm defaultAlarmLevel="watch"><StringAlarmList>{}</StringAlarmList></DefaultAlarm>'
+    "</StringParameterType>"
+)
+
+
+def test_texts(tmp_path: Path) -> None:
+    """The first pattern that fits, as a whole; else the default."""
+    patterns = [
+        ("OK", "normal"),
+        ("ERR.*", "severe"),
+        (".*ED", "warning"),
+        (r".*A\.B.*", "critical"),
+    ]
+    rows = "".join(
+        f'<StringAlarm matchPattern="{p}" alarmLevel="{level}"/>' for p, level in patterns
+    )
+    values = [b"OK", b"ERR 7", b"ARMED", b"xA.By", b"xAxBy", b"OKAY", b"OK", b"A.B", b"RR", b"OK"]
+    alerts = run(tmp_path, TEXT.format(rows), ">6s", values)
+    assert told(alerts) == [
+        (1, "severe", ["condition"]), (2, "warning", ["condition"]), (3, "critical", ["condition"]),
+        (4, "watch", ["condition"]), (6, "normal", []), (7, "critical", ["condition"]),
+        (8, "watch", ["condition"]), (9, "normal", []),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", ["A+", "[AB]", "A|B", ".*A.*B", "^A"])
+def test_a_pattern_beyond_a_text_is_refused(tmp_path: Path, pattern: str) -> None:
+    row = f'<StringAlarm matchPattern="{pattern}" alarmLevel="watch"/>'
+    with pytest.raises(MissionError, match="more than a text"):
+        run(tmp_path, TEXT.format(row), ">6s", [b"A"])
+
+
+def test_conditions_of_a_boolean_and_of_a_binary(tmp_path: Path) -> None:
+    alarm = (
+        "<AlarmConditions><WarningAlarm><Comparison parameterRef='P' value='BAD'/></WarningAlarm>"
+        "</AlarmConditions>"
+    )
+    boolean = (
+        f'<BooleanParameterType name="T" oneStringValue="BAD">{INT8}<DefaultAlarm>{alarm}'
+        "</DefaultAlarm></BooleanParameterType>"
+    )
+    assert told(run(tmp_path, boolean, ">B", [0, 1, 0])) == [
+        (1, "warning", ["condition"]), (2, "normal", []),
+    ]  # fmt: skip
+
+
+def test_alarms_of_a_duration(tmp_path: Path) -> None:
+    types = (
+        f'<RelativeTimeParameterType name="T"><Encoding>{INT8}</Encoding><DefaultAlarm>'
+        '<StaticAlarmRanges timeUnits="seconds"><WatchRange maxInclusive="9"/></StaticAlarmRanges>'
+        '<ChangePerSecondAlarmRanges><SevereRange maxInclusive="3"/></ChangePerSecondAlarmRanges>'
+        "</DefaultAlarm></RelativeTimeParameterType>"
+    )
+    assert told(run(tmp_path, types, ">B", [8, 10, 15, 16, 9])) == [
+        (1, "watch", ["static"]), (2, "severe", ["static", "change"]), (3, "watch", ["static"]),
+        (4, "severe", ["change"]),
+    ]  # fmt: skip
+
+
+def test_a_level_must_last(tmp_path: Path) -> None:
+    alarm = (
+        '<DefaultAlarm><StaticAlarmRanges><WarningRange maxInclusive="10"/></StaticAlarmRanges>'
+        "</DefaultAlarm>"
+    )
+    settings = "[alarms.P]\nmin_s = 2.0\n"
+    values = [11, 11, 5, 11, 11, 11, 5, 5, 5]
+    alerts = run(tmp_path, numeric(alarm), ">f", values, settings=settings)
+    assert told(alerts) == [(5, "warning", ["static"]), (8, "normal", [])]

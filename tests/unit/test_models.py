@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.limits import Limits
 from pipeline.models.contract import GroupParameter
 from pipeline.models.residual import Residual
 from pipeline.models.time_to_limit import TimeToLimit, crossing
@@ -16,6 +15,7 @@ from pipeline.monitor import Monitor
 from schemas.columns import NO_WORD, Grid, Quality, Rows, Scores
 from schemas.mission import FloatEncoding, Level, ParameterType
 from schemas.settings import ResidualRule, TimeToLimitRule
+from tests.ranges import plain_limits
 
 SECOND = 1_000_000_000
 INF = math.inf
@@ -181,7 +181,7 @@ def test_deadband_holds_a_level() -> None:
 def test_limits_with_deadband() -> None:
     low = np.array([[-INF, -INF, -INF, -INF, -INF]]).T
     high = np.array([[INF, 10.0, INF, 20.0, INF]]).T
-    limits = Limits(np.array([0]), low, high, np.array([1.0]))
+    limits = plain_limits(low, high, np.array([1.0]))
     x = np.array([9.5, 10.0, 10.5, 20.5, 19.5, np.nan])
     k = len(x)
     rows = Rows(
@@ -192,6 +192,7 @@ def test_limits_with_deadband() -> None:
         x[:, None],
         np.zeros((k, 1), np.uint8),
         np.zeros((k, 0), np.uint8),
+        np.zeros(0, np.uint8),
     )
     s = limits.feed(rows)
     assert s.enter[:, 0].tolist() == [0, 0, 2, 4, 2, NO_WORD]

@@ -39,6 +39,7 @@ def ordered(time: TimeSettings, *events: tuple[str, float]) -> tuple[list[float]
         np.arange(k, dtype=float)[:, None],
         np.zeros((k, 1), np.uint8),
         np.zeros((k, 0), np.uint8),
+        np.zeros(0, np.uint8),
     )
     out, rejects = Order(np.array([0]), time).feed(batch, rows, np.flatnonzero(~is_row))
     seconds = [float(t) / SECOND - BASE for t in out.time_ns]

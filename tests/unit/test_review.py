@@ -9,7 +9,6 @@ import orjson
 import pytest
 
 from pipeline.chain import Chain
-from pipeline.limits import Limits
 from pipeline.monitor import Monitor
 from pipeline.order import Order
 from pipeline.outputs.alerts import sentence
@@ -19,6 +18,7 @@ from schemas.columns import PacketBatch, Quality, Rows, Scores
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, Kind, RawRecord, classify, encode_tick
 from schemas.settings import ResampleRule, TimeSettings
 from tests.laws.cases import SECOND, raw_records, vehicle_mission
+from tests.ranges import plain_limits
 from tests.unit.test_models import forecaster, grid
 from tests.unit.test_order_resample import BASE as START
 from tests.unit.test_order_resample import ordered, resampled, rows
@@ -38,7 +38,7 @@ def test_a_sentence_for_any_evidence(kind: str) -> None:
 def test_a_change_into_the_deadband_is_told() -> None:
     inf = float("inf")
     high = np.array([[inf, 100.0, inf, 110.0, inf]]).T
-    limits = Limits(np.array([0]), np.full((5, 1), -inf), high, np.array([2.0]))
+    limits = plain_limits(np.full((5, 1), -inf), high, np.array([2.0]))
     assert limits.crossed(0, 2, 99.0) is None
 
 
@@ -88,6 +88,7 @@ def test_a_container_slower_than_the_jump_bound_is_heard() -> None:
         np.ones((4, 1)),
         np.zeros((4, 1), np.uint8),
         np.zeros((4, 0), np.uint8),
+        np.zeros(0, np.uint8),
     )
     out, refused = Order(np.array([0]), TimeSettings()).feed(batch, given, np.flatnonzero(~is_row))
     assert len(out.time_ns) == 4
