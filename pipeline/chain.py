@@ -1,6 +1,6 @@
 """The chain of one source: records of telemetry.raw in, outputs with their ids out.
 
-    records → packets → decode ─┬─▶ samples
+    records → packets → decode ─┬─▶ samples          (packets also → loss of signal)
                                 └─▶ container: limits → monitor
                                               order → group: resample ─┬─▶ statistics
                                                                        └─▶ models → monitor
@@ -14,21 +14,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from pipeline.container_chain import ContainerChain
+from pipeline.control import apply, event
 from pipeline.decode import Decoder, compile_plans
 from pipeline.decode.decoder import Flat
 from pipeline.fingerprint import fingerprint
+from pipeline.los import LossOfSignal
 from pipeline.mission import Mission
+from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Pending, Rank, number
 from pipeline.outputs.rejects import group, ranges_of, reject_output
 from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
 from pipeline.packets import PacketReader, Reassembler
-from schemas.columns import ABSENT, Output, PacketBatch, Rejects, Rows, Stage
-from schemas.records import RawRecord
+from schemas import topics
+from schemas.columns import ABSENT, Output, PacketBatch, Reason, Rejects, Rows, Stage
+from schemas.control import decode_control
+from schemas.records import Kind, RawRecord, classify
 from schemas.state import Composite
 
 
@@ -39,6 +45,13 @@ class Fed:
     outputs: list[tuple[int, Output]]
     samples: int
     rejected: dict[int, int]  # reason: ranges
+
+    def add(self, first: int, later: Fed) -> None:
+        """What the records from `first` on gave."""
+        self.outputs += [(first + i, output) for i, output in later.outputs]
+        self.samples += later.samples
+        for reason, n in later.rejected.items():
+            self.rejected[reason] = self.rejected.get(reason, 0) + n
 
 
 class Chain(Composite):
@@ -60,13 +73,16 @@ class Chain(Composite):
         self.containers = [
             ContainerChain(mission, plan, i, origin) for i, plan in enumerate(self.plans.plans)
         ]
+        root = f"/{mission.mdb.name}"
+        self._los = LossOfSignal(root, mission.settings.time.los_s, origin)
         self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
         self.watermark_ns = -(2**63)
 
     @property
     def stages(self) -> dict[str, Stage]:
         named: dict[str, Stage] = {
-            "packets": self.packets, "decoder": self._decoder, "samples": self._samples
+            "packets": self.packets, "decoder": self._decoder, "samples": self._samples,
+            "los": self._los,
         }  # fmt: skip
         if self.reassembly:
             named["reassembly"] = self.reassembly
@@ -78,9 +94,49 @@ class Chain(Composite):
             yield from container.forecasts()
 
     def feed(self, records: Sequence[RawRecord]) -> Fed:
-        """Run whole records through every stage."""
+        """Run whole records through every stage. What a control changes holds from there on."""
+        fed = Fed([], 0, {})
+        for first, run in _runs(records):
+            if classify(run[0].headers)[0] == Kind.CONTROL:
+                fed.add(first, self._control(run[0]))
+            else:
+                fed.add(first, self._run(run))
+        return fed
+
+    def _control(self, record: RawRecord) -> Fed:
+        self.packets.feed([record])  # counts it
+        try:
+            control = decode_control(record.value)
+        except ValueError:  # of orjson too
+            changed = []
+        else:
+            changed = apply(control, [self._los, *self.containers])
+        out: list[Pending] = []
+        if not changed:
+            z = np.zeros(1, np.int64)
+            reason, length = np.array([Reason.BAD_CONTROL], np.uint8), z + len(record.value)
+            refused = Rejects(reason, z - 1, z.astype(np.int32), z + record.offset, z, length)
+            self._add_rejects(refused, [record], out)
+        for i, one in enumerate(changed):
+            make = partial(alert_output, event(control, one, self._at(record.offset)))
+            out.append(Pending(0, 0, Rank.LIMIT, (i,), make))
+        rejected = {} if changed else {int(Reason.BAD_CONTROL): 1}
+        return Fed(number(out, [record.offset], self._partition), 0, rejected)
+
+    def _at(self, offset: int) -> dict[str, Any]:
+        """Where a control came from, and who reads it."""
+        place = {"topic": topics.RAW, "partition": self._partition}
+        return {
+            "source": self.source,
+            "input": place | {"first_offset": offset, "last_offset": offset},
+            "fingerprint": self.fingerprint,
+        }
+
+    def _run(self, records: Sequence[RawRecord]) -> Fed:
+        """Packets and ticks."""
         out: list[Pending] = []
         batch, refused = self.packets.feed(records)
+        self._los.feed(batch, out)
         rejects = [refused]
         if self.reassembly:
             batch, lost = self.reassembly.feed(batch)
@@ -133,6 +189,19 @@ class Chain(Composite):
                 records[record].value if records[record].offset == offset else None,
             )  # fmt: skip
             out.append(Pending(last, record, Rank.REJECT, (reason, offset), make))
+
+
+def _runs(records: Sequence[RawRecord]) -> Iterator[tuple[int, Sequence[RawRecord]]]:
+    """Records between controls, and each control alone, with the place of their first."""
+    first = 0
+    for i, record in enumerate(records):
+        if record.headers and classify(record.headers)[0] == Kind.CONTROL:
+            if first < i:
+                yield first, records[first:i]
+            yield i, records[i : i + 1]
+            first = i + 1
+    if first < len(records):
+        yield first, records[first:]
 
 
 def _no_rows(container: int, fields: int) -> Rows:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.alarm_table import alarm_table
+from pipeline.control import Watched
 from pipeline.decode import Plan
 from pipeline.group_chain import GroupChain
 from pipeline.groups import make_groups, watched_columns
@@ -19,6 +20,7 @@ from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, seen
 from pipeline.outputs.pending import Pending, Rank
 from schemas.columns import I8, PacketBatch, Rejects, Rows, Stage
+from schemas.control import Control
 from schemas.mission import ALARM_LEVELS, Calibrator, Level, Polynomial
 from schemas.state import Composite
 
@@ -43,9 +45,29 @@ class ContainerChain(Composite):
     @property
     def stages(self) -> dict[str, Stage]:
         named: dict[str, Stage] = {
-            "limits.changes": self._changes, "limits.monitor": self._monitor, "order": self.order
+            "limits": self._limits, "limits.changes": self._changes,
+            "limits.monitor": self._monitor, "order": self.order,
         }  # fmt: skip
         return named | {f"group{i}": g for i, g in enumerate(self._groups)}
+
+    def watched(self) -> Iterator[Watched]:
+        """Every monitor, and what it watches."""
+        fields = [self._plan.fields[i].parameter.qualified_name for i in self._limits.columns]
+        yield Watched("limit", tuple(fields), self._monitor)
+        for group in self._groups:
+            yield from group.watched()
+
+    def set_limits(self, parameter: str, control: Control) -> bool:
+        """Other static limits, for the check and for the models; whether there are any here."""
+        low, high = control.sides()
+        found = False
+        for j, column in enumerate(self._limits.columns):
+            if self._plan.fields[column].parameter.qualified_name == parameter:
+                self._limits.set(j, low, high)
+                found = True
+        for group in self._groups if found else ():
+            group.set_limits(parameter, low, high)
+        return found
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
         for group in self._groups:

@@ -111,6 +111,7 @@ def _settings(rule: Any) -> Iterator[tuple[str, float]]:
 def _aim(mission: Mission, parameter: Parameter, key: str) -> str:
     if key != "time_to_limit":
         return ""
-    sides = target(group_parameter(mission, parameter))
+    known = group_parameter(mission, parameter)
+    sides = target(known.low, known.high)
     aims = [f"{limit:g} ({Level(level).word})" for limit, level in sides if level]
     return f"; heads for {' or '.join(aims)}" if aims else "; no limit to head for, so it is quiet"

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.control import Watched
 from pipeline.groups import Group
 from pipeline.mission import Mission, rule_for
 from pipeline.models.contract import Model
+from pipeline.models.flat import Flat
 from pipeline.models.residual import Residual
 from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.monitor import Monitor
@@ -21,6 +23,7 @@ from pipeline.outputs.evidence import (
     alert_head,
     chebyshev,
     normal_confidence,
+    record_confidence,
     seen,
 )
 from pipeline.outputs.pending import Make, Pending, Rank
@@ -28,17 +31,20 @@ from pipeline.outputs.statistics import statistics_output
 from pipeline.resample import Resample
 from pipeline.statistics import Statistics
 from schemas.columns import ABSENT, Grid, Ordered, Output, PacketBatch, Quality, Scores, Stage
-from schemas.mission import Level
+from schemas.mission import Five, Level
 from schemas.state import Composite
 
 # A model family joins here: its rank among the outputs, its class, its rules in the settings.
 FAMILIES = (
     (Rank.RESIDUAL, Residual, "residual"),
     (Rank.TIME_TO_LIMIT, TimeToLimit, "time_to_limit"),
+    (Rank.FLAT, Flat, "flat"),
 )
 MODEL_KINDS = ("integer", "float")  # enumerations and booleans have no trend
 Array = np.ndarray[Any, Any]
-CONFIDENCE = {"residual": chebyshev, "time_to_limit": normal_confidence}
+CONFIDENCE = {
+    "residual": chebyshev, "time_to_limit": normal_confidence, "flat": record_confidence,
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -104,6 +110,21 @@ class GroupChain(Composite):
         if self._stale:
             named["stale.monitor"] = self._stale
         return named
+
+    def watched(self) -> Iterator[Watched]:
+        if self._stale:
+            yield Watched("stale", (self._container,), self._stale)
+        for m in self._models:
+            names = tuple(self._group.qualified_names[i] for i in m.columns)
+            yield Watched(m.model.family, names, m.monitor)
+
+    def set_limits(self, parameter: str, low: Five, high: Five) -> None:
+        for m in self._models:
+            for j, column in enumerate(m.columns):
+                if isinstance(m.model, TimeToLimit) and (
+                    self._group.qualified_names[column] == parameter
+                ):
+                    m.model.aim(j, low, high)
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
         """(qualified name, seconds to the limit ahead) where a slope is significant."""

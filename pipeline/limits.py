@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.kernel import kernel
-from schemas.columns import F8, I8, NO_WORD, U1, Quality, Rows, Scores
+from schemas.columns import F8, I8, NO_WORD, U1, Quality, Rows, Scores, State
+from schemas.mission import Five
+from schemas.state import Stateful
 
 _BAD = np.uint8(Quality.INVALID)
 _NO_WORD = np.uint8(NO_WORD)
@@ -37,8 +39,9 @@ class Ranges(NamedTuple):
     condition_level: U1
 
 
-class Limits:
-    """Instantaneous levels of the columns that have alarms; stateless.
+class Limits(Stateful):
+    """Instantaneous levels of the columns that have alarms. State: their bounds, which a control
+    record may change.
 
     columns i8[a] of the rows. first i8[a]: variant of each column without a context; context i8[a]:
     column of Rows.choice that tells how many variants further the one in force stands, or
@@ -50,14 +53,31 @@ class Limits:
         self, columns: I8, first: I8, context: I8, text: U1, ranges: Ranges, deadband: F8
     ) -> None:
         self.columns, self.ranges = columns, ranges
+        self.state = {"low": ranges.low, "high": ranges.high}
         self._first, self._context, self._text, self._deadband = first, context, text, deadband
-        # between them nothing is to be said, not even in a deadband
-        self._calm_low = ranges.low.max(axis=0)[first] + deadband
-        self._calm_high = ranges.high.min(axis=0)[first] - deadband
+        self._calm()
         # what else a row may be judged by than by one variant's bounds
         more = (np.diff(ranges.band_first) > 0) | (ranges.condition != NO_CHOICE)
         self._always = bool(more.any() or (context != NO_CHOICE).any())
         self._room(0)
+
+    def _calm(self) -> None:
+        """Between which values nothing is to be said, not even in a deadband."""
+        self._calm_low = self.ranges.low.max(axis=0)[self._first] + self._deadband
+        self._calm_high = self.ranges.high.min(axis=0)[self._first] - self._deadband
+
+    def restore(self, state: State) -> None:
+        super().restore(state)
+        self._calm()
+
+    def set(self, column: int, low: Five, high: Five) -> None:
+        """Other bounds for a column, in every context."""
+        last = (
+            self._first[column + 1] if column + 1 < len(self._first) else self.ranges.low.shape[1]
+        )
+        for variant in range(self._first[column], last):
+            self.ranges.low[:, variant], self.ranges.high[:, variant] = low, high
+        self._calm()
 
     def _room(self, n: int) -> None:
         a = len(self.columns)

@@ -14,14 +14,18 @@ from typing import Any, TypeVar
 
 import orjson
 
+from pipeline.correlation import read_correlation
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from pipeline.mdb.epochs import parse_epoch
 from pipeline.packets.header import IDLE_APID
+from pipeline.resample import METHODS
 from pipeline.settings_shape import check_shape
 from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase, Parameter
 from schemas.settings import (
+    READ,
     AlarmRule,
+    FlatRule,
     MissionSettings,
     ResampleRule,
     ResidualRule,
@@ -39,6 +43,7 @@ DEFAULT_RULES: dict[str, Any] = {
     "resample": ResampleRule(),
     "residual": ResidualRule(),
     "time_to_limit": TimeToLimitRule(),
+    "flat": FlatRule(),
 }
 
 
@@ -77,7 +82,7 @@ def load_mission(
         raise MissionError(f"{path}: not TOML: {error}") from None
     if root_container:  # part of the settings' fingerprint, wherever it was said
         table["root_container"] = root_container
-    settings = read_settings(table, str(path))
+    settings = read_settings(table, str(path), folder)
     if mdb is None and not settings.xtce:
         raise MissionError(f'{path}: no XTCE: add xtce = "FILE.xml", or give --mdb FILE.')
     database = load_xtce(
@@ -87,11 +92,16 @@ def load_mission(
     return Mission(settings, database, folder)
 
 
-def read_settings(table: dict[str, Any], where: str) -> MissionSettings:
-    """Settings from a parsed mission.toml; unknown keys and impossible values are refused."""
+def read_settings(table: dict[str, Any], where: str, folder: Path = Path()) -> MissionSettings:
+    """Settings from a parsed mission.toml; unknown keys and impossible values are refused.
+
+    folder: of the files that it names.
+    """
     check_shape(table, where)
     table = dict(table)
     time = _build(TimeSettings, table.pop("time", {}), f"{where}: [time]")
+    if time.correlation:
+        time = dataclasses.replace(time, runs=read_correlation(folder / time.correlation))
     alarms = {
         name: _alarm(name, dict(rule), f"{where}: [alarms.{name}]")
         for name, rule in table.pop("alarms", {}).items()
@@ -99,7 +109,7 @@ def read_settings(table: dict[str, Any], where: str) -> MissionSettings:
     lists: dict[str, tuple[Any, ...]] = {}
     for key, kind in (
         ("resample", ResampleRule), ("residual", ResidualRule),
-        ("time_to_limit", TimeToLimitRule), ("statistics", WindowSettings),
+        ("time_to_limit", TimeToLimitRule), ("flat", FlatRule), ("statistics", WindowSettings),
     ):  # fmt: skip
         if key in table:
             rules = table.pop(key)
@@ -117,11 +127,8 @@ def read_settings(table: dict[str, Any], where: str) -> MissionSettings:
     table.setdefault("source", table.get("name", ""))
     table.setdefault("xtce", "")
     digest = _sha256(table, time, alarms, lists)
-    settings = _build(
-        MissionSettings,
-        {**table, "time": time, "alarms": alarms, **lists, "sha256": digest},
-        where,
-    )
+    settings = _build(MissionSettings, {**table, "time": time, "alarms": alarms, **lists}, where)
+    settings = dataclasses.replace(settings, sha256=digest)
     _check_values(settings, where)
     return settings
 
@@ -142,7 +149,8 @@ def _sha256(*parts: Any) -> str:
 
 def _build(kind: type[T], table: dict[str, Any], where: str) -> T:
     """A settings value from a table: each key known, each of its field's type."""
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    every = dataclasses.fields(kind)  # type: ignore[arg-type]
+    fields = {f.name: f for f in every if f.metadata != READ}
     values = {}
     for key, value in table.items():
         if key not in fields:
@@ -188,8 +196,8 @@ def _alarm(name: str, rule: dict[str, Any], where: str) -> AlarmRule:
 def _check_values(s: MissionSettings, where: str) -> None:
     problems = []
     for r in s.resample:
-        if r.method not in ("last", "linear"):
-            problems.append(f"resample method {r.method!r} is neither last nor linear")
+        if r.method not in METHODS:
+            problems.append(f"resample method {r.method!r} is none of {', '.join(METHODS)}")
         if not MIN_HZ <= r.hz <= 100_000:
             problems.append(f"resample hz = {r.hz} must be above 0 ({MIN_HZ}) and at most 100000")
         elif not 0 < r.max_age_s * r.hz <= 100_000:
@@ -234,7 +242,8 @@ def _check_values(s: MissionSettings, where: str) -> None:
 def _durations(s: MissionSettings) -> Iterator[str]:
     """Seconds that are none, or that no clock counts to."""
     rules: list[Any] = [
-        s.time, *s.resample, *s.statistics, *s.residual, *s.time_to_limit, *s.alarms.values()
+        s.time, *s.resample, *s.statistics, *s.residual, *s.time_to_limit, *s.flat,
+        *s.alarms.values(),
     ]  # fmt: skip
     for rule in rules:
         for f in dataclasses.fields(rule):
@@ -264,14 +273,14 @@ def _check(s: MissionSettings, mdb: MissionDatabase, where: str) -> None:
             )
     matches = [
         *(r.match for r in s.resample), *(r.match for r in s.residual),
-        *(r.match for r in s.time_to_limit),
+        *(r.match for r in s.time_to_limit), *(r.match for r in s.flat),
     ]  # fmt: skip
     for pattern in (*s.gauges, *s.ignore, *matches):
         if not any(fnmatchcase(name, pattern) for name in mdb.parameters):
             raise MissionError(f"{where}: {pattern!r} matches no parameter of {mdb.path}.")
 
 
-Rule = TypeVar("Rule", ResampleRule, ResidualRule, TimeToLimitRule)
+Rule = TypeVar("Rule", ResampleRule, ResidualRule, TimeToLimitRule, FlatRule)
 
 
 def rule_for(name: str, rules: Sequence[Rule]) -> Rule:

@@ -47,6 +47,7 @@ class Monitor(Stateful):
             "run_since": np.zeros(f, np.int64),
             "run_offset": np.zeros(f, np.int64),  # input record with which the run began
             "acknowledged": np.zeros(f, np.uint8),
+            "inhibited": np.zeros(f, np.uint8),
         }
         self._out = np.empty((max(64, 2 * f), 6), np.int64)
 
@@ -55,11 +56,18 @@ class Monitor(Stateful):
         """Whether a sample that is normal would change nothing."""
         return not (self.state["level"].any() or self.state["run"].any())
 
-    def acknowledge(self, parameter: int) -> Level:
-        """Let a latched alarm go once its cause has; returns its level."""
-        level = Level(self.state["level"][parameter])
-        self.state["acknowledged"][parameter] = int(level != Level.NORMAL)
-        return level
+    def level(self, parameter: int) -> Level:
+        return Level(self.state["level"][parameter])
+
+    def acknowledge(self, parameter: int) -> None:
+        """Let a latched alarm go once its cause has."""
+        self.state["acknowledged"][parameter] = int(self.level(parameter) != Level.NORMAL)
+
+    def inhibit(self, parameter: int, inhibited: bool) -> None:
+        """Be silent, or listen again; either way it begins at normal."""
+        self.state["inhibited"][parameter] = int(inhibited)
+        for name in ("level", "run", "acknowledged"):
+            self.state[name][parameter] = 0
 
     def feed(
         self, time_ns: I8, offset: I8, scores: Scores, variant: I8 | None = None
@@ -75,7 +83,8 @@ class Monitor(Stateful):
             row, n = step(
                 time_ns, offset, scores.enter, scores.leave, variant, self._min_samples,
                 self._min_ns, self._leave_samples, self._latch, row, s["level"], s["candidate"],
-                s["run"], s["run_since"], s["run_offset"], s["acknowledged"], self._out,
+                s["run"], s["run_since"], s["run_offset"], s["acknowledged"],
+                s["inhibited"], self._out,
             )  # fmt: skip
             if n:
                 parts.append(self._out[:n].copy())
@@ -105,6 +114,7 @@ def step(
     run_since: I8,
     run_offset: I8,
     acknowledged: U1,
+    inhibited: U1,
     out: I8,
 ) -> tuple[int, int]:
     """From `row` on, until `out` might not hold another row's; returns (next row, transitions)."""
@@ -121,7 +131,7 @@ def step(
         which = min(i, len(variant) - 1)
         for j in range(len(level)):
             now, stay, old, v = enter[i, j], leave[i, j], level[j], variant[which, j]
-            if now == _NO_WORD:
+            if now == _NO_WORD or inhibited[j]:
                 continue
             if now > old:
                 candidate[j] = min(candidate[j], now) if run[j] > 0 else now

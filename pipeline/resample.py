@@ -1,8 +1,9 @@
 """Resampling of one group (a container's parameters of one rate) to a grid aligned to the epoch.
 
 A grid time t is closed once the watermark has passed it, so that samples of equal time all count.
-`last` holds a value until `max_age`; `linear` waits for the sample behind t. Where data ends, one
-stale row of NaN marks the gap; the grid goes on when data does. Nothing is ever made up.
+`last` holds a value until `max_age`; `linear` waits for the sample behind t; `mean` is that of the
+good samples since the grid time before, and holds where there are none. Where data ends, one stale
+row of NaN marks the gap; the grid goes on when data does. Nothing is ever made up.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _HELD = np.uint8(Quality.HELD)
 _STALE = np.uint8(Quality.STALE)
 _AFTER_GAP = np.uint8(Quality.AFTER_GAP)
 BLOCK = 1024  # grid rows handed on at a time
+METHODS = {"last": 0, "linear": 1, "mean": 2}
+_LINEAR, _MEAN = METHODS["linear"], METHODS["mean"]
 
 
 class Resample(Stateful):
@@ -32,12 +35,13 @@ class Resample(Stateful):
         self.columns = columns
         self.period_ns = round(1e9 / rule.hz)
         self.max_age_ns = max(round(rule.max_age_s * 1e9), self.period_ns)
-        self._linear = rule.method == "linear"
+        self._method = METHODS[rule.method]
         f = len(columns)
         self.state = {
             "clock": np.array([NEVER, NEVER, 0, 0], np.int64),
             "value": np.full(f, np.nan),
             "quality": np.zeros(f, np.uint8),
+            "count": np.zeros(f, np.int64),  # samples in the mean so far
         }
         burst = self.max_age_ns // self.period_ns + 3  # grid rows one row can close
         room = BLOCK + burst
@@ -54,9 +58,10 @@ class Resample(Stateful):
             row, advance, n, a = resample(
                 rows.time_ns, rows.packet, rows.eng, rows.quality, rows.advance_row,
                 rows.advance_ns, rows.advance_packet, row, advance, self.columns,
-                self.period_ns, self.max_age_ns, self._linear, BLOCK,
-                s["clock"], s["value"], s["quality"], g.time_ns, g.packet, g.value, g.quality,
-                g.age_ns, g.advance_row, g.advance_ns, g.advance_packet,
+                self.period_ns, self.max_age_ns, self._method, BLOCK,
+                s["clock"], s["value"], s["quality"], s["count"],
+                g.time_ns, g.packet, g.value, g.quality, g.age_ns,
+                g.advance_row, g.advance_ns, g.advance_packet,
             )  # fmt: skip
             yield Grid(
                 g.time_ns[:n], g.packet[:n], g.value[:n], g.quality[:n], g.age_ns[:n],
@@ -79,10 +84,11 @@ def _close(
     packet,
     period,
     max_age,
-    linear,
+    method,
     clock,
     value,
     quality,
+    count,
     n,
     time_out,
     packet_out,
@@ -97,7 +103,7 @@ def _close(
         if age > max_age:
             n = _stale_row(n, t, packet, age, time_out, packet_out, value_out, q_out, age_out)
             clock[STALE], clock[GAP] = 1, 1
-        elif linear and age > 0:
+        elif method == _LINEAR and age > 0:
             if mark - clock[LAST] <= max_age:
                 break  # wait for the sample behind t
             # no sample can close it any more: the gap begins here
@@ -110,6 +116,7 @@ def _close(
             for j in range(len(value)):
                 value_out[n, j] = value[j]
                 q_out[n, j] = quality[j] | held | after
+                count[j] = 0
             n += 1
             clock[GAP] = 0
         clock[NEXT] = t + period
@@ -130,11 +137,12 @@ def resample(
     columns: I8,
     period: int,
     max_age: int,
-    linear: bool,
+    method: int,
     block: int,
     clock: I8,
     value: F8,
     quality: U1,
+    count: I8,
     time_out: I8,
     packet_out: I8,
     value_out: F8,
@@ -146,10 +154,11 @@ def resample(
 ) -> tuple[int, int, int, int]:
     """From `row` and `advance` on until the block is full; returns where it stopped and filled."""
     n, a = 0, 0
+    linear = method == _LINEAR
     while n < block and a < block:
         if advance < len(advance_row) and advance_row[advance] <= row:
             mark, p = advance_ns[advance], advance_packet[advance]
-            n = _close(mark, p, period, max_age, linear, clock, value, quality,
+            n = _close(mark, p, period, max_age, method, clock, value, quality, count,
                        n, time_out, packet_out, value_out, q_out, age_out)  # fmt: skip
             if linear and not clock[STALE] and clock[LAST] != NEVER:
                 mark = min(mark, clock[LAST])  # times behind it are still open
@@ -180,7 +189,7 @@ def resample(
                 clock[GAP] = 0
                 clock[NEXT] = t + period
         else:
-            n = _close(now, p, period, max_age, linear, clock, value, quality,
+            n = _close(now, p, period, max_age, method, clock, value, quality, count,
                        n, time_out, packet_out, value_out, q_out, age_out)  # fmt: skip
         if last == NEVER or clock[STALE]:
             clock[STALE] = 0
@@ -190,6 +199,14 @@ def resample(
         for j in range(len(columns)):
             q = quality_in[row, columns[j]]
             x = eng[row, columns[j]]
+            if method == _MEAN and count[j] > 0:
+                if not q & _INVALID:
+                    count[j] += 1
+                    w = 1.0 / np.float64(count[j])
+                    value[j] = value[j] * (1.0 - w) + x * w
+                    quality[j] |= q
+                continue
+            count[j] = 0 if q & _INVALID else 1
             value[j] = np.nan if q & _INVALID else x
             quality[j] = q
         row += 1

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any, get_args, get_origin, get_type_hints
 
 from schemas.mission import ALARM_LEVELS
-from schemas.settings import AlarmRule, MissionSettings
+from schemas.settings import READ, AlarmRule, MissionSettings
 
 _PLAIN = {str: "string", float: "number", int: "integer", bool: "boolean"}
-_INSIDE = ("sha256",)  # computed, never written
 _REQUIRED = ("name",)
 
 
@@ -30,7 +29,7 @@ def _table(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind)
     properties = {}
     for one in dataclasses.fields(kind):
-        if one.name in _INSIDE:
+        if one.metadata == READ:
             continue
         properties[one.name] = _value(hints[one.name]) | _default(one)
     table = {"type": "object", "additionalProperties": False, "properties": properties}

@@ -39,7 +39,7 @@ _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "time": ("a table, [time]", _table),
     "alarms": ("a table of tables, [alarms.NAME]", _tables),
     **{k: (f"a list of tables, [[{k}]]", _list_of(_table))
-       for k in ("resample", "residual", "time_to_limit", "statistics")},
+       for k in ("resample", "residual", "time_to_limit", "flat", "statistics")},
     **{k: ('a list of texts, ["…"]', _list_of(_text)) for k in ("ignore", "gauges")},
     "quantiles": ("a list of numbers", _list_of(_number)),
 }  # fmt: skip

@@ -68,6 +68,7 @@ class Reason(IntEnum):
     BAD_SIZE = 13  # a size or place that the packet gives is none
     TOO_MANY = 14  # more elements than there are columns for, or segments than are held
     SEGMENT_LOST = 15  # of a segmented packet that is not whole
+    BAD_CONTROL = 16  # a control record that says nothing, or of nothing that there is
 
     @property
     def word(self) -> str:

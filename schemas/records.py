@@ -1,4 +1,4 @@
-"""Records of telemetry.raw (docs/raw.md): a run of packets, or a tick. Version 1."""
+"""Records of telemetry.raw (docs/raw.md): a run of packets, a tick, or a control. Version 1."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ class Kind(IntEnum):
     PACKETS = 1
     TICK = 2
     BARE = 3  # one bare packet without headers, made by others
+    CONTROL = 4
 
 
 PACKETS_HEADERS: Headers = (("kind", b"packets"), ("version", VERSION))
 TICK_HEADERS: Headers = (("kind", b"tick"), ("version", VERSION))
+CONTROL_HEADERS: Headers = (("kind", b"control"), ("version", VERSION))
 
 _COUNT = struct.Struct(">I")
 _TIME = struct.Struct(">q")
 # whole answers, so that the common record costs one look-up and no allocation
-_KNOWN = {PACKETS_HEADERS: (Kind.PACKETS, 0), TICK_HEADERS: (Kind.TICK, 0), (): (Kind.BARE, 0)}
+_KNOWN = {
+    PACKETS_HEADERS: (Kind.PACKETS, 0), TICK_HEADERS: (Kind.TICK, 0), (): (Kind.BARE, 0),
+    CONTROL_HEADERS: (Kind.CONTROL, 0),
+}  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -9,6 +9,25 @@ from dataclasses import dataclass, field
 
 from schemas.mission import AlarmRanges
 
+READ = {"read": True}  # of what is found out, not written in mission.toml
+
+
+@dataclass(frozen=True, slots=True)
+class ClockPair:
+    """The on-board clock showed `onboard_ns` at `utc_ns`, and went on with this drift."""
+
+    onboard_ns: int
+    utc_ns: int
+    drift: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRun:
+    """A clock between two resets: for packets received from then on."""
+
+    received_ns: int
+    pairs: tuple[ClockPair, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class TimeSettings:
@@ -28,13 +47,16 @@ class TimeSettings:
     lateness_s: float = 0.0  # how much out of order rows may come
     silence_s: float = 5.0  # ticks move the watermark on after this
     jump_s: float = 300.0  # a jump ahead by more must be confirmed by a second packet
+    los_s: float = 30.0  # loss of signal: nothing at all received for this long
+    correlation: str = ""  # CSV of on-board times and what they are in UTC
+    runs: tuple[ClockRun, ...] = field(default=(), metadata=READ)
 
 
 @dataclass(frozen=True, slots=True)
 class ResampleRule:
     match: str = "*"
     hz: float = 1.0
-    method: str = "last"  # last | linear
+    method: str = "last"  # last | linear | mean
     max_age_s: float = 5.0
 
 
@@ -75,6 +97,17 @@ class TimeToLimitRule:
 
 
 @dataclass(frozen=True, slots=True)
+class FlatRule:
+    """Settings of the flat line for the parameters that match."""
+
+    match: str = "*"
+    enabled: bool = True
+    threshold: float = 20.0  # times the longest rest so far
+    changes: int = 100  # that must have been seen before
+    min_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmRule:
     """Limits that XTCE does not hold, or an override of those it does; and what XTCE has no words
     for: a deadband on leaving, seconds that a level must last, latching until acknowledged."""
@@ -102,7 +135,8 @@ class MissionSettings:
     quantiles: tuple[float, ...] = (0.05, 0.5, 0.95)
     residual: tuple[ResidualRule, ...] = (ResidualRule(),)
     time_to_limit: tuple[TimeToLimitRule, ...] = (TimeToLimitRule(),)
+    flat: tuple[FlatRule, ...] = (FlatRule(),)
     alarms: dict[str, AlarmRule] = field(default_factory=dict)
     gauges: tuple[str, ...] = ()  # parameters whose statistics become Prometheus gauges
     frame_values: int = 65536  # a frame of samples closes at a tick, or at this many values
-    sha256: str = ""
+    sha256: str = field(default="", metadata=READ)

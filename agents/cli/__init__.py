@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from agents.cli.control import control
 from agents.cli.files import check, decode, import_, mission, run, simulate
 from agents.cli.live import broker, ingest, watch, worker
 from agents.cli.mdb import mdb
@@ -38,6 +39,6 @@ def main() -> None:
 
 for command in (
     demo, simulate, import_, decode, run, broker, ingest, worker, replay, watch, explain, check,
-    mission, mdb,
+    mission, mdb, control,
 ):  # fmt: skip
     main.add_command(command)

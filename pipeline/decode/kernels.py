@@ -27,7 +27,7 @@ from pipeline.decode.tables import (
     Tables,
 )
 from pipeline.decode.texts import copy_bits
-from pipeline.decode.times import MISSING, time_of
+from pipeline.decode.times import MISSING, correlated, time_of
 from pipeline.decode.values import holds, polynomial, raw_number, spline, unlabelled
 from pipeline.kernel import inline, kernel, part
 from schemas.columns import ABSENT, F8, I4, I8, NEVER, U1, U8, Quality, Reason
@@ -125,7 +125,7 @@ def decode(
                 bad = _TRAILING
         now = reception_ns[k] - time_offset_ns[k]
         if bad == 0:
-            now, bad = _times(data, t, p, c, value, now, raw, eng, quality)
+            now, bad = _times(data, t, p, c, value, now, reception_ns[k], raw, eng, quality)
         if bad == 0:
             shifted = np.float64(now) + np.float64(time_offset_ns[k])
             if not (-_FAR < shifted < _FAR):
@@ -164,8 +164,9 @@ def _rare(data, at, t, i, v, twin, raw, eng, quality):
 
 
 @part
-def _times(data, t, p, c, value, now, raw, eng, quality):
+def _times(data, t, p, c, value, now, received, raw, eng, quality):
     """(generation time, reason or 0); fills the columns that are absolute times."""
+    clock = np.int64(NEVER)  # what the packet says of its own time
     bad, found = np.uint8(0), p.time[c] != FIRST_TIME
     first = p.start[c]
     for i in range(p.times_start[c], p.times_start[c + 1]):
@@ -178,13 +179,16 @@ def _times(data, t, p, c, value, now, raw, eng, quality):
             eng[column] = np.float64(ns) / 1e9
         if not found and ns != MISSING:
             found = True
-            now, bad = ns, (_BAD_TIME if ns == NEVER else np.uint8(0))
+            clock, bad = ns, (_BAD_TIME if ns == NEVER else np.uint8(0))
     if p.time[c] >= 0:
         ns = time_of(data, t, p.time[c], value, first, raw, quality)
         if ns == NEVER:
             bad = _BAD_TIME
         elif ns != MISSING:
-            now = ns
+            clock = ns
+    if clock != NEVER:
+        now = correlated(clock, received, t) if len(t.clock_runs) else clock
+        bad = _BAD_TIME if now == NEVER else bad
     return now, bad
 
 

@@ -163,7 +163,7 @@ class _Compiler:
         if not plans:
             raise MissionError(f"{self._mdb.path}: every container is abstract.")
         published, published_start, slot_fields = self._published(plans)
-        tables = self._writer.finish(slot_fields, LEAP_TAI_NS, LEAP_OFFSET_NS)
+        tables = self._writer.finish(slot_fields, LEAP_TAI_NS, LEAP_OFFSET_NS, self._time.runs)
         _mark_head(nodes, tables)
         return PlanSet(
             tuple(plans),

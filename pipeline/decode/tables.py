@@ -32,6 +32,7 @@ from schemas.mission import (
     StringEncoding,
     TimeEncoding,
 )
+from schemas.settings import ClockRun
 
 # columns of the field table
 (
@@ -75,7 +76,7 @@ class Tables(NamedTuple):
     lookups (criteria, n, value); choices (first lookup, n); strings (leading, text start, n,
     character bytes); formula tokens (kind, argument) and their numbers f8; valid ranges f8[n, 3];
     times (epoch, continuous, term, n); terms (column, kind, up or major, down or minor, text
-    start, n).
+    start, n); clock runs (received from, first pair, n), pairs (on board, UTC) and their drift f8.
     """
 
     fields: I8
@@ -102,6 +103,9 @@ class Tables(NamedTuple):
     slot_fields: I8
     leap_tai: I8
     leap_offset: I8
+    clock_runs: I8
+    clock_pairs: I8
+    clock_drift: F8
 
 
 class Place(NamedTuple):
@@ -332,7 +336,9 @@ class Writer:
             return (column, code, s.major, s.minor, *self._text(s.p_field))
         return scaled_term(column, time.ns_per_unit, where)
 
-    def finish(self, slot_fields: I8, leap_tai: I8, leap_offset: I8) -> Tables:
+    def finish(
+        self, slot_fields: I8, leap_tai: I8, leap_offset: I8, clocks: tuple[ClockRun, ...]
+    ) -> Tables:
         widths = {"fields": FIELD_COLUMNS, "calibrators": 4, "contexts": 3, "criteria": 2,
                   "comparisons": 5, "references": 4, "sizes": 3, "lookups": 3, "choices": 2,
                   "strings": 4, "tokens": 2, "times": 4, "terms": 6}  # fmt: skip
@@ -340,7 +346,15 @@ class Writer:
             n: np.array(r, np.int64).reshape(len(r), widths[n]) for n, r in self.rows.items()
         }
         f: dict[str, Any] = {n: np.array([*v, 0.0]) for n, v in self.floats.items()}
+        pairs = [pair for run in clocks for pair in run.pairs]
+        first = np.cumsum([0, *(len(run.pairs) for run in clocks)]).tolist()
+        runs = [[r.received_ns, first[i], len(r.pairs)] for i, r in enumerate(clocks)]
         return Tables(
+            clock_runs=np.array(runs, np.int64).reshape(len(runs), 3),
+            clock_pairs=np.array([[p.onboard_ns, p.utc_ns] for p in pairs], np.int64).reshape(
+                -1, 2
+            ),
+            clock_drift=np.array([p.drift for p in pairs], np.float64),
             labels=np.array([*self.labels, 0], np.int64),
             bits=np.array([*self.bits, 0], np.uint64),
             texts=np.frombuffer(bytes(self.texts) + b"\0", np.uint8),

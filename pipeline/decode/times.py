@@ -41,6 +41,29 @@ def time_of(data, t, which, v, first_field, raw, quality):
 
 
 @inline
+def correlated(ns, received, t):
+    """UTC of an on-board time, by the run of the clock in which the packet was received.
+
+    NEVER where that is no time.
+    """
+    run = len(t.clock_runs) - 1
+    while run > 0 and t.clock_runs[run, 0] > received:
+        run -= 1
+    first = t.clock_runs[run, 1]
+    low, high = first, first + t.clock_runs[run, 2] - 1  # the last pair at or before it
+    while low < high:
+        middle = (low + high + 1) >> 1
+        if t.clock_pairs[middle, 0] <= ns:
+            low = middle
+        else:
+            high = middle - 1
+    since = ns - t.clock_pairs[low, 0]
+    if not (-_FAR < np.float64(t.clock_pairs[low, 1]) + 1.01 * np.float64(since) < _FAR):
+        return np.int64(NEVER)
+    return t.clock_pairs[low, 1] + since + np.int64(np.rint(np.float64(since) * t.clock_drift[low]))
+
+
+@inline
 def _ns(word, kind, drop, up, down):
     """`word * up / down` in ns, to the nearest; whole numbers exactly. NEVER: no time."""
     x = number(word, kind, drop) * (np.float64(up) / np.float64(down))

@@ -16,6 +16,15 @@ CONTINUOUS = {
 }
 
 
+def parse_moment(text: str) -> int:
+    """ISO 8601 in UTC to the ns, as ns since 1970. ValueError where it is none."""
+    head, dot, rest = text.removesuffix("Z").partition(".")
+    digits = rest if dot else "0"
+    if not digits.isdecimal() or len(digits) > 9:
+        raise ValueError(text)
+    return parse_epoch(head) + int(digits.ljust(9, "0"))
+
+
 def parse_epoch(text: str) -> int:
     """ISO 8601 date or date and time, UTC unless it says otherwise, as ns since 1970."""
     moment = datetime.fromisoformat(text)

@@ -16,14 +16,15 @@ A lasting jump (JUMPS surprises in a row) starts the filter anew: a step is not 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
-from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores
-from schemas.mission import ALARM_LEVELS, Level
+from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores, State
+from schemas.mission import ALARM_LEVELS, Five, Level
 from schemas.settings import TimeToLimitRule
 from schemas.state import Stateful
 
@@ -66,12 +67,6 @@ class TimeToLimit(Stateful):
         self._significance = np.array([r.significance for r in rules])
         self._horizon = np.array([r.horizon_s / self._period for r in rules])
         self._floor = np.array([r.resolution**2 for r in rules])
-        low, high = zip(*(target(p) for p in parameters), strict=True)
-        self._low, self._high = (np.array([t[0] for t in side]) for side in (low, high))
-        self._words = np.array([[t[1] for t in low], [t[1] for t in high]], np.uint8) * np.array(
-            [r.enabled for r in rules], np.uint8
-        )
-        self._on = self._words.max(axis=0)
         self.min_samples = np.array([r.min_samples for r in rules], np.int64)
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
         self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
@@ -79,8 +74,27 @@ class TimeToLimit(Stateful):
             **{name: np.zeros(f) for name in FILTER},
             "seen": np.zeros(f), "surprises": np.zeros(f),
             "last": np.zeros(f), "step": np.full(f, np.inf),
+            "ranges": np.array([[p.low, p.high] for p in parameters]),  # a control may change them
         }  # fmt: skip
+        self._targets()
         self._scores = self._room(0)
+
+    def _targets(self) -> None:
+        """What each parameter heads for, from the ranges in force."""
+        low, high = zip(*(target(*pair) for pair in self.state["ranges"]), strict=True)
+        self._low, self._high = (np.array([t[0] for t in side]) for side in (low, high))
+        enabled = np.array([r.enabled for r in self._rules], np.uint8)
+        self._words = np.array([[t[1] for t in low], [t[1] for t in high]], np.uint8) * enabled
+        self._on = self._words.max(axis=0)
+
+    def restore(self, state: State) -> None:
+        super().restore(state)
+        self._targets()
+
+    def aim(self, parameter: int, low: Five, high: Five) -> None:
+        """Head for other ranges from now on."""
+        self.state["ranges"][parameter] = low, high
+        self._targets()
 
     def _room(self, n: int) -> Scores:
         scores = empty_scores(n, len(self._parameters), 6)
@@ -120,9 +134,9 @@ class TimeToLimit(Stateful):
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
         """Slope, and the time to every alarm range ahead with its 80 % interval, in seconds."""
         m, b, p00, p01, p11, r = (float(v) for v in detail)
-        known, period = self._parameters[parameter], self._period
+        sides, period = self.state["ranges"][parameter].tolist(), self._period
         ranges = []
-        for level, low, high in zip(ALARM_LEVELS, known.low, known.high, strict=True):
+        for level, low, high in zip(ALARM_LEVELS, *sides, strict=True):
             limit = high if b > 0 else low
             if math.isfinite(limit):
                 times = crossing(limit - m, b, r * p00, r * p01, r * p11)
@@ -143,22 +157,22 @@ class TimeToLimit(Stateful):
         }
 
 
-def target(parameter: GroupParameter) -> tuple[tuple[float, int], tuple[float, int]]:
+def target(low: Sequence[float], high: Sequence[float]) -> tuple[tuple[float, int], ...]:
     """(limit, level of its alert) below and above: the mildest serious range, or else the mildest.
 
     NaN where there is no limit: every comparison with it is false.
     """
     sides = []
-    for values, infinite in ((parameter.low, -math.inf), (parameter.high, math.inf)):
+    for values, infinite in ((low, -math.inf), (high, math.inf)):
         serious = [v for v in values[SERIOUS:] if v != infinite]
         mild = [v for v in values[:SERIOUS] if v != infinite]
         if serious:
-            sides.append((serious[0], int(Level.WARNING)))
+            sides.append((float(serious[0]), int(Level.WARNING)))
         elif mild:
-            sides.append((mild[-1], int(Level.WATCH)))
+            sides.append((float(mild[-1]), int(Level.WATCH)))
         else:
             sides.append((math.nan, 0))
-    return sides[0], sides[1]
+    return tuple(sides)
 
 
 def crossing(

@@ -42,6 +42,8 @@ def sentence(alert: dict[str, Any]) -> str:
     """One line for people, from what the alert holds; total, whatever the evidence lacks."""
     name, unit = alert["parameter"].rsplit("/", 1)[1], f" {alert['unit']}".rstrip()
     after, kind = alert["level_after"], alert["monitor"]["kind"]
+    if "control" in alert:
+        return _controlled(alert, name, kind.replace("_", " "))
     if alert["transition"] == "cleared":
         return f"{name}: {kind.replace('_', ' ')} {alert['level_before']} cleared."
     if kind == "stale":
@@ -50,6 +52,12 @@ def sentence(alert: dict[str, Any]) -> str:
     if kind == "limit":
         told = [_reason(r, unit) for r in alert.get("reasons", ())]
         return f"{seen}, {' and '.join(told) or f'within the deadband of its {after} limit'}."
+    if kind == "los":
+        return f"{name}: no signal since {iso(alert['last_heard_ns'])} ({after})."
+    if kind == "flat":
+        rest = f"has not changed for {plain(alert.get('unchanged_s'))} s"
+        longest = plain(alert.get("longest_s"))
+        return f"{seen} and {rest}; its longest rest before was {longest} s ({after})."
     if kind == "time_to_limit":
         if alert.get("lead_s") is None:
             return f"{seen} and may cross a limit ({after})."
@@ -64,6 +72,13 @@ def sentence(alert: dict[str, Any]) -> str:
         f"{seen} where {plain(alert['predicted'])}{unit} was expected: "
         f"{plain(alert['score'])} scales, threshold {alert['threshold']:g} ({after})."
     )
+
+
+def _controlled(alert: dict[str, Any], name: str, kind: str) -> str:
+    done = alert["transition"].replace("_", " ")
+    by = alert["control"]
+    state = f" at {alert['level_before']}" if alert["transition"] == "acknowledged" else ""
+    return f"{name}: {kind} {done}{state} by {by['who']}: {by['why']}."
 
 
 def _reason(reason: dict[str, Any], unit: str) -> str:

@@ -36,6 +36,11 @@ def normal_confidence(z: float) -> float:
     return 0.5 * (1.0 + math.erf(abs(z) / math.sqrt(2.0)))
 
 
+def record_confidence(score: float) -> float:
+    """That a rest `score` times the longest before is no chance, were rests as wild as 1/r²."""
+    return max(0.0, 1.0 - 1.0 / score) if score > 0 else 0.0
+
+
 def alert_head(
     origin: Origin,
     parameter: str,

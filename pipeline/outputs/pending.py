@@ -24,7 +24,9 @@ class Rank(IntEnum):
     STATISTICS = 3
     RESIDUAL = 4
     TIME_TO_LIMIT = 5
-    REJECT = 6
+    FLAT = 6
+    REJECT = 7
+    LOS = 8
 
 
 Make = Callable[[str], Record]  # an id makes it a record

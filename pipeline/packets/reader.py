@@ -23,10 +23,14 @@ from schemas.state import Stateful
 
 COUNTERS = (
     "records", "packets", "ticks", "idle", "gaps", "missing", "repeats", "out_of_order",
-    "ticks_back", "bytes",
+    "ticks_back", "bytes", "controls",
 )  # fmt: skip
-_RECORDS, _PACKETS, _TICKS, _IDLE, _GAPS, _MISSING, _REPEATS, _DISORDER, _BACK, _BYTES = range(10)
+(
+    _RECORDS, _PACKETS, _TICKS, _IDLE, _GAPS, _MISSING, _REPEATS, _DISORDER, _BACK, _BYTES,
+    _CONTROLS,
+) = range(11)  # fmt: skip
 _PACKETS_KIND, _TICK_KIND, _BARE_KIND = int(Kind.PACKETS), int(Kind.TICK), int(Kind.BARE)
+_CONTROL_KIND = int(Kind.CONTROL)
 _UNKNOWN = np.uint8(Reason.UNKNOWN_KIND)
 _MALFORMED = np.uint8(Reason.MALFORMED_RECORD)
 _NOT_A_PACKET = np.uint8(Reason.NOT_A_PACKET)
@@ -160,6 +164,9 @@ def read(
                 times, at = begin + 4, begin + 4 + 8 * count
                 if at > end or count * _SMALLEST > end - begin:
                     bad, count, at = _MALFORMED, 0, end
+        elif kind[r] == _CONTROL_KIND:  # the chain reads it
+            counters[_CONTROLS] += 1
+            count, at = 0, end
         elif kind[r] != _BARE_KIND:
             bad, count, at = _UNKNOWN, 0, end
         for i in range(count):

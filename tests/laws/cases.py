@@ -18,12 +18,16 @@ from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
 from pipeline.limits import NO_CHOICE, Limits, Ranges
 from pipeline.limits_of_change import ChangeLimits
+from pipeline.los import LossOfSignal
 from pipeline.mission import Mission, load_mission
 from pipeline.models.contract import GroupParameter
+from pipeline.models.flat import Flat
 from pipeline.models.residual import Residual
 from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.monitor import Monitor
 from pipeline.order import Order
+from pipeline.outputs.evidence import Origin
+from pipeline.outputs.pending import Pending
 from pipeline.outputs.samples import Samples, SamplesEncoder
 from pipeline.packets import PacketReader, Reassembler, Scanner
 from pipeline.resample import Resample
@@ -33,6 +37,7 @@ from schemas.columns import Grid, Ordered, PacketBatch, Quality, Rows, Scores
 from schemas.mission import IntegerEncoding, ParameterType
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
 from schemas.settings import (
+    FlatRule,
     ResampleRule,
     ResidualRule,
     TimeSettings,
@@ -238,6 +243,16 @@ def _feed_monitor(stage: Monitor, stream: Any, a: int, b: int) -> bytes:
     t = stage.feed(time, np.arange(a, b), Scores(enter, leave, none, none, none))
     columns = (t.row + a, t.parameter, t.before, t.after, t.since_ns, t.since_offset)
     return b"".join(_bytes(*(c[i] for c in columns)) for i in range(len(t.row)))
+
+
+def _feed_los(stage: LossOfSignal, stream: Any, a: int, b: int) -> bytes:
+    time, every = stream[0][a:b], np.arange(a, b)
+    batch = _batch(b - a, time)
+    batch.length[every % 50 > 25] = 0  # ticks alone for a while
+    batch.offset[:] = every
+    out: list[Pending] = []
+    stage.feed(batch, out)
+    return b"".join(p.make(str(p.packet + a)).value for p in out)
 
 
 class _Decoding:
@@ -553,6 +568,12 @@ CASES = [
         _feed_resample,
     ),
     Case(
+        "resample mean",
+        lambda: Resample(np.array([1, 3]), ResampleRule(method="mean", hz=0.5)),
+        wild_numbers,
+        _feed_resample,
+    ),
+    Case(
         "resample linear",
         lambda: Resample(np.array([1, 3]), ResampleRule(method="linear", hz=4)),
         wild_numbers,
@@ -575,6 +596,18 @@ CASES = [
         lambda: TimeToLimit(parameters(), SECOND, [TimeToLimitRule(significance=2)] * F),
         wild_numbers,
         _feed_model,
+    ),
+    Case(
+        "flat",
+        lambda: Flat(parameters(), SECOND, [FlatRule(changes=5, threshold=2, min_seconds=2)] * F),
+        wild_numbers,
+        _feed_model,
+    ),
+    Case(
+        "los",
+        lambda: LossOfSignal("/S", 5.0, Origin("S", 0, {})),
+        wild_numbers,
+        _feed_los,
     ),
     Case("limits", _limits, wild_numbers, _feed_limits),
     Case("limits of change", _changes, wild_numbers, _feed_limits),

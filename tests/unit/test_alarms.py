@@ -223,3 +223,16 @@ def test_a_level_must_last(tmp_path: Path) -> None:
     values = [11, 11, 5, 11, 11, 11, 5, 5, 5]
     alerts = run(tmp_path, numeric(alarm), ">f", values, settings=settings)
     assert told(alerts) == [(5, "warning", ["static"]), (8, "normal", [])]
+
+
+def test_every_condition(tmp_path: Path) -> None:
+    """The most severe that holds, in whatever order they are written."""
+    rows = (
+        "<WatchAlarm>{}1'/></WatchAlarm><WarningAlarm>{}2'/></WarningAlarm>"
+        "<DistressAlarm>{}3'/></DistressAlarm><CriticalAlarm>{}4'/></CriticalAlarm>"
+        "<SevereAlarm>{}5'/></SevereAlarm>"
+    ).replace("{}", "<Comparison parameterRef='P' comparisonOperator='&gt;=' value='")
+    alarm = f"<DefaultAlarm><AlarmConditions>{rows}</AlarmConditions></DefaultAlarm>"
+    alerts = run(tmp_path, numeric(alarm), ">f", [0, 1, 2, 3, 4, 5, 0])
+    words = [level for _, level, _ in told(alerts)]
+    assert words == ["watch", "warning", "distress", "critical", "severe", "normal"]

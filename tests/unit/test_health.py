@@ -1,76 +1,117 @@
-"""`/healthz`: a lane that stands still while its partition grows is not healthy.
-
-The consumer here is a fake of two methods: the edge where a broker would be.
-"""
+"""Not heard at all, a container not heard, heard and not changing: three monitors."""
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
-from types import SimpleNamespace
-from typing import Any
+import struct
+from pathlib import Path
 
+import numpy as np
+import orjson
 import pytest
-from aiokafka import TopicPartition
-from prometheus_client import CollectorRegistry
+from jsonschema import Draft202012Validator
 
-from agents import service
-from agents.http import serve
-from agents.metrics import Metrics
-from agents.service import STALLED_S, UNHEARD_S, Lanes
-from agents.settings import Settings
+from pipeline.chain import Chain
+from pipeline.mission import load_mission
 from schemas import topics
+from schemas.records import (
+    PACKETS_HEADERS,
+    TICK_HEADERS,
+    RawRecord,
+    encode_packets,
+    encode_tick,
+)
+from tests.unit.test_alarms import SCHEMA, SECOND
+from tests.unit.test_mdb import document
+
+BASE = 1_700_000_000
+TYPES = (
+    '<IntegerParameterType name="U11"><IntegerDataEncoding sizeInBits="11"/></IntegerParameterType>'
+    '<FloatParameterType name="F"><FloatDataEncoding sizeInBits="32"/></FloatParameterType>'
+)
+PARAMETERS = (
+    '<Parameter name="APID" parameterTypeRef="U11"/><Parameter name="A" parameterTypeRef="F"/>'
+    '<Parameter name="B" parameterTypeRef="F"/>'
+)
 
 
-def lanes(monkeypatch: pytest.MonkeyPatch, behind: int, idle: float) -> Lanes:
-    made = Lanes(Settings(), {}, Metrics(CollectorRegistry(), 10))
-    part = TopicPartition(topics.RAW, 0)
-    fake: Any = SimpleNamespace(assignment=lambda: {part}, highwater=lambda _: 100 + behind)
-    made._consumer = fake
-    lane: Any = SimpleNamespace(next_offset=100, progress=1000.0)
-    made._lanes = {0: lane}
-    made.ready.set()
-    made.heard = 1000.0 + idle  # the broker is there
-    monkeypatch.setattr(service.time, "monotonic", lambda: 1000.0 + idle)
-    return made
+def _container(name: str, apid: int) -> str:
+    return (
+        f'<SequenceContainer name="C{name}"><EntryList><ParameterRefEntry parameterRef="{name}">'
+        '<LocationInContainerInBits referenceLocation="containerStart"><FixedValue>48</FixedValue>'
+        '</LocationInContainerInBits></ParameterRefEntry></EntryList><BaseContainer containerRef="R">'
+        f'<RestrictionCriteria><Comparison parameterRef="APID" value="{apid}"/>'
+        "</RestrictionCriteria></BaseContainer></SequenceContainer>"
+    )
 
 
-def test_a_lane_that_stands_still_while_records_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    good, why = lanes(monkeypatch, 5, STALLED_S + 1).health()
-    assert not good
-    assert "stands still" in why
+CONTAINERS = (
+    '<SequenceContainer name="R" abstract="true"><EntryList><ParameterRefEntry parameterRef="APID">'
+    '<LocationInContainerInBits referenceLocation="containerStart"><FixedValue>5</FixedValue>'
+    "</LocationInContainerInBits></ParameterRefEntry></EntryList></SequenceContainer>"
+    + _container("A", 1)
+    + _container("B", 2)
+)
 
 
-def test_silence_is_healthy_for_a_lane(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lanes(monkeypatch, 0, 10 * STALLED_S).health()[0]
-    assert lanes(monkeypatch, 5, STALLED_S - 1).health()[0]
+def told(
+    folder: Path, heard: dict[str, tuple[range, float]], seconds: int, noise: float = 1.0
+) -> list[tuple[int, str, str, str]]:
+    """(second, monitor, parameter, level) of every alert.
+
+    heard: seconds in which a container comes, and the second from which its value stays.
+    """
+    (folder / "x.xml").write_text(document(TYPES, PARAMETERS, CONTAINERS))
+    (folder / "mission.toml").write_text(
+        'name = "m"\nxtce = "x.xml"\n[[residual]]\nenabled = false\n[[time_to_limit]]\n'
+        "enabled = false\n[time]\nlos_s = 20\n[[resample]]\nmax_age_s = 5\n"
+    )
+    chain, rng, records = Chain(load_mission(folder)), np.random.default_rng(1), []
+    values = {"A": 0.0, "B": 0.0}
+    for t in range(seconds):
+        for apid, name in enumerate("AB", 1):
+            when, stuck = heard[name]
+            if t < stuck:
+                values[name] = float(rng.normal(0, noise))
+            if t in when:
+                packet = struct.pack(">HHHf", apid, 0xC000 | t, 3, values[name])
+                content = encode_packets([(BASE + t) * SECOND], packet)
+                records.append(RawRecord(len(records), content, PACKETS_HEADERS))
+        records.append(RawRecord(len(records), encode_tick((BASE + t + 1) * SECOND), TICK_HEADERS))
+    found, schema = [], orjson.loads(SCHEMA.read_bytes())
+    for _, output in chain.feed(records).outputs:
+        if output.topic == topics.ALERTS:
+            a = orjson.loads(output.value)
+            Draft202012Validator(schema).validate(a)
+            second = a["reception_ns"] // SECOND - BASE
+            found.append((second, a["monitor"]["kind"], a["parameter"], a["level_after"]))
+    return found
 
 
-def test_a_broker_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = lanes(monkeypatch, 0, 0.0)
-    made.heard = 1000.0 - UNHEARD_S - 1
-    good, why = made.health()
-    assert not good
-    assert "no broker has answered" in why
+def test_one_container_falls_silent(tmp_path: Path) -> None:
+    alerts = told(tmp_path, {"A": (range(60), 99), "B": (range(99), 99)}, 99)
+    assert [a[1:] for a in alerts] == [("stale", "/S/CA", "warning")]
+    assert 60 < alerts[0][0] < 75
 
 
-def test_not_ready_before_a_partition_is_assigned() -> None:
-    made = Lanes(Settings(), {}, Metrics(CollectorRegistry(), 10))
-    assert not made.health()[0]
+def test_nothing_is_heard(tmp_path: Path) -> None:
+    """Both containers are stale, and then the signal is lost; the first packet ends all of it."""
+    both = {"A": ([*range(50), *range(90, 99)], 99), "B": (range(50), 99)}
+    alerts = told(tmp_path, both, 99)  # type: ignore[arg-type]
+    assert [a for a in alerts if a[1] == "los"] == [
+        (70, "los", "/S", "warning"), (90, "los", "/S", "normal")
+    ]  # fmt: skip
+    assert sorted(a[1:] for a in alerts if a[1] == "stale") == [
+        ("stale", "/S/CA", "normal"), ("stale", "/S/CA", "warning"), ("stale", "/S/CB", "warning"),
+    ]  # fmt: skip
 
 
-def test_served_as_a_status() -> None:
-    answer = [True, "fine"]
-    server = serve("127.0.0.1", 0, CollectorRegistry(), lambda: (bool(answer[0]), str(answer[1])))
-    url = f"http://127.0.0.1:{server.server_port}/healthz"
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            assert response.status == 200
-        answer[:] = [False, "lane 0 stands still"]
-        with pytest.raises(urllib.error.HTTPError, match="503") as refused:
-            urllib.request.urlopen(url, timeout=5)
-        assert refused.value.read() == b"lane 0 stands still\n"
-        refused.value.close()
-    finally:
-        server.shutdown()
-        server.server_close()
+def test_heard_and_not_changing(tmp_path: Path) -> None:
+    alerts = told(tmp_path, {"A": (range(400), 200), "B": (range(400), 400)}, 400)
+    ((second, kind, name, level),) = alerts
+    assert (kind, name, level) == ("flat", "/S/A", "watch")
+    assert 230 <= second <= 233  # min_seconds; its longest rest was one second
+
+
+@pytest.mark.parametrize("stuck", [50, 0])
+def test_what_changed_too_rarely_before_says_nothing(tmp_path: Path, stuck: int) -> None:
+    assert not told(tmp_path, {"A": (range(400), stuck), "B": (range(400), 400)}, 400)

@@ -121,8 +121,14 @@ REFUSED = {
         containers='<SequenceContainer name="Root"><EntryList><ContainerRefEntry containerRef="Root"/>'
         "</EntryList></SequenceContainer>"
     ),
-    "an inside range": document(
-        INT.format(INT8 + '<DefaultAlarm><StaticAlarmRanges rangeForm="inside"/></DefaultAlarm>')
+    "an inside range of a change": document(
+        INT.format(INT8 + '<DefaultAlarm><ChangeAlarmRanges rangeForm="inside"/></DefaultAlarm>')
+    ),
+    "a change that is too slow": document(
+        INT.format(
+            INT8 + '<DefaultAlarm><ChangeAlarmRanges><WatchRange minInclusive="1"/>'
+            "</ChangeAlarmRanges></DefaultAlarm>"
+        )
     ),
     "a change alarm over many samples": document(
         INT.format(

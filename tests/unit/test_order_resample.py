@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pipeline.order import Order
 from pipeline.resample import Resample
@@ -150,8 +151,37 @@ def test_linear_interpolates_and_never_crosses_a_gap() -> None:
     ]
 
 
+def test_mean_is_of_the_good_samples_since_the_grid_time_before() -> None:
+    nan = float("nan")
+    points = [(0.5, 1.0), (0.9, nan), (1.0, 4.0), (1.1, nan), (1.2, 6.0), (1.7, 8.0), (2.4, nan),
+              (4.5, 2.0), (9.5, 3.0), (10.5, 5.0)]  # fmt: skip
+    assert resampled(ResampleRule(method="mean", max_age_s=2), points) == [
+        (1, 2.5, set()),
+        (2, 7.0, set()),
+        (3, None, {"invalid"}),
+        (4, None, {"invalid", "held"}),
+        (5, 2.0, set()),
+        (6, 2.0, {"held"}),
+        (7, None, {"stale"}),
+        (10, 3.0, {"after_gap"}),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mean_of_many(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    t = np.sort(rng.uniform(0, 60, 5000))
+    x = rng.normal(1e6, 1, 5000)
+    got = resampled(ResampleRule(method="mean"), list(zip(t.tolist(), x.tolist(), strict=True)))
+    assert len(got) == 59
+    for at, mean, words in got:
+        inside = x[(t > at - 1) & (t <= at)]
+        assert mean == pytest.approx(inside.mean(), abs=1e-5)
+        assert not words
+
+
 def test_silence_ends_in_one_stale_row() -> None:
-    for method in ("last", "linear"):
+    for method in ("last", "linear", "mean"):
         got = resampled(ResampleRule(method=method, max_age_s=1), [(0.0, 1.0), (1.0, 2.0)], mark=60)
         assert [w for _, _, w in got].count({"stale"}) == 1
         assert got[-1][2] == {"stale"}

@@ -57,7 +57,15 @@ def test_explain_tells_from_bits_to_alert() -> None:
     demo = str(PROJECT / "missions" / "demo")
     done = CliRunner().invoke(main, ["check", demo, "--explain", "PC"])
     assert done.exit_code == 0, done.output
-    for word in ("at bit", "critical", "samples to enter", "resample", "time to limit", "118"):
+    for word in (
+        "at bit",
+        "critical",
+        "min violations",
+        "resample",
+        "flat",
+        "time to limit",
+        "118",
+    ):
         assert word in done.output
     wrong = CliRunner().invoke(main, ["check", demo, "--explain", "TP_VIB"])
     assert wrong.exit_code == 1

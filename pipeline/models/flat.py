@@ -1,0 +1,114 @@
+"""Flat line: a parameter that used to change and no longer does, though it is heard.
+
+    rest     r = t - (time of the last change)
+    learning R ← max(R, r) at each change, N ← N + 1
+    score    r / R,  once N ≥ `changes`
+
+The longest rest of its own past is the scale: a noisy sensor that freezes shows within seconds, a
+set point that never moved says nothing. A rest that was an alarm is not learnt from. Not hearing a
+parameter is not its rest: held and stale samples say nothing, and after a gap the rest begins anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.kernel import kernel
+from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
+from schemas.columns import F8, I8, NO_WORD, U1, Grid, Quality, Scores
+from schemas.mission import Level
+from schemas.settings import FlatRule
+from schemas.state import Stateful
+
+_WATCH = np.uint8(Level.WATCH)
+_NO_WORD = np.uint8(NO_WORD)
+_UNHEARD = np.uint8(Quality.HELD | Quality.STALE)
+_GAP_BIT = np.uint8(Quality.AFTER_GAP)
+
+
+class Flat(Stateful):
+    """Flat line of one group; says WATCH at most: a constant may be what it should be."""
+
+    family, version = "flat", 1
+
+    def __init__(
+        self, parameters: list[GroupParameter], period_ns: int, rules: list[FlatRule]
+    ) -> None:
+        del period_ns  # it counts in time, not in rows
+        f = len(parameters)
+        self._on = np.array([r.enabled for r in rules], np.uint8)
+        self._factor = np.array([r.threshold for r in rules])
+        self._least = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
+        self._changes = np.array([max(r.changes, 2) for r in rules], np.int64)
+        self.min_samples = np.ones(f, np.int64)  # a rest is persistence by itself
+        self.min_ns = np.zeros(f, np.int64)
+        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.state = {
+            "last": np.full(f, np.nan), "since": np.zeros(f, np.int64),
+            "longest": np.zeros(f, np.int64), "changes": np.zeros(f, np.int64),
+        }  # fmt: skip
+        self._scores = empty_scores(0, f, 2)
+
+    def feed(self, grid: Grid) -> Scores:
+        """Scores of each row; views on buffers that the next feed overwrites."""
+        n, s = len(grid.time_ns), self.state
+        if n > len(self._scores.enter):
+            self._scores = empty_scores(n, grid.value.shape[1], 2)
+            self._scores.predicted[:] = np.nan  # it expects a change, no value
+        o = self._scores
+        rest(
+            grid.time_ns, grid.value, grid.quality, self._on, self._factor, self._least,
+            self._changes, s["last"], s["since"], s["longest"], s["changes"], o.enter, o.score,
+            o.detail,
+        )  # fmt: skip
+        return cut(o, n)
+
+    def threshold(self, parameter: int) -> float:
+        return float(self._factor[parameter])
+
+    def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
+        return {"unchanged_s": float(detail[0]), "longest_s": float(detail[1])}
+
+
+@kernel
+def rest(
+    time: I8,
+    value: F8,
+    quality: U1,
+    on: U1,
+    factor: F8,
+    least: I8,
+    need: I8,
+    last: F8,
+    since: I8,
+    longest: I8,
+    changes: I8,
+    enter: U1,
+    score: F8,
+    detail: F8,
+) -> None:
+    """Sequential in rows, branch-free across parameters."""
+    for i in range(len(value)):
+        t = time[i]
+        for j in range(len(on)):
+            x, past, begun, most, n = value[i, j], last[j], since[j], longest[j], changes[j]
+            news = (x == x) & ((quality[i, j] & _UNHEARD) == 0)
+            anew = ((quality[i, j] & _GAP_BIT) != 0) | (past != past)
+            changed = news & (anew | (x != past))
+            lasted = t - begun
+            z = np.float64(lasted) / np.float64(max(most, 1))
+            armed = n >= need[j]
+            quiet = armed & (z > factor[j]) & (lasted >= least[j])
+            word = _WATCH if quiet & (not changed) else np.uint8(0)
+            said = word if news & (armed | changed) else _NO_WORD
+            enter[i, j] = said if on[j] != 0 else np.uint8(0)
+            score[i, j] = z if news & armed & (not changed) else np.nan
+            detail[i, 0, j] = np.float64(lasted) * 1e-9
+            detail[i, 1, j] = np.float64(most) * 1e-9
+            learnt = changed & (not anew)
+            longest[j] = max(most, lasted) if learnt & (not quiet) else most
+            changes[j] = n + 1 if learnt else n
+            since[j] = t if changed else begun
+            last[j] = x if news else past
