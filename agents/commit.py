@@ -1,30 +1,60 @@
-"""How a lane commits: the one part of it that depends on what the broker can do.
+"""How a lane commits: the one part of it that depends on what the broker can do (docs/lane.md).
 
-At least once: outputs are acknowledged by the broker, each one of them, before the input offset
-is committed. Ids are deterministic, so after a crash the outputs that come again are recognised.
-(`docs/lane.md` has the contract that a transactional strategy meets as well.)
+`Transactional`: outputs and the input offset in one transaction, fenced by a `transactional.id` of
+the partition, on Apache Kafka. `AtLeastOnce`: outputs are acknowledged, each one of them, before
+the input offset is committed; ids are deterministic, so repeats after a crash are recognised.
+
+Either way a send that failed, a deadline that passed and a fence end the strategy (`CommitLost`):
+its producer is thrown away, and the lane recovers with a new one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 
+from agents.kafka import discard
 from schemas import topics
 from schemas.columns import Output
 
 DEADLINE_S = 15.0
+Future = asyncio.Future[object]
+
+
+class CommitLost(Exception):  # noqa: N818 - what it means matters more than that it is an error
+    """What was sent since the last commit may or may not be there: recover, and look."""
 
 
 class Commit(Protocol):
-    """Outputs in, offsets on. `commit` returns once both are safe, or raises: then recover."""
+    """Outputs in, offsets on."""
 
-    async def send(self, outputs: Sequence[Output]) -> None: ...
+    async def open(self) -> None:
+        """Ready to send; whoever had the partition before can commit no more (Transactional)."""
 
-    async def commit(self, offset: int) -> None: ...
+    async def send(self, outputs: Sequence[Output]) -> None:
+        """Hand over the outputs of whole records."""
+
+    def commit(self, offset: int) -> Coroutine[None, None, None]:
+        """Everything handed over until now belongs to `offset`, the next to process.
+
+        The coroutine ends once both are safe.
+        """
+
+    async def close(self) -> None:
+        """Let go of the producer; what was not committed is never seen (Transactional)."""
+
+
+@contextmanager
+def _lost(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise CommitLost(f"{what}: {error!r}") from error
 
 
 class AtLeastOnce:
@@ -39,19 +69,135 @@ class AtLeastOnce:
     ) -> None:
         self._consumer, self._producer, self._partition = consumer, producer, partition
         self._names = {t: topics.on_wire(t, namespace) for t in topics.OUTPUTS}
-        self._sent: list[asyncio.Future[object]] = []
+        self._sent: list[Future] = []
+
+    async def open(self) -> None:
+        """Nothing to fence, and the producer is the worker's."""
 
     async def send(self, outputs: Sequence[Output]) -> None:
-        """Hand outputs to the producer; their acknowledgements are awaited by `commit`."""
-        for o in outputs:
-            headers = [("id", o.id.encode())]
-            name = self._names[o.topic]
-            self._sent.append(await self._producer.send(name, o.value, o.key, headers=headers))
+        with _lost("outputs were not taken"):
+            self._sent += await send_all(self._producer, self._names, outputs)
 
-    async def commit(self, offset: int) -> None:
-        """Await every acknowledgement, then commit `offset` (the next to process)."""
-        async with asyncio.timeout(DEADLINE_S):
-            sent, self._sent = self._sent, []
-            if sent:
+    def commit(self, offset: int) -> Coroutine[None, None, None]:
+        sent, self._sent = self._sent, []
+        return self._finish(sent, offset)
+
+    async def _finish(self, sent: list[Future], offset: int) -> None:
+        with _lost(f"offset {offset} was not committed"):
+            async with asyncio.timeout(DEADLINE_S):
                 await asyncio.gather(*sent)
-            await self._consumer.commit({self._partition: offset})
+                await self._consumer.commit({self._partition: offset})
+
+    async def close(self) -> None:
+        """The producer is the worker's."""
+
+
+class Transactional:
+    """Commit strategy for Apache Kafka.
+
+    make: a producer with the partition's transactional.id. group: whose offsets are committed.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], AIOKafkaProducer],
+        partition: TopicPartition,
+        group: str,
+        namespace: str,
+    ) -> None:
+        self._make, self._partition, self._group = make, partition, group
+        self._names = {t: topics.on_wire(t, namespace) for t in topics.OUTPUTS}
+        self._producer: AIOKafkaProducer | None = None
+        self._begun = False
+        self._sent: list[Future] = []
+        self._ending: asyncio.Event | None = None  # set when the commit on its way has ended
+        self._lost = False
+
+    async def open(self) -> None:
+        self._producer = self._make()
+        with _lost("no transactions could be begun"):
+            async with asyncio.timeout(DEADLINE_S):
+                await self._fence()
+
+    async def send(self, outputs: Sequence[Output]) -> None:
+        """Waits while a commit is on its way: what comes after it is of the next transaction."""
+        if not outputs:
+            return
+        while self._ending:
+            await self._ending.wait()
+        with self._checked("outputs were not taken"):
+            async with asyncio.timeout(DEADLINE_S):
+                await self._begin()
+                self._sent += await self._produce(outputs)
+
+    def commit(self, offset: int) -> Coroutine[None, None, None]:
+        assert self._ending is None, "one commit at a time"
+        sent, self._sent = self._sent, []
+        ending = self._ending = asyncio.Event()
+        return self._finish(sent, offset, ending)
+
+    async def _finish(self, sent: list[Future], offset: int, ending: asyncio.Event) -> None:
+        try:
+            with self._checked(f"the transaction up to offset {offset} was not committed"):
+                async with asyncio.timeout(DEADLINE_S):
+                    await self._begin()
+                    # aiokafka commits a transaction in which a send failed: look at each of them
+                    await asyncio.gather(*sent)
+                    await self._offsets(offset)
+                    await self._end()
+        finally:
+            self._ending = None
+            ending.set()
+
+    @contextmanager
+    def _checked(self, what: str) -> Iterator[None]:
+        """After a failure nothing is sent or committed any more by this producer."""
+        if self._lost:
+            raise CommitLost(f"{what}: the transaction before it was lost")
+        try:
+            with _lost(what):
+                yield
+        except CommitLost:
+            self._lost = True
+            raise
+
+    # --- one step of the protocol each: a test may stop the worker before and after any ---------
+
+    @property
+    def _client(self) -> AIOKafkaProducer:
+        assert self._producer, "open first"
+        return self._producer
+
+    async def _fence(self) -> None:
+        await self._client.start()
+
+    async def _begin(self) -> None:
+        if not self._begun:
+            await self._client.begin_transaction()
+            self._begun = True
+
+    async def _produce(self, outputs: Sequence[Output]) -> list[Future]:
+        return await send_all(self._client, self._names, outputs)
+
+    async def _offsets(self, offset: int) -> None:
+        await self._client.send_offsets_to_transaction({self._partition: offset}, self._group)
+
+    async def _end(self) -> None:
+        await self._client.commit_transaction()
+        self._begun = False
+
+    async def close(self) -> None:
+        """An open transaction is aborted, here if that goes quickly, else by the next owner."""
+        producer, self._producer = self._producer, None
+        if producer:
+            await discard(producer, abort=self._begun and not self._lost)
+
+
+async def send_all(
+    producer: AIOKafkaProducer, names: dict[str, str], outputs: Sequence[Output]
+) -> list[Future]:
+    """Hand outputs to a producer; the futures tell when each is acknowledged."""
+    return [
+        await producer.send(names[o.topic], o.value, o.key, headers=[("id", o.id.encode())])
+        for o in outputs
+    ]

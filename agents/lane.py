@@ -1,8 +1,9 @@
 """A lane: one partition of telemetry.raw, its chains, its commits (docs/lane.md).
 
-Taken in this order: committed offset C, newest snapshot S ≤ C, silent re-reading of [S, C), then
-on from C. Work is handed to the worker's compute thread in chunks, so that the event loop keeps
-the group's heartbeat; the next chunk is computed while the last one's outputs are acknowledged.
+Taken in this order: fence, committed offset C, newest snapshot S ≤ C, silent re-reading of [S, C),
+then on from C. Work is handed to the worker's compute thread in chunks, so that the event loop
+keeps the group's heartbeat; the next chunk is computed while the last one's outputs are
+acknowledged.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from schemas.records import RawRecord
 log = logging.getLogger("heartline.lane")
 CHUNK_BYTES = 512 * 1024  # about 10 ms of work
 QUEUE_CHUNKS = 8
+COALESCE_S = 0.02  # commits are no closer than this, however urgent
 LATEST_MS = 2**62 // 1_000_000  # a producer's time stamp may be anything
 
 
@@ -63,7 +65,9 @@ class Lane:
         on_room: Callable[[], None],
     ) -> None:
         self.partition, self.chains = partition, chains
-        self._commit, self._store, self._compute = commit, store, compute
+        self.commit, self._store, self._compute = commit, store, compute
+        self.begun = False  # whether it knows where to read
+        self._urgent = False  # an alert waits for its commit
         self._metrics, self._timing, self._on_room = metrics, timing, on_room
         self._queue: asyncio.Queue[Sequence[ConsumerRecord[bytes, bytes]]] = asyncio.Queue()
         self.silent_until = 0  # offsets below were published already
@@ -77,20 +81,18 @@ class Lane:
         self._commit_task: asyncio.Task[None] | None = None
         metrics.chains[partition] = chains
 
-    async def recover(self, committed: int | None, beginning: int) -> int:
+    async def recover(self, committed: int, beginning: int) -> int:
         """Restore the newest snapshot at or below the committed offset; returns where to read."""
-        target = beginning if committed is None else committed
         start = beginning
-        if committed is not None:
-            found = await self._store.newest(committed)
-            if found and found[0] >= beginning:
-                state = await self._in_thread(decode_state, found[1])
-                self.chains.restore(state)
-                start = found[0]
-        self.silent_until, self.next_offset = target, start
-        self.committed = target
-        if start < target:
-            log.info("partition %d: re-reading %d to %d silently", self.partition, start, target)
+        found = await self._store.newest(committed)
+        if found and found[0] >= beginning:
+            state = await self._in_thread(decode_state, found[1])
+            self.chains.restore(state)
+            start = found[0]
+        self.silent_until, self.next_offset = committed, start
+        self.committed = committed
+        if start < committed:
+            log.info("partition %d: re-reading %d to %d silently", self.partition, start, committed)
         return start
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -119,10 +121,10 @@ class Lane:
         try:
             while True:
                 try:
-                    async with asyncio.timeout(self._timing.commit_s):
+                    async with asyncio.timeout(self._patience):
                         chunk = await self._queue.get()
                 except TimeoutError:
-                    await self._settle(force=True)
+                    await self._settle(urgent=True)
                     continue
                 self._on_room()
                 await self._process(chunk)
@@ -145,37 +147,50 @@ class Lane:
                     "partition %d: records of source %r are rejected: no mission is given for it "
                     "(--source %s=FOLDER)", self.partition, source, source,
                 )  # fmt: skip
-        await self._commit.send(outputs)
+        await self.commit.send(outputs)
         self.next_offset = last.offset + 1
         self.progress = time.monotonic()
         self._unsaved.append(_Done(self.next_offset, last.timestamp / 1e3, len(chunk)))
-        await self._settle(force=any(o.level for o in outputs))
+        await self._settle(urgent=any(o.level for o in outputs))
 
     def _feed(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> LaneFed:
         with self._metrics.compute.time():
             return self.chains.feed([keyed(r) for r in chunk])
 
-    async def _settle(self, force: bool) -> None:
+    @property
+    def _patience(self) -> float:
+        """Seconds from one commit to the next."""
+        return COALESCE_S if self._urgent else self._timing.commit_s
+
+    async def _settle(self, urgent: bool) -> None:
         """Commit in the background when it is time; one commit at a time, the rest coalesce."""
+        self._urgent = bool(self._unsaved) and (self._urgent or urgent)
         if self._commit_task and self._commit_task.done():
             self._commit_task.result()  # raises what went wrong
             self._commit_task = None
         now = time.monotonic()
-        due = force or now - self._last_commit >= self._timing.commit_s
+        due = now - self._last_commit >= self._patience
         behind = len(self._unsaved) > 4 * QUEUE_CHUNKS
         if behind:
             await self._finish_commit()  # the broker is slower than we are: wait for it
         if self._commit_task is None and self._unsaved and due:
-            done, self._unsaved, self._last_commit = self._unsaved, [], now
-            self._commit_task = asyncio.create_task(self._do_commit(done))
+            self._begin_commit()
         if now - self._last_snapshot >= self._timing.snapshot_s and self.next_offset:
             await self._snapshot()
 
-    async def _do_commit(self, done: list[_Done]) -> None:
-        offset = done[-1].next_offset
-        if offset <= self.silent_until:
-            return  # re-reading: nothing new to commit
-        await self._commit.commit(offset)
+    def _begin_commit(self) -> None:
+        """Seal what was handed over until now, and commit it in a task of its own."""
+        done, self._unsaved = self._unsaved, []
+        self._last_commit, self._urgent = time.monotonic(), False
+        if done and done[-1].next_offset > self.silent_until:  # else re-reading: nothing is new
+            offset = done[-1].next_offset
+            sealed = self.commit.commit(offset)
+            self._commit_task = asyncio.create_task(self._end_commit(sealed, offset, done))
+
+    async def _end_commit(
+        self, sealed: Coroutine[None, None, None], offset: int, done: list[_Done]
+    ) -> None:
+        await sealed
         self.committed = offset
         now = time.time()
         for one in done:
@@ -187,10 +202,8 @@ class Lane:
         if self.next_offset < self.silent_until or self.next_offset == self._saved_at:
             self._last_snapshot = time.monotonic()
             return
-        done, self._unsaved = self._unsaved, []
-        if done:
-            self._commit_task = asyncio.create_task(self._do_commit(done))
-            await self._finish_commit()
+        self._begin_commit()
+        await self._finish_commit()
         content = await self._in_thread(lambda: encode_state(self.chains.snapshot()))
         await self._store.write(self.next_offset, content)
         self._saved_at = self.next_offset
@@ -199,9 +212,8 @@ class Lane:
     async def leave(self) -> None:
         """Finish: commit what was processed. The caller bounds the time."""
         await self._finish_commit()
-        done, self._unsaved = self._unsaved, []
-        if done:
-            await self._do_commit(done)
+        self._begin_commit()
+        await self._finish_commit()
 
     async def _finish_commit(self) -> None:
         """Wait for the commit in flight. Being cancelled here does not cancel the commit."""

@@ -46,6 +46,11 @@ class Metrics:
         self._event = gauge("event_time_seconds", "Watermark, unix time.", "source")
         self.consumer_lag = gauge("consumer_lag_records", "Records not yet read.", "partition")
         self.lanes = gauge("lanes", "Lanes of this worker.")
+        self.exactly_once = gauge("exactly_once", "1: outputs and offsets in one transaction.")
+        self.recoveries = counter("recoveries", "Times a lane began anew.", "partition")
+        self.restore = gauge(
+            "restore_seconds", "Taking the partition, until it was read again.", "partition"
+        )
         self.latency = Histogram(
             "heartline_latency_seconds",
             "From the raw record's append to its outputs' acknowledgement.",

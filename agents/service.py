@@ -15,11 +15,18 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError
+from aiokafka.errors import (
+    CommitFailedError,
+    ConsumerStoppedError,
+    IllegalGenerationError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    UnknownMemberIdError,
+)
 
 from agents.chains import Chains
-from agents.commit import AtLeastOnce
-from agents.kafka import consumer, ensure_topics, producer, start
+from agents.commit import AtLeastOnce, Commit, CommitLost, Transactional
+from agents.kafka import consumer, ensure_topics, exactly_once_capable, producer, start
 from agents.lane import Lane, Timing
 from agents.metrics import Metrics
 from agents.settings import Settings
@@ -35,6 +42,11 @@ STALLED_S = 30.0  # a lane that stands still this long while its log grows is st
 FETCH_MS = 200
 PROBE_S = 5.0  # how often the broker is asked whether it is there
 UNHEARD_S = 20.0  # a worker that has not heard from it for this long is not healthy
+RECOVER_S = 120.0  # deadline of finding and restoring a snapshot
+STEP_S = 15.0  # deadline of every request on the way to a partition
+AGAIN_S = 0.5  # between two tries to take a partition
+TRANSACTION_MS = 15_000  # a lane that is cut off holds readers back no longer than this
+LOST_MEMBERSHIP = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
 
 
 class LaneFailed(Exception):  # noqa: N818 - it is told to people as it stands
@@ -57,7 +69,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._compute = ThreadPoolExecutor(1, "compute")
         self.ready = asyncio.Event()
         self._consumer: AIOKafkaConsumer | None = None
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: AIOKafkaProducer | None = None  # of snapshots; at least once, of all
+        self.exactly_once = False
         sys.setswitchinterval(0.0005)  # a transaction beside a busy thread: 21 → 11 ms
 
     async def connect(self) -> None:
@@ -66,9 +79,14 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         await ensure_topics(s.bootstrap, s.namespace, s.partitions)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._compute, warm_up)
-        self._producer = await start(producer(s.bootstrap), s.bootstrap)
+        self.exactly_once = await exactly_once_capable(s.bootstrap)
+        if not self.exactly_once:
+            log.warning("%s has no transactions: at least once (docs/lane.md)", s.bootstrap)
+        self._metrics.exactly_once.set(self.exactly_once)
+        own = producer(s.bootstrap, enable_idempotence=self.exactly_once)
+        self._producer = await start(own, s.bootstrap)
         client = consumer(
-            s.bootstrap, group_id=f"{s.group_on_wire}-lanes",
+            s.bootstrap, group_id=self._group,
             session_timeout_ms=s.session_timeout_ms,
             heartbeat_interval_ms=s.session_timeout_ms // 6,
             rebalance_timeout_ms=s.session_timeout_ms,
@@ -100,6 +118,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             for partition, task in list(self._tasks.items()):
                 if task.done() and not task.cancelled() and task.exception():
                     raise _told(partition, task.exception())
+            self._watch()
             try:
                 fetched = await client.getmany(timeout_ms=FETCH_MS)
             except ConsumerStoppedError:
@@ -108,12 +127,26 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue  # a partition just taken, whose lane has not said yet where to read
             for partition, records in fetched.items():
                 lane = self._lanes.get(partition.partition)
-                if lane and records and records[0].offset >= lane.next_offset:
+                if lane and lane.begun and records:
                     lane.put(records)
                     if lane.full:
                         client.pause(partition)
                         self._paused.add(partition)
             self._measure()
+
+    def _watch(self) -> None:
+        """A lane that stands still while its log grows, with a broker there, ends the worker."""
+        if time.monotonic() - self.heard > UNHEARD_S:
+            return  # nobody gets on without a broker: wait, and say so
+        for number, lane in self._lanes.items():
+            if lane.begun and (stalled := self._stalled(number)):
+                raise LaneFailed(f"Stopped: {stalled}. The next owner goes on from its commit.")
+
+    def _stalled(self, number: int) -> str:
+        behind, idle = self.behind(number), time.monotonic() - self._lanes[number].progress
+        if behind and idle > STALLED_S:
+            return f"lane {number} stands still for {idle:.0f} s with {behind} records waiting"
+        return ""
 
     def _resume(self, partition: TopicPartition) -> None:
         lane = self._lanes.get(partition.partition)
@@ -148,14 +181,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 False,
                 f"no broker has answered at {self._settings.bootstrap} for {unheard:.0f} s",
             )
-        for number, lane in list(self._lanes.items()):
-            behind, idle = self.behind(number), time.monotonic() - lane.progress
-            if behind and idle > STALLED_S:
-                return (
-                    False,
-                    f"lane {number} stands still for {idle:.0f} s with {behind} records waiting",
-                )
-        return True, f"{len(self._lanes)} lanes"
+        for number in list(self._lanes):
+            if stalled := self._stalled(number):
+                return False, stalled
+        promise = "exactly once" if self.exactly_once else "at least once"
+        return True, f"{len(self._lanes)} lanes, {promise}"
 
     # --- rebalance: signals only; the lanes' own tasks do the work -------------------------------
 
@@ -173,11 +203,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             async with asyncio.timeout(LEAVE_S):
                 await asyncio.gather(task, return_exceptions=True)
                 await lane.leave()
-        except (TimeoutError, KafkaError) as error:
+        except (TimeoutError, CommitLost, KafkaError) as error:
             log.warning(
                 "lane %d left without its last commit (%r): the next owner repeats %d records",
                 lane.partition, error, lane.next_offset - lane.committed,
             )  # fmt: skip
+        await lane.commit.close()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         client = self._consumer
@@ -192,13 +223,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _new_lane(self, partition: TopicPartition) -> Lane:
         s, number = self._settings, partition.partition
-        assert self._consumer
         assert self._producer
         chains = Chains(self._missions, number)
         return Lane(
             number,
             chains,
-            AtLeastOnce(self._consumer, self._producer, partition, s.namespace),
+            self._new_commit(partition),
             KafkaSnapshots(
                 s.bootstrap, self._state_topic, number, self._producer, chains.fingerprint
             ),
@@ -208,24 +238,114 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             lambda: self._resume(partition),
         )
 
-    async def _work(self, lane: Lane, partition: TopicPartition) -> None:
-        """Recover, then process until cancelled."""
-        client = self._consumer
-        assert client
-        committed = await client.committed(partition)
-        beginning = (await client.beginning_offsets([partition]))[partition]
-        if committed is not None and committed < beginning:
-            raise LaneFailed(
-                f"Partition {lane.partition} begins at offset {beginning}, but {committed} is the "
-                "next to process: records were deleted unread. Start with another --group to "
-                "accept the gap."
+    def _new_commit(self, partition: TopicPartition) -> Commit:
+        s = self._settings
+        assert self._consumer
+        assert self._producer
+        if not self.exactly_once:
+            return AtLeastOnce(self._consumer, self._producer, partition, s.namespace)
+        name = f"{s.group_on_wire}/{partition.topic}/{partition.partition}"
+
+        def make() -> AIOKafkaProducer:
+            return producer(
+                s.bootstrap, transactional_id=name, transaction_timeout_ms=TRANSACTION_MS
             )
-        begin = await lane.recover(committed, beginning)
+
+        return Transactional(make, partition, self._group, s.namespace)
+
+    @property
+    def _group(self) -> str:
+        return f"{self._settings.group_on_wire}-lanes"
+
+    async def _work(self, lane: Lane, partition: TopicPartition) -> None:
+        """Recover, then process until cancelled; what the broker breaks is recovered from."""
+        while True:
+            try:
+                if not await self._take(lane, partition):
+                    return  # the group is about to say so itself
+                await lane.run()
+            except (CommitLost, KafkaError, TimeoutError, OSError) as error:
+                log.warning("lane %d recovers: %s", lane.partition, error or repr(error))
+                self._metrics.recoveries.labels(lane.partition).inc()
+            finally:
+                lane.begun = False
+            assert self._consumer
+            self._consumer.pause(partition)
+            await lane.commit.close()
+            await asyncio.sleep(AGAIN_S)
+            lane = self._lanes[partition.partition] = self._new_lane(partition)
+
+    async def _take(self, lane: Lane, partition: TopicPartition) -> bool:
+        """In this order and no other (docs/lane.md); False where the partition is ours no more."""
+        client, began = self._consumer, time.monotonic()
+        assert client
+        await lane.commit.open()
+        committed, beginning = await self._committed(partition)
+        if not await self._guard(partition, committed):
+            return False
+        async with asyncio.timeout(RECOVER_S):
+            begin = await lane.recover(committed, beginning)
         client.seek(partition, begin)
+        lane.begun = True
+        lane.progress = time.monotonic()
         client.resume(partition)
         self.ready.set()
+        self._metrics.restore.labels(lane.partition).set(time.monotonic() - began)
         log.info("lane %d: from offset %d", lane.partition, begin)
-        await lane.run()
+        return True
+
+    async def _committed(self, partition: TopicPartition) -> tuple[int, int]:
+        """(next offset to process, first offset there is). LaneFailed where they do not fit."""
+        client = self._consumer
+        assert client
+        async with asyncio.timeout(STEP_S):
+            committed = await client.committed(partition)
+            beginning = (await client.beginning_offsets([partition]))[partition]
+            end = (await client.end_offsets([partition]))[partition]
+        if committed is None:
+            committed = await self._first(partition, beginning, end)
+        if not beginning <= committed <= end:
+            raise LaneFailed(
+                f"Partition {partition.partition} holds offsets {beginning} to {end}, but "
+                f"{committed} is the next to process: records were deleted unread, or the topic "
+                "was made anew. Start with another --group and --start-at to accept the gap."
+            )
+        return committed, beginning
+
+    async def _first(self, partition: TopicPartition, beginning: int, end: int) -> int:
+        """Where a group begins that has no committed offset."""
+        where = self._settings.start_at
+        if where in ("beginning", "end"):
+            return beginning if where == "beginning" else end
+        if where:
+            return int(where)
+        client = self._consumer
+        assert client
+        state = TopicPartition(self._state_topic, partition.partition)
+        async with asyncio.timeout(STEP_S):
+            written = (await client.end_offsets([state]))[state]
+        if written or beginning:
+            raise LaneFailed(
+                f"Partition {partition.partition} has been processed before, but group "
+                f"{self._group} has no committed offset (they expire when a group is empty for "
+                "long): say --start-at beginning, end or an offset."
+            )
+        return beginning
+
+    async def _guard(self, partition: TopicPartition, committed: int) -> bool:
+        """Commit what is committed: refused where the group has given the partition to another.
+
+        The offsets of a transaction are not checked against the group's generation: without this
+        a worker that was frozen before it fenced would fence the rightful owner, and rewind it.
+        """
+        assert self._consumer
+        try:
+            async with asyncio.timeout(STEP_S):
+                await self._consumer.commit({partition: committed})
+        except LOST_MEMBERSHIP as error:
+            log.warning("partition %d is another's by now: %r", partition.partition, error)
+            return False
+        return True
 
     async def close(self) -> None:
         """Leave the group with everything committed."""

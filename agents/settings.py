@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipeline.errors import MissionError
 from pipeline.mission import Mission, load_mission
 
 ENVIRONMENT = "HEARTLINE_SETTINGS"  # how `heartline worker` hands its settings to the Faust app
+_START = re.compile("|beginning|end|[0-9]{1,18}")
 CONFIG = "HEARTLINE_CONFIG"  # a settings file, for `faust -A agents.app worker`
 
 
@@ -41,6 +43,7 @@ class Settings:
     commit_ms: int = 200  # at once when an alert is raised
     snapshot_s: float = 10.0
     session_timeout_ms: int = 6000
+    start_at: str = ""  # beginning, end or an offset, where the group has none committed
     parameter_gauges: int = 200  # most statistics gauges a source
 
     @property
@@ -66,6 +69,8 @@ def _settings(table: dict[str, Any], where: str) -> Settings:
     for key, value in table.items():
         if key not in known:
             raise MissionError(f"{where}: {key!r} is unknown; known are {', '.join(known)}.")
+        if key == "start_at" and not _START.fullmatch(str(value)):
+            raise MissionError(f"{where}: start_at = {value!r} is no beginning, end or offset.")
         if known[key].type in ("int", "float") and not isinstance(value, (int, float)):
             raise MissionError(f"{where}: {key} = {value!r} is no number.")
     sources = {}

@@ -9,6 +9,7 @@ import click
 
 from agents.cli.control import control
 from agents.cli.files import check, decode, import_, mission, run, simulate
+from agents.cli.kafka import kafka
 from agents.cli.live import broker, ingest, watch, worker
 from agents.cli.mdb import mdb
 from agents.cli.replay import replay
@@ -39,6 +40,6 @@ def main() -> None:
 
 for command in (
     demo, simulate, import_, decode, run, broker, ingest, worker, replay, watch, explain, check,
-    mission, mdb, control,
+    mission, mdb, control, kafka,
 ):  # fmt: skip
     main.add_command(command)

@@ -93,6 +93,7 @@ def ingest(
 @click.option("--metrics-port", type=int, help="Where /metrics and /healthz are.")
 @click.option("--metrics-host", help="Address they listen on.")
 @click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
+@click.option("--start-at", help="beginning, end or an offset, where the group has none.")
 @click.option("--snapshot-s", type=float, help="Seconds between snapshots.")
 @click.option("--loglevel", default="warning", show_default=True)
 def worker(
