@@ -15,6 +15,7 @@ import socket
 import subprocess
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ PROPERTIES = """process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -55,12 +56,11 @@ auto.create.topics.enable=false
 
 @dataclass(slots=True)
 class Node:
-    """One broker. advertised: the port that clients are sent to, another where a proxy stands."""
+    """One broker on its port, and as a controller on another."""
 
     node: int
     port: int
     controller: int
-    advertised: int
     pid: int = 0
 
     @property
@@ -135,17 +135,19 @@ class Cluster:
 
     @property
     def bootstrap(self) -> str:
-        return ",".join(f"127.0.0.1:{n.advertised}" for n in self.nodes)
+        return ",".join(f"127.0.0.1:{n.port}" for n in self.nodes)
 
     def log(self, node: int) -> Path:
         return self.folder / f"broker-{node}" / "kafka.log"
 
-    def make(self, brokers: int, port: int = 0, advertised: list[int] | None = None) -> None:
-        """Configure and format a new cluster. port: of the first broker; 0: any that are free."""
+    def make(self, brokers: int, port: int = 0, more: Callable[[Node], str] = lambda _: "") -> None:
+        """Configure and format a new cluster. port: of the first broker; 0: any that are free.
+
+        more: lines of server.properties; a later one takes the place of an earlier.
+        """
         classes = jars()
         ports = [port + i if port else free_port() for i in range(brokers)]
-        told = advertised or ports
-        self.nodes = [Node(i + 1, p, free_port(), told[i]) for i, p in enumerate(ports)]
+        self.nodes = [Node(i + 1, p, free_port()) for i, p in enumerate(ports)]
         voters = ",".join(f"{n.node}@127.0.0.1:{n.controller}" for n in self.nodes)
         cluster = uuid.uuid4().hex[:22]
         for n in self.nodes:
@@ -154,9 +156,10 @@ class Cluster:
             config.write_text(
                 PROPERTIES.format(
                     node=n.node, voters=voters, port=n.port, controller=n.controller,
-                    advertised=n.advertised, data=config.parent / "data",
+                    data=config.parent / "data",
                     replicas=min(3, brokers), in_sync=2 if brokers > 2 else 1,
                 )
+                + more(n)
             )  # fmt: skip
             with self.log(n.node).open("ab") as out:
                 subprocess.run(

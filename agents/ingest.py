@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import numpy as np
 from aiokafka import AIOKafkaProducer
 
+from agents.declared import ensure_topics
 from agents.inputs import Piece, files, tcp, udp
-from agents.kafka import BrokerError, ensure_topics, producer, start
+from agents.kafka import BrokerError, producer, start
 from agents.listen import listen
 from agents.run_files import skipped_record
 from pipeline.flight import Flight, FlightRecord, Packer

@@ -6,11 +6,9 @@ import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.producer import sender
-
-from schemas import topics
 
 MAX_REQUEST = 8 * 1024 * 1024
 DISCARD_S = 2.0
@@ -20,15 +18,6 @@ sender.BACKOFF_OVERRIDE = 0.002
 CONNECT_S = 10.0
 _FETCH, _DESCRIBE_TRANSACTIONS = 1, 65  # API keys
 _FETCH_OF_4_0 = 4  # the oldest version that Kafka 4.0 takes (KIP-896)
-_NO_RETENTION = {"retention.ms": "-1"}
-_TOPIC_SETTINGS: dict[str, dict[str, str]] = {
-    # retention reads record timestamps, and a replayed flight is years old: see docs/topics.md
-    topics.RAW: {"message.timestamp.type": "LogAppendTime", **_NO_RETENTION},
-    topics.STATE: {"cleanup.policy": "delete", **_NO_RETENTION, "retention.bytes": "1073741824"},
-    topics.ALARMS: {"cleanup.policy": "compact"},
-    topics.SAMPLES: {"max.message.bytes": str(MAX_REQUEST)},
-}
-ALL_TOPICS = (topics.RAW, *topics.OUTPUTS, topics.STATE, topics.ALARMS)
 
 
 class BrokerError(Exception):
@@ -125,39 +114,6 @@ async def exactly_once_capable(bootstrap: str) -> bool:
     if versions[_FETCH][0] < _FETCH_OF_4_0:
         raise BrokerError(f"The broker at {bootstrap} is a Kafka before 4.0, which is refused.")
     return True
-
-
-async def ensure_topics(bootstrap: str, namespace: str, partitions: int) -> None:
-    """Make the topics that are missing. telemetry.raw and telemetry.state have equal partitions.
-
-    BrokerError when telemetry.raw exists with another number of partitions than telemetry.state.
-    """
-    admin = await start(AIOKafkaAdminClient(bootstrap_servers=bootstrap), bootstrap)
-    try:
-        wanted = [
-            NewTopic(
-                topics.on_wire(name, namespace),
-                partitions if name in (topics.RAW, topics.STATE) else 1,
-                1,
-                topic_configs=_TOPIC_SETTINGS.get(name, {}),
-            )
-            for name in ALL_TOPICS
-        ]
-        response = await admin.create_topics(wanted)
-        for name, code, message in response.topic_errors:
-            error = for_code(code)
-            if code and error is not TopicAlreadyExistsError:
-                raise BrokerError(f"Topic {name} cannot be made: {message or error.__name__}.")
-    finally:
-        await admin.close()
-    names = [topics.on_wire(name, namespace) for name in ALL_TOPICS]
-    known = await partitions_of(bootstrap, *names)
-    raw, state = (topics.on_wire(name, namespace) for name in (topics.RAW, topics.STATE))
-    if known[raw] != known[state]:
-        raise BrokerError(
-            f"{raw} has {len(known[raw])} partitions and {state} has {len(known[state])}: "
-            "a lane's state partition is that of its input. Make them equal."
-        )
 
 
 async def existing_partitions(bootstrap: str, topic: str) -> list[int]:

@@ -89,6 +89,7 @@ class Lane:
             state = await self._in_thread(decode_state, found[1])
             self.chains.restore(state)
             start = found[0]
+            log.info("partition %d: from a snapshot at %d", self.partition, start)
         self.silent_until, self.next_offset = committed, start
         self.committed = committed
         if start < committed:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from agents.kafka import BrokerError, consumer, ensure_topics, existing_partitions, producer, start
+from agents.declared import ensure_topics
+from agents.kafka import BrokerError, consumer, existing_partitions, producer, start
 from agents.pacing import Lateness, Pace
 from pipeline.flight import FlightRecord
 from schemas import topics

@@ -11,6 +11,7 @@ from agents.kafka import consumer
 from agents.snapshot import HEADER, Block, blocks, newest
 
 READ_S = 30.0
+WRITE_S = 15.0  # deadline of one block
 TAIL_BLOCKS = 64  # read at first; further back only where no whole snapshot stands in them
 
 
@@ -33,6 +34,10 @@ class KafkaSnapshots:
         """Write all blocks and await them: a trailer never stands before its blocks."""
         first = f"{self._partition}-{offset}-{id(self)}-{len(content)}"
         for block in blocks(content, offset, self._fingerprint, first):
+            await self._send(block)
+
+    async def _send(self, block: Block) -> None:
+        async with asyncio.timeout(WRITE_S):
             await self._producer.send_and_wait(
                 self._topic, block.value, partition=self._partition, headers=block.headers
             )

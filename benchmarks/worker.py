@@ -14,7 +14,8 @@ from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from agents.broker import EmbeddedBroker
-from agents.kafka import consumer, ensure_topics, producer
+from agents.declared import ensure_topics
+from agents.kafka import consumer, producer
 from agents.metrics import Metrics
 from agents.service import Lanes
 from agents.settings import Settings, SourceSettings

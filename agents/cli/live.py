@@ -21,8 +21,9 @@ from agents.cli.options import (
     partitions_option,
     root_option,
 )
+from agents.declared import ensure_topics
 from agents.ingest import ingest as run_ingest
-from agents.kafka import BrokerError, ensure_topics, partitions_of
+from agents.kafka import BrokerError, partitions_of
 from agents.settings import Settings, SourceSettings, load_settings, to_environment
 from agents.tail import follow
 from agents.watch import Board

@@ -118,7 +118,8 @@ class TimeToLimit(Stateful):
 
     def lead_s(self, parameter: int) -> float | None:
         """Seconds to the limit ahead as things stand; None where the slope is not significant."""
-        s = {name: float(column[parameter]) for name, column in self.state.items()}
+        wanted = (*FILTER, "seen", "step")
+        s = {name: float(self.state[name][parameter]) for name in wanted}
         b, grain = s["slope"], s["step"] ** 2 / 12
         deviation = math.sqrt(max(s["variance"], grain) * max(s["p11"], 0.0))
         if s["seen"] < self._warm_up[parameter] or deviation == 0.0:

@@ -13,16 +13,14 @@ from agents.kafka import BrokerError
 
 
 @contextmanager
-def cluster(
-    folder: Path, brokers: int = 1, advertised: list[int] | None = None
-) -> Iterator[Cluster]:
+def cluster(folder: Path, brokers: int = 1) -> Iterator[Cluster]:
     """A running cluster; skips with the reason where Kafka cannot be had."""
     try:
         jars()
     except BrokerError as error:
         pytest.skip(f"Apache Kafka: {error}")
     one = Cluster(folder / "kafka")
-    one.make(brokers, advertised=advertised)
+    one.make(brokers)
     try:
         one.start()
         yield one

@@ -14,8 +14,9 @@ import pytest
 from aiokafka import TopicPartition
 
 from agents.broker import free_port
+from agents.declared import ensure_topics
 from agents.ingest import Counters, ingest
-from agents.kafka import BrokerError, consumer, ensure_topics
+from agents.kafka import BrokerError, consumer
 from agents.listen import MAX_CLIENTS, listen
 from pipeline.mission import Mission
 from pipeline.packets import PacketReader

@@ -15,7 +15,8 @@ from aiokafka import TopicPartition
 from click.testing import CliRunner
 
 from agents.cli import main
-from agents.kafka import consumer, ensure_topics, start
+from agents.declared import ensure_topics
+from agents.kafka import consumer, start
 from pipeline.packets import PacketReader
 from pipeline.simulate import simulate
 from schemas.records import classify

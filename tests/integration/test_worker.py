@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from agents.broker import free_port
-from agents.kafka import ensure_topics
+from agents.declared import ensure_topics
 from pipeline.flight import Flight
 from pipeline.mission import Mission
 from schemas import topics
@@ -84,7 +84,8 @@ def test_poison_is_rejected_and_the_lane_goes_on(
     got = asyncio.run(collect(broker))
     rejects = [orjson.loads(v) for v in got[topics.REJECTS].by_id.values()]
     assert {r["offset"] for r in rejects} == set(range(n))
-    assert {r["reason"] for r in rejects} == {"malformed_record", "unknown_kind", "unknown_source"}
+    reasons = {"malformed_record", "unknown_kind", "unknown_source", "bad_control"}
+    assert {r["reason"] for r in rejects} == reasons
     assert got[topics.ALERTS].by_id
 
 
