@@ -68,7 +68,7 @@ class AtLeastOnce:
         namespace: str,
     ) -> None:
         self._consumer, self._producer, self._partition = consumer, producer, partition
-        self._names = {t: topics.on_wire(t, namespace) for t in topics.OUTPUTS}
+        self._names = {t: topics.on_wire(t, namespace) for t in topics.LANE_OUTPUTS}
         self._sent: list[Future] = []
 
     async def open(self) -> None:
@@ -106,7 +106,7 @@ class Transactional:
         namespace: str,
     ) -> None:
         self._make, self._partition, self._group = make, partition, group
-        self._names = {t: topics.on_wire(t, namespace) for t in topics.OUTPUTS}
+        self._names = {t: topics.on_wire(t, namespace) for t in topics.LANE_OUTPUTS}
         self._producer: AIOKafkaProducer | None = None
         self._begun = False
         self._sent: list[Future] = []
@@ -198,6 +198,9 @@ async def send_all(
 ) -> list[Future]:
     """Hand outputs to a producer; the futures tell when each is acknowledged."""
     return [
-        await producer.send(names[o.topic], o.value, o.key, headers=[("id", o.id.encode())])
+        await producer.send(
+            names[o.topic], o.value, o.key, headers=[("id", o.id.encode()), *o.headers],
+            timestamp_ms=o.timestamp_ms,
+        )
         for o in outputs
-    ]
+    ]  # fmt: skip

@@ -15,7 +15,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from agents.kafka import MAX_REQUEST, BrokerError, partitions_of, start
 from schemas import topics
 
-ALL_TOPICS = (topics.RAW, *topics.OUTPUTS, topics.STATE, topics.ALARMS)
+ALL_TOPICS = (topics.RAW, *topics.LANE_OUTPUTS, topics.STATE, topics.ALARMS)
 PARTITIONED = (topics.RAW, topics.STATE)  # a lane's state partition is that of its input
 REPLICAS = 3  # or as many as there are brokers
 _KEEP = {"cleanup.policy": "delete", "retention.ms": "-1"}
@@ -28,6 +28,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     topics.ALERTS: {"cleanup.policy": "delete"},
     topics.STATISTICS: {"cleanup.policy": "delete"},
     topics.REJECTS: {"cleanup.policy": "delete"},
+    topics.DEAD_LETTERS: {**_KEEP},
 }
 # settings whose difference is more than a matter of taste
 _VITAL = ("cleanup.policy", "max.message.bytes", "message.timestamp.type", "retention.ms")

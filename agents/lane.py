@@ -20,6 +20,7 @@ from aiokafka import ConsumerRecord
 
 from agents.chains import Chains, KeyedRecord, LaneFed
 from agents.commit import Commit
+from agents.dead_letters import Judge, dead_letters
 from agents.metrics import Metrics
 from agents.snapshot import decode_state, encode_state
 from schemas.records import RawRecord
@@ -67,6 +68,7 @@ class Lane:
         self.partition, self.chains = partition, chains
         self.commit, self._store, self._compute = commit, store, compute
         self.begun = False  # whether it knows where to read
+        self._judge = Judge()
         self._urgent = False  # an alert waits for its commit
         self._metrics, self._timing, self._on_room = metrics, timing, on_room
         self._queue: asyncio.Queue[Sequence[ConsumerRecord[bytes, bytes]]] = asyncio.Queue()
@@ -135,7 +137,9 @@ class Lane:
     async def _process(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         fed: LaneFed = await self._in_thread(self._feed, chunk)
         first, last = chunk[0].offset, chunk[-1]
-        outputs = fed.outputs
+        letters = dead_letters(fed.outputs, chunk)
+        self._judge.count(len(chunk), letters)
+        outputs = [*fed.outputs, *letters]
         if first < self.silent_until:
             outputs = [o for o in outputs if _cause(o.id) >= self.silent_until]
         for source, one in fed.by_source.items():

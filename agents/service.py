@@ -26,6 +26,7 @@ from aiokafka.errors import (
 
 from agents.chains import Chains
 from agents.commit import AtLeastOnce, Commit, CommitLost, Transactional
+from agents.dead_letters import WrongInput
 from agents.declared import ensure_topics
 from agents.kafka import consumer, exactly_once_capable, producer, start
 from agents.lane import Lane, Timing
@@ -372,7 +373,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 def _told(partition: int, error: BaseException | None) -> LaneFailed:
     if isinstance(error, LaneFailed):
         return error
-    if isinstance(error, SnapshotError):
+    if isinstance(error, SnapshotError | WrongInput):
         return LaneFailed(f"Partition {partition}: {error}.")
     log.error("lane %d ended", partition, exc_info=error)
     return LaneFailed(f"Lane {partition} ended by an error: {error!r}.")

@@ -234,7 +234,9 @@ class Output:
     key: bytes
     value: bytes
     level: int = 0  # alerts: the level reached, for counters
-    event: dict[str, Any] | None = field(default=None, repr=False)  # alerts: what was encoded
+    event: dict[str, Any] | None = field(default=None, repr=False)  # JSON: what was encoded
+    headers: tuple[tuple[str, bytes], ...] = ()  # beside its id
+    timestamp_ms: int | None = None
 
 
 @runtime_checkable

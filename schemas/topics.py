@@ -10,7 +10,10 @@ REJECTS = "telemetry.rejects"
 STATE = "telemetry.state"
 ALARMS = "telemetry.alarms"  # compacted: the current alarm of every parameter
 
-OUTPUTS = (ALERTS, STATISTICS, SAMPLES, REJECTS)
+DEAD_LETTERS = "telemetry.deadletters"
+
+OUTPUTS = (ALERTS, STATISTICS, SAMPLES, REJECTS)  # of a chain
+LANE_OUTPUTS = (*OUTPUTS, DEAD_LETTERS)
 
 
 def on_wire(topic: str, namespace: str = "") -> str:

@@ -46,7 +46,7 @@ def reject_output(
         "bytes": len(content) if value is not None else sum(n for _, n in merged),
         "data": base64.b64encode(content[:MAX_BYTES]).decode() if value is not None else None,
     }
-    return Output(topics.REJECTS, id_, source.encode(), orjson.dumps(record))
+    return Output(topics.REJECTS, id_, source.encode(), orjson.dumps(record), event=record)
 
 
 def _merge(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

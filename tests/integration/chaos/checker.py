@@ -7,15 +7,19 @@ of the run. Each violation is told; an empty list is the promise kept.
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from pyarrow import ipc
 
 from agents.chains import Chains
+from agents.dead_letters import dead_letters
 from agents.kafka import consumer, partitions_of
 from agents.lane import keyed
+from pipeline.decode import compile_plans
 from pipeline.mission import Mission
 from schemas import topics
 
@@ -35,7 +39,7 @@ async def look(bootstrap: str, namespace: str) -> Seen:
     """Everything up to the ends of telemetry.raw and of the outputs, as a reader may see it."""
     seen = Seen()
     raw = topics.on_wire(topics.RAW, namespace)
-    wire = {topics.on_wire(t, namespace): t for t in topics.OUTPUTS}
+    wire = {topics.on_wire(t, namespace): t for t in topics.LANE_OUTPUTS}
     known = await partitions_of(bootstrap, raw, *wire)
     client = consumer(bootstrap)
     await client.start()
@@ -85,11 +89,13 @@ async def unstable(bootstrap: str, names: list[str]) -> list[str]:
 
 def expected(raw: dict[int, list[ConsumerRecord[bytes, bytes]]], missions: dict[str, Mission]) -> dict[str, dict[int, list[Record]]]:  # fmt: skip
     """By topic and input partition, in order."""
-    out: dict[str, dict[int, list[Record]]] = {t: {} for t in topics.OUTPUTS}
+    out: dict[str, dict[int, list[Record]]] = {t: {} for t in topics.LANE_OUTPUTS}
     for number, records in raw.items():
         chains = Chains(missions, number)
         for first in range(0, len(records), 200):
-            for o in chains.feed([keyed(r) for r in records[first : first + 200]]).outputs:
+            chunk = records[first : first + 200]
+            outputs = chains.feed([keyed(r) for r in chunk]).outputs
+            for o in [*outputs, *dead_letters(outputs, chunk)]:
                 out[o.topic].setdefault(number, []).append((o.id, o.value))
     return out
 
@@ -98,7 +104,7 @@ def violations(seen: Seen, missions: dict[str, Mission]) -> list[str]:
     """Set and order of the outputs equal the uninterrupted run's, byte for byte; nothing open."""
     wanted = expected(seen.raw, missions)
     found = [f"{name}: a transaction is open" for name in seen.unstable]
-    for topic in topics.OUTPUTS:
+    for topic in topics.LANE_OUTPUTS:
         found += list(_of_topic(topic, seen.outputs.get(topic, []), wanted[topic]))
     return found
 
@@ -124,16 +130,53 @@ def _partition(id_: str) -> int:
     return int(id_.rsplit("-", 3)[1])
 
 
+def aggregates(seen: Seen, missions: dict[str, Mission]) -> list[str]:
+    """Packets counted in the input, by their headers alone, against samples counted in the output."""
+    found = []
+    for number, records in seen.raw.items():
+        marks = _marks(missions[records[0].key.decode()])
+        samples = 0
+        for id_, value in seen.outputs.get(topics.SAMPLES, []):
+            if _partition(id_) == number:
+                names = Counter(ipc.open_stream(value).read_all().column("parameter").to_pylist())
+                samples += sum(names[name] for name in marks)
+        kept = [r for r in records if dict(r.headers).get("kind") == b"packets"]
+        packets = sum(_packets(r.value) for r in kept)
+        if samples != packets:
+            found.append(f"partition {number}: {packets} packets in, {samples} in the samples")
+    return found
+
+
+def _marks(mission: Mission) -> list[str]:
+    """One parameter of each container, that no other has."""
+    plans = compile_plans(mission.mdb, mission.settings.time).plans
+    holders = Counter(name for p in plans for name in set(p.names))
+    mdb = mission.mdb.parameters
+    return [
+        mdb[next(n for n in reversed(p.names) if holders[n] == 1)].qualified_name for p in plans
+    ]
+
+
+def _packets(value: bytes) -> int:
+    """Whole CCSDS packets in a record of them (docs/raw.md)."""
+    (count,) = struct.unpack_from(">I", value)
+    at, n = 4 + 8 * count, 0
+    while at < len(value):
+        at += struct.unpack_from(">H", value, at + 4)[0] + 7
+        n += 1
+    return n
+
+
 class Reader:
     """Follows the outputs while things break: what it has read once may never change."""
 
     def __init__(self, bootstrap: str, namespace: str) -> None:
         self._bootstrap, self._namespace = bootstrap, namespace
-        self.records: dict[str, list[Record]] = {t: [] for t in topics.OUTPUTS}
+        self.records: dict[str, list[Record]] = {t: [] for t in topics.LANE_OUTPUTS}
         self.longest_gap = 0.0  # s between two times that anything came
 
     async def run(self, stop: asyncio.Event) -> None:
-        wire = {topics.on_wire(t, self._namespace): t for t in topics.OUTPUTS}
+        wire = {topics.on_wire(t, self._namespace): t for t in topics.LANE_OUTPUTS}
         known = await partitions_of(self._bootstrap, *wire)
         client = consumer(self._bootstrap)
         await client.start()

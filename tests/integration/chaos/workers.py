@@ -23,7 +23,7 @@ from agents.metrics import Metrics
 from agents.service import LaneFailed, Lanes
 from agents.settings import Settings
 from pipeline.mission import Mission
-from tests.integration.chaos.points import Armed, Fault, arm, without_guard
+from tests.integration.chaos.points import Armed, Fault, arm
 
 
 @dataclass
@@ -73,18 +73,18 @@ class ChaosWorker:
 
 def fork_worker(
     settings: Settings, missions: dict[str, Mission], folder: Path, name: str,
-    fault: Fault | None = None, guarded: bool = True, prepare: Callable[[], None] | None = None,
+    fault: Fault | None = None, prepare: Callable[[], None] | None = None,
 ) -> ChaosWorker:  # fmt: skip
     told, log = folder / f"{name}.fired", folder / f"{name}.log"
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
-        _child(settings, missions, log, Armed(fault, told), guarded, prepare)
+        _child(settings, missions, log, Armed(fault, told), prepare)
     return ChaosWorker(pid, fault, told, log)
 
 
 def _child(
-    settings: Settings, missions: dict[str, Mission], log: Path, armed: Armed, guarded: bool,
+    settings: Settings, missions: dict[str, Mission], log: Path, armed: Armed,
     prepare: Callable[[], None] | None,
 ) -> None:  # fmt: skip
     """Never returns, and runs nothing of the process that it came from."""
@@ -100,8 +100,6 @@ def _child(
         )  # fmt: skip
         logging.getLogger("heartline").setLevel(logging.INFO)
         arm(armed)
-        if not guarded:
-            without_guard()
         if prepare:
             prepare()
         code = asyncio.run(_work(settings, missions))

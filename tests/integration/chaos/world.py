@@ -19,7 +19,8 @@ from agents.kafka import consumer, producer, start
 from pipeline.flight import FlightRecord
 from pipeline.mission import Mission
 from schemas import topics
-from tests.integration.chaos.checker import Reader, Seen, look, violations
+from schemas.records import TICK_HEADERS, encode_tick
+from tests.integration.chaos.checker import Reader, Seen, aggregates, look, violations
 from tests.integration.chaos.proxy import Proxy
 
 CAUGHT_UP_S = 120.0
@@ -121,6 +122,7 @@ class _World:
         if not verdict.records_out:
             verdict.violations.append("a comparison of nothing")
         verdict.violations += violations(seen, self._missions) + reader.changed(seen)
+        verdict.violations += aggregates(seen, self._missions)
         if self._keep:
             verdict.seen = seen
         for proxy in self._proxies:
@@ -157,7 +159,13 @@ class _World:
                             headers=list(one.headers),
                         )
                     )  # fmt: skip
+            if i % 50 == 49:  # what cannot be read at all goes along
+                pending.append(await client.send(raw, b"garbage", sources[0].encode(), partition=0))
             await asyncio.sleep(max(0.0, began + (i + 1) / self._rate - time.monotonic()))
+        for number, records in enumerate(self._records):  # a tick closes the last frames
+            tick = encode_tick(records[min(i, len(records) - 1)].due_ns + 2_000_000_000)
+            headers, key = list(TICK_HEADERS), sources[number].encode()
+            pending.append(await client.send(raw, tick, key, partition=number, headers=headers))
         await asyncio.gather(*pending)
         self._sent = len(pending)
         await client.stop()

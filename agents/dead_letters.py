@@ -1,0 +1,78 @@
+"""Dead letters: records that could not be read, as they came, for whoever has to find out why.
+
+Names of headers are those of Kafka Connect's dead letter queues, which tools know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka import ConsumerRecord
+
+from schemas import topics
+from schemas.columns import Output, Reason
+
+PREFIX = "__connect.errors."
+WORDS = {
+    Reason.UNKNOWN_KIND.word: "header kind or version is not one that this version reads",
+    Reason.MALFORMED_RECORD.word: "lengths inside the record do not agree with its size",
+    Reason.UNKNOWN_SOURCE.word: "no mission is given for the source that its key names",
+    Reason.BAD_CONTROL.word: "the control record says nothing, or of nothing that there is",
+}
+MIXED = 200  # records after which a lane judges what it is given
+MOST = 0.9  # a greater part that is dead is no matter of single records
+
+
+class WrongInput(Exception):  # noqa: N818 - it is told to people as it stands
+    """So many dead letters that the configuration is wrong, not the data."""
+
+
+@dataclass(slots=True)
+class Judge:
+    """Share of dead letters among a lane's last records. WrongInput beyond MOST."""
+
+    records: int = 0
+    dead: int = 0
+
+    def count(self, records: int, letters: Sequence[Output]) -> None:
+        self.records += records
+        self.dead += len(letters)
+        if self.records < MIXED:
+            return
+        if self.dead > MOST * self.records:
+            reasons = {dict(o.headers)[f"{PREFIX}exception.message"].decode() for o in letters}
+            raise WrongInput(
+                f"{self.dead} of the last {self.records} records are dead letters "
+                f"({'; '.join(sorted(reasons))}): is this the right topic, and are its sources "
+                "given with --source?"
+            )
+        self.records = self.dead = 0
+
+
+def dead_letters(
+    outputs: Sequence[Output], records: Sequence[ConsumerRecord[bytes, bytes]]
+) -> list[Output]:
+    """One for each of the records that a reject says could not be read as a whole."""
+    by_offset = {r.offset: r for r in records}
+    found = []
+    for reject in outputs:
+        if reject.topic == topics.REJECTS and reject.event and reject.event["reason"] in WORDS:
+            record = by_offset.get(reject.event["offset"])
+            if record is not None:
+                found.append(_letter(reject.id, reject.event["reason"], record))
+    return found
+
+
+def _letter(id_: str, reason: str, record: ConsumerRecord[bytes, bytes]) -> Output:
+    told = {
+        "topic": topics.RAW, "partition": str(record.partition), "offset": str(record.offset),
+        "connector.name": "heartline", "task.id": str(record.partition),
+        "stage": "VALUE_CONVERTER", "exception.class.name": reason,
+        "exception.message": WORDS[reason],
+    }  # fmt: skip
+    headers = [*record.headers, *((PREFIX + k, v.encode()) for k, v in told.items())]
+    return Output(
+        topics.DEAD_LETTERS, id_, record.key or b"", record.value or b"", headers=tuple(headers),
+        timestamp_ms=max(record.timestamp, 0),
+    )  # fmt: skip
