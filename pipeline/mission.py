@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 import orjson
 
 from pipeline.correlation import read_correlation
-from pipeline.errors import MissionError
+from pipeline.errors import MissionError, Place, SettingsError
 from pipeline.mdb import load_xtce
 from pipeline.mdb.epochs import parse_epoch
 from pipeline.packets.header import IDLE_APID
 from pipeline.resample import METHODS
+from pipeline.settings_lines import line_of
 from pipeline.settings_shape import check_shape
 from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase, Parameter
 from schemas.settings import (
@@ -39,6 +40,7 @@ MAX_SECONDS = 1_000_000_000  # thirty years: ns of more do not fit 64 bits
 MIN_HZ = 1e-6  # every eleven days
 MIN_PANE_S = 1e-3
 MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
+_ABOVE_0 = ("half_life_s", "memory_s")  # of what forgets: at once is never
 DEFAULT_RULES: dict[str, Any] = {
     "resample": ResampleRule(),
     "residual": ResidualRule(),
@@ -59,7 +61,7 @@ def load_mission(
 ) -> Mission:
     """Read a mission folder; `mdb` and `root_container` take the place of what it names.
 
-    MissionError names the file, the key and the mend.
+    MissionError names the file, the line, the key and the mend.
     """
     folder = Path(folder)
     if folder.name == "mission.toml":
@@ -70,42 +72,50 @@ def load_mission(
             "`heartline mission init` makes one from an XTCE file."
         )
     path = folder / "mission.toml"
+    text = _read(path)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise MissionError(
-            f"{path}: cannot be read: {error.strerror}. `heartline mission init` makes one."
-        ) from None
-    try:
-        table = tomllib.loads(content.decode())
+        table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a long number is a plain ValueError
         raise MissionError(f"{path}: not TOML: {error}") from None
     if root_container:  # part of the settings' fingerprint, wherever it was said
         table["root_container"] = root_container
-    settings = read_settings(table, str(path), folder)
-    if mdb is None and not settings.xtce:
-        raise MissionError(f'{path}: no XTCE: add xtce = "FILE.xml", or give --mdb FILE.')
-    database = load_xtce(
-        mdb if mdb is not None else folder / settings.xtce, settings.root_container
-    )
-    _check(settings, database, str(path))
+    try:
+        settings = read_settings(table, folder)
+        if mdb is None and not settings.xtce:
+            raise SettingsError('no XTCE: add xtce = "FILE.xml", or give --mdb FILE.')
+        database = load_xtce(
+            mdb if mdb is not None else folder / settings.xtce, settings.root_container
+        )
+        _check(settings, database)
+    except SettingsError as error:
+        line = line_of(text, error.place)
+        where = f"{path}:{line}" if line else f"{path}"
+        raise MissionError(f"{where}: {error}") from None
     return Mission(settings, database, folder)
 
 
-def read_settings(table: dict[str, Any], where: str, folder: Path = Path()) -> MissionSettings:
-    """Settings from a parsed mission.toml; unknown keys and impossible values are refused.
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except OSError as error:
+        raise MissionError(
+            f"{path}: cannot be read: {error.strerror}. `heartline mission init` makes one."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise MissionError(f"{path}: not TOML: {error}") from None
+
+
+def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettings:
+    """Settings from a parsed mission.toml; SettingsError: an unknown key, an impossible value.
 
     folder: of the files that it names.
     """
-    check_shape(table, where)
+    check_shape(table)
     table = dict(table)
-    time = _build(TimeSettings, table.pop("time", {}), f"{where}: [time]")
+    time = _build(TimeSettings, table.pop("time", {}), ("time",))
     if time.correlation:
         time = dataclasses.replace(time, runs=read_correlation(folder / time.correlation))
-    alarms = {
-        name: _alarm(name, dict(rule), f"{where}: [alarms.{name}]")
-        for name, rule in table.pop("alarms", {}).items()
-    }
+    alarms = {name: _alarm(name, dict(rule)) for name, rule in table.pop("alarms", {}).items()}
     lists: dict[str, tuple[Any, ...]] = {}
     for key, kind in (
         ("resample", ResampleRule), ("residual", ResidualRule),
@@ -113,23 +123,20 @@ def read_settings(table: dict[str, Any], where: str, folder: Path = Path()) -> M
     ):  # fmt: skip
         if key in table:
             rules = table.pop(key)
-            lists[key] = tuple(
-                _build(kind, rule, f"{where}: [[{key}]] number {i + 1}")
-                for i, rule in enumerate(rules)
-            )
+            lists[key] = tuple(_build(kind, rule, (key, i)) for i, rule in enumerate(rules))
             if key in DEFAULT_RULES:  # what no rule matches takes the defaults
                 lists[key] = (DEFAULT_RULES[key], *lists[key])
     for key in ("ignore", "gauges", "quantiles", "segmented_apids"):
         if key in table:
             if not isinstance(table[key], list):
-                raise MissionError(f"{where}: {key} = {table[key]!r} must be a list, [...].")
+                raise SettingsError(f"{key} = {table[key]!r} must be a list, [...].", (), key)
             lists[key] = tuple(table.pop(key))
     table.setdefault("source", table.get("name", ""))
     table.setdefault("xtce", "")
     digest = _sha256(table, time, alarms, lists)
-    settings = _build(MissionSettings, {**table, "time": time, "alarms": alarms, **lists}, where)
+    settings = _build(MissionSettings, {**table, "time": time, "alarms": alarms, **lists}, ())
     settings = dataclasses.replace(settings, sha256=digest)
-    _check_values(settings, where)
+    _check_values(settings)
     return settings
 
 
@@ -147,20 +154,21 @@ def _sha256(*parts: Any) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _build(kind: type[T], table: dict[str, Any], where: str) -> T:
+def _build(kind: type[T], table: dict[str, Any], place: Place) -> T:
     """A settings value from a table: each key known, each of its field's type."""
     every = dataclasses.fields(kind)  # type: ignore[arg-type]
     fields = {f.name: f for f in every if f.metadata != READ}
     values = {}
     for key, value in table.items():
         if key not in fields:
-            raise MissionError(f"{where}: {key!r} is unknown; known are {', '.join(fields)}.")
+            known = ", ".join(fields)
+            raise SettingsError(f"{key!r} is unknown; known are {known}.", place, key)
         wanted = str(fields[key].type)
         good = {"str": str, "float": (int, float), "int": int, "bool": bool}.get(wanted, object)
         if not isinstance(value, good) or (isinstance(value, bool) and wanted != "bool"):  # type: ignore[arg-type]
-            raise MissionError(f"{where}: {key} = {value!r} is not of type {wanted}.")
+            raise SettingsError(f"{key} = {value!r} is not of type {wanted}.", place, key)
         if wanted == "float" and not math.isfinite(value):
-            raise MissionError(f"{where}: {key} = {value!r} must be finite.")
+            raise SettingsError(f"{key} = {value!r} must be finite.", place, key)
         values[key] = float(value) if wanted == "float" else value
     missing = [
         n
@@ -170,11 +178,12 @@ def _build(kind: type[T], table: dict[str, Any], where: str) -> T:
         and f.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise MissionError(f"{where}: {', '.join(missing)} must be given.")
+        raise SettingsError(f"{', '.join(missing)} must be given.", place)
     return kind(**values)
 
 
-def _alarm(name: str, rule: dict[str, Any], where: str) -> AlarmRule:
+def _alarm(name: str, rule: dict[str, Any]) -> AlarmRule:
+    place = ("alarms", name)
     deadband, override = rule.pop("deadband", 0.0), rule.pop("override", False)
     min_s, latch = float(rule.pop("min_s", 0.0)), rule.pop("latch", False)
     violations = rule.pop("min_violations", 1)
@@ -183,101 +192,146 @@ def _alarm(name: str, rule: dict[str, Any], where: str) -> AlarmRule:
         if level.word in rule:
             pair, some = rule.pop(level.word), True
             if not (isinstance(pair, list) and len(pair) == 2):
-                raise MissionError(f"{where}: {level.word} must be [low, high].")
+                raise SettingsError(f"{level.word} must be [low, high].", place, level.word)
             low[i], high[i] = float(pair[0]), float(pair[1])
             if not low[i] <= high[i]:
-                raise MissionError(f"{where}: {level.word}: {low[i]} is above {high[i]}.")
+                what = f"{level.word}: {low[i]} is above {high[i]}."
+                raise SettingsError(what, place, level.word)
     if rule:
-        raise MissionError(f"{where}: {', '.join(rule)} is unknown.")
+        unknown = next(iter(rule))
+        raise SettingsError(f"{unknown!r} is unknown.", place, unknown)
     ranges = AlarmRanges(tuple(low), tuple(high), violations, violations) if some else None  # type: ignore[arg-type]
     return AlarmRule(name, ranges, float(deadband), bool(override), min_s, bool(latch))
 
 
-def _check_values(s: MissionSettings, where: str) -> None:
-    problems = []
-    for r in s.resample:
-        if r.method not in METHODS:
-            problems.append(f"resample method {r.method!r} is none of {', '.join(METHODS)}")
-        if not MIN_HZ <= r.hz <= 100_000:
-            problems.append(f"resample hz = {r.hz} must be above 0 ({MIN_HZ}) and at most 100000")
-        elif not 0 < r.max_age_s * r.hz <= 100_000:
-            problems.append(f"max_age_s = {r.max_age_s} at {r.hz} Hz must be 1 to 100000 samples")
-    for w in s.statistics:
-        panes = w.window_s / w.pane_s if w.pane_s > 0 else 0
-        if not 1 <= panes <= 1000 or panes != round(panes):
-            problems.append(f"window_s = {w.window_s} is no whole number of panes of {w.pane_s} s")
-        if 0 < w.pane_s < MIN_PANE_S:
-            problems.append(f"pane_s = {w.pane_s} is below {MIN_PANE_S} s")
-        busiest = max(r.hz for r in s.resample)
-        if w.pane_s * busiest > 65535:
-            problems.append(
-                f"a pane of {w.pane_s} s at {busiest} Hz holds more than 65535 samples: "
-                "take shorter panes"
-            )
+def _check_values(s: MissionSettings) -> None:
+    """SettingsError tells of the first value that nothing can be done with."""
+    _check_time(s.time)
+    _check_durations(s.time, ("time",))
+    for name, alarm in s.alarms.items():
+        _check_durations(alarm, ("alarms", name))
+    for key in (*DEFAULT_RULES, "statistics"):
+        for rule, place in _given(s, key):
+            _check_durations(rule, place)
+    for rule, place in _given(s, "resample"):
+        _check_resample(rule, place)
+    for window, place in _given(s, "statistics"):
+        _check_window(window, place)
+    _check_panes(s)
     if any(type(a) is not int or not 0 <= a < IDLE_APID for a in s.segmented_apids):
-        problems.append(f"segmented_apids must be numbers from 0 to {IDLE_APID - 1}")
+        what = f"segmented_apids must be numbers from 0 to {IDLE_APID - 1}."
+        raise SettingsError(what, (), "segmented_apids")
     if any(not 0 <= q <= 1 for q in s.quantiles) or list(s.quantiles) != sorted(s.quantiles):
-        problems.append("quantiles must rise from 0 to 1")
-    if any(r.half_life_s <= 0 for r in s.residual):
-        problems.append("half_life_s must be above 0")
-    if any(r.memory_s <= 0 for r in s.time_to_limit):
-        problems.append("memory_s must be above 0")
-    problems += _durations(s)
+        raise SettingsError("quantiles must rise from 0 to 1.", (), "quantiles")
     if not 1 <= s.frame_values <= MAX_FRAME_VALUES:
-        problems.append(f"frame_values = {s.frame_values} must be 1 to {MAX_FRAME_VALUES}")
-    if s.time.epoch:
+        what = f"frame_values = {s.frame_values} must be 1 to {MAX_FRAME_VALUES}."
+        raise SettingsError(what, (), "frame_values")
+
+
+def _given(s: MissionSettings, key: str) -> Iterator[tuple[Any, Place]]:
+    """The rules of a list, with their places in the file; not the default before them."""
+    first = 1 if key in DEFAULT_RULES else 0
+    for i, rule in enumerate(getattr(s, key)[first:]):
+        yield rule, (key, i)
+
+
+def _check_time(time: TimeSettings) -> None:
+    place = ("time",)
+    if time.epoch:
         try:
-            parse_epoch(s.time.epoch)
+            parse_epoch(time.epoch)
         except ValueError:
-            problems.append(f"[time] epoch = {s.time.epoch!r} is no ISO date")
-    composite = s.time.day or s.time.milliseconds or s.time.microseconds
-    if composite and not s.time.epoch:
-        problems.append("[time] of day, milliseconds or microseconds needs an epoch")
-    if composite and s.time.parameter:
-        problems.append("[time] takes a parameter or a composite, not both")
-    if problems:
-        raise MissionError(f"{where}: {'; '.join(problems)}.")
+            raise SettingsError(f"epoch = {time.epoch!r} is no ISO date.", place, "epoch") from None
+    composite = time.day or time.milliseconds or time.microseconds
+    if composite and not time.epoch:
+        raise SettingsError("day, milliseconds or microseconds needs an epoch.", place)
+    if composite and time.parameter:
+        raise SettingsError("takes a parameter or a composite, not both.", place, "parameter")
 
 
-def _durations(s: MissionSettings) -> Iterator[str]:
+def _check_resample(r: ResampleRule, place: Place) -> None:
+    if r.method not in METHODS:
+        what = f"method {r.method!r} is none of {', '.join(METHODS)}."
+        raise SettingsError(what, place, "method")
+    if not MIN_HZ <= r.hz <= 100_000:
+        what = f"hz = {r.hz} must be above 0 ({MIN_HZ}) and at most 100000."
+        raise SettingsError(what, place, "hz")
+    if not 0 < r.max_age_s * r.hz <= 100_000:
+        what = f"max_age_s = {r.max_age_s} at {r.hz} Hz must be 1 to 100000 samples."
+        raise SettingsError(what, place, "max_age_s")
+
+
+def _check_window(w: WindowSettings, place: Place) -> None:
+    panes = w.window_s / w.pane_s if w.pane_s > 0 else 0
+    if not 1 <= panes <= 1000 or panes != round(panes):
+        what = f"window_s = {w.window_s} is no whole number of panes of {w.pane_s} s."
+        raise SettingsError(what, place, "window_s")
+    if w.pane_s < MIN_PANE_S:
+        raise SettingsError(f"pane_s = {w.pane_s} is below {MIN_PANE_S} s.", place, "pane_s")
+
+
+def _check_panes(s: MissionSettings) -> None:
+    """A bin counts in 16 bits. Told at the rate, which a file may say without its panes."""
+    busiest = max(r.hz for r in s.resample)
+    rates = [place for rule, place in _given(s, "resample") if rule.hz == busiest]
+    for i, w in enumerate(s.statistics):
+        if w.pane_s * busiest > 65535:
+            what = (
+                f"a pane of {w.pane_s} s at {busiest} Hz holds more than 65535 samples: "
+                "take shorter panes, [[statistics]]."
+            )
+            if rates:
+                raise SettingsError(what, rates[0], "hz")
+            raise SettingsError(what, ("statistics", i), "pane_s")
+
+
+def _check_durations(rule: Any, place: Place) -> None:
     """Seconds that are none, or that no clock counts to."""
-    rules: list[Any] = [
-        s.time, *s.resample, *s.statistics, *s.residual, *s.time_to_limit, *s.flat,
-        *s.alarms.values(),
-    ]  # fmt: skip
-    for rule in rules:
-        for f in dataclasses.fields(rule):
-            value = getattr(rule, f.name)
-            if f.name.endswith(("_s", "_seconds")) and not 0 <= value <= MAX_SECONDS:
-                yield f"{f.name} = {value} must be 0 to {MAX_SECONDS}"
+    for f in dataclasses.fields(rule):
+        value = getattr(rule, f.name)
+        if f.name in _ABOVE_0 and value <= 0:
+            raise SettingsError(f"{f.name} = {value} must be above 0.", place, f.name)
+        if f.name.endswith(("_s", "_seconds")) and not 0 <= value <= MAX_SECONDS:
+            raise SettingsError(f"{f.name} = {value} must be 0 to {MAX_SECONDS}.", place, f.name)
 
 
-def _check(s: MissionSettings, mdb: MissionDatabase, where: str) -> None:
+def _check(s: MissionSettings, mdb: MissionDatabase) -> None:
     """The settings against the database: every name exists, no fact stands twice unmarked."""
-    t = s.time
-    for key in ("parameter", "day", "milliseconds", "microseconds"):
-        name = getattr(t, key)
-        if name and name not in mdb.parameters:
-            raise MissionError(f"{where}: [time] {key} = {name!r} is not in {mdb.path}.")
-    if t.parameter and mdb.parameters[t.parameter].type.time is None:
-        raise MissionError(
-            f"{where}: [time] parameter = {t.parameter!r} is no AbsoluteTimeParameterType."
-        )
+    if not mdb.parameters:
+        raise MissionError(f"{mdb.path}: has no parameters.")
+    _check_time_parameters(s.time, mdb)
     for name, rule in s.alarms.items():
         if name not in mdb.parameters:
-            raise MissionError(f"{where}: [alarms.{name}]: no such parameter in {mdb.path}.")
+            raise SettingsError(f"no such parameter in {mdb.path}.", ("alarms", name))
         if rule.ranges and mdb.parameters[name].type.alarm and not rule.override:
-            raise MissionError(
-                f"{where}: [alarms.{name}]: the XTCE has alarm ranges for it too; "
-                "say override = true if this one is meant."
+            raise SettingsError(
+                "the XTCE has alarm ranges for it too; say override = true if this one is meant.",
+                ("alarms", name),
             )
-    matches = [
-        *(r.match for r in s.resample), *(r.match for r in s.residual),
-        *(r.match for r in s.time_to_limit), *(r.match for r in s.flat),
-    ]  # fmt: skip
-    for pattern in (*s.gauges, *s.ignore, *matches):
+    for pattern, table, *inside in _patterns(s):
         if not any(fnmatchcase(name, pattern) for name in mdb.parameters):
-            raise MissionError(f"{where}: {pattern!r} matches no parameter of {mdb.path}.")
+            raise SettingsError(f"{pattern!r} matches no parameter of {mdb.path}.", table, *inside)
+
+
+def _check_time_parameters(time: TimeSettings, mdb: MissionDatabase) -> None:
+    place = ("time",)
+    for key in ("parameter", "day", "milliseconds", "microseconds"):
+        name = getattr(time, key)
+        if name and name not in mdb.parameters:
+            raise SettingsError(f"{key} = {name!r} is not in {mdb.path}.", place, key)
+    if time.parameter and mdb.parameters[time.parameter].type.time is None:
+        what = f"parameter = {time.parameter!r} is no AbsoluteTimeParameterType."
+        raise SettingsError(what, place, "parameter")
+
+
+def _patterns(s: MissionSettings) -> Iterator[tuple[str, Place, *tuple[str | int, ...]]]:
+    """Patterns of parameters that the file names; each with its table and what leads on to it."""
+    for key in ("gauges", "ignore"):
+        for i, pattern in enumerate(getattr(s, key)):
+            yield pattern, (), key, i
+    for key in DEFAULT_RULES:
+        for rule, place in _given(s, key):
+            yield rule.match, place, "match"
 
 
 Rule = TypeVar("Rule", ResampleRule, ResidualRule, TimeToLimitRule, FlatRule)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.errors import MissionError
+from pipeline.errors import Place, SettingsError
 
 _DEPTH = 4  # alarms, its parameter, its level, its bounds
 _MOST = 2**63
@@ -56,42 +56,51 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def check_shape(table: dict[str, Any], where: str) -> None:
-    """MissionError names the key that is not of its shape."""
-    _check_plain(table, where, 0)
-    _check_keys(table, _SHAPES, where)
+def check_shape(table: dict[str, Any]) -> None:
+    """SettingsError names the key that is not of its shape."""
+    _check_plain(table, ())
+    _check_keys(table, _SHAPES, ())
     for name, rule in table.get("alarms", {}).items():
         levels = {
             k: ("two numbers, [low, high]", _list_of(_number)) for k in rule if k not in _ALARM
         }
-        _check_keys(rule, {**_ALARM, **levels}, f"{where}: [alarms.{name}]")
+        _check_keys(rule, {**_ALARM, **levels}, ("alarms", name))
 
 
 def _check_keys(
-    table: dict[str, Any], shapes: dict[str, tuple[str, Callable[[Any], bool]]], where: str
+    table: dict[str, Any], shapes: dict[str, tuple[str, Callable[[Any], bool]]], place: Place
 ) -> None:
     for key, (wanted, good) in shapes.items():
         if key in table and not good(table[key]):
-            raise MissionError(f"{where}: {key} = {_short(table[key])} must be {wanted}.")
+            raise SettingsError(f"{key} = {_short(table[key])} must be {wanted}.", place, key)
 
 
-def _check_plain(value: Any, where: str, depth: int) -> None:
+def _check_plain(value: Any, place: Place) -> None:
     """Tables, lists, texts, booleans and numbers of 64 bits, and not nested for ever."""
-    if depth > _DEPTH:
-        raise MissionError(f"{where}: tables and lists nested deeper than {_DEPTH}.")
-    if isinstance(value, dict | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, inner in items:
-            _check_plain(key, where, depth)
-            _check_plain(inner, f"{where}: {key}" if depth == 0 else where, depth + 1)
+    if len(place) > _DEPTH:
+        raise _not_plain(f"tables and lists nested deeper than {_DEPTH}.", place)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if "\0" in key:
+                raise SettingsError(f"the key {_short(key)} holds a NUL.", place, key)
+            _check_plain(inner, (*place, key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            _check_plain(inner, (*place, i))
     elif isinstance(value, int):
         if not -_MOST <= value < _MOST:
-            raise MissionError(f"{where}: a number of more than 64 bits.")
+            raise _not_plain("a number of more than 64 bits.", place)
     elif isinstance(value, str):
         if "\0" in value:
-            raise MissionError(f"{where}: {_short(value)} holds a NUL.")
+            raise _not_plain(f"{_short(value)} holds a NUL.", place)
     elif not isinstance(value, float):
-        raise MissionError(f"{where}: {_short(value)} is a date or time, which no setting takes.")
+        raise _not_plain(f"{_short(value)} is a date or time, which no setting takes.", place)
+
+
+def _not_plain(what: str, place: Place) -> SettingsError:
+    """Of a value, by the last key that leads to it."""
+    at = max(i for i, part in enumerate(place) if isinstance(part, str))
+    return SettingsError(f"{place[at]}: {what}", place[:at], *place[at:])
 
 
 def _short(value: Any) -> str:

@@ -105,7 +105,7 @@ def drawn_chain(rnd: random.Random, folder: Path) -> tuple[Input, Refused]:
     path.write_text(draw.database().xml)
     table = {"name": "f", "allow_trailing_bytes": rnd.random() < 0.7}
     try:
-        mission = Mission(read_settings(table, "f"), load_xtce(path), folder)
+        mission = Mission(read_settings(table), load_xtce(path), folder)
         given = inputs.records(rnd, tuple(draw.packets(100)), rnd.choice((10_000, 60_000)))
         return given, feed_chain(rnd, mission, given.content)
     except MissionError:  # compile_plans refuses a database now and then

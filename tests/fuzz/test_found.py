@@ -51,7 +51,7 @@ def test_a_database_with_members_has_a_chain_and_its_alarms(tmp_path: Path) -> N
         "</EndingIndex></Dimension></DimensionList></ArrayParameterType>"
     )
     mdb = load(tmp_path, document(bounded + aggregate("A", "U", 2) + array, "R", twice))
-    mission = Mission(read_settings(tomllib.loads('name = "n"'), "n"), mdb, tmp_path)
+    mission = Mission(read_settings(tomllib.loads('name = "n"')), mdb, tmp_path)
     fields = Chain(mission).plans.plans[0].fields
     assert len(fields) == 8
     for field in fields:

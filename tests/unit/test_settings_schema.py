@@ -43,7 +43,7 @@ def test_both_refuse(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         VALIDATOR.validate(wrong)
     with pytest.raises(MissionError):
-        read_settings(dict(wrong), "x")
+        read_settings(dict(wrong))
 
 
 def test_the_command_prints_it() -> None:
