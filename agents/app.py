@@ -17,6 +17,7 @@ from agents.alarms import add_alarm_agent
 from agents.http import serve
 from agents.kafka import BrokerError
 from agents.metrics import Metrics
+from agents.security import Security, from_file, in_use, use
 from agents.service import LaneFailed, Lanes
 from agents.settings import Settings, from_environment
 from pipeline.errors import MissionError
@@ -57,6 +58,18 @@ class App(faust.App):
         deadline.cancel()
 
 
+def faust_credentials(security: Security) -> Any:
+    """The same, as Faust's own clients take it; None of plaintext."""
+    options = security.options
+    context = options.get("ssl_context")
+    if "sasl_mechanism" not in options:
+        return faust.SSLCredentials(context) if context else None
+    return faust.SASLCredentials(
+        username=options["sasl_plain_username"], password=options["sasl_plain_password"],
+        ssl_context=context, mechanism=options["sasl_mechanism"],
+    )  # fmt: skip
+
+
 def create_app(settings: Settings) -> App:
     """The app of one worker. Missions are read when it starts."""
     app = App(
@@ -70,6 +83,7 @@ def create_app(settings: Settings) -> App:
         broker_heartbeat_interval=settings.session_timeout_ms / 6e3,
         broker_max_poll_interval=300.0,
         value_serializer="raw",
+        broker_credentials=faust_credentials(in_use()),
     )
     add_alarm_agent(app, settings.namespace)
 
@@ -119,4 +133,5 @@ def end(error: Exception) -> None:
     os._exit(1)
 
 
+use(from_file(None))  # `faust -A agents.app worker` has no command line of ours
 app = create_app(from_environment())

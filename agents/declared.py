@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from agents.kafka import MAX_REQUEST, BrokerError, partitions_of, start
+from agents.kafka import MAX_REQUEST, BrokerError, admin_client, partitions_of, start
 from schemas import topics
 
 ALL_TOPICS = (topics.RAW, *topics.LANE_OUTPUTS, topics.STATE, topics.ALARMS)
@@ -59,7 +59,7 @@ class Plan:
 
 async def plan(bootstrap: str, namespace: str, partitions: int) -> Plan:
     """What `apply` would do."""
-    admin = await start(AIOKafkaAdminClient(bootstrap_servers=bootstrap), bootstrap)
+    admin = await start(admin_client(bootstrap), bootstrap)
     try:
         return await _plan(admin, namespace, partitions)
     finally:
@@ -68,7 +68,7 @@ async def plan(bootstrap: str, namespace: str, partitions: int) -> Plan:
 
 async def apply(bootstrap: str, namespace: str, partitions: int) -> Plan:
     """Make what is missing and set what differs; what cannot be changed in place is left."""
-    admin = await start(AIOKafkaAdminClient(bootstrap_servers=bootstrap), bootstrap)
+    admin = await start(admin_client(bootstrap), bootstrap)
     try:
         found = await _plan(admin, namespace, partitions)
         await make(admin, found.missing)

@@ -10,6 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.producer import sender
 
+from agents.security import in_use
+
 MAX_REQUEST = 8 * 1024 * 1024
 DISCARD_S = 2.0
 # aiokafka waits 20 ms whenever the markers of the transaction before are still being written: of
@@ -22,6 +24,21 @@ _FETCH_OF_4_0 = 4  # the oldest version that Kafka 4.0 takes (KIP-896)
 
 class BrokerError(Exception):
     """The broker cannot be reached or refuses. The message says which and what to do."""
+
+
+def _reach(bootstrap: str) -> dict[str, Any]:
+    """How to reach the brokers. BrokerError where they would be spoken to in the clear."""
+    security = in_use()
+    if host := security.refused(bootstrap):
+        raise BrokerError(
+            f"{host} would be spoken to in the clear: give --kafka-config with security.protocol "
+            f'SSL or SASL_SSL, or allow it by name (allow.plaintext = ["{host}"], docs/kafka.md).'
+        )
+    return {"bootstrap_servers": bootstrap, **security.options}
+
+
+def admin_client(bootstrap: str) -> AIOKafkaAdminClient:
+    return AIOKafkaAdminClient(**_reach(bootstrap))
 
 
 def unreachable(bootstrap: str, error: object) -> BrokerError:
@@ -59,7 +76,7 @@ def producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
         "max_batch_size": 512 * 1024,
         "max_request_size": MAX_REQUEST,
     }
-    return AIOKafkaProducer(bootstrap_servers=bootstrap, **(settings | options))
+    return AIOKafkaProducer(**_reach(bootstrap), **(settings | options))
 
 
 async def discard(client: AIOKafkaProducer, abort: bool) -> None:
@@ -93,7 +110,7 @@ def consumer(bootstrap: str, **options: Any) -> AIOKafkaConsumer:
         "max_partition_fetch_bytes": 4 * 1024 * 1024,
         "fetch_max_wait_ms": 100,
     }
-    return AIOKafkaConsumer(bootstrap_servers=bootstrap, **(settings | options))
+    return AIOKafkaConsumer(**_reach(bootstrap), **(settings | options))
 
 
 async def exactly_once_capable(bootstrap: str) -> bool:
@@ -103,7 +120,7 @@ async def exactly_once_capable(bootstrap: str) -> bool:
     transactions too, and refuses them, but not DescribeTransactions. Older coordinators than 4.0
     answer an offset fetch while a commit is pending (docs/lane.md); they still take Fetch 3.
     """
-    admin = await start(AIOKafkaAdminClient(bootstrap_servers=bootstrap), bootstrap)
+    admin = await start(admin_client(bootstrap), bootstrap)
     try:
         node = admin._client.get_random_node()
         versions = (await admin._client._get_conn(node))._versions
@@ -118,7 +135,7 @@ async def exactly_once_capable(bootstrap: str) -> bool:
 
 async def existing_partitions(bootstrap: str, topic: str) -> list[int]:
     """Partitions of a topic; none where it is not there."""
-    admin = await start(AIOKafkaAdminClient(bootstrap_servers=bootstrap), bootstrap)
+    admin = await start(admin_client(bootstrap), bootstrap)
     try:
         # asking for a topic that is not there would make it, with the broker's own settings
         if topic not in await admin.list_topics():
@@ -134,7 +151,7 @@ async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:
 
     Asked by an admin client: a consumer's cached metadata does not learn of new topics.
     """
-    admin = await start(AIOKafkaAdminClient(bootstrap_servers=bootstrap), bootstrap)
+    admin = await start(admin_client(bootstrap), bootstrap)
     deadline = asyncio.get_running_loop().time() + CONNECT_S
     try:
         while True:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -16,6 +18,7 @@ from agents.cli.replay import replay
 from agents.cli.show import explain
 from agents.demo import demo
 from agents.kafka import BrokerError
+from agents.security import ENVIRONMENT, from_file, use
 from pipeline.errors import FlightError, MissionError
 
 
@@ -32,8 +35,12 @@ class People(click.Group):
 
 @click.group(cls=People, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="heartline")
-def main() -> None:
+@click.option("--kafka-config", type=click.Path(path_type=Path), help="TLS, SASL (docs/kafka.md).")
+def main(kafka_config: Path | None) -> None:
     """Real-time telemetry: packets in, predicted alerts and rolling statistics out."""
+    if kafka_config:
+        os.environ[ENVIRONMENT] = str(kafka_config)
+    use(from_file(kafka_config))
     # its lines about a broker that is not there come before ours, which says what to do
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 

@@ -82,12 +82,13 @@ class Duel:
         self.workers.append(one)
         return one
 
-    def end(self) -> list[str]:
-        try:
-            return self.world.finish().violations
-        finally:
-            for worker in self.workers:
-                worker.end()
+    def __enter__(self) -> Duel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self.workers:
+            worker.end(5)
+        self.world.kill()
 
 
 def until_fired(worker: ChaosWorker) -> None:
@@ -104,9 +105,9 @@ def test_the_checker_sees_what_is_wrong(
     tmp_path: Path,
 ) -> None:  # fmt: skip
     """One output dropped on purpose, one sent twice: either fails the run."""
-    duel = Duel(stage[0], flown, tmp_path, f"n{action}")
-    until_fired(duel.worker(Fault(action, "at produce", 5)))
-    found = duel.end()
+    with Duel(stage[0], flown, tmp_path, f"n{action}") as duel:
+        until_fired(duel.worker(Fault(action, "at produce", 5)))
+        found = duel.world.finish().violations
     assert f"telemetry.samples: 1 {says}" in " ".join(found) or f": 1 {says}" in found[0], found
 
 
@@ -122,15 +123,15 @@ def test_a_worker_frozen_before_it_fences(
     early: the committed offset was fetched before the fence, against the order. Then the guard
     alone stands between the group and its rewinding: without it the run must fail.
     """
-    duel = Duel(stage[0], flown, tmp_path, f"g{int(early)}{int(guarded)}")
-    zombie = duel.worker(Fault("stop", "before fence"), guarded, early)
-    until_fired(zombie)
-    owner = duel.worker()
-    time.sleep(3 * SESSION_MS / 1e3 + 2)  # the zombie's session is over, the owner at work
-    assert "from offset" in owner.text(), owner.text()
-    zombie.signal(signal.SIGCONT)
-    time.sleep(4)
-    found = " ".join(duel.end())
+    with Duel(stage[0], flown, tmp_path, f"g{int(early)}{int(guarded)}") as duel:
+        zombie = duel.worker(Fault("stop", "before fence"), guarded, early)
+        until_fired(zombie)
+        owner = duel.worker()
+        time.sleep(3 * SESSION_MS / 1e3 + 2)  # the zombie's session is over, the owner at work
+        assert "from offset" in owner.text(), owner.text()
+        zombie.signal(signal.SIGCONT)
+        time.sleep(4)
+        found = " ".join(duel.world.finish().violations)
     if early and not guarded:
         assert "repeated" in found, f"the checker is blind:\n{zombie.text()}\n{owner.text()}"
     else:

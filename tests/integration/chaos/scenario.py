@@ -81,7 +81,8 @@ class Scenario:
                 self.outcome.verdict.violations.append("no lane ever went on from a snapshot")
         finally:
             for worker in self._workers:
-                worker.end()
+                worker.end(5)
+            world.kill()
         return self.outcome
 
     def _start(self, fault: Fault | None = None) -> ChaosWorker:

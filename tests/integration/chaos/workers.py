@@ -91,9 +91,7 @@ def _child(
     code = 1
     try:
         os.setsid()
-        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(out, 1)
-        os.dup2(out, 2)
+        sys.stdout = sys.stderr = log.open("a", buffering=1)
         logging.basicConfig(
             level=logging.WARNING, force=True, stream=sys.stderr,
             format="%(asctime)s %(name)s %(message)s",

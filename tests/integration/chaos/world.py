@@ -67,6 +67,10 @@ class World:
         self._pipe.send((command, arguments))
         assert self._pipe.recv() == "done"
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+
     def finish(self) -> Verdict:
         """End the input, wait until it is worked off, and look."""
         self._pipe.send(("finish", ()))
