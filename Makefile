@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TELEMETRY_DATA ?= ../shared/data
 
-.PHONY: demo test lint unit integration bench flights lead-time fuzz lock clean
+.PHONY: demo test lint unit integration bench flights lead-time fuzz chaos lock clean
 
 demo: .venv/installed
 	$(BIN)/heartline demo
@@ -34,6 +34,11 @@ lead-time: .venv/installed
 # 10^8 bytes; SEED=N repeats a run (docs/fuzz.md)
 fuzz: .venv/installed
 	$(BIN)/python -m tests.fuzz --bytes 100000000 $(if $(SEED),--seed $(SEED))
+
+# seeded faults on three brokers, hours; FIRST=N begins with another seed (docs/reliability.md)
+SEEDS ?= 100
+chaos: .venv/installed
+	$(BIN)/python -m tests.integration.chaos --seeds $(SEEDS) $(if $(FIRST),--first $(FIRST))
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -69,6 +69,8 @@ class Lane:
         self.commit, self._store, self._compute = commit, store, compute
         self.begun = False  # whether it knows where to read
         self._judge = Judge()
+        self._given = time.monotonic()
+        self._backlog = -1  # end of the log when the partition was taken, until it is reached
         self._urgent = False  # an alert waits for its commit
         self._metrics, self._timing, self._on_room = metrics, timing, on_room
         self._queue: asyncio.Queue[Sequence[ConsumerRecord[bytes, bytes]]] = asyncio.Queue()
@@ -83,7 +85,7 @@ class Lane:
         self._commit_task: asyncio.Task[None] | None = None
         metrics.chains[partition] = chains
 
-    async def recover(self, committed: int, beginning: int) -> int:
+    async def recover(self, committed: int, beginning: int, end: int) -> int:
         """Restore the newest snapshot at or below the committed offset; returns where to read."""
         start = beginning
         found = await self._store.newest(committed)
@@ -93,10 +95,20 @@ class Lane:
             start = found[0]
             log.info("partition %d: from a snapshot at %d", self.partition, start)
         self.silent_until, self.next_offset = committed, start
-        self.committed = committed
+        self.committed, self._backlog = committed, end
+        self._metrics.restore.labels(self.partition).set(time.monotonic() - self._given)
+        self._caught_up()
         if start < committed:
             log.info("partition %d: re-reading %d to %d silently", self.partition, start, committed)
         return start
+
+    def _caught_up(self) -> None:
+        """Tell, once, how long it took to be where the log ended when the partition was taken."""
+        if 0 <= self._backlog <= self.next_offset:
+            self._backlog = -1
+            taken = time.monotonic() - self._given
+            self._metrics.recovery.labels(self.partition).set(taken)
+            log.info("partition %d: caught up in %.2f s", self.partition, taken)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -155,6 +167,7 @@ class Lane:
         await self.commit.send(outputs)
         self.next_offset = last.offset + 1
         self.progress = time.monotonic()
+        self._caught_up()
         self._unsaved.append(_Done(self.next_offset, last.timestamp / 1e3, len(chunk)))
         await self._settle(urgent=any(o.level for o in outputs))
 

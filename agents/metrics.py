@@ -49,7 +49,10 @@ class Metrics:
         self.exactly_once = gauge("exactly_once", "1: outputs and offsets in one transaction.")
         self.recoveries = counter("recoveries", "Times a lane began anew.", "partition")
         self.restore = gauge(
-            "restore_seconds", "Taking the partition, until it was read again.", "partition"
+            "restore_seconds", "From being given the partition until reading it.", "partition"
+        )
+        self.recovery = gauge(
+            "recovery_seconds", "… until what stood in it then was processed.", "partition"
         )
         self.latency = Histogram(
             "heartline_latency_seconds",

@@ -28,7 +28,7 @@ from agents.chains import Chains
 from agents.commit import AtLeastOnce, Commit, CommitLost, Transactional
 from agents.dead_letters import WrongInput
 from agents.declared import ensure_topics
-from agents.kafka import consumer, exactly_once_capable, producer, start
+from agents.kafka import BrokerError, consumer, exactly_once_capable, producer, start
 from agents.lane import Lane, Timing
 from agents.metrics import Metrics
 from agents.settings import Settings
@@ -81,9 +81,14 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         await ensure_topics(s.bootstrap, s.namespace, s.partitions)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._compute, warm_up)
-        self.exactly_once = await exactly_once_capable(s.bootstrap)
+        capable = await exactly_once_capable(s.bootstrap)
+        if s.guarantee == "exactly-once" and not capable:
+            raise BrokerError(
+                f"{s.bootstrap} has no transactions: exactly once cannot be had there."
+            )
+        self.exactly_once = capable and s.guarantee != "at-least-once"
         if not self.exactly_once:
-            log.warning("%s has no transactions: at least once (docs/lane.md)", s.bootstrap)
+            log.warning("at least once: outputs may be repeated after a crash (docs/lane.md)")
         self._metrics.exactly_once.set(self.exactly_once)
         own = producer(s.bootstrap, enable_idempotence=self.exactly_once)
         self._producer = await start(own, s.bootstrap)
@@ -279,25 +284,24 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _take(self, lane: Lane, partition: TopicPartition) -> bool:
         """In this order and no other (docs/lane.md); False where the partition is ours no more."""
-        client, began = self._consumer, time.monotonic()
+        client = self._consumer
         assert client
         await lane.commit.open()
-        committed, beginning = await self._committed(partition)
+        committed, beginning, end = await self._committed(partition)
         if not await self._guard(partition, committed):
             return False
         async with asyncio.timeout(RECOVER_S):
-            begin = await lane.recover(committed, beginning)
+            begin = await lane.recover(committed, beginning, end)
         client.seek(partition, begin)
         lane.begun = True
         lane.progress = time.monotonic()
         client.resume(partition)
         self.ready.set()
-        self._metrics.restore.labels(lane.partition).set(time.monotonic() - began)
         log.info("lane %d: from offset %d", lane.partition, begin)
         return True
 
-    async def _committed(self, partition: TopicPartition) -> tuple[int, int]:
-        """(next offset to process, first offset there is). LaneFailed where they do not fit."""
+    async def _committed(self, partition: TopicPartition) -> tuple[int, int, int]:
+        """(next offset to process, first there is, end). LaneFailed where they do not fit."""
         client = self._consumer
         assert client
         async with asyncio.timeout(STEP_S):
@@ -313,7 +317,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 f"{committed} is the next to process: records were deleted unread, or the topic "
                 "was made anew. Start with another --group and --start-at to accept the gap."
             )
-        return committed, beginning
+        return committed, beginning, end
 
     async def _first(self, partition: TopicPartition, beginning: int, end: int) -> int:
         """Where a group begins that has no committed offset."""

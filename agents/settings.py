@@ -16,7 +16,8 @@ from pipeline.errors import MissionError
 from pipeline.mission import Mission, load_mission
 
 ENVIRONMENT = "HEARTLINE_SETTINGS"  # how `heartline worker` hands its settings to the Faust app
-_START = re.compile("|beginning|end|[0-9]{1,18}")
+GUARANTEES = ("best", "exactly-once", "at-least-once")
+START = re.compile("|beginning|end|[0-9]{1,18}")
 CONFIG = "HEARTLINE_CONFIG"  # a settings file, for `faust -A agents.app worker`
 
 
@@ -43,6 +44,7 @@ class Settings:
     commit_ms: int = 200  # at once when an alert is raised
     snapshot_s: float = 10.0
     session_timeout_ms: int = 6000
+    guarantee: str = "best"  # exactly-once, at-least-once, or what the broker can do
     start_at: str = ""  # beginning, end or an offset, where the group has none committed
     parameter_gauges: int = 200  # most statistics gauges a source
 
@@ -69,8 +71,12 @@ def _settings(table: dict[str, Any], where: str) -> Settings:
     for key, value in table.items():
         if key not in known:
             raise MissionError(f"{where}: {key!r} is unknown; known are {', '.join(known)}.")
-        if key == "start_at" and not _START.fullmatch(str(value)):
+        if key == "start_at" and not START.fullmatch(str(value)):
             raise MissionError(f"{where}: start_at = {value!r} is no beginning, end or offset.")
+        if key == "guarantee" and value not in GUARANTEES:
+            raise MissionError(
+                f"{where}: guarantee = {value!r} is none of {', '.join(GUARANTEES)}."
+            )
         if known[key].type in ("int", "float") and not isinstance(value, (int, float)):
             raise MissionError(f"{where}: {key} = {value!r} is no number.")
     sources = {}

@@ -75,9 +75,11 @@ async def bare(bootstrap: str, namespace: str, records: int) -> float:
     return taken
 
 
-async def lane(bootstrap: str, namespace: str, n: int, source: SourceSettings) -> float:
+async def lane(
+    bootstrap: str, namespace: str, n: int, source: SourceSettings, guarantee: str = "best"
+) -> float:
     """Seconds from the lane's readiness until the last record is committed, all outputs on."""
-    settings = Settings(bootstrap, namespace, sources={"bench": source})
+    settings = Settings(bootstrap, namespace, sources={"bench": source}, guarantee=guarantee)
     lanes = Lanes(settings, {"bench": source.load()}, Metrics(CollectorRegistry(), 100))
     await lanes.connect()
     task = asyncio.create_task(lanes.run())

@@ -24,7 +24,14 @@ from agents.cli.options import (
 from agents.declared import ensure_topics
 from agents.ingest import ingest as run_ingest
 from agents.kafka import BrokerError, partitions_of
-from agents.settings import Settings, SourceSettings, load_settings, to_environment
+from agents.settings import (
+    GUARANTEES,
+    START,
+    Settings,
+    SourceSettings,
+    load_settings,
+    to_environment,
+)
 from agents.tail import follow
 from agents.watch import Board
 from pipeline.mission import load_mission
@@ -94,6 +101,7 @@ def ingest(
 @click.option("--metrics-port", type=int, help="Where /metrics and /healthz are.")
 @click.option("--metrics-host", help="Address they listen on.")
 @click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
+@click.option("--guarantee", type=click.Choice(GUARANTEES), help="What a crash may cost.")
 @click.option("--start-at", help="beginning, end or an offset, where the group has none.")
 @click.option("--snapshot-s", type=float, help="Seconds between snapshots.")
 @click.option("--loglevel", default="warning", show_default=True)
@@ -103,6 +111,8 @@ def worker(
     """Run a worker: lanes, metrics and low-rate agents, until interrupted."""
     settings = load_settings(config) if config else Settings()
     changed = {name: value for name, value in given.items() if value is not None}
+    if not START.fullmatch(str(changed.get("start_at", ""))):
+        raise click.UsageError("--start-at: say beginning, end or an offset.")
     if sources:
         changed["sources"] = dict(_source(s) for s in sources)  # type: ignore[assignment]
     run_worker(dataclasses.replace(settings, **changed), loglevel)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from agents.kafka import BrokerError
 from agents.settings import Settings
 from pipeline.flight import FlightRecord
 from pipeline.mission import Mission
-from tests.integration.chaos.points import Fault, with_early_offset, without_guard
+from tests.integration.chaos.points import Fault, deaf, with_early_offset, without_guard
 from tests.integration.chaos.scenario import SESSION_MS, Scenario, choose
 from tests.integration.chaos.stage import flights, proxied
 from tests.integration.chaos.workers import ChaosWorker, fork_worker
@@ -71,13 +71,16 @@ class Duel:
     def worker(
         self, fault: Fault | None = None, guarded: bool = True, early: bool = False
     ) -> ChaosWorker:
+        name = f"w{len(self.workers)}"
+
         def prepare() -> None:
+            if fault and fault.action == "stop":
+                deaf(3.0, self.folder / f"{name}.fired")
             if not guarded:
                 without_guard()
             if early:
                 with_early_offset()
 
-        name = f"w{len(self.workers)}"
         one = fork_worker(self.settings, self.missions, self.folder, name, fault, prepare)
         self.workers.append(one)
         return one
@@ -130,7 +133,7 @@ def test_a_worker_frozen_before_it_fences(
         time.sleep(3 * SESSION_MS / 1e3 + 2)  # the zombie's session is over, the owner at work
         assert "from offset" in owner.text(), owner.text()
         zombie.signal(signal.SIGCONT)
-        time.sleep(4)
+        time.sleep(6)
         found = " ".join(duel.world.finish().violations)
     if early and not guarded:
         assert "repeated" in found, f"the checker is blind:\n{zombie.text()}\n{owner.text()}"

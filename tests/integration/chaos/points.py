@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 from agents.commit import Transactional
 from agents.lane import Lane
@@ -127,7 +130,7 @@ def with_early_offset() -> None:
     async def early(self: Lanes, lane: Lane, partition: Any) -> bool:
         found = await self._committed(partition)
 
-        async def known(_: Any) -> tuple[int, int]:
+        async def known(_: Any) -> tuple[int, int, int]:
             return found
 
         self._committed = known  # type: ignore[method-assign]
@@ -137,6 +140,24 @@ def with_early_offset() -> None:
             del self._committed
 
     Lanes._take = early  # type: ignore[method-assign]
+
+
+def deaf(seconds: float, told: Path) -> None:
+    """Once it was stopped, a worker does not hear for a while that its group has gone on.
+
+    What a race decides otherwise: whether the heartbeat or the lane goes on first after SIGCONT.
+    """
+    heartbeat = GroupCoordinator._do_heartbeat
+    woke: list[float] = []
+
+    async def pretend(self: GroupCoordinator) -> bool:
+        if told.exists():
+            woke.append(time.monotonic())
+            if time.monotonic() - woke[0] < seconds:
+                return True
+        return bool(await heartbeat(self))
+
+    GroupCoordinator._do_heartbeat = pretend  # type: ignore[method-assign]
 
 
 def without_guard() -> None:

@@ -60,6 +60,7 @@ class World:
             target=_run, args=(there, place, missions, list(records), rate, keep), daemon=True
         )
         self._process.start()
+        there.close()  # so that its end is seen here
         assert self._pipe.recv() == "ready"
 
     def do(self, command: str, *arguments: float) -> None:
