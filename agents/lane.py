@@ -22,7 +22,7 @@ from agents.chains import Chains, KeyedRecord, LaneFed
 from agents.commit import Commit
 from agents.dead_letters import Judge, dead_letters
 from agents.metrics import Metrics
-from agents.snapshot import decode_state, encode_state
+from agents.snapshot import SnapshotError, decode_state, encode_state
 from schemas.records import RawRecord
 
 log = logging.getLogger("heartline.lane")
@@ -91,8 +91,11 @@ class Lane:
         found = await self._store.newest(committed)
         if found and found[0] >= beginning:
             state = await self._in_thread(decode_state, found[1])
-            self.chains.restore(state)
-            start = found[0]
+            try:
+                self.chains.restore(state)
+            except ValueError as error:
+                raise SnapshotError(f"{error}. Say --other-state reread") from None
+            start = self._saved_at = found[0]
             log.info("partition %d: from a snapshot at %d", self.partition, start)
         self.silent_until, self.next_offset = committed, start
         self.committed, self._backlog = committed, end
@@ -227,11 +230,13 @@ class Lane:
         self._saved_at = self.next_offset
         self._last_snapshot = time.monotonic()
 
-    async def leave(self) -> None:
-        """Finish: commit what was processed. The caller bounds the time."""
+    async def leave(self, save: bool) -> None:
+        """Finish: commit what was processed, save the state there. The caller bounds the time."""
         await self._finish_commit()
         self._begin_commit()
         await self._finish_commit()
+        if save and self.committed >= 0:
+            await self._snapshot()
 
     async def _finish_commit(self) -> None:
         """Wait for the commit in flight. Being cancelled here does not cancel the commit."""

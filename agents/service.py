@@ -40,6 +40,7 @@ from schemas import topics
 
 log = logging.getLogger("heartline.service")
 LEAVE_S = 3.0  # a lane leaves within this, its commit finished or dropped
+SAVE_S = 8.0  # a worker that stops also stores its state: the drain of an upgrade
 STALLED_S = 30.0  # a lane that stands still this long while its log grows is stalled
 FETCH_MS = 200
 PROBE_S = 5.0  # how often the broker is asked whether it is there
@@ -207,9 +208,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         task = self._tasks.pop(lane.partition)
         self._lanes.pop(lane.partition)
         try:
-            async with asyncio.timeout(LEAVE_S):
+            async with asyncio.timeout(SAVE_S if self.closing else LEAVE_S):
                 await asyncio.gather(task, return_exceptions=True)
-                await lane.leave()
+                await lane.leave(save=self.closing)
         except (TimeoutError, CommitLost, KafkaError) as error:
             log.warning(
                 "lane %d left without its last commit (%r): the next owner repeats %d records",
@@ -237,7 +238,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             chains,
             self._new_commit(partition),
             KafkaSnapshots(
-                s.bootstrap, self._state_topic, number, self._producer, chains.fingerprint
+                s.bootstrap,
+                self._state_topic,
+                number,
+                self._producer,
+                chains.fingerprint,
+                s.other_state,
             ),
             self._compute,
             self._metrics,

@@ -16,6 +16,7 @@ from pipeline.errors import MissionError
 from pipeline.mission import Mission, load_mission
 
 ENVIRONMENT = "HEARTLINE_SETTINGS"  # how `heartline worker` hands its settings to the Faust app
+OTHER_STATE = ("refuse", "accept", "reread")
 GUARANTEES = ("best", "exactly-once", "at-least-once")
 START = re.compile("|beginning|end|[0-9]{1,18}")
 CONFIG = "HEARTLINE_CONFIG"  # a settings file, for `faust -A agents.app worker`
@@ -45,6 +46,7 @@ class Settings:
     snapshot_s: float = 10.0
     session_timeout_ms: int = 6000
     guarantee: str = "best"  # exactly-once, at-least-once, or what the broker can do
+    other_state: str = "refuse"  # a snapshot of other code or settings: refuse, accept, reread
     start_at: str = ""  # beginning, end or an offset, where the group has none committed
     parameter_gauges: int = 200  # most statistics gauges a source
 
@@ -73,10 +75,9 @@ def _settings(table: dict[str, Any], where: str) -> Settings:
             raise MissionError(f"{where}: {key!r} is unknown; known are {', '.join(known)}.")
         if key == "start_at" and not START.fullmatch(str(value)):
             raise MissionError(f"{where}: start_at = {value!r} is no beginning, end or offset.")
-        if key == "guarantee" and value not in GUARANTEES:
-            raise MissionError(
-                f"{where}: guarantee = {value!r} is none of {', '.join(GUARANTEES)}."
-            )
+        words = {"guarantee": GUARANTEES, "other_state": OTHER_STATE}.get(key)
+        if words and value not in words:
+            raise MissionError(f"{where}: {key} = {value!r}: say {', '.join(words)}.")
         if known[key].type in ("int", "float") and not isinstance(value, (int, float)):
             raise MissionError(f"{where}: {key} = {value!r} is no number.")
     sources = {}

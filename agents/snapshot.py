@@ -92,10 +92,13 @@ def blocks(content: bytes, offset: int, fingerprint: str, first: str) -> list[Bl
     return made
 
 
-def newest(found: list[Block], at_most: int, fingerprint: str) -> tuple[int, bytes] | None:
+def newest(
+    found: list[Block], at_most: int, fingerprint: str, other: str = "refuse"
+) -> tuple[int, bytes] | None:
     """(S, content) of the newest whole snapshot with S ≤ at_most whose hash holds.
 
-    SnapshotError when that snapshot was taken by other code, mission or weights.
+    other: what to do with one that other code, mission or weights took: refuse (SnapshotError),
+    accept, or reread (pass it over).
     """
     for i in range(len(found) - 1, -1, -1):
         trailer = found[i].header
@@ -108,10 +111,13 @@ def newest(found: list[Block], at_most: int, fingerprint: str) -> tuple[int, byt
         content = b"".join(b.value for b in mine)
         if hashlib.sha256(content).hexdigest() != trailer["sha256"]:
             continue
-        if trailer["fingerprint"] != fingerprint:
+        if trailer["fingerprint"] != fingerprint and other == "reread":
+            continue
+        if trailer["fingerprint"] != fingerprint and other == "refuse":
             raise SnapshotError(
-                "the newest snapshot was taken by other code, mission or settings. Drain and stop "
-                "the old version first, or start over with another --group"
+                "the newest snapshot was taken by other code, mission or settings. Say "
+                "--other-state reread (the state is computed anew from the log, silently) or "
+                "accept (it goes on as it is, if it still fits)"
             )
         return trailer["offset"], content
     return None

@@ -25,10 +25,11 @@ class KafkaSnapshots:
         partition: int,
         producer: AIOKafkaProducer,
         fingerprint: str,
+        other: str = "refuse",
     ) -> None:
         self._bootstrap, self._producer = bootstrap, producer
         self._topic, self._partition = topic, partition
-        self._fingerprint = fingerprint
+        self._fingerprint, self._other = fingerprint, other
 
     async def write(self, offset: int, content: bytes) -> None:
         """Write all blocks and await them: a trailer never stands before its blocks."""
@@ -54,7 +55,8 @@ class KafkaSnapshots:
             back = TAIL_BLOCKS
             while True:
                 start = max(begin, end - back)
-                chosen = newest(await _read(reader, partition, start), at_most, self._fingerprint)
+                found = await _read(reader, partition, start)
+                chosen = newest(found, at_most, self._fingerprint, self._other)
                 if chosen or start == begin:
                     return chosen
                 back *= 4

@@ -26,6 +26,7 @@ from agents.ingest import ingest as run_ingest
 from agents.kafka import BrokerError, partitions_of
 from agents.settings import (
     GUARANTEES,
+    OTHER_STATE,
     START,
     Settings,
     SourceSettings,
@@ -102,6 +103,7 @@ def ingest(
 @click.option("--metrics-host", help="Address they listen on.")
 @click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
 @click.option("--guarantee", type=click.Choice(GUARANTEES), help="What a crash may cost.")
+@click.option("--other-state", type=click.Choice(OTHER_STATE), help="Of other code or settings.")
 @click.option("--start-at", help="beginning, end or an offset, where the group has none.")
 @click.option("--snapshot-s", type=float, help="Seconds between snapshots.")
 @click.option("--loglevel", default="warning", show_default=True)

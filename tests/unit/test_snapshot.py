@@ -77,3 +77,5 @@ def test_blocks_of_a_zombie_in_between() -> None:
 def test_another_fingerprint_is_told() -> None:
     with pytest.raises(SnapshotError, match="other code, mission or settings"):
         newest(log((10, b"ten")), 99, "g")
+    assert newest(log((10, b"ten")), 99, "g", "accept") == (10, b"ten")
+    assert newest(log((10, b"ten")), 99, "g", "reread") is None

@@ -93,7 +93,6 @@ class Scenario:
             self._folder,
             f"w{self._made}",
             fault,
-            True,
             small_blocks,
         )
         self._workers.append(made)
