@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from aiokafka import ConsumerRecord
 
 from agents.chains import Chains, KeyedRecord, LaneFed
-from agents.commit import Commit
+from agents.commit import Commit, CommitLost
 from agents.dead_letters import Judge, dead_letters
 from agents.metrics import Metrics
 from agents.snapshot import SnapshotError, decode_state, encode_state
@@ -67,6 +67,8 @@ class Lane:
     ) -> None:
         self.partition, self.chains = partition, chains
         self.commit, self._store, self._compute = commit, store, compute
+        self._stopping = False
+        self._whole = True  # no chunk is half done
         self.begun = False  # whether it knows where to read
         self._judge = Judge()
         self._given = time.monotonic()
@@ -135,9 +137,9 @@ class Lane:
             self._queue.put_nowait(chunk)
 
     async def run(self) -> None:
-        """Process chunks until cancelled. Any error ends the lane: its owner recovers or leaves."""
+        """Process chunks until stopped. Any error ends the lane: its owner recovers or leaves."""
         try:
-            while True:
+            while not self._stopping:
                 try:
                     async with asyncio.timeout(self._patience):
                         chunk = await self._queue.get()
@@ -145,7 +147,10 @@ class Lane:
                     await self._settle(urgent=True)
                     continue
                 self._on_room()
-                await self._process(chunk)
+                if chunk:
+                    self._whole = False
+                    await self._process(chunk)
+                    self._whole = True
         finally:  # a commit in flight is not cancelled: `leave` waits for it
             self._metrics.chains.pop(self.partition, None)
 
@@ -230,8 +235,19 @@ class Lane:
         self._saved_at = self.next_offset
         self._last_snapshot = time.monotonic()
 
+    def stop(self) -> None:
+        """End after the chunk at hand."""
+        self._stopping = True
+        self._queue.put_nowait(())
+
     async def leave(self, save: bool) -> None:
-        """Finish: commit what was processed, save the state there. The caller bounds the time."""
+        """Finish: commit what was processed, save the state there. The caller bounds the time.
+
+        CommitLost where a chunk was cut off: the state is ahead of the offset then, and part of its
+        outputs may stand in the transaction.
+        """
+        if not self._whole:
+            raise CommitLost("it was stopped in the middle of a chunk")
         await self._finish_commit()
         self._begin_commit()
         await self._finish_commit()

@@ -40,6 +40,7 @@ from schemas import topics
 
 log = logging.getLogger("heartline.service")
 LEAVE_S = 3.0  # a lane leaves within this, its commit finished or dropped
+CHUNK_S = 1.5  # of that, a chunk may take to its end
 SAVE_S = 8.0  # a worker that stops also stores its state: the drain of an upgrade
 STALLED_S = 30.0  # a lane that stands still this long while its log grows is stalled
 FETCH_MS = 200
@@ -200,8 +201,6 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Leave within LEAVE_S; what was not committed is done again by the next owner."""
         leaving = [self._lanes[p.partition] for p in revoked if p.partition in self._lanes]
-        for lane in leaving:
-            self._tasks[lane.partition].cancel()
         await asyncio.gather(*(self._leave(lane) for lane in leaving))
 
     async def _leave(self, lane: Lane) -> None:
@@ -209,6 +208,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lanes.pop(lane.partition)
         try:
             async with asyncio.timeout(SAVE_S if self.closing else LEAVE_S):
+                lane.stop()
+                await asyncio.wait({task}, timeout=CHUNK_S)
+                task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
                 await lane.leave(save=self.closing)
         except (TimeoutError, CommitLost, KafkaError) as error:
@@ -277,6 +279,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 if not await self._take(lane, partition):
                     return  # the group is about to say so itself
                 await lane.run()
+                return  # it was told to stop
             except (CommitLost, KafkaError, TimeoutError, OSError) as error:
                 log.warning("lane %d recovers: %s", lane.partition, error or repr(error))
                 self._metrics.recoveries.labels(lane.partition).inc()
@@ -286,6 +289,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._consumer.pause(partition)
             await lane.commit.close()
             await asyncio.sleep(AGAIN_S)
+            if partition.partition not in self._lanes:
+                return  # it is being left
             lane = self._lanes[partition.partition] = self._new_lane(partition)
 
     async def _take(self, lane: Lane, partition: TopicPartition) -> bool:
@@ -363,12 +368,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def close(self) -> None:
         """Leave the group with everything committed."""
         self.closing = True
+        task = asyncio.current_task()
+        assert task
         if self._probing:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
         leaving = list(self._lanes.values())
-        for lane in leaving:
-            self._tasks[lane.partition].cancel()
         await asyncio.gather(*(self._leave(lane) for lane in leaving))
         for client in (self._consumer, self._producer):
             if client:
@@ -377,6 +382,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                         await client.stop()
                 except (TimeoutError, KafkaError) as error:
                     log.warning("client did not stop cleanly: %r", error)
+                except asyncio.CancelledError:
+                    # of a task inside the client, which passes it on where no broker answers
+                    if task.cancelling():
+                        raise
         self._compute.shutdown(wait=False, cancel_futures=True)
 
 
