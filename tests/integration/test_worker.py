@@ -133,3 +133,35 @@ def test_alarm_states_are_kept_for_readers(
         assert one.stop() == 0
     assert states
     assert all({"source", "parameter", "monitor", "level", "alert"} <= s.keys() for s in states)
+
+
+def test_a_control_goes_through_the_broker(
+    broker: str, small_flight: Flight, tmp_path: Path
+) -> None:
+    """What an operator says becomes a record of the input, and an alert tells that it holds."""
+    from click.testing import CliRunner
+
+    from agents.cli import main
+
+    with worker(broker, DEMO, tmp_path) as one:
+        send(small_flight, "demo", broker)
+        told = ("--mission", DEMO["demo"], "--bootstrap", broker, "--why", "test", "--who", "Ada")
+        done = CliRunner().invoke(main, ["control", "inhibit", "PC", *told])
+        assert done.exit_code == 0, done.output
+        limits = ("--range", "warning=,90", "--range", "severe=-5,")
+        assert (
+            CliRunner().invoke(main, ["control", "limits", "TP_SPEED", *limits, *told]).exit_code
+            == 0
+        )
+        wait_until(lambda: committed_all(broker), 60, one.text, one)
+        assert one.stop() == 0
+    alerts = [orjson.loads(v) for v in asyncio.run(collect(broker))[topics.ALERTS].by_id.values()]
+    controlled = {a["transition"]: a for a in alerts if "control" in a}
+    assert controlled["inhibited"]["sentence"] == "PC: limit inhibited by Ada: test."
+    ranges = controlled["limits_set"]["control"]["ranges"]
+    assert ranges == {"warning": [None, 90.0], "severe": [-5.0, None]}
+    wrong = CliRunner().invoke(main, ["control", "enable", "NONE", *told])
+    assert (wrong.exit_code, "has no parameter 'NONE'" in wrong.output) == (1, True)
+    for odd in ("warning", "warning=1", "warning=1,x", "warning=3,1", "mild=1,2"):
+        bad = CliRunner().invoke(main, ["control", "limits", "PC", "--range", odd, *told])
+        assert bad.exit_code == 2, odd

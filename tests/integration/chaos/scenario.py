@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import agents.snapshot
-from agents.apache import Cluster
+from agents.apache import Cluster, Node
 from agents.settings import Settings
 from pipeline.flight import FlightRecord
 from pipeline.mission import Mission
@@ -26,6 +26,7 @@ OFTEN = ("begin", "produce", "offsets", "end")  # steps of every commit
 NETWORK = ("network cut", "network slow")
 ROTATION = ("worker added", "worker removed")
 BROKER = ("broker kill", "broker stop", "broker end")
+OUTAGE = {"brokers two down": (2, 12.0), "brokers all down": (3, 60.0)}  # below min ISR; a minute
 
 
 def deck(brokers: int) -> list[str]:
@@ -35,7 +36,7 @@ def deck(brokers: int) -> list[str]:
         [f"{what} {n}" for what in BROKER for n in range(1, brokers + 1)] if brokers > 1 else []
     )
     return [*worker, "reject at produce", "pause before restore", "pause after restore", *ROTATION,
-            *NETWORK, *broker]  # fmt: skip
+            *NETWORK, *broker, *(OUTAGE if brokers > 1 else ())]  # fmt: skip
 
 
 @dataclass
@@ -112,6 +113,8 @@ class Scenario:
             self._network(fault, world)
         elif fault in ROTATION:
             self._rotate(fault)
+        elif fault in OUTAGE:
+            self._outage(fault)
         elif fault.startswith("broker"):
             self._broker(fault)
         else:
@@ -180,11 +183,29 @@ class Scenario:
         else:
             self._cluster.signal(node, signal.SIGKILL if what == "kill" else signal.SIGTERM)
             time.sleep(self._rnd.uniform(1.0, 4.0))
-            while node.alive:
-                time.sleep(0.05)
-            self._cluster.start_one(node)
+            self._again(node)
             self._cluster.wait(node)
         time.sleep(1.0)
+        self.outcome.fired[fault] += 1
+        self._plain()
+
+    def _again(self, node: Node) -> None:
+        while node.alive:
+            time.sleep(0.05)
+        self._cluster.start_one(node)
+
+    def _outage(self, fault: str) -> None:
+        """Several brokers at once: nothing can be written, and everybody has to wait."""
+        n, seconds = OUTAGE[fault]
+        down = self._rnd.sample(self._cluster.nodes, n)
+        for node in down:
+            self._cluster.signal(node, signal.SIGKILL)
+        time.sleep(seconds)
+        for node in down:
+            self._again(node)
+        for node in down:
+            self._cluster.wait(node)
+        time.sleep(2.0)
         self.outcome.fired[fault] += 1
         self._plain()
 
