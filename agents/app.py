@@ -18,8 +18,9 @@ from agents.http import serve
 from agents.kafka import BrokerError
 from agents.metrics import Metrics
 from agents.security import Security, from_file, in_use, use
-from agents.service import LaneFailed, Lanes
+from agents.service import Lanes
 from agents.settings import Settings, from_environment
+from agents.taking import LaneFailed
 from pipeline.errors import MissionError
 
 log = logging.getLogger("heartline")

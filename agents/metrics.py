@@ -47,6 +47,9 @@ class Metrics:
         self.consumer_lag = gauge("consumer_lag_records", "Records not yet read.", "partition")
         self.lanes = gauge("lanes", "Lanes of this worker.")
         self.exactly_once = gauge("exactly_once", "1: outputs and offsets in one transaction.")
+        self.held_back = gauge(
+            "held_back_seconds", "Since readers of committed records got on.", "topic", "partition"
+        )
         self.recoveries = counter("recoveries", "Times a lane began anew.", "partition")
         self.restore = gauge(
             "restore_seconds", "From being given the partition until reading it.", "partition"

@@ -16,12 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
-    CommitFailedError,
     ConsumerStoppedError,
-    IllegalGenerationError,
     KafkaError,
     NoOffsetForPartitionError,
-    UnknownMemberIdError,
 )
 
 from agents.chains import Chains
@@ -33,7 +30,9 @@ from agents.lane import Lane, Timing
 from agents.metrics import Metrics
 from agents.settings import Settings
 from agents.snapshot import SnapshotError
+from agents.stable import Stable
 from agents.state_store import KafkaSnapshots
+from agents.taking import LaneFailed, Taking
 from agents.warm import warm_up
 from pipeline.mission import Mission
 from schemas import topics
@@ -46,15 +45,8 @@ STALLED_S = 30.0  # a lane that stands still this long while its log grows is st
 FETCH_MS = 200
 PROBE_S = 5.0  # how often the broker is asked whether it is there
 UNHEARD_S = 20.0  # a worker that has not heard from it for this long is not healthy
-RECOVER_S = 120.0  # deadline of finding and restoring a snapshot
-STEP_S = 15.0  # deadline of every request on the way to a partition
 AGAIN_S = 0.5  # between two tries to take a partition
 TRANSACTION_MS = 15_000  # a lane that is cut off holds readers back no longer than this
-LOST_MEMBERSHIP = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
-
-
-class LaneFailed(Exception):  # noqa: N818 - it is told to people as it stands
-    """A lane cannot go on; the worker ends with this message."""
 
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -69,7 +61,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._paused: set[TopicPartition] = set()
         self.closing = False
         self.heard = time.monotonic()  # when a broker last answered
-        self._probing: asyncio.Task[None] | None = None
+        self._aside: list[asyncio.Task[None]] = []  # what looks at the broker now and then
         self._compute = ThreadPoolExecutor(1, "compute")
         self.ready = asyncio.Event()
         self._consumer: AIOKafkaConsumer | None = None
@@ -95,7 +87,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         own = producer(s.bootstrap, enable_idempotence=self.exactly_once)
         self._producer = await start(own, s.bootstrap)
         client = consumer(
-            s.bootstrap, group_id=self._group,
+            s.bootstrap, group_id=s.lanes_group,
             session_timeout_ms=s.session_timeout_ms,
             heartbeat_interval_ms=s.session_timeout_ms // 6,
             rebalance_timeout_ms=s.session_timeout_ms,
@@ -103,7 +95,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = await start(client, s.bootstrap)
         client.subscribe([self._topic], listener=self)
         self.heard = time.monotonic()
-        self._probing = asyncio.create_task(self._probe(client))
+        self._aside.append(asyncio.create_task(self._probe(client)))
+        if self.exactly_once:
+            stable = Stable(s.bootstrap, s.namespace, self._metrics)
+            self._aside.append(asyncio.create_task(stable.run()))
 
     async def _probe(self, client: AIOKafkaConsumer) -> None:
         """Ask for metadata now and then: a fetch from a broker that is gone is merely empty."""
@@ -266,11 +261,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 s.bootstrap, transactional_id=name, transaction_timeout_ms=TRANSACTION_MS
             )
 
-        return Transactional(make, partition, self._group, s.namespace)
-
-    @property
-    def _group(self) -> str:
-        return f"{self._settings.group_on_wire}-lanes"
+        return Transactional(make, partition, s.lanes_group, s.namespace)
 
     async def _work(self, lane: Lane, partition: TopicPartition) -> None:
         """Recover, then process until cancelled; what the broker breaks is recovered from."""
@@ -294,15 +285,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             lane = self._lanes[partition.partition] = self._new_lane(partition)
 
     async def _take(self, lane: Lane, partition: TopicPartition) -> bool:
-        """In this order and no other (docs/lane.md); False where the partition is ours no more."""
         client = self._consumer
         assert client
-        await lane.commit.open()
-        committed, beginning, end = await self._committed(partition)
-        if not await self._guard(partition, committed):
+        begin = await Taking(client, self._settings, self.exactly_once).take(lane, partition)
+        if begin is None:
             return False
-        async with asyncio.timeout(RECOVER_S):
-            begin = await lane.recover(committed, beginning, end)
         client.seek(partition, begin)
         lane.begun = True
         lane.progress = time.monotonic()
@@ -311,68 +298,14 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         log.info("lane %d: from offset %d", lane.partition, begin)
         return True
 
-    async def _committed(self, partition: TopicPartition) -> tuple[int, int, int]:
-        """(next offset to process, first there is, end). LaneFailed where they do not fit."""
-        client = self._consumer
-        assert client
-        async with asyncio.timeout(STEP_S):
-            committed = await client.committed(partition)
-            beginning = (await client.beginning_offsets([partition]))[partition]
-            end = (await client.end_offsets([partition]))[partition]
-        if committed is None:
-            committed = await self._first(partition, beginning, end)
-        # the embedded broker tells a partition's end as the base of its last batch
-        if committed < beginning or (self.exactly_once and committed > end):
-            raise LaneFailed(
-                f"Partition {partition.partition} holds offsets {beginning} to {end}, but "
-                f"{committed} is the next to process: records were deleted unread, or the topic "
-                "was made anew. Start with another --group and --start-at to accept the gap."
-            )
-        return committed, beginning, end
-
-    async def _first(self, partition: TopicPartition, beginning: int, end: int) -> int:
-        """Where a group begins that has no committed offset."""
-        where = self._settings.start_at
-        if where in ("beginning", "end"):
-            return beginning if where == "beginning" else end
-        if where:
-            return int(where)
-        client = self._consumer
-        assert client
-        state = TopicPartition(self._state_topic, partition.partition)
-        async with asyncio.timeout(STEP_S):
-            written = (await client.end_offsets([state]))[state]
-        if written or beginning:
-            raise LaneFailed(
-                f"Partition {partition.partition} has been processed before, but group "
-                f"{self._group} has no committed offset (they expire when a group is empty for "
-                "long): say --start-at beginning, end or an offset."
-            )
-        return beginning
-
-    async def _guard(self, partition: TopicPartition, committed: int) -> bool:
-        """Commit what is committed: refused where the group has given the partition to another.
-
-        The offsets of a transaction are not checked against the group's generation: without this
-        a worker that was frozen before it fenced would fence the rightful owner, and rewind it.
-        """
-        assert self._consumer
-        try:
-            async with asyncio.timeout(STEP_S):
-                await self._consumer.commit({partition: committed})
-        except LOST_MEMBERSHIP as error:
-            log.warning("partition %d is another's by now: %r", partition.partition, error)
-            return False
-        return True
-
     async def close(self) -> None:
         """Leave the group with everything committed."""
         self.closing = True
         task = asyncio.current_task()
         assert task
-        if self._probing:
-            self._probing.cancel()
-            await asyncio.gather(self._probing, return_exceptions=True)
+        for aside in self._aside:
+            aside.cancel()
+        await asyncio.gather(*self._aside, return_exceptions=True)
         leaving = list(self._lanes.values())
         await asyncio.gather(*(self._leave(lane) for lane in leaving))
         for client in (self._consumer, self._producer):

@@ -56,6 +56,11 @@ class Settings:
         never make the live ones rebalance."""
         return f"{self.namespace}.{self.group}" if self.namespace else self.group
 
+    @property
+    def lanes_group(self) -> str:
+        """Not Faust's own group, which its consumer is in."""
+        return f"{self.group_on_wire}-lanes"
+
 
 def load_settings(path: str | Path) -> Settings:
     """Settings from a TOML file. MissionError names file and key."""

@@ -18,8 +18,8 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 from agents.commit import Transactional
 from agents.lane import Lane
-from agents.service import Lanes
 from agents.state_store import KafkaSnapshots
+from agents.taking import Taking
 from schemas import topics
 from schemas.columns import Output
 
@@ -75,8 +75,8 @@ class Armed:
 def arm(armed: Armed) -> None:
     """Wrap every step of the lane."""
     for owner, name, step in (
-        (Transactional, "_fence", "fence"), (Lanes, "_committed", "committed"),
-        (Lanes, "_guard", "guard"), (Lane, "recover", "restore"),
+        (Transactional, "_fence", "fence"), (Taking, "_committed", "committed"),
+        (Taking, "_guard", "guard"), (Lane, "recover", "restore"),
         (Transactional, "_begin", "begin"), (Transactional, "_offsets", "offsets"),
         (Transactional, "_end", "end"),
     ):  # fmt: skip
@@ -125,9 +125,9 @@ def _producing(armed: Armed) -> Any:
 
 def with_early_offset() -> None:
     """The committed offset is fetched before the fence: against the order of docs/lane.md."""
-    take = Lanes._take
+    take = Taking.take
 
-    async def early(self: Lanes, lane: Lane, partition: Any) -> bool:
+    async def early(self: Taking, lane: Lane, partition: Any) -> int | None:
         found = await self._committed(partition)
 
         async def known(_: Any) -> tuple[int, int, int]:
@@ -139,7 +139,7 @@ def with_early_offset() -> None:
         finally:
             del self._committed
 
-    Lanes._take = early  # type: ignore[method-assign]
+    Taking.take = early  # type: ignore[method-assign]
 
 
 def deaf(seconds: float, told: Path) -> None:
@@ -166,4 +166,4 @@ def without_guard() -> None:
     async def always(*_: Any) -> bool:
         return True
 
-    Lanes._guard = always  # type: ignore[method-assign]
+    Taking._guard = always  # type: ignore[method-assign]

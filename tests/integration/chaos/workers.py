@@ -20,8 +20,9 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from agents.metrics import Metrics
-from agents.service import LaneFailed, Lanes
+from agents.service import Lanes
 from agents.settings import Settings
+from agents.taking import LaneFailed
 from pipeline.mission import Mission
 from tests.integration.chaos.points import Armed, Fault, arm
 
