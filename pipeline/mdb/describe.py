@@ -72,6 +72,9 @@ def boolean_labels(element: Element) -> tuple[tuple[int, str], ...]:
     )
 
 
+EXACT = 2**53 - 1  # below it a float tells every whole number from its neighbours
+
+
 def labels_of(element: Element) -> tuple[tuple[int, str], ...]:
     lists = element.find("EnumerationList")
     if not lists:
@@ -81,7 +84,9 @@ def labels_of(element: Element) -> tuple[tuple[int, str], ...]:
         item.only_attributes("value", "maxValue", "label")
         first = item.integer("value")
         last = item.integer("maxValue", str(first))
-        if not (abs(first) < 2**63 and 0 <= last - first < MAX_LABELS - len(labels)):
+        if max(abs(first), abs(last)) > EXACT:  # values are compared as floats
+            raise item.refuse(f"value {first}: labels of values beyond 2^53 are not supported.")
+        if not 0 <= last - first < MAX_LABELS - len(labels):
             raise item.refuse(f"values {first} to {last}: at most {MAX_LABELS} are labelled.")
         for value in range(first, last + 1):
             if value in labels:

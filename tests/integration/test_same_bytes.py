@@ -86,10 +86,11 @@ def test_killed_five_times(
 
 @pytest.mark.broker
 @pytest.mark.data
-@pytest.mark.parametrize("name", FLIGHTS)
-def test_real_flight_killed_five_times(
-    name: str, data: Path, broker: str, tmp_path: Path, rng: np.random.Generator
+def test_a_real_flight_killed_five_times(
+    data: Path, broker: str, tmp_path: Path, rng: np.random.Generator
 ) -> None:
+    """One of them, by the seed: the chaos on Apache Kafka has the rest."""
+    name = str(rng.choice(list(FLIGHTS)))
     flight = FLIGHTS[name](data, tmp_path)
     mission = load_mission(flight.mission, flight.mdb)
     recorded = load_recording(flight.packets, mission, Chain(mission)).flight

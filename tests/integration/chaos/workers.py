@@ -69,7 +69,7 @@ class ChaosWorker:
         return self.status
 
     def text(self) -> str:
-        return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
 def fork_worker(
