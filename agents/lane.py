@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
 
 from agents.chains import Chains, KeyedRecord, LaneFed
 from agents.commit import Commit, CommitLost
@@ -85,6 +86,7 @@ class Lane:
         self._saved_at = -1
         self._told: set[str] = set()  # unknown sources that the log has named
         self._commit_task: asyncio.Task[None] | None = None
+        self._save_task: asyncio.Task[None] | None = None
         metrics.chains[partition] = chains
 
     async def recover(self, committed: int, beginning: int, end: int) -> int:
@@ -148,13 +150,12 @@ class Lane:
                     continue
                 self._on_room()
                 if chunk:
-                    self._whole = False
                     await self._process(chunk)
-                    self._whole = True
         finally:  # a commit in flight is not cancelled: `leave` waits for it
             self._metrics.chains.pop(self.partition, None)
 
     async def _process(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        self._whole = False
         fed: LaneFed = await self._in_thread(self._feed, chunk)
         first, last = chunk[0].offset, chunk[-1]
         letters = dead_letters(fed.outputs, chunk)
@@ -174,6 +175,7 @@ class Lane:
                 )  # fmt: skip
         await self.commit.send(outputs)
         self.next_offset = last.offset + 1
+        self._whole = True
         self.progress = time.monotonic()
         self._caught_up()
         self._unsaved.append(_Done(self.next_offset, last.timestamp / 1e3, len(chunk)))
@@ -201,7 +203,8 @@ class Lane:
             await self._finish_commit()  # the broker is slower than we are: wait for it
         if self._commit_task is None and self._unsaved and due:
             self._begin_commit()
-        if now - self._last_snapshot >= self._timing.snapshot_s and self.next_offset:
+        saving = self._save_task and not self._save_task.done()
+        if now - self._last_snapshot >= self._timing.snapshot_s and self.next_offset and not saving:
             await self._snapshot()
 
     def _begin_commit(self) -> None:
@@ -231,9 +234,17 @@ class Lane:
         self._begin_commit()
         await self._finish_commit()
         content = await self._in_thread(lambda: encode_state(self.chains.snapshot()))
-        await self._store.write(self.next_offset, content)
-        self._saved_at = self.next_offset
-        self._last_snapshot = time.monotonic()
+        self._saved_at, self._last_snapshot = self.next_offset, time.monotonic()
+        self._save_task = asyncio.create_task(self._save(self.next_offset, content))
+
+    async def _save(self, offset: int, content: bytes) -> None:
+        """Write a snapshot beside the work; without it the one before serves."""
+        try:
+            await self._store.write(offset, content)
+        except (KafkaError, TimeoutError, OSError) as error:
+            log.warning(
+                "partition %d: snapshot at %d not stored: %r", self.partition, offset, error
+            )
 
     def stop(self) -> None:
         """End after the chunk at hand."""
@@ -253,6 +264,8 @@ class Lane:
         await self._finish_commit()
         if save and self.committed >= 0:
             await self._snapshot()
+            if self._save_task:
+                await self._save_task
 
     async def _finish_commit(self) -> None:
         """Wait for the commit in flight. Being cancelled here does not cancel the commit."""

@@ -22,7 +22,7 @@ from schemas.columns import State
 
 BLOCK_BYTES = 900_000
 HEADER = "snapshot"
-MAX_CONTENT = 4 * 1024**3
+MAX_BLOCKS = 4096  # 3.7 GB
 _LENGTH = struct.Struct(">I")
 
 
@@ -105,6 +105,8 @@ def newest(
         if "sha256" not in trailer or trailer["offset"] > at_most:
             continue
         count = trailer["count"]
+        if not 0 < count <= MAX_BLOCKS:
+            continue
         mine = [b for b in found[: i + 1] if b.header["first"] == trailer["first"]][-count:]
         if [b.header["index"] for b in mine] != list(range(count)):
             continue
