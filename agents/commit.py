@@ -190,7 +190,8 @@ class Transactional:
         """An open transaction is aborted, here if that goes quickly, else by the next owner."""
         producer, self._producer = self._producer, None
         if producer:
-            await discard(producer, abort=self._begun and not self._lost)
+            free = self._begun and not self._lost and self._ending is None
+            await discard(producer, abort=free)
 
 
 async def send_all(

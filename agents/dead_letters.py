@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord
 
+from agents.kafka import MAX_REQUEST
 from schemas import topics
 from schemas.columns import Output, Reason
 
@@ -20,6 +21,7 @@ WORDS = {
     Reason.UNKNOWN_SOURCE.word: "no mission is given for the source that its key names",
     Reason.BAD_CONTROL.word: "the control record says nothing, or of nothing that there is",
 }
+MOST_BYTES = MAX_REQUEST - 2**20  # of a letter's value: headers and framing need room too
 MIXED = 200  # records after which a lane judges what it is given
 MOST = 0.9  # a greater part that is dead is no matter of single records
 
@@ -71,8 +73,11 @@ def _letter(id_: str, reason: str, record: ConsumerRecord[bytes, bytes]) -> Outp
         "stage": "VALUE_CONVERTER", "exception.class.name": reason,
         "exception.message": WORDS[reason],
     }  # fmt: skip
+    value = record.value or b""
+    if len(value) > MOST_BYTES:  # a record that came compressed may be larger than ours may be
+        told["cut.from.bytes"] = str(len(value))
     headers = [*record.headers, *((PREFIX + k, v.encode()) for k, v in told.items())]
     return Output(
-        topics.DEAD_LETTERS, id_, record.key or b"", record.value or b"", headers=tuple(headers),
+        topics.DEAD_LETTERS, id_, record.key or b"", value[:MOST_BYTES], headers=tuple(headers),
         timestamp_ms=max(record.timestamp, 0),
     )  # fmt: skip

@@ -19,16 +19,17 @@ ALL_TOPICS = (topics.RAW, *topics.LANE_OUTPUTS, topics.STATE, topics.ALARMS)
 PARTITIONED = (topics.RAW, topics.STATE)  # a lane's state partition is that of its input
 REPLICAS = 3  # or as many as there are brokers
 _KEEP = {"cleanup.policy": "delete", "retention.ms": "-1"}
+_LARGE = {"cleanup.policy": "delete", "max.message.bytes": str(MAX_REQUEST)}
 # retention reads record timestamps, and a replayed flight is years old (docs/topics.md)
 SETTINGS: dict[str, dict[str, str]] = {
     topics.RAW: {**_KEEP, "message.timestamp.type": "LogAppendTime"},
     topics.STATE: {**_KEEP, "retention.bytes": str(2**30), "segment.bytes": str(2**27)},
     topics.ALARMS: {"cleanup.policy": "compact"},
-    topics.SAMPLES: {"cleanup.policy": "delete", "max.message.bytes": str(MAX_REQUEST)},
+    topics.SAMPLES: _LARGE,
     topics.ALERTS: {"cleanup.policy": "delete"},
-    topics.STATISTICS: {"cleanup.policy": "delete"},
-    topics.REJECTS: {"cleanup.policy": "delete"},
-    topics.DEAD_LETTERS: {**_KEEP},
+    topics.STATISTICS: _LARGE,
+    topics.REJECTS: _LARGE,
+    topics.DEAD_LETTERS: _LARGE | _KEEP,
 }
 # settings whose difference is more than a matter of taste
 _VITAL = ("cleanup.policy", "max.message.bytes", "message.timestamp.type", "retention.ms")

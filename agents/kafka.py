@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -12,6 +13,7 @@ from aiokafka.producer import sender
 
 from agents.security import in_use
 
+log = logging.getLogger("heartline.kafka")
 MAX_REQUEST = 8 * 1024 * 1024
 DISCARD_S = 2.0
 # aiokafka waits 20 ms whenever the markers of the transaction before are still being written: of
@@ -28,13 +30,18 @@ class BrokerError(Exception):
 
 def _reach(bootstrap: str) -> dict[str, Any]:
     """How to reach the brokers. BrokerError where they would be spoken to in the clear."""
-    security = in_use()
-    if host := security.refused(bootstrap):
+    _refuse_in_the_clear(bootstrap)
+    return {"bootstrap_servers": bootstrap, **in_use().options}
+
+
+def _refuse_in_the_clear(bootstrap: str) -> None:
+    host = in_use().refused(bootstrap)
+    if host is not None:
         raise BrokerError(
-            f"{host} would be spoken to in the clear: give --kafka-config with security.protocol "
-            f'SSL or SASL_SSL, or allow it by name (allow.plaintext = ["{host}"], docs/kafka.md).'
+            f"{host or 'an empty host name'} would be spoken to in the clear: give --kafka-config "
+            "with security.protocol SSL or SASL_SSL, or allow it by name "
+            f'(allow.plaintext = ["{host}"], docs/kafka.md).'
         )
-    return {"bootstrap_servers": bootstrap, **security.options}
 
 
 def admin_client(bootstrap: str) -> AIOKafkaAdminClient:
@@ -53,10 +60,18 @@ async def start(client: Any, bootstrap: str) -> Any:
     try:
         async with asyncio.timeout(CONNECT_S):
             await client.start()
+        _refuse_advertised(client)
     except (KafkaConnectionError, TimeoutError, OSError) as error:
         await _stop_quietly(client)
         raise unreachable(bootstrap, error) from None
     return client
+
+
+def _refuse_advertised(client: Any) -> None:
+    """BrokerError where a broker has itself called by a host that may not be spoken to so."""
+    inner = getattr(client, "client", None) or getattr(client, "_client", None)
+    for broker in inner.cluster.brokers() if inner else ():
+        _refuse_in_the_clear(f"{broker.host}:{broker.port}")
 
 
 async def _stop_quietly(client: Any) -> None:
@@ -79,6 +94,20 @@ def producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
     return AIOKafkaProducer(**_reach(bootstrap), **(settings | options))
 
 
+async def stop(client: Any) -> None:
+    """Stop a consumer. Where no broker answers it passes on the cancellation of a task of its own,
+    which is none of the caller's."""
+    task = asyncio.current_task()
+    try:
+        async with asyncio.timeout(DISCARD_S):
+            await client.stop()
+    except (KafkaError, TimeoutError, OSError) as error:
+        log.warning("a client did not stop cleanly: %r", error)
+    except asyncio.CancelledError:
+        if task and task.cancelling():
+            raise
+
+
 async def discard(client: AIOKafkaProducer, abort: bool) -> None:
     """Throw a producer away, whatever state it and its broker are in, within seconds."""
     try:
@@ -87,12 +116,13 @@ async def discard(client: AIOKafkaProducer, abort: bool) -> None:
                 await client.abort_transaction()
             await client.stop()
             return
-    except (KafkaError, TimeoutError, OSError, AttributeError):
-        pass  # a frozen broker: what is left of it is cut off below
+    except (KafkaError, TimeoutError, OSError, AttributeError, AssertionError):
+        pass  # a frozen broker, or a transaction on its end: what is left is cut off below
     task = client._sender.sender_task
-    if task and not task.done():
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    for _ in range(2):  # once cancelled it waits for a request of its own: that one needs the other
+        if task and not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=DISCARD_S / 2)
     client._closed = True
     try:
         async with asyncio.timeout(DISCARD_S):

@@ -21,7 +21,8 @@ from aiokafka.errors import KafkaError
 
 from agents.chains import Chains, KeyedRecord, LaneFed
 from agents.commit import Commit, CommitLost
-from agents.dead_letters import Judge, dead_letters
+from agents.dead_letters import Judge, WrongInput, dead_letters
+from agents.kafka import BrokerError
 from agents.metrics import Metrics
 from agents.snapshot import SnapshotError, decode_state, encode_state
 from schemas.records import RawRecord
@@ -34,6 +35,8 @@ LATEST_MS = 2**62 // 1_000_000  # a producer's time stamp may be anything
 
 
 class SnapshotStore(Protocol):
+    async def close(self) -> None: ...
+
     async def newest(self, at_most: int) -> tuple[int, bytes] | None: ...
 
     async def write(self, offset: int, content: bytes) -> None: ...
@@ -89,8 +92,12 @@ class Lane:
         self._save_task: asyncio.Task[None] | None = None
         metrics.chains[partition] = chains
 
-    async def recover(self, committed: int, beginning: int, end: int) -> int:
-        """Restore the newest snapshot at or below the committed offset; returns where to read."""
+    async def recover(self, committed: int, beginning: int, end: int, anew: bool) -> int:
+        """Restore the newest snapshot at or below the committed offset; returns where to read.
+
+        SnapshotError where there is none and the log no longer has what the state was made of,
+        unless the lane may begin anew in the middle of it.
+        """
         start = beginning
         found = await self._store.newest(committed)
         if found and found[0] >= beginning:
@@ -101,6 +108,11 @@ class Lane:
                 raise SnapshotError(f"{error}. Say --other-state reread") from None
             start = self._saved_at = found[0]
             log.info("partition %d: from a snapshot at %d", self.partition, start)
+        elif beginning > 0 and not anew:
+            raise SnapshotError(
+                f"no snapshot at or below offset {committed}, and the log begins at {beginning}: "
+                "the state cannot be had. Another --group with --start-at begins with none"
+            )
         self.silent_until, self.next_offset = committed, start
         self.committed, self._backlog = committed, end
         self._metrics.restore.labels(self.partition).set(time.monotonic() - self._given)
@@ -159,7 +171,6 @@ class Lane:
         fed: LaneFed = await self._in_thread(self._feed, chunk)
         first, last = chunk[0].offset, chunk[-1]
         letters = dead_letters(fed.outputs, chunk)
-        self._judge.count(len(chunk), letters)
         outputs = [*fed.outputs, *letters]
         if first < self.silent_until:
             outputs = [o for o in outputs if _cause(o.id) >= self.silent_until]
@@ -179,6 +190,11 @@ class Lane:
         self.progress = time.monotonic()
         self._caught_up()
         self._unsaved.append(_Done(self.next_offset, last.timestamp / 1e3, len(chunk)))
+        try:
+            self._judge.count(len(chunk), letters)
+        except WrongInput:  # the letters are there for whoever has to find out
+            await self.leave(save=False)
+            raise
         await self._settle(urgent=any(o.level for o in outputs))
 
     def _feed(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> LaneFed:
@@ -241,7 +257,7 @@ class Lane:
         """Write a snapshot beside the work; without it the one before serves."""
         try:
             await self._store.write(offset, content)
-        except (KafkaError, TimeoutError, OSError) as error:
+        except (BrokerError, KafkaError, TimeoutError, OSError) as error:
             log.warning(
                 "partition %d: snapshot at %d not stored: %r", self.partition, offset, error
             )
@@ -266,6 +282,14 @@ class Lane:
             await self._snapshot()
             if self._save_task:
                 await self._save_task
+
+    async def close(self) -> None:
+        """Let go of its clients, whatever became of its work."""
+        if self._save_task:
+            self._save_task.cancel()
+            await asyncio.gather(self._save_task, return_exceptions=True)
+        await self.commit.close()
+        await self._store.close()
 
     async def _finish_commit(self) -> None:
         """Wait for the commit in flight. Being cancelled here does not cancel the commit."""

@@ -31,18 +31,18 @@ class Security:
     """options: of aiokafka's clients. plaintext: hosts that may be spoken to in the clear."""
 
     protocol: str = "PLAINTEXT"
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict, repr=False)  # a password may be in it
     plaintext: frozenset[str] = frozenset()
 
-    def refused(self, bootstrap: str) -> str:
-        """The first host that would be spoken to in the clear and may not; "" where none is."""
+    def refused(self, bootstrap: str) -> str | None:
+        """The first host that would be spoken to in the clear and may not; an empty one may not."""
         if self.protocol in ("SSL", "SASL_SSL"):
-            return ""
+            return None
         for address in bootstrap.split(","):
             host = address.strip().rsplit(":", 1)[0].strip("[]")
             if not _loopback(host) and host not in self.plaintext:
                 return host
-        return ""
+        return None
 
 
 def _loopback(host: str) -> bool:

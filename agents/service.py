@@ -17,15 +17,27 @@ from concurrent.futures import ThreadPoolExecutor
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
     ConsumerStoppedError,
+    GroupAuthorizationFailedError,
     KafkaError,
+    MessageSizeTooLargeError,
     NoOffsetForPartitionError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
 )
 
 from agents.chains import Chains
 from agents.commit import AtLeastOnce, Commit, CommitLost, Transactional
 from agents.dead_letters import WrongInput
 from agents.declared import ensure_topics
-from agents.kafka import BrokerError, consumer, exactly_once_capable, producer, start
+from agents.kafka import (
+    BrokerError,
+    consumer,
+    discard,
+    exactly_once_capable,
+    producer,
+    start,
+    stop,
+)
 from agents.lane import Lane, Timing
 from agents.metrics import Metrics
 from agents.settings import Settings
@@ -46,6 +58,15 @@ FETCH_MS = 200
 PROBE_S = 5.0  # how often the broker is asked whether it is there
 UNHEARD_S = 20.0  # a worker that has not heard from it for this long is not healthy
 AGAIN_S = 0.5  # between two tries to take a partition
+STEP_S = 5.0
+# what a broker refuses for what it is: trying again changes nothing
+REFUSED = (
+    GroupAuthorizationFailedError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+MOST_REFUSED = 3
 TRANSACTION_MS = 15_000  # a lane that is cut off holds readers back no longer than this
 
 
@@ -65,7 +86,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._compute = ThreadPoolExecutor(1, "compute")
         self.ready = asyncio.Event()
         self._consumer: AIOKafkaConsumer | None = None
-        self._producer: AIOKafkaProducer | None = None  # of snapshots; at least once, of all
+        self._producer: AIOKafkaProducer | None = None  # where there are no transactions
         self.exactly_once = False
         sys.setswitchinterval(0.0005)  # a transaction beside a busy thread: 21 → 11 ms
 
@@ -84,8 +105,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         if not self.exactly_once:
             log.warning("at least once: outputs may be repeated after a crash (docs/lane.md)")
         self._metrics.exactly_once.set(self.exactly_once)
-        own = producer(s.bootstrap, enable_idempotence=self.exactly_once)
-        self._producer = await start(own, s.bootstrap)
+        if not self.exactly_once:
+            self._producer = await start(producer(s.bootstrap), s.bootstrap)
         client = consumer(
             s.bootstrap, group_id=s.lanes_group,
             session_timeout_ms=s.session_timeout_ms,
@@ -120,9 +141,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         assert client
         while not self.closing:
             for partition, task in list(self._tasks.items()):
-                if task.done() and not task.cancelled() and task.exception():
+                if task.done() and task.cancelled():
+                    raise LaneFailed(f"Lane {partition} was ended by a client that was cut off.")
+                if task.done() and task.exception():
                     raise _told(partition, task.exception())
-            self._watch()
+            await self._watch()
             try:
                 fetched = await client.getmany(timeout_ms=FETCH_MS)
             except ConsumerStoppedError:
@@ -138,11 +161,18 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                         self._paused.add(partition)
             self._measure()
 
-    def _watch(self) -> None:
+    async def _watch(self) -> None:
         """A lane that stands still while its log grows, with a broker there, ends the worker."""
         if time.monotonic() - self.heard > UNHEARD_S:
             return  # nobody gets on without a broker: wait, and say so
-        for number, lane in self._lanes.items():
+        for number, lane in list(self._lanes.items()):
+            if lane.begun and self._stalled(number) and self._consumer:
+                # the end of a log may be the mark of somebody's transaction, which nobody reads
+                part = TopicPartition(self._topic, number)
+                async with asyncio.timeout(STEP_S):
+                    position = await self._consumer.position(part)
+                if position >= (self._consumer.highwater(part) or 0):
+                    lane.progress = time.monotonic()
             if lane.begun and (stalled := self._stalled(number)):
                 raise LaneFailed(f"Stopped: {stalled}. The next owner goes on from its commit.")
 
@@ -195,12 +225,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Leave within LEAVE_S; what was not committed is done again by the next owner."""
-        leaving = [self._lanes[p.partition] for p in revoked if p.partition in self._lanes]
-        await asyncio.gather(*(self._leave(lane) for lane in leaving))
+        leaving = [p.partition for p in revoked if p.partition in self._lanes]
+        await asyncio.gather(*(self._leave(number) for number in leaving))
 
-    async def _leave(self, lane: Lane) -> None:
-        task = self._tasks.pop(lane.partition)
-        self._lanes.pop(lane.partition)
+    async def _leave(self, number: int) -> None:
+        task, lane = self._tasks.pop(number), self._lanes.pop(number)
         try:
             async with asyncio.timeout(SAVE_S if self.closing else LEAVE_S):
                 lane.stop()
@@ -213,11 +242,13 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 "lane %d left without its last commit (%r): the next owner repeats %d records",
                 lane.partition, error, lane.next_offset - lane.committed,
             )  # fmt: skip
-        await lane.commit.close()
+        await lane.close()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         client = self._consumer
         assert client
+        if self.closing:
+            return  # they would fence those that are being left
         for partition in assigned:
             client.pause(partition)
             client.seek(partition, 0)  # a place, until the lane knows the right one
@@ -228,7 +259,6 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _new_lane(self, partition: TopicPartition) -> Lane:
         s, number = self._settings, partition.partition
-        assert self._producer
         chains = Chains(self._missions, number)
         return Lane(
             number,
@@ -238,7 +268,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 s.bootstrap,
                 self._state_topic,
                 number,
-                self._producer,
+                self._snapshot_producer,
                 chains.fingerprint,
                 s.other_state,
             ),
@@ -248,11 +278,14 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             lambda: self._resume(partition),
         )
 
+    def _snapshot_producer(self) -> AIOKafkaProducer:
+        return producer(self._settings.bootstrap, enable_idempotence=self.exactly_once)
+
     def _new_commit(self, partition: TopicPartition) -> Commit:
         s = self._settings
-        assert self._consumer
-        assert self._producer
         if not self.exactly_once:
+            assert self._consumer
+            assert self._producer
             return AtLeastOnce(self._consumer, self._producer, partition, s.namespace)
         name = f"{s.group_on_wire}/{partition.topic}/{partition.partition}"
 
@@ -264,21 +297,25 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         return Transactional(make, partition, s.lanes_group, s.namespace)
 
     async def _work(self, lane: Lane, partition: TopicPartition) -> None:
-        """Recover, then process until cancelled; what the broker breaks is recovered from."""
+        """Recover, then process until told to stop; what the broker breaks is recovered from."""
+        refused = 0
         while True:
             try:
                 if not await self._take(lane, partition):
                     return  # the group is about to say so itself
                 await lane.run()
                 return  # it was told to stop
-            except (CommitLost, KafkaError, TimeoutError, OSError) as error:
+            except (CommitLost, BrokerError, KafkaError, TimeoutError, OSError) as error:
+                refused = refused + 1 if isinstance(error.__cause__, REFUSED) else 0
+                if refused >= MOST_REFUSED:
+                    raise LaneFailed(f"Partition {lane.partition}: {error}, every time.") from error
                 log.warning("lane %d recovers: %s", lane.partition, error or repr(error))
                 self._metrics.recoveries.labels(lane.partition).inc()
             finally:
                 lane.begun = False
             assert self._consumer
             self._consumer.pause(partition)
-            await lane.commit.close()
+            await lane.close()
             await asyncio.sleep(AGAIN_S)
             if partition.partition not in self._lanes:
                 return  # it is being left
@@ -301,24 +338,14 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def close(self) -> None:
         """Leave the group with everything committed."""
         self.closing = True
-        task = asyncio.current_task()
-        assert task
         for aside in self._aside:
             aside.cancel()
         await asyncio.gather(*self._aside, return_exceptions=True)
-        leaving = list(self._lanes.values())
-        await asyncio.gather(*(self._leave(lane) for lane in leaving))
-        for client in (self._consumer, self._producer):
-            if client:
-                try:
-                    async with asyncio.timeout(LEAVE_S):
-                        await client.stop()
-                except (TimeoutError, KafkaError) as error:
-                    log.warning("client did not stop cleanly: %r", error)
-                except asyncio.CancelledError:
-                    # of a task inside the client, which passes it on where no broker answers
-                    if task.cancelling():
-                        raise
+        await asyncio.gather(*(self._leave(number) for number in list(self._lanes)))
+        if self._consumer:
+            await stop(self._consumer)
+        if self._producer:
+            await discard(self._producer, abort=False)
         self._compute.shutdown(wait=False, cancel_futures=True)
 
 

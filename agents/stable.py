@@ -13,7 +13,7 @@ import time
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from agents.kafka import consumer, partitions_of, start
+from agents.kafka import BrokerError, consumer, partitions_of, start, stop
 from agents.metrics import Metrics
 from schemas import topics
 
@@ -33,11 +33,19 @@ class Stable:
 
     async def run(self) -> None:
         """Until cancelled. A broker that does not answer is another's concern."""
-        clients = [
-            await start(consumer(self._bootstrap, isolation_level=level), self._bootstrap)
-            for level in ("read_committed", "read_uncommitted")
-        ]
+        while True:
+            try:
+                await self._follow()
+            except (BrokerError, KafkaError, TimeoutError, OSError) as error:
+                log.warning("the ends of the outputs cannot be had: %s", error or repr(error))
+                await asyncio.sleep(EVERY_S)
+
+    async def _follow(self) -> None:
+        clients: list[AIOKafkaConsumer] = []
         try:
+            for level in ("read_committed", "read_uncommitted"):
+                one = consumer(self._bootstrap, isolation_level=level)
+                clients.append(await start(one, self._bootstrap))
             known = await partitions_of(self._bootstrap, *self._names)
             parts = [TopicPartition(n, p) for n in self._names for p in known[n]]
             while True:
@@ -50,7 +58,7 @@ class Stable:
                 await asyncio.sleep(EVERY_S)
         finally:
             for client in clients:
-                await client.stop()
+                await stop(client)
 
     def look(
         self, stable: dict[TopicPartition, int], high: dict[TopicPartition, int], now: float

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 
-from agents.kafka import consumer
+from agents.kafka import BrokerError, consumer, discard, start, stop
 from agents.snapshot import HEADER, Block, blocks, newest
 
 READ_S = 30.0
@@ -23,62 +25,86 @@ class KafkaSnapshots:
         bootstrap: str,
         topic: str,
         partition: int,
-        producer: AIOKafkaProducer,
+        make: Callable[[], AIOKafkaProducer],
         fingerprint: str,
         other: str = "refuse",
     ) -> None:
-        self._bootstrap, self._producer = bootstrap, producer
+        self._bootstrap, self._make = bootstrap, make
         self._topic, self._partition = topic, partition
         self._fingerprint, self._other = fingerprint, other
+        self._producer: AIOKafkaProducer | None = None
 
     async def write(self, offset: int, content: bytes) -> None:
-        """Write all blocks and await them: a trailer never stands before its blocks."""
+        """Write all blocks and await them: a trailer never stands before its blocks.
+
+        After a failure the next one has another producer: this one's sequence has a hole.
+        """
         first = f"{self._partition}-{offset}-{id(self)}-{len(content)}"
-        for block in blocks(content, offset, self._fingerprint, first):
-            await self._send(block)
+        try:
+            if self._producer is None:
+                self._producer = await start(self._make(), self._bootstrap)
+            for block in blocks(content, offset, self._fingerprint, first):
+                await self._send(block)
+        except (BrokerError, KafkaError, TimeoutError, OSError):
+            await self.close()
+            raise
 
     async def _send(self, block: Block) -> None:
+        assert self._producer
         async with asyncio.timeout(WRITE_S):
             await self._producer.send_and_wait(
                 self._topic, block.value, partition=self._partition, headers=block.headers
             )
 
+    async def close(self) -> None:
+        made, self._producer = self._producer, None
+        if made:
+            await discard(made, abort=False)
+
     async def newest(self, at_most: int) -> tuple[int, bytes] | None:
-        """(S, content) of the newest whole snapshot with S ≤ at_most. SnapshotError: see there."""
+        """(S, content) of the newest whole snapshot with S ≤ at_most. SnapshotError: see there.
+
+        TimeoutError where the partition's end is not reached within READ_S.
+        """
         partition = TopicPartition(self._topic, self._partition)
-        reader = consumer(self._bootstrap)
-        await reader.start()
+        reader = await start(consumer(self._bootstrap), self._bootstrap)
         try:
             reader.assign([partition])
             begin = (await reader.beginning_offsets([partition]))[partition]
             end = (await reader.end_offsets([partition]))[partition]
             back = TAIL_BLOCKS
             while True:
-                start = max(begin, end - back)
-                found = await _read(reader, partition, start)
+                first = max(begin, end - back)
+                found = await _read(reader, partition, first, end)
                 chosen = newest(found, at_most, self._fingerprint, self._other)
-                if chosen or start == begin:
+                if chosen or first == begin:
                     return chosen
                 back *= 4
         finally:
-            await reader.stop()
+            await stop(reader)
 
 
-async def _read(reader: AIOKafkaConsumer, partition: TopicPartition, start: int) -> list[Block]:
-    """The blocks from `start` to the end of the partition, as the broker's fetches tell it."""
-    reader.seek(partition, start)
+async def _read(
+    reader: AIOKafkaConsumer, partition: TopicPartition, first: int, end: int
+) -> list[Block]:
+    """The blocks from `first` to the end of the partition.
+
+    The embedded broker tells an end that is too low, and its fetches tell the right one; a
+    partition that holds nothing never does.
+    """
+    reader.seek(partition, first)
     found: list[Block] = []
+    empty = 0
     async with asyncio.timeout(READ_S):
-        empty = 0
-        while empty < 2:  # a partition that holds nothing never tells its end
+        while True:
             got = await reader.getmany(partition, timeout_ms=300)
             records = got.get(partition, [])
+            empty = 0 if records else empty + 1
             for r in records:
                 header = dict(r.headers).get(HEADER)
                 if header is not None:
                     found.append(Block(orjson.loads(header), r.value))
             high = reader.highwater(partition)
-            if high is not None and await reader.position(partition) >= high:
-                break
-            empty = 0 if records else empty + 1
-    return found
+            there = await reader.position(partition) >= max(end, high or 0)
+            if there and (high is not None or empty >= 2):
+                return found

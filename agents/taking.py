@@ -27,6 +27,7 @@ class Taking:
 
     def __init__(self, client: AIOKafkaConsumer, settings: Settings, exactly_once: bool) -> None:
         self._client, self._settings, self._exactly_once = client, settings, exactly_once
+        self._anew = False  # whether it was told where to begin
         self._state_topic = topics.on_wire(topics.STATE, settings.namespace)
 
     async def take(self, lane: Lane, partition: TopicPartition) -> int | None:
@@ -36,7 +37,7 @@ class Taking:
         if not await self._guard(partition, committed):
             return None
         async with asyncio.timeout(RECOVER_S):
-            return await lane.recover(committed, beginning, end)
+            return await lane.recover(committed, beginning, end, self._anew)
 
     async def _committed(self, partition: TopicPartition) -> tuple[int, int, int]:
         """(next offset to process, first there is, end). LaneFailed where they do not fit."""
@@ -58,6 +59,7 @@ class Taking:
     async def _first(self, partition: TopicPartition, beginning: int, end: int) -> int:
         """Where a group begins that has no committed offset."""
         where = self._settings.start_at
+        self._anew = bool(where)
         if where in ("beginning", "end"):
             return beginning if where == "beginning" else end
         if where:

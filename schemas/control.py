@@ -74,6 +74,8 @@ def decode_control(value: bytes) -> Control:
     ranges = told.get("ranges", {})
     if (texts["what"] == "limits") != ("ranges" in told):
         raise ValueError('ranges belong to "limits", and to that alone')
+    if "ranges" in told and monitor != "limit":
+        raise ValueError("limits are those of the monitor limit")
     if not isinstance(ranges, dict):
         raise ValueError("ranges must be an object")
     pairs = {level: _pair(level, pair) for level, pair in ranges.items()}

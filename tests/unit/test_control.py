@@ -124,6 +124,7 @@ def test_cut_anywhere_and_restored_it_says_the_same(tmp_path: Path) -> None:
         encode_control(control("enable")).replace(b"Ada", b""),
         encode_control(control("enable")).replace(b'"who"', b'"whom"'),
         encode_control(control("limits", ranges={"mild": (0.0, 1.0)})),
+        encode_control(control("limits", "residual", ranges={"watch": (0.0, 1.0)})),
         encode_control(control("limits", ranges={"watch": (2.0, 1.0)})),
         encode_control(control("limits", ranges={"watch": (0.0, 1.0)})).replace(b"0.0", b'"0"'),
         encode_control(control("enable", ranges={"watch": (0.0, 1.0)})),

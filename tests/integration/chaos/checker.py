@@ -23,7 +23,8 @@ from pipeline.decode import compile_plans
 from pipeline.mission import Mission
 from schemas import topics
 
-Record = tuple[str, bytes]  # id and value
+Rest = tuple[bytes, tuple[tuple[str, bytes], ...]]  # key and headers
+Record = tuple[str, bytes, Rest]  # id, value and the rest
 
 
 @dataclass
@@ -50,12 +51,16 @@ async def look(bootstrap: str, namespace: str) -> Seen:
             records: list[Record] = []
             for number in known[name]:
                 got = await _all(client, TopicPartition(name, number))
-                records += [(dict(r.headers)["id"].decode(), r.value) for r in got]
+                records += [_record(r) for r in got]
             seen.outputs[logical] = records
     finally:
         await client.stop()
     seen.unstable = await unstable(bootstrap, [*wire])
     return seen
+
+
+def _record(r: ConsumerRecord[bytes, bytes]) -> Record:
+    return dict(r.headers)["id"].decode(), r.value, (r.key, tuple(r.headers))
 
 
 async def _all(
@@ -96,7 +101,8 @@ def expected(raw: dict[int, list[ConsumerRecord[bytes, bytes]]], missions: dict[
             chunk = records[first : first + 200]
             outputs = chains.feed([keyed(r) for r in chunk]).outputs
             for o in [*outputs, *dead_letters(outputs, chunk)]:
-                out[o.topic].setdefault(number, []).append((o.id, o.value))
+                headers = (("id", o.id.encode()), *o.headers)
+                out[o.topic].setdefault(number, []).append((o.id, o.value, (o.key, headers)))
     return out
 
 
@@ -110,11 +116,11 @@ def violations(seen: Seen, missions: dict[str, Mission]) -> list[str]:
 
 
 def _of_topic(topic: str, got: list[Record], wanted: dict[int, list[Record]]) -> Iterator[str]:
-    repeated = [i for i, n in Counter(i for i, _ in got).items() if n > 1]
+    repeated = [i for i, n in Counter(r[0] for r in got).items() if n > 1]
     if repeated:
         yield f"{topic}: {len(repeated)} repeated, first {repeated[0]}"
-    have = {i for i, _ in got}
-    every = {i for records in wanted.values() for i, _ in records}
+    have = {r[0] for r in got}
+    every = {r[0] for records in wanted.values() for r in records}
     lost, extra = every - have, have - every
     if lost:
         yield f"{topic}: {len(lost)} lost, first {min(lost)}"
@@ -134,9 +140,10 @@ def aggregates(seen: Seen, missions: dict[str, Mission]) -> list[str]:
     """Packets counted in the input, by their headers alone, against samples counted in the output."""
     found = []
     for number, records in seen.raw.items():
-        marks = _marks(missions[records[0].key.decode()])
+        source = next(k for r in records if (k := r.key.decode()) in missions)
+        marks = _marks(missions[source])
         samples = 0
-        for id_, value in seen.outputs.get(topics.SAMPLES, []):
+        for id_, value, _ in seen.outputs.get(topics.SAMPLES, []):
             if _partition(id_) == number:
                 names = Counter(ipc.open_stream(value).read_all().column("parameter").to_pylist())
                 samples += sum(names[name] for name in marks)
@@ -191,7 +198,7 @@ class Reader:
                 got = await client.getmany(timeout_ms=200)
                 for part, records in got.items():
                     mine = self.records[wire[part.topic]]
-                    mine += [(dict(r.headers)["id"].decode(), r.value) for r in records]
+                    mine += [_record(r) for r in records]
                 if got:
                     self.longest_gap = max(self.longest_gap, loop.time() - last)
                     last = loop.time()

@@ -19,7 +19,7 @@ from tests.integration.chaos.points import POINTS, Fault
 from tests.integration.chaos.workers import ChaosWorker, fork_worker
 from tests.integration.chaos.world import Place, Verdict, World
 
-SESSION_MS = 2000
+SESSION_MS = 1200
 FIRES_S = 20.0  # a fault that has not happened by then does not count
 RATE = 25.0  # records a second and source
 OFTEN = ("begin", "produce", "offsets", "end")  # steps of every commit
@@ -83,8 +83,13 @@ class Scenario:
                 self.outcome.verdict.violations.append("no lane ever went on from a snapshot")
         finally:
             for worker in self._workers:
-                worker.end(5)
+                worker.end(8)
             world.kill()
+        for worker in self._workers:
+            killed = worker.fault and worker.fault.action == "kill" and worker.fired
+            if worker.status != 0 and not killed:
+                told = f"a worker ended by itself ({worker.status}): {worker.text()[-300:]}"
+                self.outcome.verdict.violations.append(told)
         return self.outcome
 
     def _start(self, fault: Fault | None = None) -> ChaosWorker:

@@ -22,7 +22,6 @@ from prometheus_client import CollectorRegistry
 from agents.metrics import Metrics
 from agents.service import Lanes
 from agents.settings import Settings
-from agents.taking import LaneFailed
 from pipeline.mission import Mission
 from tests.integration.chaos.points import Armed, Fault, arm
 
@@ -119,8 +118,8 @@ async def _work(settings: Settings, missions: dict[str, Mission]) -> int:
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     code = 0
-    if running.done() and isinstance(running.exception(), LaneFailed):
-        logging.error("%s", running.exception())
+    if running.done() and running.exception():
+        logging.error("%s", running.exception(), exc_info=running.exception())
         code = 1
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(10):

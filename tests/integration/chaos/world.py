@@ -12,19 +12,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.declared import ensure_topics
 from agents.kafka import consumer, producer, start
 from pipeline.flight import FlightRecord
 from pipeline.mission import Mission
 from schemas import topics
-from schemas.records import TICK_HEADERS, encode_tick
+from schemas.control import Control, encode_control
+from schemas.records import CONTROL_HEADERS, TICK_HEADERS, encode_tick
 from tests.integration.chaos.checker import Reader, Seen, aggregates, look, violations
 from tests.integration.chaos.proxy import Proxy
 
 CAUGHT_UP_S = 120.0
 GROUP = "heartline-lanes"
+CONTROLS: tuple[tuple[str, tuple[tuple[str, tuple[float, float]], ...]], ...] = (
+    ("limits", (("warning", (20.0, 60.0)), ("critical", (10.0, 90.0)))), ("inhibit", ()),
+    ("enable", ()), ("acknowledge", ()), ("limits", (("severe", (0.0, 118.0)),)),
+)  # fmt: skip
+Future = asyncio.Future[object]
 
 
 @dataclass(frozen=True)
@@ -164,8 +170,9 @@ class _World:
                             headers=list(one.headers),
                         )
                     )  # fmt: skip
-            if i % 50 == 49:  # what cannot be read at all goes along
-                pending.append(await client.send(raw, b"garbage", sources[0].encode(), partition=0))
+            pending += await self._odd(client, raw, i)
+            if i % 200 > 150:  # a burst: more than one record in a chunk
+                continue
             await asyncio.sleep(max(0.0, began + (i + 1) / self._rate - time.monotonic()))
         for number, records in enumerate(self._records):  # a tick closes the last frames
             tick = encode_tick(records[min(i, len(records) - 1)].due_ns + 2_000_000_000)
@@ -174,6 +181,22 @@ class _World:
         await asyncio.gather(*pending)
         self._sent = len(pending)
         await client.stop()
+
+    async def _odd(self, client: AIOKafkaProducer, raw: str, i: int) -> list[Future]:
+        """What cannot be read, what nobody knows, and what an operator says."""
+        source = next(iter(self._missions)).encode()
+        if i % 50 == 49:
+            return [await client.send(raw, b"garbage", source, partition=0)]
+        if i % 70 == 69:
+            return [await client.send(raw, b"whose?", b"nobody", partition=1)]
+        if i % 30 == 29:
+            what, more = CONTROLS[i // 30 % len(CONTROLS)]
+            one = Control(what, "/HL1/PC", "Ada", "chaos", i, ranges=dict(more))
+            headers = list(CONTROL_HEADERS)
+            return [
+                await client.send(raw, encode_control(one), source, partition=0, headers=headers)
+            ]
+        return []
 
     async def _caught_up(self) -> bool:
         """Whether the group has committed the end of every partition."""
