@@ -28,10 +28,9 @@ def read_correlation(path: Path) -> tuple[ClockRun, ...]:
     MissionError names the line.
     """
     try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        rows = list(csv.reader(path.read_text().splitlines()))
+    except (OSError, ValueError, csv.Error) as error:  # a ValueError: no text, or no path
         raise MissionError(f"{path}: cannot be read: {error}.") from None
-    rows = list(csv.reader(lines))
     if not rows or tuple(rows[0]) not in (_COLUMNS, _COLUMNS[:2]):
         raise MissionError(f"{path}:1: needs the columns onboard,utc or onboard,utc,received.")
     if len(rows) > MAX_PAIRS:

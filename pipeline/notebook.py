@@ -6,6 +6,7 @@ a copy, and a column without nulls is a numpy array without one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,41 +28,69 @@ from pipeline.packets.files import scans
 from pipeline.run import load_recording, run_flight
 from pipeline.table import Written, batches, column_cells
 from schemas import topics
-from schemas.columns import Rows
+from schemas.columns import Reason, Rows
 from schemas.settings import TimeSettings
 
 PathLike = str | Path
 
 
+class Tables(dict[str, pa.Table]):
+    """Tables by container, and what of the files is in none of them; printed, it says both.
+
+    refused: packets by reason. skipped: bytes by reason (words of schemas.columns.Reason).
+    """
+
+    def __init__(self, tables: dict[str, pa.Table], written: Written) -> None:
+        super().__init__(tables)
+        self.refused = _by_word(written.refused)
+        self.skipped = _by_word(written.skipped)
+
+    def __repr__(self) -> str:
+        rows = [f"{name}: {table.num_rows} rows" for name, table in self.items()]
+        return "\n".join([*rows, *_lost(self.skipped, self.refused)])
+
+
 @dataclass(slots=True)
 class Flown:
-    """What a flight gave. samples: parameter, time_ns, raw, eng, quality (docs/outputs.md)."""
+    """What a flight gave. samples: parameter, time_ns, raw, eng, quality (docs/outputs.md).
+
+    skipped: bytes of the files that are in no packet, by reason; rejects tell of the rest.
+    """
 
     alerts: list[dict[str, Any]] = field(default_factory=list)
     statistics: list[dict[str, Any]] = field(default_factory=list)
     rejects: list[dict[str, Any]] = field(default_factory=list)
     samples: pa.Table | None = None
+    skipped: dict[str, int] = field(default_factory=dict)
 
 
 def decode(
     paths: PathLike | Sequence[PathLike], xtce: PathLike, root_container: str = ""
-) -> dict[str, pa.Table]:
+) -> Tables:
     """Packets of files as one table a container, columns in entry order by parameter name.
 
     Numbers are f8, times ns since 1970 in `time_ns`; labels, texts and binaries are strings.
+    What is in no table is counted in `refused` and `skipped` of the result.
     Raises MissionError for an XTCE that is not supported, FlightError where nothing is decoded.
     """
     database = load_xtce(xtce, root_container)
     plans = compile_plans(database, TimeSettings())
     files = _paths(paths)
-    decoder, found = Decoder(plans), dict[int, list[pa.Table]]()
+    decoder, found, written = Decoder(plans), dict[int, list[pa.Table]](), Written()
     parts = (scanned for _, scanned in scans(files, Scanner(known_apids(database))))
-    for batch in batches(parts, PacketReader(), Written()):
-        for rows in decoder.feed(batch).rows:
+    for batch in batches(parts, PacketReader(), written):
+        decoded = decoder.feed(batch)
+        written.refuse(decoded.rejects)
+        for rows in decoded.rows:
             found.setdefault(rows.container, []).append(_table(rows, plans.plans[rows.container]))
-    if not found:
-        raise FlightError(f"{files[0]}: nothing decoded with {xtce}. Is it of this mission?")
-    return {plans.plans[c].container: pa.concat_tables(t) for c, t in sorted(found.items())}
+    tables = {plans.plans[c].container: pa.concat_tables(t) for c, t in sorted(found.items())}
+    made = Tables(tables, written)
+    if not made:
+        told = "; ".join(_lost(made.skipped, made.refused)) or "there is no packet"
+        raise FlightError(
+            f"{files[0]}: nothing decoded with {xtce} ({told}). Is it of this mission?"
+        )
+    return made
 
 
 def run(paths: PathLike | Sequence[PathLike], mission: PathLike | Mission) -> Flown:
@@ -73,7 +102,10 @@ def run(paths: PathLike | Sequence[PathLike], mission: PathLike | Mission) -> Fl
         topics.REJECTS: flown.rejects,
     }  # fmt: skip
     frames: list[pa.Table] = []
-    for fed in run_flight(load_recording(_paths(paths), loaded, chain).flight, chain):
+    recording, written = load_recording(_paths(paths), loaded, chain), Written()
+    written.skip(recording.scanned)
+    flown.skipped = _by_word(written.skipped)
+    for fed in run_flight(recording.flight, chain):
         for _, output in fed.outputs:
             if output.topic == topics.SAMPLES:
                 frames.append(ipc.open_stream(output.value).read_all())
@@ -94,6 +126,18 @@ def read_alerts(folder: PathLike) -> list[dict[str, Any]]:
 
 def _paths(paths: PathLike | Sequence[PathLike]) -> list[Path]:
     return [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
+
+
+def _by_word(counts: Counter[Reason]) -> dict[str, int]:
+    return {reason.word: n for reason, n in sorted(counts.items())}
+
+
+def _lost(skipped: dict[str, int], refused: dict[str, int]) -> list[str]:
+    """A line a reason."""
+    return [
+        *(f"skipped {n} bytes: {word}" for word, n in skipped.items()),
+        *(f"refused {n} packets: {word}" for word, n in refused.items()),
+    ]
 
 
 def _table(rows: Rows, plan: Plan) -> pa.Table:

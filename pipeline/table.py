@@ -35,6 +35,13 @@ class Written:
     ground_headers: int = 0
     pending: int = 0
 
+    def refuse(self, rejects: Rejects) -> None:
+        self.refused.update(Reason(r) for r in rejects.reason.tolist())
+
+    def skip(self, scanned: Scanned) -> None:
+        for content, reason in zip(scanned.skip_bytes, scanned.skip_reason, strict=True):
+            self.skipped[reason] += len(content)
+
 
 def write_tables(
     scans: Iterable[Scanned], plans: PlanSet, out: Path, raw: bool, many: bool, trailing: bool,
@@ -51,9 +58,9 @@ def write_tables(
         for batch in batches(scans, reader, written):
             if reassembly:
                 batch, lost = reassembly.feed(batch)
-                _count(lost, written)
+                written.refuse(lost)
             decoded = decoder.feed(batch)
-            _count(decoded.rejects, written)
+            written.refuse(decoded.rejects)
             for rows in decoded.rows:
                 plan = plans.plans[rows.container]
                 if rows.container not in files:
@@ -81,16 +88,11 @@ def batches(
     """Packets of the scans, BATCH or fewer at once; what the scanner and the reader refuse."""
     for scanned in scans:
         written.ground_headers += scanned.header_bytes
-        for content, reason in zip(scanned.skip_bytes, scanned.skip_reason, strict=True):
-            written.skipped[reason] += len(content)
+        written.skip(scanned)
         for first in range(0, len(scanned.start), BATCH):
             batch, refused = reader.feed([_record(scanned, slice(first, first + BATCH))])
-            _count(refused, written)
+            written.refuse(refused)
             yield batch
-
-
-def _count(rejects: Rejects, written: Written) -> None:
-    written.refused.update(Reason(r) for r in rejects.reason.tolist())
 
 
 class _File:

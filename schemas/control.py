@@ -22,7 +22,8 @@ class Control:
 
     what: one of ACTIONS. parameter: qualified name; of stale its container's, of los the root
     SpaceSystem's.
-    ranges: of "limits", (low, high) by level; a level that is not named has none any more.
+    ranges: of "limits" of the monitor "limit", (low, high) by level, one or more; a level that is
+    not named has none any more.
     when_ns: by the clock of who writes it.
     """
 
@@ -71,13 +72,15 @@ def decode_control(value: bytes) -> Control:
         raise ValueError(f"monitor must be one of {', '.join(MONITORS)}")
     if not isinstance(when, int) or isinstance(when, bool) or abs(when) >= 2**62:
         raise ValueError("when_ns must be ns since 1970")
+    if texts["what"] == "limits" and monitor != "limit":
+        raise ValueError("limits are those of the monitor limit")
     ranges = told.get("ranges", {})
     if (texts["what"] == "limits") != ("ranges" in told):
         raise ValueError('ranges belong to "limits", and to that alone')
     if "ranges" in told and monitor != "limit":
         raise ValueError("limits are those of the monitor limit")
-    if not isinstance(ranges, dict):
-        raise ValueError("ranges must be an object")
+    if not isinstance(ranges, dict) or ("ranges" in told and not ranges):
+        raise ValueError("ranges must be an object of one level or more")
     pairs = {level: _pair(level, pair) for level, pair in ranges.items()}
     return Control(**texts, when_ns=when, monitor=monitor, ranges=pairs)
 

@@ -21,8 +21,7 @@ from pipeline.formats.series import Options, Series, blank_sentinels, unique_nam
 from pipeline.formats.times import UNITS_NS, is_time_name, times_ns, unit_of
 from schemas.columns import I8
 
-_UNIT = re.compile(r"^(.*?\S)\s*[\[(]([^\])]*[^\])\d][^\])]*)[\])]$")  # name[0] is an array's
-
+_OPENS = re.compile(r"[\[(]")
 _COMMA = re.compile(r"\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*")
 
 
@@ -111,8 +110,17 @@ def _rows(path: Path) -> tuple[list[int], list[list[str]], str]:
 
 
 def _named(text: str) -> tuple[str, str]:
-    found = _UNIT.match(text)
-    return (found[1], found[2].strip()) if found else (text, "")
+    """Name and unit of `name [unit]` or `name (unit)`; a number in brackets is an array's index."""
+    text = text.strip()
+    if not text.endswith(("]", ")")):
+        return text, ""
+    inner = text[:-1]
+    begin = max(1, inner.rfind("]") + 1, inner.rfind(")") + 1)
+    opens = _OPENS.search(inner, begin)
+    unit = inner[opens.end() :].strip() if opens else ""
+    if opens is None or not unit or unit.isdecimal():
+        return text, ""
+    return inner[: opens.start()].rstrip(), unit
 
 
 def _point(cell: str) -> str:

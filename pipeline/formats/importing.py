@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from pipeline.errors import FlightError
 from pipeline.formats import csv as csv_format
 from pipeline.formats import parquet, spacex, ulog
-from pipeline.formats.series import Options, Series
+from pipeline.formats.series import Names, Options, Series
 from pipeline.formats.spec import WIDTHS, Column, Recorded, Table, interleave, time_name
 from pipeline.formats.xtce import HEADER_NAMES, ROOT, write_xtce
 
 FIRST_APID = 1
-LAST_APID = 2046  # 2047 is the idle packets' (CCSDS 133.0-B)
+_CONTAINERS = 2046  # an APID each; 2047 is the idle packets' (CCSDS 133.0-B)
 READERS: dict[str, Callable[[Path, Options], list[Series]]] = {
     ".csv": csv_format.read,
     ".tsv": csv_format.read,
@@ -53,8 +53,12 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
     left_out: list[tuple[str, str]] = []
     notes: list[str] = []
     found = [(path, series) for path in paths for series in _read(path, options)]
-    names = _table_names([identifier(series.name or path.stem) for path, series in found])
-    taken = {*HEADER_NAMES, *(time_name(Table(name, FIRST_APID, ())) for name in names)}
+    if len(found) > _CONTAINERS:
+        path, _ = found[_CONTAINERS]
+        raise FlightError(f"{path}: more than {_CONTAINERS} containers: import fewer at once.")
+    tables_taken = Names([ROOT])
+    names = [tables_taken.take(identifier(series.name or path.stem)) for path, series in found]
+    taken = Names([*HEADER_NAMES, *(time_name(Table(name, FIRST_APID, ())) for name in names)])
     for (path, series), table in zip(found, names, strict=True):
         recorded, out = _recorded(series, table, FIRST_APID + len(recordings), taken)
         _fits(path, recorded)
@@ -65,7 +69,7 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
     system = identifier(name)
     return Imported(
         interleave(recordings, [None] * len(recordings)),
-        write_xtce(system, tables, f"Imported from {', '.join(p.name for p in paths)}."),
+        write_xtce(system, tables, _xml_text(f"Imported from {', '.join(p.name for p in paths)}.")),
         mission_toml(name, "xtce.xml"),
         sum(len(r.time_ns) for r in recordings),
         sum(len(t.columns) for t in tables),
@@ -81,13 +85,6 @@ def _read(path: Path, options: Options) -> list[Series]:
     return reader(path, options)
 
 
-def _table_names(wanted: Sequence[str]) -> list[str]:
-    names: list[str] = []
-    for name in wanted:
-        names.append(_unique(name, {ROOT, *names}))
-    return names
-
-
 def _fits(path: Path, recorded: Recorded) -> None:
     """What packets cannot hold, or a decoder would not take for a time, is refused."""
     table, time = recorded.table, recorded.time_ns
@@ -99,8 +96,6 @@ def _fits(path: Path, recorded: Recorded) -> None:
             f"{path}: {len(table.columns)} columns make packets of {size} bytes, "
             f"a packet holds {_PACKET}: split the file."
         )
-    if table.apid > LAST_APID:
-        raise FlightError(f"{path}: more than {LAST_APID} containers: import fewer at once.")
 
 
 def mission_toml(name: str, xtce: str) -> str:
@@ -116,24 +111,29 @@ def identifier(text: str) -> str:
     return name or "unnamed"
 
 
+def _xml_text(text: str) -> str:
+    """Words for people, with a replacement character where XML has none of that kind."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
 def _recorded(
-    series: Series, table: str, apid: int, taken: set[str]
+    series: Series, table: str, apid: int, taken: Names
 ) -> tuple[Recorded, list[tuple[str, str]]]:
     columns, values, left_out = [], {}, []
     for name, column in series.columns.items():
         # a named series of many columns is one of several: its topic tells its columns apart
         full = f"{series.name}_{name}" if series.name and series.name != name else name
-        unique = _unique(identifier(full), taken)
-        made, raw = _encoded(unique, column, series.units.get(name, ""))
+        unit = _xml_text(series.units.get(name, ""))
+        made, raw = _encoded(identifier(full), column, unit)
         if any(_NOT_XML.search(label) for _, label in made.labels):
             left_out.append((name, "text with characters that XML does not have"))
             continue
         if len(made.labels) > _LABELS:
             left_out.append((name, f"text with {len(made.labels)} different values"))
             continue
-        taken.add(unique)
+        made = replace(made, name=taken.take(made.name))
         columns.append(made)
-        values[unique] = raw
+        values[made.name] = raw
     return Recorded(Table(table, apid, tuple(columns)), series.time_ns, values), left_out
 
 
@@ -149,13 +149,3 @@ def _encoded(name: str, column: NDArray[Any], unit: str) -> tuple[Column, NDArra
     place = {label: i for i, label in enumerate(labels)}
     places = np.array([place[label] for label in column.tolist()], np.uint32)
     return Column(name, "u1", unit, labels=tuple(enumerate(labels))), places
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    """The name, with a suffix where it is taken already."""
-    if name not in taken:
-        return name
-    n = 2
-    while f"{name}_{n}" in taken:
-        n += 1
-    return f"{name}_{n}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,14 +51,23 @@ def blank_sentinels(column: NDArray[Any], sentinels: tuple[float, ...]) -> NDArr
     return np.where(found, np.nan, column) if found.any() else column
 
 
+class Names:
+    """Names that are taken: another of the same gets a suffix. Many of one take no time."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._last: dict[str, int] = {}  # suffix that a name had before
+
+    def take(self, name: str) -> str:
+        unique = name
+        while unique in self._taken:
+            self._last[name] = self._last.get(name, 1) + 1
+            unique = f"{name}_{self._last[name]}"
+        self._taken.add(unique)
+        return unique
+
+
 def unique_names(names: Sequence[str]) -> list[str]:
     """Repeated column names get a suffix, nameless ones a name."""
-    made: dict[str, None] = {}  # in order
-    last: dict[str, int] = {}  # suffix that a name had before, so that many take no time
-    for name in names:
-        base = unique = name or "unnamed"
-        while unique in made:
-            last[base] = last.get(base, 1) + 1
-            unique = f"{base}_{last[base]}"
-        made[unique] = None
-    return list(made)
+    taken = Names()
+    return [taken.take(name or "unnamed") for name in names]

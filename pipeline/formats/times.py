@@ -19,6 +19,7 @@ _NAMES = ("time", "ts", "t", "timestamp", "datetime", "date", "utc")
 _UNIX_FROM, _UNIX_TO = 10**18, 10**19
 _FRACTION = re.compile(r"(:\d\d)[.,](\d+)")
 _LIMIT = 2**63
+_DIGITS = 18  # 10^19 ns and more are no times; arithmetic ends in errors long after that
 
 
 def is_time_name(name: str) -> bool:
@@ -67,7 +68,7 @@ def _decimals(cells: Sequence[str]) -> list[Decimal] | None:
             if i == 0:
                 return None
             raise ValueError(i, cell) from None
-        if not number.is_finite():
+        if not number.is_finite() or number.adjusted() > _DIGITS:
             raise ValueError(i, cell)
         made.append(number)
     return made
@@ -81,4 +82,7 @@ def _iso(place: int, cell: str) -> int:
         whole = parse_epoch(_FRACTION.sub(r"\1", cell.strip()))
     except ValueError:
         raise ValueError(place, cell) from None
-    return whole + int(fraction[:9].ljust(9, "0"))
+    ns = whole + int(fraction[:9].ljust(9, "0"))
+    if abs(ns) >= _LIMIT:  # a year after 2262 or before 1677
+        raise ValueError(place, cell)
+    return ns

@@ -1,4 +1,7 @@
-"""PX4 ULog: one container a topic and instance, times in µs since boot (docs.px4.io, ULog)."""
+"""PX4 ULog: one container a topic and instance, times in µs since boot (docs.px4.io, ULog).
+
+pyulog parses. What it passes over silently, or would never end with, is looked for before it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import contextlib
 import importlib
 import io
 import struct
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,82 +18,163 @@ import numpy as np
 
 from pipeline.errors import FlightError
 from pipeline.formats.series import Options, Series, blank_sentinels
+from pipeline.mdb.circles import CircleError, innermost_first
 
 TIME = "timestamp"
-_FILE_HEADER, _MESSAGE_HEADER = 16, 3  # bytes; a message's begins with its size, u2
+MAX_FIELDS = 100_000  # of all topics: formats of formats of arrays multiply
+_MOST_ELEMENTS = 65_535
+_LATEST_US = 2**62 // 1000
+_FILE_HEADER = 16  # bytes
+_MESSAGE = struct.Struct("<HB")  # size of what follows, type
+_FLAGS = ord("B")
+_DEFINITIONS, _DATA = b"BFIMPQ", b"ACDILMOPQS"  # types that are read before and in the data
+_BEGINS = b"ACL"  # the data
+_LONGEST_UNKNOWN = 10_000
+_SYNC = bytes.fromhex("2f731320250cbb12")
 
 
 def read(path: Path, options: Options) -> list[Series]:
     """FlightError where pyulog is absent, or the file is damaged or holds no data."""
-    log = _load(path)
+    core = _parser(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FlightError(f"{path}: cannot be read as ULog: {error}.") from None
+    messages = list(_messages(path, content))
+    _refuse_floods(path, messages)
+    log = _load(path, core, content)
     if log.file_corruption or not log.data_list:
         raise FlightError(f"{path}: a ULog that is damaged or holds no data: fetch it again.")
-    lost = tuple(
+    found = [_series(path, topic, options) for topic in log.data_list]
+    _refuse_losses(path, messages, found, log)
+    found[0].notes = tuple(
         f"{path.name}: logging dropped out for {d.duration} ms at {d.timestamp / 1e6:.3f} s"
         for d in log.dropouts
     )
-    found = [_series(topic, options) for topic in log.data_list]
-    found[0].notes = lost
     return found
 
 
-def _load(path: Path) -> Any:
+def _parser(path: Path) -> Any:
     try:
-        core = importlib.import_module("pyulog.core")
+        return importlib.import_module("pyulog.core")
     except ImportError:
         raise FlightError(f"{path}: ULog needs pyulog: pip install 'heartline[ulog]'.") from None
+
+
+def _load(path: Path, core: Any, content: bytes) -> Any:
     try:
-        content = path.read_bytes()
-        # before the parser, which drops a cut message silently
-        if not _appended(content) and not _ends_whole(content):
-            raise FlightError(f"{path}: a ULog cut off in the middle of a message: fetch it again.")
         # the parser tells of damage on standard output; file_corruption says the same
         with contextlib.redirect_stdout(io.StringIO()):
-            return core.ULog(_Bounded(content))
-    except (OSError, core.ULogException, ValueError, LookupError, TypeError, struct.error) as error:
-        raise FlightError(f"{path}: cannot be read as ULog: {error}.") from None
+            return core.ULog(io.BytesIO(content))
+    except Exception as error:  # noqa: BLE001 - the parser of others: it raises what it likes
+        why = (str(error) or repr(error)).splitlines()[0]
+        raise FlightError(f"{path}: cannot be read as ULog: {why}.") from None
 
 
-class _Bounded(io.BytesIO):
-    """A file that is read a bounded number of times.
+def _messages(path: Path, content: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type, payload) of every message. FlightError where the parser would look for the next one
+    elsewhere than behind it: it steps back and forth there, and on some files for ever."""
+    at, known, stops = _FILE_HEADER, _DEFINITIONS, _appended(content)
+    padded = content + bytes(_MESSAGE.size)
+    while at < len(content):
+        size, kind = _MESSAGE.unpack_from(padded, at)
+        known = _DATA if kind in _BEGINS else known
+        end = at + _MESSAGE.size + size
+        if stops and end > stops[0]:  # data were appended here, behind a message that may be cut
+            if stops[0] < at or known is _DEFINITIONS:
+                raise FlightError(
+                    f"{path}: a ULog whose appended data lie nowhere: fetch it again."
+                )
+            at = stops.pop(0)
+            continue
+        payload = content[at + _MESSAGE.size : end]
+        if end > len(content):
+            raise FlightError(f"{path}: a ULog cut off in the middle of a message: fetch it again.")
+        strange = kind not in known and (size > _LONGEST_UNKNOWN or _SYNC in payload)
+        if strange or not size or not kind or (kind == _FLAGS and at > _FILE_HEADER):
+            raise FlightError(f"{path}: a ULog that is damaged at byte {at}: fetch it again.")
+        yield kind, payload
+        at = end
 
-    pyulog 1.3 steps back by a whole message after a short read at the end (`core.py`,
-    `_read_file_definitions`), and so never ends on some damaged files. A sound log is read in two
-    pieces a message, once.
+
+def _appended(content: bytes) -> list[int]:
+    """Where data were appended after a crash, as the flag bits say."""
+    if content[18:19] != b"B" or len(content) < 59 or not content[27] & 1:
+        return []
+    offsets = list(struct.unpack_from("<3Q", content, 35))
+    while offsets and not offsets[-1]:
+        offsets.pop()
+    return offsets
+
+
+def _refuse_floods(path: Path, messages: list[tuple[int, bytes]]) -> None:
+    """A short file may ask for endless work: formats hold formats, each many times.
+
+    Of several formats of one name the parser takes one: here all of them count.
     """
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__(content)
-        self._left = 16 * len(content) + 1_000_000
-
-    def read(self, size: int | None = -1) -> bytes:
-        """OSError once far more was asked for than there is."""
-        self._left -= 64 + max(size or 0, 0)
-        if self._left < 0:
-            raise OSError("damaged: it leads the parser in circles")
-        return super().read(size)
-
-
-def _appended(content: bytes) -> bool:
-    """Whether the flags say that data were appended: behind a message that may be cut."""
-    return content[18:19] == b"B" and bool(content[27:28]) and bool(content[27] & 1)
-
-
-def _ends_whole(content: bytes) -> bool:
-    """Whether the last message is there to its end."""
-    at = _FILE_HEADER
-    while at + _MESSAGE_HEADER <= len(content):
-        at += _MESSAGE_HEADER + int.from_bytes(content[at : at + 2], "little")
-    return at == len(content)
+    formats: dict[str, list[tuple[str, int]]] = {}
+    for kind, payload in messages:
+        if kind == ord("F"):
+            name, fields = _format(payload)
+            formats.setdefault(name, []).extend(fields)
+    try:
+        order = innermost_first({name: [of for of, _ in formats[name]] for name in formats})
+    except CircleError as circle:
+        raise FlightError(f"{path}: a ULog format holds itself: {circle}.") from None
+    sizes: dict[str, int] = {}
+    for name in order:  # a type that is no format is one field
+        whole = sum(sizes.get(of, 1) * count for of, count in formats.get(name, [("", 1)]))
+        sizes[name] = min(whole, MAX_FIELDS + 1)
+    topics = (_text(payload[3:]) for kind, payload in messages if kind == ord("A"))
+    if sum(sizes.get(name, 0) for name in topics) > MAX_FIELDS:
+        raise FlightError(f"{path}: a ULog of more than {MAX_FIELDS} fields.")
 
 
-def _series(topic: Any, options: Options) -> Series:
+def _format(payload: bytes) -> tuple[str, list[tuple[str, int]]]:
+    """`name:type[n] field;type field;` as (name, (type, how many of it) a field)."""
+    name, _, fields = _text(payload).partition(":")
+    rows = []
+    for field in fields.split(":")[0].split(";"):
+        of, array, many = field.split(" ")[0].partition("[")
+        rows.append((of, _count(many.partition("]")[0]) if array else 1))
+    return name, rows
+
+
+def _count(text: str) -> int:
+    """Of an array; where it is no number, as many as the parser could ever take it for."""
+    try:
+        return min(max(int(text), 1), _MOST_ELEMENTS)
+    except ValueError:
+        return _MOST_ELEMENTS
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "ignore")
+
+
+def _refuse_losses(
+    path: Path, messages: list[tuple[int, bytes]], found: list[Series], log: Any
+) -> None:
+    """The parser ends silently at a message that is too short, and forgets what a topic had when
+    another takes its number."""
+    kinds = Counter(kind for kind, _ in messages)
+    there = kinds[ord("D")] + kinds[ord("O")]
+    came = sum(len(series.time_ns) for series in found) + len(log.dropouts)
+    if came != there:
+        raise FlightError(
+            f"{path}: a ULog that is damaged: of {there} samples and dropouts {came} can be read."
+        )
+
+
+def _series(path: Path, topic: Any, options: Options) -> Series:
+    name = f"{topic.name}_{topic.multi_id}"
+    time_us = topic.data.get(TIME, np.zeros(0))
+    if time_us.dtype.kind != "u" or time_us.max() > _LATEST_US:
+        raise FlightError(f"{path}: topic {name} has no {TIME}, or one that is centuries away.")
     booleans = {f.field_name for f in topic.field_data if f.type_str == "bool"}
-    sentinels = options.sentinels
     columns = {
-        name: values.astype(bool) if name in booleans else blank_sentinels(values, sentinels)
-        for name, values in topic.data.items()
-        if name != TIME
+        field: v.astype(bool) if field in booleans else blank_sentinels(v, options.sentinels)
+        for field, v in topic.data.items()
+        if field != TIME
     }
-    time_ns = options.epoch_ns + topic.data[TIME].astype(np.int64) * 1000
-    return Series(time_ns, columns, name=f"{topic.name}_{topic.multi_id}")
+    return Series(options.epoch_ns + time_us.astype(np.int64) * 1000, columns, name=name)

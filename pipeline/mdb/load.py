@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from pipeline.mdb.circles import MAX_NESTED, refuse_calibrators, refuse_nested, refuse_waiting
 from pipeline.mdb.containers import read_container
 from pipeline.mdb.derived import read_algorithm
 from pipeline.mdb.floods import refuse_floods
@@ -20,7 +21,6 @@ from schemas.mission import (
 )
 
 _SETS = ("ParameterTypeSet", "ParameterSet", "ContainerSet", "AlgorithmSet")
-MAX_NESTED = 100
 
 
 def load_xtce(path: str | Path, root: str = "") -> MissionDatabase:
@@ -44,7 +44,7 @@ def load_xtce(path: str | Path, root: str = "") -> MissionDatabase:
         key: read_container(element, scope)
         for key, (element, scope) in names.items["container"].items()
     }
-    _refuse_cycles(names, containers)
+    refuse_nested(names, containers)
     refuse_floods(names, containers)
     return MissionDatabase(
         system.name,
@@ -108,6 +108,7 @@ def _parameters(names: Names) -> dict[str, Parameter]:
         parameters[key] = Parameter(
             key, scope.qualified(key), of, item.attribute("shortDescription", "")
         )
+    refuse_calibrators(names, types.values(), parameters)
     return parameters
 
 
@@ -125,46 +126,8 @@ def _derived(
                 f"{one.output} must be a number, a boolean or an enumeration without an encoding."
             )
         derived[one.output] = one
-    _refuse_circles([element for element, _ in algorithms], derived)
+    refuse_waiting(dict(zip(derived, (e for e, _ in algorithms), strict=True)), derived)
     return tuple(derived.values())
-
-
-def _refuse_circles(elements: list[Element], derived: dict[str, Derived]) -> None:
-    """No computed parameter sets itself off, through others or at once."""
-    left = dict(zip(derived, elements, strict=True))
-    while free := [o for o in left if not left.keys() & set(derived[o].triggers)]:
-        for output in free:
-            del left[output]
-    for output, element in left.items():
-        raise element.refuse(f"{output} sets itself off: {' and '.join(left)} wait for each other.")
-
-
-def _refuse_cycles(names: Names, containers: dict[str, Container]) -> None:
-    """No container holds or extends itself. Iterative: a chain may be as long as the file."""
-    below = {
-        c.name: [*(e.name for e in c.entries if e.kind == "container"), *filter(None, [c.base])]
-        for c in containers.values()
-    }
-    height: dict[str, int] = {}  # of those that are done: how many containers deep they are
-    for start in containers:
-        element, _ = names.items["container"][start]
-        path = [start] if start not in height else []
-        todo = [iter(below[start])] if path else []
-        while todo:
-            following = next(todo[-1], None)
-            if following is None:
-                todo.pop()
-                done = path.pop()
-                height[done] = 1 + max((height[name] for name in below[done]), default=0)
-                if height[done] > MAX_NESTED:
-                    raise element.refuse(f"containers nested deeper than {MAX_NESTED}.")
-            elif following in path:
-                raise element.refuse(f"contains itself: {' → '.join((*path, following))}.")
-            elif following not in height:
-                todo.append(iter(below[following]))
-                path.append(following)
-                if len(path) > MAX_NESTED:
-                    raise element.refuse(f"containers nested deeper than {MAX_NESTED}.")
 
 
 def _root(system: Element, containers: dict[str, Container], given: str, names: Names) -> str:

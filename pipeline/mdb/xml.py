@@ -189,5 +189,6 @@ def read_tree(path: str | Path) -> tuple[etree._Element, bytes]:
     try:
         root = etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
-        raise MissionError(f"{path}: not well-formed XML: {error}") from None
+        why = " ".join(str(error).split())  # of several lines now and then
+        raise MissionError(f"{path}: not well-formed XML: {why}") from None
     return root, content

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.fuzz import kernels
 from tests.fuzz.branches import Branches
@@ -16,7 +18,19 @@ def say(line: object) -> None:
     sys.stdout.flush()
 
 
+def noted(path: Path, sample: Any) -> Any:
+    """Keep which input is under way in a file: a crash of the process tells nothing else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def before(target: Any, number: int) -> Any:
+        path.write_text(f"--target '{target.name}' --number {number}\n")
+        return sample(target, number)
+
+    return before
+
+
 def main() -> int:
+    faulthandler.enable()
     parser = argparse.ArgumentParser(prog="tests.fuzz")
     parser.add_argument("--bytes", type=int, default=100_000_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
@@ -28,9 +42,9 @@ def main() -> int:
     say(f"seed {given.seed}")
     branches = Branches()
     with branches.tracing():  # lines of the modules themselves run at their import
-        from tests.fuzz import report, run, targets
+        from tests.fuzz import catalog, report, run, targets
 
-    chosen = [t for t in targets.TARGETS if given.target in (None, t.name)]
+    chosen = [t for t in catalog.TARGETS if given.target in (None, t.name)]
     if given.number is not None:
         with targets.work_folder() as folder:
             say(
@@ -40,7 +54,10 @@ def main() -> int:
             )
         return 0
     run.warm()
-    tallies, finds = run.run(given.seed, given.bytes, chosen, branches.sample, given.least)
+    under_way = given.found / f"{given.seed}-under-way.txt"
+    sample = noted(under_way, branches.sample)
+    tallies, finds = run.run(given.seed, given.bytes, chosen, sample, given.least)
+    under_way.unlink()
     for line in report.lines(tallies):
         say(line)
     for line in branches.lines():

@@ -34,6 +34,8 @@ def expected(record: RawRecord) -> tuple[list[tuple[int, int]], tuple[int, int] 
     kind, _ = classify(record.headers)
     if kind == Kind.UNKNOWN:
         return [], (0, size)
+    if kind == Kind.CONTROL:  # told of by the chain
+        return [], None
     if kind == Kind.TICK:
         return [], None if size == 8 else (0, size)
     if kind == Kind.CONTROL:  # the chain reads it, and refuses what it does not understand

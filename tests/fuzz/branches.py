@@ -11,9 +11,13 @@ from typing import Any
 
 import coverage
 
-CODE = ("pipeline/mdb/*", "pipeline/formats/*", "pipeline/mission.py", "pipeline/packets/*")
+CODE = (
+    "pipeline/mdb/*", "pipeline/formats/*", "pipeline/mission.py", "pipeline/packets/*",
+    "pipeline/control.py", "pipeline/correlation.py", "schemas/control.py",
+)  # fmt: skip
 # inputs traced, a target: every `each`-th, and no more than `most`; tracing makes them slow
-SAMPLES = {"database": (1, 6000), "mission.toml": (1, 3000), "flight": (1, 3000)}
+TEXTS = ("mission.toml", "correlation", "flight", "long csv", "parquet", "ulog")
+SAMPLES = {"database": (1, 6000), "control": (1, 100), **dict.fromkeys(TEXTS, (1, 3000))}
 OTHERS = (1, 12)
 
 

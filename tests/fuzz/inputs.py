@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import struct
@@ -142,7 +141,7 @@ def _headers(rnd: random.Random) -> Any:
     ))  # fmt: skip
 
 
-# --- databases, settings, flights --------------------------------------------------------------
+# --- databases, settings ----------------------------------------------------------------------
 
 
 @cache
@@ -161,13 +160,13 @@ def xtce(rnd: random.Random) -> Input:
     """Text of a database: a drawn one (or the vehicle's, which is long), changed."""
     if rnd.random() < 0.1:
         text = "".join(rnd.choice(_xtce_tokens()) for _ in range(rnd.randint(0, 60)))
-        return _text(text, False)
+        return text_input(text, False)
     text = rnd.choice(VALID)() if rnd.random() < 0.2 else Draw(rnd).database().xml
     if rnd.random() < 0.7:
-        return _text(damage_tree(rnd, text, rnd.choice((1, 1, 2, 6))), True)
+        return text_input(damage_tree(rnd, text, rnd.choice((1, 1, 2, 6))), True)
     if rnd.random() < 0.05:
         text = DOCTYPES[rnd.randrange(len(DOCTYPES))] + text
-    return _text(damage_text(rnd, text, _xtce_tokens(), rnd.choice((1, 1, 1, 8))), True)
+    return text_input(damage_text(rnd, text, _xtce_tokens(), rnd.choice((1, 1, 1, 8))), True)
 
 
 def _satellite_xtce() -> str:
@@ -201,10 +200,12 @@ SETTINGS = (
     (
         'name = "a"\nsource = "b"\nxtce = "x.xml"\nallow_trailing_bytes = true\nignore = ["A"]\n'
         'gauges = ["A*"]\nquantiles = [0.1, 0.9]\nframe_values = 1000\n[time]\nparameter = "T"\n'
-        "lateness_s = 2\nsilence_s = 3.0\njump_s = 100\n[[statistics]]\nwindow_s = 60\npane_s = 10\n"
+        "lateness_s = 2\nsilence_s = 3.0\njump_s = 100\nlos_s = 9\ncorrelation = 'clock.csv'\n[[statistics]]\nwindow_s = 60\npane_s = 10\n"
         '[[resample]]\nmatch = "A"\nhz = 2\nmethod = "linear"\nmax_age_s = 3\n'
         '[[residual]]\nmatch = "A"\nenabled = true\nthreshold = 5\n[[time_to_limit]]\nmemory_s = 30\n'
+        '[[flat]]\nmatch = "A"\nthreshold = 3.5\nchanges = 2\nmin_seconds = 1\n'
         "[alarms.A]\nwatch = [0, 200]\ncritical = [-10, 210.5]\ndeadband = 1\nmin_violations = 2\n"
+        "latch = true\n"
     ),
 )
 _VALUES = (
@@ -218,7 +219,9 @@ _VALUES = (
 def settings(rnd: random.Random) -> Input:
     """A mission.toml: keys with values of every kind, lines moved, and texts damaged."""
     if rnd.random() < 0.05:
-        return _text("".join(rnd.choice((*_VALUES, "\n", "=", "[", "a")) for _ in range(30)), False)
+        return text_input(
+            "".join(rnd.choice((*_VALUES, "\n", "=", "[", "a")) for _ in range(30)), False
+        )
     lines = rnd.choice((*SETTINGS, *[SETTINGS[-1]] * 9)).splitlines()
     for _ in range(rnd.choice((1, 1, 2, 3))):
         at = rnd.randrange(len(lines))
@@ -232,7 +235,7 @@ def settings(rnd: random.Random) -> Input:
         else:
             del lines[at]
     text = "\n".join(lines)
-    return _text(damage_text(rnd, text, _VALUES, 1) if rnd.random() < 0.15 else text, True)
+    return text_input(damage_text(rnd, text, _VALUES, 1) if rnd.random() < 0.15 else text, True)
 
 
 _KEYS = tuple(
@@ -252,50 +255,9 @@ _KEYS = tuple(
 )
 
 
-# names that the file of packets and its XTCE have for themselves
-CLASHES = ("time", "header", "APID", "VERSION", "flight_TIME", "CCSDSPacket")
+def text_input(content: str, mutated: bool) -> Input:
+    return bytes_input(content.encode("utf-8", "replace"), mutated)
 
 
-def csv_flight(rnd: random.Random) -> Input:
-    if rnd.random() < 0.1:
-        return _bytes(rnd.randbytes(rnd.randint(0, 400)), False)
-    columns, rows = rnd.randint(1, 8), rnd.randint(1, 60)
-    names = [
-        rnd.choice(("a", "b", "v m/s", "", "é", "mode", f"c{i}", *CLASHES)) for i in range(columns)
-    ]
-    lines = [",".join([rnd.choice(("time", "# t", "ts", "Seconds")), *names])]
-    for i in range(rows):
-        cells = [rnd.choice(("", "NaN", f"{rnd.gauss(0, 9)}", "1e5", "-7")) for _ in names]
-        if "mode" in names:
-            cells[names.index("mode")] = rnd.choice(("idle", "burn", "coast", ""))
-        lines.append(",".join([f"{i * 0.1:.3f}", *cells]))
-    text = damage_text(rnd, "\n".join(lines), ("a,b", "idle", '"x', '""', "\r", "1,2,3"), 2)
-    return _bytes(text.encode("utf-8", "surrogatepass"), True)
-
-
-def json_flight(rnd: random.Random) -> Input:
-    if rnd.random() < 0.1:
-        return _bytes(rnd.randbytes(rnd.randint(0, 200)), False)
-    rows = rnd.randint(0, 40)
-    table: dict[str, Any] = {"time": [i / 10 for i in range(rows)]}
-    for name in ("velocity", "altitude", "x\u0001", "")[: rnd.randint(0, 4)]:
-        table[name] = [rnd.gauss(0, 100) for _ in range(rows)]
-    for _ in range(rnd.randint(1, 2)):
-        name = rnd.choice(list(table))
-        wild: Any = rnd.choice((None, "1", "x", True, 1e300, -1e300, [], [1, 2], {}, 2**70, 2**63))
-        if rnd.random() < 0.3:
-            table[name] = rnd.choice((wild, [wild] * rows))
-        elif rows:
-            table[name] = [*table[name][:-1], wild] if isinstance(table[name], list) else wild
-    text = json.dumps(table)
-    if rnd.random() < 0.5:
-        text = damage_text(rnd, text, ("[1,2]", "null", "true", "1e400", "{}"), 2)
-    return _bytes(text.encode("utf-8", "surrogatepass"), True)
-
-
-def _text(text: str, mutated: bool) -> Input:
-    return _bytes(text.encode("utf-8", "replace"), mutated)
-
-
-def _bytes(content: bytes, mutated: bool) -> Input:
+def bytes_input(content: bytes, mutated: bool) -> Input:
     return Input(content, len(content), mutated)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 from collections import Counter
 
-from tests.fuzz.run import Tally
+from tests.fuzz.run import Tally, peak_mb
 
 
 def lines(tallies: dict[str, Tally]) -> list[str]:
@@ -21,11 +20,9 @@ def lines(tallies: dict[str, Tally]) -> list[str]:
             out.append("  refused: " + ", ".join(f"{k} {n}" for k, n in t.refused.most_common()))
     total = sum((Counter({"b": t.bytes, "m": t.mutated}) for t in tallies.values()), Counter())
     seconds = sum(t.seconds for t in tallies.values())
-    # of the whole process, interpreter and compiled kernels with it
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     out.append(
         f"all: {total['b']} bytes, {_percent(total['m'], total['b'])} of them valid input mutated, "
-        f"{seconds:.0f} s, peak memory {peak} MB"
+        f"{seconds:.0f} s, peak memory {peak_mb()} MB"
     )
     return out
 

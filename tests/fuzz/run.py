@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import time
 import traceback
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz import inputs
-from tests.fuzz.targets import TARGETS, Target, work_folder
+from tests.fuzz.catalog import TARGETS
+from tests.fuzz.targets import Target, work_folder
 
 SLOW_S = 60  # an input that takes longer hangs
+GREEDY_MB = 500  # memory that no single input may take, beyond what was taken before it
 
 
 @dataclass(slots=True)
@@ -41,8 +44,12 @@ class Find:
     trace: str
 
 
-class HangError(Exception):
-    """An input took longer than SLOW_S."""
+class HangError(BaseException):
+    """An input took longer than SLOW_S. No Exception: code that takes any of them must not take it."""
+
+
+class GreedError(Exception):
+    """An input took more memory than GREEDY_MB."""
 
 
 @contextmanager
@@ -100,13 +107,15 @@ def run(
 
 def one(target: Target, seed: int, tally: Tally, folder: Path) -> list[Find]:
     """The next input of a target."""
-    number, begun = tally.inputs, time.perf_counter()
+    number, begun, taken = tally.inputs, time.perf_counter(), peak_mb()
     tally.inputs += 1
     try:
         with limited(), warnings.catch_warnings():
             warnings.simplefilter("error")
             given, refused = target.run(inputs.seeded(seed, target.name, number), folder)
-    except Exception as error:  # noqa: BLE001 - whatever comes out is what a fuzz looks for
+        if peak_mb() - taken > GREEDY_MB:
+            raise GreedError(f"{peak_mb() - taken} MB")
+    except (Exception, HangError) as error:  # noqa: BLE001 - whatever comes out is what a fuzz looks for
         tally.bytes += 1
         return [Find(target.name, seed, number, repr(error)[:300], traceback.format_exc())]
     finally:
@@ -117,6 +126,11 @@ def one(target: Target, seed: int, tally: Tally, folder: Path) -> list[Find]:
     tally.mutated += given.size if given.mutated else 0
     tally.refused += refused
     return []
+
+
+def peak_mb() -> int:
+    """Of the whole process until now, interpreter and compiled kernels with it."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def write(find: Find, folder: Path) -> Path:

@@ -16,18 +16,18 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+from jsonschema import Draft202012Validator
 
 from pipeline.chain import Chain
 from pipeline.decode import Decoder, compile_plans
-from pipeline.errors import FlightError, MissionError
-from pipeline.formats.importing import import_flight
-from pipeline.formats.series import Options
+from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from pipeline.mission import Mission, load_mission, read_settings
 from pipeline.packets import PacketReader, Scanner
 from schemas import topics
 from schemas.columns import Output, Reason, Rejects
-from schemas.records import RawRecord
+from schemas.control import Control, decode_control, encode_control
+from schemas.records import Kind, RawRecord, classify
 from schemas.settings import TimeSettings
 from tests.conftest import PROJECT
 from tests.fuzz import inputs
@@ -36,6 +36,9 @@ from tests.fuzz.inputs import Input
 from tests.reference.databases import Draw
 
 Refused = Counter[str]
+ALERT = Draft202012Validator(
+    orjson.loads((PROJECT / "schemas" / "json" / "alert.schema.json").read_bytes())
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def drawn_chain(rnd: random.Random, folder: Path) -> tuple[Input, Refused]:
 
 def feed_chain(rnd: random.Random, mission: Mission, records: list[RawRecord]) -> Refused:
     """Every byte of every record told of by the reader, every packet a row or a reject."""
-    chain, refused = Chain(mission), Refused()
+    chain, refused, controls = Chain(mission), Refused(), 0
     reader, decoder = PacketReader(), Decoder(chain.plans, mission.settings.allow_trailing_bytes)
     cut = rnd.randint(0, len(records))
     for part in (records[:cut], records[cut:]):
@@ -127,12 +130,47 @@ def feed_chain(rnd: random.Random, mission: Mission, records: list[RawRecord]) -
         refused.update({Reason(k).word: n for k, n in fed.rejected.items()})
         said = published(fed.outputs)
         assert said.keys() == {Reason(k).word for k in fed.rejected}
-        wanted = lost(unread) + lost(decoded.rejects)
+        wanted = lost(unread) + lost(decoded.rejects) + unapplied(part, fed.outputs)
         assert Refused({k: n for k, n in said.items() if k not in _LATER}) == wanted
+        controls += sum(classify(r.headers)[0] == Kind.CONTROL for r in part)
+    assert chain.packets.counters["controls"] == controls
     return refused
 
 
 _LATER = (Reason.LATE.word, Reason.TIME_JUMP.word)  # said of rows, behind the decoder
+
+
+def unapplied(records: list[RawRecord], outputs: list[tuple[int, Output]]) -> Refused:
+    """Bytes of controls that changed nothing; each of the others is told of as it was written."""
+    found = Refused()
+    for i, record in enumerate(records):
+        told = [o.event for at, o in outputs if at == i and o.event and "control" in o.event]
+        control = control_of(record)
+        if control and told:
+            for event in told:
+                ALERT.validate(orjson.loads(orjson.dumps(event)))
+                who, where = event["control"], event["input"]
+                assert (who["who"], who["why"]) == (control.who, control.why)
+                assert where["first_offset"] == where["last_offset"] == record.offset
+                assert event["parameter"] == control.parameter
+                assert event["monitor"]["kind"] == control.monitor
+        else:
+            assert not told
+            if classify(record.headers)[0] == Kind.CONTROL:
+                found[Reason.BAD_CONTROL.word] += len(record.value)
+    return found
+
+
+def control_of(record: RawRecord) -> Control | None:
+    """What a control record says, which written again says the same; None where it says nothing."""
+    if classify(record.headers)[0] != Kind.CONTROL:
+        return None
+    try:
+        control = decode_control(record.value)
+    except ValueError:
+        return None
+    assert decode_control(encode_control(control)) == control
+    return control
 
 
 def lost(rejects: Rejects) -> Refused:
@@ -165,7 +203,7 @@ def database(rnd: random.Random, folder: Path) -> tuple[Input, Refused]:
     try:
         plans = compile_plans(load_xtce(path), TimeSettings())
     except MissionError as error:
-        tell(path, error)
+        tell_in_a_line(path, error)
         return given, Refused({"mission_error": 1})
     packets = [
         struct.pack(">HHH", 0x0800 | rnd.choice((100, 101, 102)), 0xC000 | i, n - 1)
@@ -183,6 +221,7 @@ def mission_file(rnd: random.Random, folder: Path) -> tuple[Input, Refused]:
     given = inputs.settings(rnd)
     (folder / "mission.toml").write_bytes(given.content)
     (folder / "x.xml").write_text(SMALL)
+    (folder / "clock.csv").write_text("onboard,utc\n1970-01-01T00:00:00,1970-01-01T00:00:01\n")
     try:
         mission = load_mission(folder, rnd.choice((folder / "x.xml", None)))
         chain = Chain(mission)
@@ -200,6 +239,12 @@ def tell(path: Path, error: Exception) -> None:
     assert str(path) in str(error)
 
 
+def tell_in_a_line(path: Path, error: Exception) -> None:
+    """Where nothing that is named by the input can hold the end of one."""
+    tell(path, error)
+    assert "\n" not in str(error)
+
+
 _U16 = '<IntegerDataEncoding sizeInBits="16"/>'
 SMALL = f"""<SpaceSystem name="S"><TelemetryMetaData><ParameterTypeSet>
 <IntegerParameterType name="U">{_U16}</IntegerParameterType>
@@ -212,39 +257,6 @@ SMALL = f"""<SpaceSystem name="S"><TelemetryMetaData><ParameterTypeSet>
 <ParameterRefEntry parameterRef="T"/><ParameterRefEntry parameterRef="DOY"/>
 <ParameterRefEntry parameterRef="MSEC"/><ParameterRefEntry parameterRef="USEC"/></EntryList>
 </SequenceContainer></ContainerSet></TelemetryMetaData></SpaceSystem>"""
-
-
-def flight(rnd: random.Random, folder: Path) -> tuple[Input, Refused]:
-    """A recorded flight that was tampered with: refused in words, or all of it comes back."""
-    kind = rnd.choice(("csv", "json"))
-    given = inputs.csv_flight(rnd) if kind == "csv" else inputs.json_flight(rnd)
-    path = folder / f"flight.{kind}"
-    path.write_bytes(given.content)
-    options = Options(rnd.choice(("", "", "a")), sentinels=rnd.choice(((), (-999.0,))))
-    try:
-        made = import_flight([path], "fuzz", options)
-    except FlightError as error:
-        tell(path, error)
-        return given, Refused({"flight_error": 1})
-    (folder / "made.xml").write_bytes(made.xtce)
-    plans = compile_plans(load_xtce(folder / "made.xml"), TimeSettings())
-    records = [RawRecord(i, p, (), 0) for i, p in enumerate(inputs.split(made.packets))]
-    batch, unread = PacketReader().feed(records)
-    decoded = Decoder(plans).feed(batch)
-    assert not len(unread)
-    assert not len(decoded.rejects)
-    assert len(batch) == made.rows
-    return given, Refused()
-
-
-TARGETS = (
-    Target("scanner", 40.0, scanner),
-    Target("vehicle chain", 20.0, vehicle_chain),
-    Target("drawn chain", 14.0, drawn_chain),
-    Target("database", 20.0, database),
-    Target("mission.toml", 3.0, mission_file),
-    Target("flight", 3.0, flight),
-)
 
 
 def work_folder() -> tempfile.TemporaryDirectory[str]:

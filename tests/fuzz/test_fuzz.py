@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fuzz.catalog import TARGETS
 from tests.fuzz.run import run, warm
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.targets import Target
 
 BYTES = 400_000  # of each target; texts are dearer, so they have fewer
 

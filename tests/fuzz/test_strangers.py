@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.decode import compile_plans
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from schemas.mission import MissionDatabase
-from schemas.settings import TimeSettings
 
 U8 = '<IntegerParameterType name="U"><IntegerDataEncoding sizeInBits="8"/></IntegerParameterType>'
 P = '<Parameter name="P" parameterTypeRef="{}"/>'
@@ -90,25 +88,3 @@ def test_what_would_never_end_is_refused_by_name(what: str, tmp_path: Path) -> N
     text, why = REFUSED[what]
     with pytest.raises(MissionError, match=why):
         load(tmp_path, text)
-
-
-def calibrated(name: str, other: str) -> str:
-    formula = f'<ThisParameterOperand/><ParameterInstanceRefOperand parameterRef="{other}"/><Operator>+</Operator>'
-    return (
-        f'<IntegerParameterType name="T{name}"><IntegerDataEncoding sizeInBits="8"><DefaultCalibrator>'
-        f"<MathOperationCalibrator>{formula}</MathOperationCalibrator></DefaultCalibrator>"
-        "</IntegerDataEncoding></IntegerParameterType>"
-    )
-
-
-def test_calibrators_that_look_at_each_other_do_not_go_in_circles(tmp_path: Path) -> None:
-    """Each takes the newest value that came before: nothing is followed around."""
-    entries = '<ParameterRefEntry parameterRef="A"/><ParameterRefEntry parameterRef="B"/>'
-    text = document(
-        calibrated("A", "B") + calibrated("B", "A"),
-        "TA",
-        f'<SequenceContainer name="C"><EntryList>{entries}</EntryList></SequenceContainer>',
-    ).replace(
-        P.format("TA"), P.format("TA").replace('"P"', '"A"') + P.format("TB").replace('"P"', '"B"')
-    )
-    assert len(compile_plans(load(tmp_path, text), TimeSettings()).plans[0].fields) == 2

@@ -84,6 +84,45 @@ def criteria(depth: int) -> str:
     )
 
 
+LINE = '<PolynomialCalibrator><Term coefficient="2" exponent="1"/></PolynomialCalibrator>'
+
+
+def reads(name: str, calibrated: str = "true") -> str:
+    """A formula of another parameter's value."""
+    operand = (
+        f'<ParameterInstanceRefOperand parameterRef="{name}" useCalibratedValue="{calibrated}"/>'
+    )
+    return f"<MathOperationCalibrator>{operand}</MathOperationCalibrator>"
+
+
+def context(name: str, calibrator: str, calibrated: str = "true") -> str:
+    """A calibrator where that parameter is 1."""
+    match = f'<Comparison parameterRef="{name}" value="1" useCalibratedValue="{calibrated}"/>'
+    return (
+        f"<ContextCalibrator><ContextMatch>{match}</ContextMatch>"
+        f"<Calibrator>{calibrator}</Calibrator></ContextCalibrator>"
+    )
+
+
+def calibrators(**of: str) -> str:
+    """Parameters with these calibrators; RAW has none, LIST is of E, GROUP of A and B."""
+    types, parameters = INT.format(INT8), '<Parameter name="RAW" parameterTypeRef="T"/>'
+    for name, one in {"A": LINE, "B": LINE, "E": LINE, **of}.items():
+        tag = "ContextCalibratorList" if "<ContextMatch>" in one else "DefaultCalibrator"
+        encoding = f"<IntegerDataEncoding><{tag}>{one}</{tag}></IntegerDataEncoding>"
+        types += INT.replace('"T"', f'"{name}"').format(encoding)
+        parameters += f'<Parameter name="{name}" parameterTypeRef="{name}"/>'
+    types += (
+        '<ArrayParameterType name="L" arrayTypeRef="E"><DimensionList><Dimension><StartingIndex>'
+        "<FixedValue>0</FixedValue></StartingIndex><EndingIndex><FixedValue>1</FixedValue>"
+        '</EndingIndex></Dimension></DimensionList></ArrayParameterType><AggregateParameterType name="G">'
+        '<MemberList><Member name="A" typeRef="A"/><Member name="B" typeRef="B"/></MemberList>'
+        "</AggregateParameterType>"
+    )
+    parameters += '<Parameter name="LIST" parameterTypeRef="L"/><Parameter name="GROUP" parameterTypeRef="G"/>'
+    return document(types, parameters, ROOT.replace('"P"', '"RAW"'))
+
+
 INT_ON = '<IntegerParameterType name="{}" baseType="{}"/>'
 REFUSED = {
     "an entity bomb in a text": (
@@ -145,10 +184,34 @@ REFUSED = {
         aggregates(12, 10).replace("</ParameterTypeSet>", INT.format(INT8).replace('"T"', '"Z"') + "</ParameterTypeSet>").replace('typeRef="T"', 'typeRef="Z"'),
         "more than 4096 members",
     ),
+    "a calibrator of its own value": (calibrators(A=reads("A")), "<Parameter name='A'>: its calibrator needs what it makes: A → A"),
+    "calibrators of each other": (calibrators(A=reads("B"), B=reads("A")), "needs what it makes: A → B → A"),
+    "calibrators of each other, through one between": (
+        calibrators(A=reads("B"), B=reads("M"), M=reads("A")),
+        "needs what it makes: A → B → M → A",
+    ),
+    "calibrators in contexts of each other": (
+        calibrators(A=context("RAW", reads("B")), B=context("RAW", reads("A"))),
+        "needs what it makes: A → B → A",
+    ),
+    "a context that a calibrator of it decides": (
+        calibrators(A=context("B", LINE), B=reads("A")),
+        "needs what it makes: A → B → A",
+    ),
+    "a context of the value that it decides": (calibrators(A=context("A", LINE)), "needs what it makes: A → A"),
+    "an element of an array by another": (calibrators(E=reads("LIST[1]")), "<Parameter name='LIST'>: its calibrator needs what it makes: LIST → LIST"),
+    "a member of an aggregate by another and back": (
+        calibrators(A=reads("GROUP.B"), B=reads("GROUP.A")),
+        "<Parameter name='GROUP'>: its calibrator needs what it makes: GROUP.A → GROUP.B → GROUP.A",
+    ),
+    "a long chain of calibrators, closed": (
+        calibrators(**{f"X{i}": reads(f"X{(i + 1) % 2000}") for i in range(2000)}),
+        "X0 → X1 → X2 → X3 → X4 → X5 → … → X1995 → X1996 → X1997 → X1998 → X1999 → X0.",
+    ),
     "a parameter computed of itself": (algorithms(("X", "X")), "X sets itself off"),
     "parameters computed of each other": (
         algorithms(("X", "Y"), ("Y", "X")),
-        "X and Y wait for each other",
+        "X sets itself off: X → Y → X",
     ),
     "deep XML": ('<SpaceSystem name="S">' * 5000, "depth"),
     "deep SpaceSystems": (
@@ -221,11 +284,18 @@ def test_a_document_type_is_not_fetched(what: str, tmp_path: Path, server: Serve
     assert not server.called()
 
 
-def test_a_calibrator_of_its_own_parameter_takes_the_value_before(tmp_path: Path) -> None:
-    """No circle: a reference is to the newest value that stands when it is asked for."""
-    calibrator = (
-        "<IntegerDataEncoding><DefaultCalibrator><MathOperationCalibrator>"
-        '<ParameterInstanceRefOperand parameterRef="P" useCalibratedValue="false"/>'
-        "</MathOperationCalibrator></DefaultCalibrator></IntegerDataEncoding>"
-    )
-    assert load_xtce(written(tmp_path, document(INT.format(calibrator)))).parameters["P"]
+LOADED = {
+    "its own uncalibrated value": calibrators(A=reads("A", "false")),
+    "each other's uncalibrated values": calibrators(A=reads("B", "false"), B=reads("A", "false")),
+    "one of them uncalibrated": calibrators(A=reads("B"), B=reads("A", "false")),
+    "a context of its own uncalibrated value": calibrators(A=context("A", LINE, "false")),
+    "another member": calibrators(A=reads("GROUP.B")),
+    "an element of another array": calibrators(A=reads("LIST[1]")),
+    "twice the same": calibrators(A=reads("E"), B=reads("E")),
+    "a long chain": calibrators(**{f"X{i}": reads(f"X{i + 1}") for i in range(2000)}, X2000=LINE),
+}
+
+
+@pytest.mark.parametrize("what", LOADED)
+def test_calibrators_that_make_no_circle(what: str, tmp_path: Path) -> None:
+    assert load_xtce(written(tmp_path, LOADED[what])).parameters["A"]

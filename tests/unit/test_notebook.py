@@ -29,7 +29,7 @@ def flight(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_examples_of_the_page_run(flight: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
     monkeypatch.chdir(flight.parent)
     names: dict[str, object] = {}
     for example in EXAMPLES:
@@ -50,10 +50,28 @@ def test_the_same_samples_by_both_ways(flight: Path) -> None:
     np.testing.assert_array_equal(flown.samples["eng"].to_numpy()[chosen], decoded)
 
 
+def test_what_is_in_no_table_is_counted(flight: Path, tmp_path: Path) -> None:
+    """A packet that ends too soon, two of no container, and one that the file's end cuts."""
+    packets = (flight / "packets.bin").read_bytes()
+    first = packets[: int.from_bytes(packets[4:6], "big") + 7]
+    short = first[:4] + bytes([0, 1]) + first[6:8]
+    nobody = bytes.fromhex("0f00c000000000")
+    path = tmp_path / "x.bin"
+    path.write_bytes(packets + short + nobody * 2 + first[:-1])
+    whole = notebook.decode(flight / "packets.bin", flight / "hl1.xml")
+    tables = notebook.decode(path, flight / "hl1.xml")
+    assert (whole.refused, whole.skipped) == ({}, {})
+    assert {n: t.num_rows for n, t in tables.items()} == {n: t.num_rows for n, t in whole.items()}
+    assert tables.refused == {"too_short": 1}
+    assert sum(tables.skipped.values()) == 2 * len(nobody) + len(first) - 1
+    assert "refused 1 packets: too_short" in repr(tables)
+    assert notebook.run(path, flight).skipped == tables.skipped
+
+
 def test_mistakes_are_told(flight: Path, tmp_path: Path) -> None:
     rubbish = tmp_path / "x.bin"
     rubbish.write_bytes(bytes(range(256)) * 4)
-    with pytest.raises(FlightError, match="Is it of this mission"):
+    with pytest.raises(FlightError, match=r"1019 bytes: not_a_packet; .*Is it of this mission"):
         notebook.decode(rubbish, flight / "hl1.xml")
     with pytest.raises(FlightError, match=r"alerts\.jsonl"):
         notebook.read_alerts(tmp_path)

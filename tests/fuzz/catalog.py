@@ -1,0 +1,20 @@
+"""Every target, and its share of a run's bytes: of texts, which are dear, there are fewer."""
+
+from __future__ import annotations
+
+from tests.fuzz import flight_targets, ground_targets, targets
+from tests.fuzz.targets import Target
+
+TARGETS = (
+    Target("scanner", 27.0, targets.scanner),
+    Target("vehicle chain", 18.0, targets.vehicle_chain),
+    Target("drawn chain", 13.0, targets.drawn_chain),
+    Target("control", 6.0, ground_targets.control),
+    Target("database", 16.0, targets.database),
+    Target("mission.toml", 2.5, targets.mission_file),
+    Target("correlation", 1.5, ground_targets.correlation),
+    Target("flight", 2.0, flight_targets.flight),
+    Target("long csv", 2.0, flight_targets.long_csv),
+    Target("parquet", 6.0, flight_targets.parquet),
+    Target("ulog", 6.0, flight_targets.ulog),
+)
