@@ -188,7 +188,8 @@ class _World:
         if i % 50 == 49:
             return [await client.send(raw, b"garbage", source, partition=0)]
         if i % 70 == 69:
-            return [await client.send(raw, b"whose?", b"nobody", partition=1)]
+            last = len(self._records) - 1
+            return [await client.send(raw, b"whose?", b"nobody", partition=last)]
         if i % 30 == 29:
             what, more = CONTROLS[i // 30 % len(CONTROLS)]
             one = Control(what, "/HL1/PC", "Ada", "chaos", i, ranges=dict(more))
