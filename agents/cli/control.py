@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import math
 import time
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def _range(text: str) -> tuple[str, tuple[float | None, float | None]]:
         low, high = (float(end) if end.strip() else None for end in ends)
     except ValueError:
         equals = ""
-    if not equals:
+    if not equals or not all(math.isfinite(x or 0.0) for x in (low, high)):
         raise click.UsageError(f"--range {text!r}: say LEVEL=LOW,HIGH (or LOW, or ,HIGH).")
     return level, (low, high)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from pipeline.errors import FlightError
@@ -99,9 +100,10 @@ def _fits(path: Path, recorded: Recorded) -> None:
 
 
 def mission_toml(name: str, xtce: str) -> str:
+    name, xtce = (orjson.dumps(text).decode() for text in (name, xtce))  # as TOML writes them too
     return (
         "# What the XTCE cannot say of this mission: see docs/mission.md for every key.\n"
-        f'name = "{name}"\nsource = "{name}"\nxtce = "{xtce}"\n'
+        f"name = {name}\nsource = {name}\nxtce = {xtce}\n"
     )
 
 

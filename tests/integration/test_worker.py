@@ -162,6 +162,6 @@ def test_a_control_goes_through_the_broker(
     assert ranges == {"warning": [None, 90.0], "severe": [-5.0, None]}
     wrong = CliRunner().invoke(main, ["control", "enable", "NONE", *told])
     assert (wrong.exit_code, "has no parameter 'NONE'" in wrong.output) == (1, True)
-    for odd in ("warning", "warning=1", "warning=1,x", "warning=3,1", "mild=1,2"):
+    for odd in ("warning", "warning=1", "warning=1,x", "warning=3,1", "mild=1,2", "warning=nan,1"):
         bad = CliRunner().invoke(main, ["control", "limits", "PC", "--range", odd, *told])
         assert bad.exit_code == 2, odd

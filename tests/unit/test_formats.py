@@ -174,3 +174,12 @@ def test_a_damaged_ulog_ends(tmp_path: Path) -> None:
     path.write_bytes(header + flags + struct.pack("<HB", 5000, 0xFF) + bytes(20))
     with pytest.raises(FlightError, match=r"x\.ulg"):
         import_flight([path], "x", Options())
+
+
+def test_a_name_with_quotes_makes_a_mission() -> None:
+    import tomllib
+
+    from pipeline.formats.importing import mission_toml
+
+    text = mission_toml('a "b" \\ c', "x.xml")
+    assert tomllib.loads(text) == {"name": 'a "b" \\ c', "source": 'a "b" \\ c', "xtce": "x.xml"}
