@@ -211,7 +211,7 @@ def recovery(bootstrap: str, parameters: int, folder: Path) -> str:
 
 @click.command()
 @click.option("--only", type=click.Choice(["throughput", "latency", "recovery", "peers"]))
-@click.option("--scale", default=1.0, help="Of the flight that the peers read.")
+@click.option("--scale", default=1.0, help="Of the peers' flight; less than 1 only to try.")
 def main(only: str | None, scale: float) -> None:
     """Print the tables."""
     for brokers in () if only == "peers" else (1, 3):
