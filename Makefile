@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TELEMETRY_DATA ?= ../shared/data
 
-.PHONY: demo test lint unit integration bench flights lead-time fuzz chaos lock clean
+.PHONY: demo test lint unit integration bench bench-kafka peers flights lead-time fuzz chaos lock clean
 
 demo: .venv/installed
 	$(BIN)/heartline demo
@@ -24,6 +24,13 @@ integration: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks
+
+# Java 17 and Maven; other frameworks beside the lane where `make peers` has been run
+bench-kafka: .venv/installed
+	$(BIN)/python -m benchmarks.kafka
+
+# other frameworks, for the benchmark alone (docs/performance.md)
+peers: .venv-peers/installed
 
 flights: .venv/installed
 	$(BIN)/python -m benchmarks.flights
@@ -48,10 +55,15 @@ chaos: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+.venv-peers/installed: benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 # Needs uv. Every version, with its hashes, for every supported Python and platform.
 lock:
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

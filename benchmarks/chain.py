@@ -52,17 +52,23 @@ def records(found: list[Table], seconds: int) -> list[RawRecord]:
     """A record a second: a packet of every container, then a tick."""
     rng = np.random.default_rng(1)
     time = BEGIN + np.arange(seconds) * 10**9 + 300_000_000
-    blocks = []
+    flown = []
     for table in found:
         walk: dict[str, NDArray[Any]] = {
             c.name: (20 * rng.normal() + rng.normal(0, 1, seconds)).astype(np.float32)
             for c in table.columns
         }
-        blocks.append(packets_of(Recorded(table, time, walk)))
+        flown.append(Recorded(table, time, walk))
+    return records_of(flown)
+
+
+def records_of(flown: list[Recorded]) -> list[RawRecord]:
+    """The same of tables with rows at the same times, a second apart."""
+    blocks, time = [packets_of(r) for r in flown], flown[0].time_ns
     made = []
-    for k in range(seconds):
+    for k in range(len(time)):
         content = b"".join(b[k].tobytes() for b in blocks)
-        value = encode_packets([int(time[k])] * len(found), content)
+        value = encode_packets([int(time[k])] * len(flown), content)
         made.append(RawRecord(2 * k, value, PACKETS_HEADERS))
         tick = encode_tick(BEGIN + (k + 1) * 10**9)
         made.append(RawRecord(2 * k + 1, tick, TICK_HEADERS))

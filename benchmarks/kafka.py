@@ -1,7 +1,7 @@
 """`make bench-kafka`: throughput, alert latency and recovery on Apache Kafka (docs/reliability.md).
 
 With transactions and without (the same lane with the other commit strategy), on one broker and on
-three.
+three. Then the same job in other frameworks (docs/performance.md), where `make peers` has been run.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from agents.declared import ensure_topics
 from agents.kafka import consumer, producer
 from agents.settings import SourceSettings
 from benchmarks.chain import records, tables
+from benchmarks.peers.table import peers
 from benchmarks.worker import PACKETS, PARAMETERS, SECONDS, bare, fill, lane, one_a_record
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
@@ -209,10 +210,11 @@ def recovery(bootstrap: str, parameters: int, folder: Path) -> str:
 
 
 @click.command()
-@click.option("--only", type=click.Choice(["throughput", "latency", "recovery"]))
-def main(only: str | None) -> None:
+@click.option("--only", type=click.Choice(["throughput", "latency", "recovery", "peers"]))
+@click.option("--scale", default=1.0, help="Of the peers' flight; less than 1 only to try.")
+def main(only: str | None, scale: float) -> None:
     """Print the tables."""
-    for brokers in (1, 3):
+    for brokers in () if only == "peers" else (1, 3):
         with cluster(brokers) as bootstrap, mission(PARAMETERS) as folder:
             click.echo(f"Apache Kafka, {brokers} broker{'s' if brokers > 1 else ''}")
             if only in (None, "latency"):
@@ -240,6 +242,10 @@ def main(only: str | None) -> None:
                 for parameters in (100, 1000, 10_000):
                     with mission(parameters) as its:
                         click.echo(recovery(bootstrap, parameters, its))
+    if only in (None, "peers"):
+        with cluster(1) as bootstrap:
+            for line in peers(bootstrap, scale):
+                click.echo(line)
 
 
 if __name__ == "__main__":
