@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -22,6 +23,9 @@ sender.BACKOFF_OVERRIDE = 0.002
 CONNECT_S = 10.0
 _FETCH, _DESCRIBE_TRANSACTIONS = 1, 65  # API keys
 _FETCH_OF_4_0 = 4  # the oldest version that Kafka 4.0 takes (KIP-896)
+
+
+T = TypeVar("T")
 
 
 class BrokerError(Exception):
@@ -53,6 +57,18 @@ def unreachable(bootstrap: str, error: object) -> BrokerError:
         f"No Kafka broker answers at {bootstrap}: {error}. Start one "
         "(`heartline broker` runs the embedded one), or name another with --bootstrap."
     )
+
+
+async def patiently(ask: Callable[[], Awaitable[T]], bootstrap: str) -> T:
+    """Ask again while a broker that was asked is going or coming. BrokerError after CONNECT_S."""
+    deadline = asyncio.get_running_loop().time() + CONNECT_S
+    while True:
+        try:
+            return await ask()
+        except (KafkaError, TimeoutError, OSError) as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise unreachable(bootstrap, error) from None
+        await asyncio.sleep(0.5)
 
 
 async def start(client: Any, bootstrap: str) -> Any:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
@@ -34,6 +35,7 @@ from agents.kafka import (
     consumer,
     discard,
     exactly_once_capable,
+    patiently,
     producer,
     start,
     stop,
@@ -93,10 +95,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def connect(self) -> None:
         """Topics made, kernels compiled, clients started. BrokerError where no broker answers."""
         s = self._settings
-        await ensure_topics(s.bootstrap, s.namespace, s.partitions)
+        made = partial(ensure_topics, s.bootstrap, s.namespace, s.partitions)
+        await patiently(made, s.bootstrap)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._compute, warm_up)
-        capable = await exactly_once_capable(s.bootstrap)
+        capable = await patiently(partial(exactly_once_capable, s.bootstrap), s.bootstrap)
         if s.guarantee == "exactly-once" and not capable:
             raise BrokerError(
                 f"{s.bootstrap} has no transactions: exactly once cannot be had there."
