@@ -137,6 +137,11 @@ class Lane:
     def full(self) -> bool:
         return self._queue.qsize() >= QUEUE_CHUNKS
 
+    @property
+    def idle(self) -> bool:
+        """It has been given nothing that it has not processed."""
+        return self.begun and self._whole and self._queue.empty()
+
     def put(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         """Hand over fetched records, cut into chunks of bounded work."""
         chunk: list[ConsumerRecord[bytes, bytes]] = []

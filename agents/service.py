@@ -169,15 +169,22 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         if time.monotonic() - self.heard > UNHEARD_S:
             return  # nobody gets on without a broker: wait, and say so
         for number, lane in list(self._lanes.items()):
-            if lane.begun and self._stalled(number) and self._consumer:
-                # the end of a log may be the mark of somebody's transaction, which nobody reads
-                part = TopicPartition(self._topic, number)
-                async with asyncio.timeout(STEP_S):
-                    position = await self._consumer.position(part)
-                if position >= (self._consumer.highwater(part) or 0):
-                    lane.progress = time.monotonic()
+            if lane.idle and self._stalled(number) and await self._at_end(number):
+                lane.progress = time.monotonic()
             if lane.begun and (stalled := self._stalled(number)):
                 raise LaneFailed(f"Stopped: {stalled}. The next owner goes on from its commit.")
+
+    async def _at_end(self, number: int) -> bool:
+        """Whether all there is was fetched: a log may end with the mark of somebody's transaction,
+        which nobody is given."""
+        assert self._consumer
+        part = TopicPartition(self._topic, number)
+        try:
+            async with asyncio.timeout(STEP_S):
+                position = await self._consumer.position(part)
+        except (KafkaError, TimeoutError):
+            return False
+        return bool(position >= (self._consumer.highwater(part) or 0))
 
     def _stalled(self, number: int) -> str:
         behind, idle = self.behind(number), time.monotonic() - self._lanes[number].progress
