@@ -171,7 +171,7 @@ def metric(port: int, name: str) -> float | None:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
             for line in answer.read().decode().splitlines():
-                if line.split("{")[0] == name:
+                if line.split("{")[0].split(" ")[0] == name:
                     return float(line.rsplit(" ", 1)[1])
     except OSError:
         pass
