@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from agents.kafka import MAX_REQUEST, BrokerError, admin_client, partitions_of, start
+from agents.kafka import MAX_REQUEST, BrokerError, administrator, partitions_of
 from schemas import topics
 
 ALL_TOPICS = (topics.RAW, *topics.LANE_OUTPUTS, topics.STATE, topics.ALARMS)
@@ -60,17 +60,13 @@ class Plan:
 
 async def plan(bootstrap: str, namespace: str, partitions: int) -> Plan:
     """What `apply` would do."""
-    admin = await start(admin_client(bootstrap), bootstrap)
-    try:
+    async with administrator(bootstrap) as admin:
         return await _plan(admin, namespace, partitions)
-    finally:
-        await admin.close()
 
 
 async def apply(bootstrap: str, namespace: str, partitions: int) -> Plan:
     """Make what is missing and set what differs; what cannot be changed in place is left."""
-    admin = await start(admin_client(bootstrap), bootstrap)
-    try:
+    async with administrator(bootstrap) as admin:
         found = await _plan(admin, namespace, partitions)
         await make(admin, found.missing)
         for name in {d.topic for d in found.differences if not d.fixed}:
@@ -82,8 +78,6 @@ async def apply(bootstrap: str, namespace: str, partitions: int) -> Plan:
                     if code:
                         raise BrokerError(f"Topic {name} cannot be changed: {message}.")
         return found
-    finally:
-        await admin.close()
 
 
 async def _plan(admin: AIOKafkaAdminClient, namespace: str, partitions: int) -> Plan:
@@ -151,10 +145,10 @@ async def ensure_topics(bootstrap: str, namespace: str, partitions: int) -> None
 
     The embedded broker has no settings to speak of: there only the partitions are looked at.
     """
-    found = await plan(bootstrap, namespace, partitions)
-    refuse_vital(found)
-    if found.missing:
-        await apply(bootstrap, namespace, partitions)
+    async with administrator(bootstrap) as admin:
+        found = await _plan(admin, namespace, partitions)
+        refuse_vital(found)
+        await make(admin, found.missing)
     await partitions_of(bootstrap, *(topics.on_wire(name, namespace) for name in ALL_TOPICS))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -48,8 +49,14 @@ def _refuse_in_the_clear(bootstrap: str) -> None:
         )
 
 
-def admin_client(bootstrap: str) -> AIOKafkaAdminClient:
-    return AIOKafkaAdminClient(**_reach(bootstrap))
+@asynccontextmanager
+async def administrator(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client while the block lasts. BrokerError where no broker answers."""
+    admin = await start(AIOKafkaAdminClient(**_reach(bootstrap)), bootstrap)
+    try:
+        yield admin
+    finally:
+        await admin.close()
 
 
 def unreachable(bootstrap: str, error: object) -> BrokerError:
@@ -77,6 +84,9 @@ async def start(client: Any, bootstrap: str) -> Any:
         async with asyncio.timeout(CONNECT_S):
             await client.start()
         _refuse_advertised(client)
+    except BrokerError:
+        await _stop_quietly(client)
+        raise
     except (KafkaConnectionError, TimeoutError, OSError) as error:
         await _stop_quietly(client)
         raise unreachable(bootstrap, error) from None
@@ -166,12 +176,9 @@ async def exactly_once_capable(bootstrap: str) -> bool:
     transactions too, and refuses them, but not DescribeTransactions. Older coordinators than 4.0
     answer an offset fetch while a commit is pending (docs/lane.md); they still take Fetch 3.
     """
-    admin = await start(admin_client(bootstrap), bootstrap)
-    try:
+    async with administrator(bootstrap) as admin:
         node = admin._client.get_random_node()
         versions = (await admin._client._get_conn(node))._versions
-    finally:
-        await admin.close()
     if _DESCRIBE_TRANSACTIONS not in versions:
         return False
     if versions[_FETCH][0] < _FETCH_OF_4_0:
@@ -181,15 +188,12 @@ async def exactly_once_capable(bootstrap: str) -> bool:
 
 async def existing_partitions(bootstrap: str, topic: str) -> list[int]:
     """Partitions of a topic; none where it is not there."""
-    admin = await start(admin_client(bootstrap), bootstrap)
-    try:
+    async with administrator(bootstrap) as admin:
         # asking for a topic that is not there would make it, with the broker's own settings
         if topic not in await admin.list_topics():
             return []
         described = await admin.describe_topics([topic])
         return [p["partition"] for t in described for p in t["partitions"]]
-    finally:
-        await admin.close()
 
 
 async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:
@@ -197,9 +201,8 @@ async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:
 
     Asked by an admin client: a consumer's cached metadata does not learn of new topics.
     """
-    admin = await start(admin_client(bootstrap), bootstrap)
-    deadline = asyncio.get_running_loop().time() + CONNECT_S
-    try:
+    async with administrator(bootstrap) as admin:
+        deadline = asyncio.get_running_loop().time() + CONNECT_S
         while True:
             # asking for a topic that is not there would make it, with the broker's own settings
             there = set(await admin.list_topics()).intersection(names)
@@ -218,5 +221,3 @@ async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:
                     "start a worker or `ingest` first."
                 )
             await asyncio.sleep(0.1)
-    finally:
-        await admin.close()

@@ -18,7 +18,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 
 from agents.declared import make
-from agents.kafka import admin_client, consumer
+from agents.kafka import administrator, consumer
 from benchmarks.peers.flight import Crossing, Flight, flight, tables
 from benchmarks.peers.job import CONTAINERS, LIMIT, WIDTH
 from benchmarks.worker import fill, one_a_record
@@ -160,10 +160,8 @@ def of_lane(alert: dict[str, Any]) -> Crossing | None:
 
 
 async def new_topic(bootstrap: str, name: str) -> None:
-    admin = admin_client(bootstrap)
-    await admin.start()
-    await make(admin, [NewTopic(name, 1, 1)])
-    await admin.close()
+    async with administrator(bootstrap) as admin:
+        await make(admin, [NewTopic(name, 1, 1)])
 
 
 async def end_of(bootstrap: str, topic: str) -> int:

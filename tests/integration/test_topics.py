@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from agents.cli import main
 from agents.declared import ALL_TOPICS, ensure_topics, make, plan
-from agents.kafka import BrokerError, admin_client, start
+from agents.kafka import BrokerError, administrator
 from schemas import topics
 from tests.integration.kafka_cluster import kafka
 
@@ -31,12 +31,9 @@ def run(*arguments: str) -> Result:
 
 
 async def change(bootstrap: str, topic: str, **settings: str) -> None:
-    admin = await start(admin_client(bootstrap), bootstrap)
-    try:
+    async with administrator(bootstrap) as admin:
         named = {k.replace("_", "."): v for k, v in settings.items()}
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, named)])
-    finally:
-        await admin.close()
 
 
 def test_plan_apply_and_again(bootstrap: str) -> None:
@@ -71,11 +68,8 @@ def test_more_room_is_as_good_and_less_is_refused(bootstrap: str) -> None:
 
 def test_a_twin_gets_as_many_partitions(bootstrap: str) -> None:
     async def some(name: str, partitions: int) -> None:
-        admin = await start(admin_client(bootstrap), bootstrap)
-        try:
+        async with administrator(bootstrap) as admin:
             await make(admin, [NewTopic(name, partitions, 1)])
-        finally:
-            await admin.close()
 
     asyncio.run(some(f"c.{topics.RAW}", 5))
     found = asyncio.run(plan(bootstrap, "c", 1))
