@@ -114,7 +114,7 @@ def producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
     settings: dict[str, Any] = {
         "acks": "all",
         "linger_ms": 2,
-        "max_batch_size": 512 * 1024,
+        "max_batch_size": 1_000_000,
         "max_request_size": MAX_REQUEST,
     }
     return AIOKafkaProducer(**_reach(bootstrap), **(settings | options))

@@ -25,6 +25,7 @@ from agents.dead_letters import Judge, WrongInput, dead_letters
 from agents.kafka import BrokerError
 from agents.metrics import Metrics
 from agents.snapshot import SnapshotError, decode_state, encode_state
+from schemas import topics
 from schemas.records import RawRecord
 
 log = logging.getLogger("heartline.lane")
@@ -200,7 +201,7 @@ class Lane:
         except WrongInput:  # the letters are there for whoever has to find out
             await self.leave(save=False)
             raise
-        await self._settle(urgent=any(o.level for o in outputs))
+        await self._settle(urgent=any(o.topic == topics.ALERTS for o in outputs))
 
     def _feed(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> LaneFed:
         with self._metrics.compute.time():
