@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 from pipeline.decode import Field, Plan, compile_plans
 from pipeline.decode.layout import ALWAYS
 from pipeline.errors import MissionError
-from pipeline.group_chain import FAMILIES, MODEL_KINDS
 from pipeline.groups import group_parameter, watched_columns
 from pipeline.mdb.words import type_words, words
 from pipeline.mission import Mission, ranges_for, rule_for
+from pipeline.models.families import FAMILIES, MODEL_KINDS
 from pipeline.models.time_to_limit import target
 from schemas.mission import Level, Parameter
 
@@ -89,9 +90,9 @@ def _alarm(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]:
 
 
 def _models(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]:
-    for _, family, key in FAMILIES:
+    for key in (family.name for family in FAMILIES):
         rule: Any = rule_for(parameter.name, getattr(mission.settings, key))
-        name = family.family.replace("_", " ")
+        name = key.replace("_", " ")
         if parameter.type.kind not in MODEL_KINDS or not rule.enabled:
             why = "switched off" if parameter.type.kind in MODEL_KINDS else "no number to follow"
             yield name, f"no: {why}"
@@ -103,7 +104,7 @@ def _models(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]
 
 
 def _settings(rule: Any) -> Iterator[tuple[str, float]]:
-    for key in rule.__slots__:
+    for key in (f.name for f in dataclasses.fields(rule)):
         if key not in ("match", "enabled"):
             yield key.replace("_", " "), getattr(rule, key)
 

@@ -13,17 +13,13 @@ from pipeline.control import Watched
 from pipeline.groups import Group
 from pipeline.mission import Mission, rule_for
 from pipeline.models.contract import Model
-from pipeline.models.flat import Flat
-from pipeline.models.residual import Residual
+from pipeline.models.families import FAMILIES, MODEL_KINDS, Family
 from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.monitor import Monitor
 from pipeline.outputs.alerts import alert_output, number_or_none
 from pipeline.outputs.evidence import (
     Origin,
     alert_head,
-    chebyshev,
-    normal_confidence,
-    record_confidence,
     seen,
 )
 from pipeline.outputs.pending import Make, Pending, Rank
@@ -34,22 +30,12 @@ from schemas.columns import ABSENT, Grid, Ordered, Output, PacketBatch, Quality,
 from schemas.mission import Five, Level
 from schemas.state import Composite
 
-# A model family joins here: its rank among the outputs, its class, its rules in the settings.
-FAMILIES = (
-    (Rank.RESIDUAL, Residual, "residual"),
-    (Rank.TIME_TO_LIMIT, TimeToLimit, "time_to_limit"),
-    (Rank.FLAT, Flat, "flat"),
-)
-MODEL_KINDS = ("integer", "float")  # enumerations and booleans have no trend
 Array = np.ndarray[Any, Any]
-CONFIDENCE = {
-    "residual": chebyshev, "time_to_limit": normal_confidence, "flat": record_confidence,
-}  # fmt: skip
 
 
 @dataclass(slots=True)
 class _Modelled:
-    rank: Rank
+    place: int  # among the families
     columns: np.ndarray[Any, Any]  # of the group's parameters
     model: Model
     monitor: Monitor
@@ -85,20 +71,26 @@ class GroupChain(Composite):
         self._statistics = [
             Statistics(n, w, mission.settings.quantiles) for w in mission.settings.statistics
         ]
-        self._models = [m for m in (self._model(*f) for f in FAMILIES) if m is not None]
+        self._models = [
+            m for m in (self._model(i, f) for i, f in enumerate(FAMILIES)) if m is not None
+        ]
         one = np.ones(1, np.int64)
         self._stale = Monitor(one, one * 0, one) if place[1] == 0 and group.always else None
 
-    def _model(self, rank: Rank, family: Any, rules: str) -> _Modelled | None:
-        parameters = self._group.parameters
-        columns = np.array([i for i, p in enumerate(parameters) if p.type.kind in MODEL_KINDS])
-        if not len(columns):
+    def _model(self, place: int, family: Family) -> _Modelled | None:
+        rules = getattr(self._settings, family.name)
+        every = [rule_for(p.name, rules) for p in self._group.parameters]
+        chosen = [
+            i
+            for i, p in enumerate(self._group.parameters)
+            if p.type.kind in MODEL_KINDS and every[i].enabled
+        ]
+        if not chosen:
             return None
-        chosen = [parameters[i] for i in columns]
-        mine = [rule_for(p.name, getattr(self._settings, rules)) for p in chosen]
-        model: Model = family(chosen, self._resample.period_ns, mine)
-        monitor = Monitor(model.min_samples, model.min_ns, model.min_samples)
-        return _Modelled(rank, columns, model, monitor)
+        parameters = [self._group.parameters[i] for i in chosen]
+        model = family.make(parameters, self._resample.period_ns, [every[i] for i in chosen])
+        monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
+        return _Modelled(place, np.array(chosen), model, monitor)
 
     @property
     def stages(self) -> dict[str, Stage]:
@@ -226,7 +218,8 @@ class GroupChain(Composite):
         for i, (row, j) in enumerate(zip(t.row, t.parameter, strict=True)):
             packet, now = int(grid.packet[row]), int(grid.time_ns[row])
             make = partial(alert_output, self._evidence(m, mine, scores, t, i, batch))
-            out.append(self._pending(batch, packet, m.rank, (now, int(j)), make))
+            order = (m.place, *self._place, now, int(j))
+            out.append(Pending(packet, int(batch.record[packet]), Rank.MODEL, order, make))
 
     def _evidence(
         self, m: _Modelled, grid: Grid, scores: Scores, t: Any, i: int, batch: PacketBatch
@@ -240,7 +233,7 @@ class GroupChain(Composite):
             f"{model.family}/{model.version}", t, i, batch, int(grid.packet[row]),
             int(grid.time_ns[row]),
         )  # fmt: skip
-        certain = CONFIDENCE[model.family](score) if np.isfinite(score) else 0.0
+        certain = FAMILIES[m.place].confidence(score) if np.isfinite(score) else 0.0
         observed, quality = float(grid.value[row, j]), int(grid.quality[row, j])
         alert |= seen(observed, parameter.type.unit, quality, certain)
         predicted = float(scores.predicted[row, j])

@@ -24,14 +24,13 @@ from pipeline.settings_lines import line_of
 from pipeline.settings_shape import check_shape
 from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase, Parameter
 from schemas.settings import (
+    MODEL_RULES,
     READ,
     AlarmRule,
-    FlatRule,
     MissionSettings,
+    RecordRule,
     ResampleRule,
-    ResidualRule,
     TimeSettings,
-    TimeToLimitRule,
     WindowSettings,
 )
 
@@ -39,14 +38,11 @@ T = TypeVar("T")
 MAX_SECONDS = 1_000_000_000  # thirty years: ns of more do not fit 64 bits
 MIN_HZ = 1e-6  # every eleven days
 MIN_PANE_S = 1e-3
+MAX_ROWS = 2**40
 MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
 _ABOVE_0 = ("half_life_s", "memory_s")  # of what forgets: at once is never
-DEFAULT_RULES: dict[str, Any] = {
-    "resample": ResampleRule(),
-    "residual": ResidualRule(),
-    "time_to_limit": TimeToLimitRule(),
-    "flat": FlatRule(),
-}
+RULES: dict[str, Any] = {"resample": ResampleRule, **MODEL_RULES}
+DEFAULT_RULES: dict[str, Any] = {key: kind() for key, kind in RULES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +113,7 @@ def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettin
         time = dataclasses.replace(time, runs=read_correlation(folder / time.correlation))
     alarms = {name: _alarm(name, dict(rule)) for name, rule in table.pop("alarms", {}).items()}
     lists: dict[str, tuple[Any, ...]] = {}
-    for key, kind in (
-        ("resample", ResampleRule), ("residual", ResidualRule),
-        ("time_to_limit", TimeToLimitRule), ("flat", FlatRule), ("statistics", WindowSettings),
-    ):  # fmt: skip
+    for key, kind in (RULES | {"statistics": WindowSettings}).items():
         if key in table:
             rules = table.pop(key)
             lists[key] = tuple(_build(kind, rule, (key, i)) for i, rule in enumerate(rules))
@@ -215,6 +208,10 @@ def _check_values(s: MissionSettings) -> None:
             _check_durations(rule, place)
     for rule, place in _given(s, "resample"):
         _check_resample(rule, place)
+    for key in MODEL_RULES:
+        for rule, place in _given(s, key):
+            if isinstance(rule, RecordRule):
+                _check_record(rule, place)
     for window, place in _given(s, "statistics"):
         _check_window(window, place)
     _check_panes(s)
@@ -259,6 +256,15 @@ def _check_resample(r: ResampleRule, place: Place) -> None:
     if not 0 < r.max_age_s * r.hz <= 100_000:
         what = f"max_age_s = {r.max_age_s} at {r.hz} Hz must be 1 to 100000 samples."
         raise SettingsError(what, place, "max_age_s")
+
+
+def _check_record(r: RecordRule, place: Place) -> None:
+    if not 0 < r.margin <= 1e6:
+        raise SettingsError(f"margin = {r.margin} must be above 0.", place, "margin")
+    for key in ("history", "let_go"):
+        if not 1 <= getattr(r, key) <= MAX_ROWS:
+            what = f"{key} = {getattr(r, key)} must be 1 to {MAX_ROWS} rows."
+            raise SettingsError(what, place, key)
 
 
 def _check_window(w: WindowSettings, place: Place) -> None:
@@ -334,10 +340,7 @@ def _patterns(s: MissionSettings) -> Iterator[tuple[str, Place, *tuple[str | int
             yield rule.match, place, "match"
 
 
-Rule = TypeVar("Rule", ResampleRule, ResidualRule, TimeToLimitRule, FlatRule)
-
-
-def rule_for(name: str, rules: Sequence[Rule]) -> Rule:
+def rule_for(name: str, rules: Sequence[Any]) -> Any:
     """The last rule whose pattern matches; every list begins with one that matches all."""
     return next(r for r in reversed(rules) if fnmatchcase(name, r.match))
 

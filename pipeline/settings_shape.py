@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.errors import Place, SettingsError
+from schemas.settings import MODEL_RULES
 
 _DEPTH = 4  # alarms, its parameter, its level, its bounds
 _MOST = 2**63
@@ -39,7 +40,7 @@ _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "time": ("a table, [time]", _table),
     "alarms": ("a table of tables, [alarms.NAME]", _tables),
     **{k: (f"a list of tables, [[{k}]]", _list_of(_table))
-       for k in ("resample", "residual", "time_to_limit", "flat", "statistics")},
+       for k in ("resample", *MODEL_RULES, "statistics")},
     **{k: ('a list of texts, ["…"]', _list_of(_text)) for k in ("ignore", "gauges")},
     "quantiles": ("a list of numbers", _list_of(_number)),
 }  # fmt: skip

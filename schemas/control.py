@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 
 from schemas.mission import ALARM_LEVELS, Five
+from schemas.settings import MODEL_RULES
 
 ACTIONS = ("acknowledge", "inhibit", "enable", "limits")
-MONITORS = ("limit", "stale", "los", "residual", "time_to_limit", "flat")
+MONITORS = ("limit", "stale", "los", *MODEL_RULES)
 _WORDS = tuple(level.word for level in ALARM_LEVELS)
 _LONGEST = 2000
 

@@ -6,6 +6,7 @@ Parameter rules are lists of glob patterns on parameter names; the last rule tha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from schemas.mission import AlarmRanges
 
@@ -108,6 +109,54 @@ class FlatRule:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordRule:
+    """Settings of a family that knows a feature's record, for the parameters that match. It is off
+    until a mission has seen on its own flights what it says (docs/models.md)."""
+
+    match: str = "*"
+    enabled: bool = False
+    margin: float = 0.1  # beyond the record, in its own extents
+    history: int = 8000  # rows that a record lasts
+    let_go: int = 1000  # an alarm of so many rows is the new normal
+
+
+@dataclass(frozen=True, slots=True)
+class LevelRule(RecordRule):
+    """Settings of the level's record for the parameters that match."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRule(RecordRule):
+    """Settings of the record of activity for the parameters that match."""
+
+    margin: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeRule(RecordRule):
+    """Settings of the shape memory for the parameters that match."""
+
+    margin: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class ForecasterRule(RecordRule):
+    """Settings of the forecaster for the parameters that match."""
+
+
+# What a model family's table is called, and what stands in it.
+MODEL_RULES: dict[str, type[Any]] = {
+    "residual": ResidualRule,
+    "time_to_limit": TimeToLimitRule,
+    "flat": FlatRule,
+    "level": LevelRule,
+    "activity": ActivityRule,
+    "shape": ShapeRule,
+    "forecaster": ForecasterRule,
+}
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmRule:
     """Limits that XTCE does not hold, or an override of those it does; and what XTCE has no words
     for: a deadband on leaving, seconds that a level must last, latching until acknowledged."""
@@ -136,6 +185,10 @@ class MissionSettings:
     residual: tuple[ResidualRule, ...] = (ResidualRule(),)
     time_to_limit: tuple[TimeToLimitRule, ...] = (TimeToLimitRule(),)
     flat: tuple[FlatRule, ...] = (FlatRule(),)
+    level: tuple[LevelRule, ...] = (LevelRule(),)
+    activity: tuple[ActivityRule, ...] = (ActivityRule(),)
+    shape: tuple[ShapeRule, ...] = (ShapeRule(),)
+    forecaster: tuple[ForecasterRule, ...] = (ForecasterRule(),)
     alarms: dict[str, AlarmRule] = field(default_factory=dict)
     gauges: tuple[str, ...] = ()  # parameters whose statistics become Prometheus gauges
     frame_values: int = 65536  # a frame of samples closes at a tick, or at this many values

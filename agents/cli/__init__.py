@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from agents.cli.benchmark import benchmark
 from agents.cli.control import control
 from agents.cli.files import check, decode, import_, mission, run, simulate
 from agents.cli.kafka import kafka
@@ -48,6 +49,6 @@ def main(kafka_config: Path | None) -> None:
 
 for command in (
     demo, simulate, import_, decode, run, broker, ingest, worker, replay, watch, explain, check,
-    mission, mdb, control, kafka, topics_group,
+    mission, mdb, control, kafka, topics_group, benchmark,
 ):  # fmt: skip
     main.add_command(command)

@@ -26,6 +26,7 @@ class Model(Protocol):
     version: int
     min_samples: np.ndarray[Any, Any]  # [f] persistence of its alerts
     min_ns: np.ndarray[Any, Any]
+    leave_samples: np.ndarray[Any, Any]
     weights_sha256: list[str]  # [f]
 
     def feed(self, grid: Grid) -> Scores: ...

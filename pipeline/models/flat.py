@@ -44,6 +44,7 @@ class Flat(Stateful):
         self._changes = np.array([max(r.changes, 2) for r in rules], np.int64)
         self.min_samples = np.ones(f, np.int64)  # a rest is persistence by itself
         self.min_ns = np.zeros(f, np.int64)
+        self.leave_samples = self.min_samples
         self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
         self.state = {
             "last": np.full(f, np.nan), "since": np.zeros(f, np.int64),

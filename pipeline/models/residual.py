@@ -52,6 +52,7 @@ class Residual(Stateful):
         self._on = np.array([r.enabled for r in rules], np.uint8)
         self.min_samples = np.array([r.min_samples for r in rules], np.int64)
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
+        self.leave_samples = self.min_samples
         self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
         self.state = {
             "level": np.zeros(f), "trend": np.zeros(f), "scale": np.zeros(f),

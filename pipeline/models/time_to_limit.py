@@ -69,6 +69,7 @@ class TimeToLimit(Stateful):
         self._floor = np.array([r.resolution**2 for r in rules])
         self.min_samples = np.array([r.min_samples for r in rules], np.int64)
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
+        self.leave_samples = self.min_samples
         self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
         self.state = {
             **{name: np.zeros(f) for name in FILTER},

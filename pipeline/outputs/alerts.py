@@ -68,6 +68,11 @@ def sentence(alert: dict[str, Any]) -> str:
         span = "" if soon is None else f" (80 %: {soon:.0f} to {late:.0f} s)"
         reached = f"will cross {alert['limit']:g}{unit} in {alert['lead_s']:.0f} s{span}"
         return f"{seen} and {reached} if it goes on like this ({after})."
+    if "record" in alert:
+        low, high = map(plain, alert["record"])
+        what = f"its {alert['feature']} is {plain(alert['feature_value'])}"
+        known = f"beyond the {low} to {high} of {alert['record_rows']} rows before"
+        return f"{seen}: {what}, {known} ({after})."
     return (
         f"{seen} where {plain(alert['predicted'])}{unit} was expected: "
         f"{plain(alert['score'])} scales, threshold {alert['threshold']:g} ({after})."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,21 +23,6 @@ class Origin:
 def limit_confidence(quality: int) -> float:
     """A limit is a plain comparison: as good as its sample."""
     return 1.0 if quality == 0 else 0.5
-
-
-def chebyshev(score: float) -> float:
-    """Least probability that a residual of `score` deviations is no chance (Chebyshev)."""
-    return max(0.0, 1.0 - 1.0 / (score * score)) if score > 0 else 0.0
-
-
-def normal_confidence(z: float) -> float:
-    """Probability that a slope of z deviations has the sign it shows."""
-    return 0.5 * (1.0 + math.erf(abs(z) / math.sqrt(2.0)))
-
-
-def record_confidence(score: float) -> float:
-    """That a rest `score` times the longest before is no chance, were rests as wild as 1/r²."""
-    return max(0.0, 1.0 - 1.0 / score) if score > 0 else 0.0
 
 
 def alert_head(

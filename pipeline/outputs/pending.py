@@ -22,11 +22,9 @@ class Rank(IntEnum):
     STALE = 1
     SAMPLES = 2
     STATISTICS = 3
-    RESIDUAL = 4
-    TIME_TO_LIMIT = 5
-    FLAT = 6
-    REJECT = 7
-    LOS = 8
+    MODEL = 4  # by family
+    REJECT = 5
+    LOS = 6
 
 
 Make = Callable[[str], Record]  # an id makes it a record

@@ -20,9 +20,13 @@ from pipeline.limits import NO_CHOICE, Limits, Ranges
 from pipeline.limits_of_change import ChangeLimits
 from pipeline.los import LossOfSignal
 from pipeline.mission import Mission, load_mission
+from pipeline.models.activity import Activity
 from pipeline.models.contract import GroupParameter
 from pipeline.models.flat import Flat
+from pipeline.models.forecaster import Forecaster
+from pipeline.models.level import LevelModel
 from pipeline.models.residual import Residual
+from pipeline.models.shape import Shape
 from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.monitor import Monitor
 from pipeline.order import Order
@@ -38,6 +42,7 @@ from schemas.mission import IntegerEncoding, ParameterType
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
 from schemas.settings import (
     FlatRule,
+    RecordRule,
     ResampleRule,
     ResidualRule,
     TimeSettings,
@@ -48,6 +53,7 @@ from schemas.settings import (
 SECOND = 1_000_000_000
 F = 5  # parameters of the streams of numbers
 N = 600  # items of a stream
+LONG = 3000
 GROUND = 9  # bytes of a ground header
 Rng = np.random.Generator
 
@@ -79,6 +85,14 @@ def wild_numbers(rng: Rng, n: int = N) -> tuple[Any, Any, Any]:
     quality[rng.random((n, F)) < 0.02] |= int(Quality.HELD)
     quality[rng.random((n, F)) < 0.01] |= int(Quality.AFTER_GAP)
     return time.astype(np.int64), value, quality
+
+
+def long_numbers(rng: Rng) -> tuple[Any, Any, Any]:
+    """The same for long, and with few gaps: long enough for records to be made and broken."""
+    time, value, quality = wild_numbers(rng, LONG)
+    quality[rng.random((LONG, F)) < 0.999] &= ~np.uint8(Quality.AFTER_GAP)
+    value[:, 2] += 20 * (rng.random(LONG) < 0.01)
+    return time, value, quality
 
 
 def late_numbers(rng: Rng) -> tuple[Any, Any, Any]:
@@ -602,6 +616,16 @@ CASES = [
         lambda: Flat(parameters(), SECOND, [FlatRule(changes=5, threshold=2, min_seconds=2)] * F),
         wild_numbers,
         _feed_model,
+    ),
+    *(
+        Case(
+            f"record of {family.family}",
+            lambda f=family: f(parameters(), SECOND, [RecordRule(history=40, let_go=20)] * F),
+            long_numbers,
+            _feed_model,
+            LONG,
+        )
+        for family in (LevelModel, Activity, Shape, Forecaster)
     ),
     Case(
         "los",

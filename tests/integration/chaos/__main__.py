@@ -29,15 +29,17 @@ def main(seeds: int, first: int, brokers: str, faults: int, only: tuple[str, ...
     missions, records = flights()
     done: list[Outcome] = []
     with tempfile.TemporaryDirectory() as name, proxied(Path(name), number) as (cluster, ways):
-        for seed in range(first, first + seeds):
-            folder = Path(name) / f"seed{seed}"
-            folder.mkdir()
-            place = Place(cluster.bootstrap, f"c{seed}", ways)
-            one = Scenario(cluster, place, missions, records, folder, seed)
-            done.append(one.run(only or choose(seed, number, faults)))
-            _tell(done[-1], folder)
-    wrong = _table(done, list(only) or deck(number), time.monotonic() - began, number)
-    sys.exit(1 if wrong else 0)
+        try:
+            for seed in range(first, first + seeds):
+                folder = Path(name) / f"seed{seed}"
+                folder.mkdir()
+                place = Place(cluster.bootstrap, f"c{seed}", ways)
+                one = Scenario(cluster, place, missions, records, folder, seed)
+                done.append(one.run(only or choose(seed, number, faults)))
+                _tell(done[-1], folder)
+        finally:  # what was seen until then, if it was cut short
+            wrong = _table(done, list(only) or deck(number), time.monotonic() - began, number)
+    sys.exit(1 if wrong or len(done) < seeds else 0)
 
 
 def _tell(one: Outcome, folder: Path) -> None:
@@ -71,7 +73,7 @@ def _table(done: list[Outcome], cards: list[str], seconds: float, brokers: int) 
         f"\nfaults {sum(fired.values())}, records in {sum(o.verdict.records_in for o in done)}, "
         f"out {sum(o.verdict.records_out for o in done)}, restores {sum(o.restores for o in done)}; "
         f"runs with a violation {len(broken)} (lost in {lost}, repeated in {repeated}); longest "
-        f"gap in service {max(o.verdict.longest_gap_s for o in done):.1f} s"
+        f"gap in service {max((o.verdict.longest_gap_s for o in done), default=0):.1f} s"
     )
     if rare and len(done) >= len(cards):
         click.echo(f"happened fewer than {LEAST} times: {', '.join(rare)}")

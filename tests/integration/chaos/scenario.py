@@ -12,6 +12,7 @@ from pathlib import Path
 
 import agents.snapshot
 from agents.apache import Cluster, Node
+from agents.kafka import BrokerError
 from agents.settings import Settings
 from pipeline.flight import FlightRecord
 from pipeline.mission import Mission
@@ -20,6 +21,7 @@ from tests.integration.chaos.workers import ChaosWorker, fork_worker
 from tests.integration.chaos.world import Place, Verdict, World
 
 SESSION_MS = 1200
+STARTS = 3  # of a broker, until the run gives up
 FIRES_S = 20.0  # a fault that has not happened by then does not count
 RATE = 25.0  # records a second and source
 OFTEN = ("begin", "produce", "offsets", "end")  # steps of every commit
@@ -199,6 +201,18 @@ class Scenario:
             time.sleep(0.05)
         self._cluster.start_one(node)
 
+    def _up(self, node: Node) -> None:
+        """Wait for a broker. One that gives up because it found no quorum is started again, as a
+        supervisor would; it is the cluster's trouble, not the worker's."""
+        for _ in range(STARTS - 1):
+            try:
+                return self._cluster.wait(node)
+            except BrokerError as error:
+                print(f"{error}\nstarted again", flush=True)
+                self._cluster.signal(node, signal.SIGKILL)
+                self._again(node)
+        self._cluster.wait(node)
+
     def _outage(self, fault: str) -> None:
         """Several brokers at once: nothing can be written, and everybody has to wait."""
         n, seconds = OUTAGE[fault]
@@ -209,7 +223,7 @@ class Scenario:
         for node in down:
             self._again(node)
         for node in down:
-            self._cluster.wait(node)
+            self._up(node)
         time.sleep(2.0)
         self.outcome.fired[fault] += 1
         self._plain()

@@ -1,0 +1,76 @@
+"""`heartline benchmark`: public anomaly benchmarks, by their authors' rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from agents.cli.options import FILE
+from pipeline.benchmark.rules import Tally
+from pipeline.benchmark.smap import CROPS, Scored, channels, false_a_day, floors, score
+
+
+@click.group()
+def benchmark() -> None:
+    """Score the families that judge by records on public anomaly benchmarks (docs/models.md)."""
+
+
+@benchmark.command()
+@click.argument("folder", type=FILE)
+@click.option("--channels", "each", is_flag=True, help="A line for every channel too.")
+@click.option("--out", type=FILE, help="JSON of {channel: [[first, last], …]}, rows of the test.")
+def smap(folder: Path, each: bool, out: Path | None) -> None:
+    """FOLDER in SMAP's layout: train/ID.npy, test/ID.npy, labeled_anomalies.csv."""
+    found = channels(folder)
+    by_crop = {crop: list(score(found, crop)) for crop in CROPS}
+    if out:
+        out.write_bytes(orjson.dumps({s.channel.name: s.predicted for s in by_crop[0]}))
+    console = Console(highlight=False)
+    if each:
+        console.print(_channels(by_crop[0]))
+    console.print(_summary(by_crop))
+    plain, merged = floors(found)
+    console.print(
+        f"{len({c.name for c in found})} channels, {sum(len(c.true) for c in found)} labelled "
+        f"anomalies. Floor, outside the training range ± 5 % (telemanom's rule): "
+        f"{plain.f1:.2f}; with gaps of 100 rows merged {merged.f1:.2f}.\n"
+        f"False alarms per channel and day, rows a minute apart: {false_a_day(by_crop[0]):.3f}."
+    )
+
+
+def _summary(by_crop: dict[int, list[Scored]]) -> Table:
+    table = Table("first rows left out", "rule", "precision", "recall", "F1", "hit/false/missed")
+    means: dict[str, list[float]] = {"telemanom": [], "Orion": []}
+    for crop, scored in by_crop.items():
+        for rule, tallies in (
+            ("telemanom", [s.telemanom for s in scored]), ("Orion", [s.orion for s in scored]),
+        ):  # fmt: skip
+            t = sum(tallies, Tally())
+            means[rule].append(t.f1)
+            table.add_row(
+                str(crop), rule, f"{t.precision:.3f}", f"{t.recall:.3f}", f"{t.f1:.3f}",
+                f"{t.hits}/{t.false}/{t.missed}",
+            )  # fmt: skip
+    for rule, f1 in means.items():
+        table.add_row("mean", rule, "", "", f"{np.mean(f1):.3f}", "")
+    return table
+
+
+def _channels(scored: list[Scored]) -> Table:
+    table = Table("channel", "class", "hit/false/missed", "labelled", "predicted")
+    for s in scored:
+        t = s.telemanom
+        table.add_row(
+            s.channel.name, s.channel.kind, f"{t.hits}/{t.false}/{t.missed}",
+            _words(s.channel.true), _words(s.predicted),
+        )  # fmt: skip
+    return table
+
+
+def _words(some: list[tuple[int, int]] | tuple[tuple[int, int], ...]) -> str:
+    return " ".join(f"{a}–{b}" for a, b in some)

@@ -1,0 +1,1 @@
+"""Public anomaly benchmarks, scored by their authors' rules (docs/models.md)."""

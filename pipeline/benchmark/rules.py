@@ -1,0 +1,78 @@
+"""How predicted intervals are scored against labelled ones. Intervals are (first, last), both in.
+
+Point-adjusted scores are not comparable with either rule, and are not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Interval = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Hits, false alarms and misses; pooled over channels by adding."""
+
+    hits: int = 0
+    false: int = 0
+    missed: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.hits + other.hits, self.false + other.false, self.missed + other.missed
+        )  # fmt: skip
+
+    @property
+    def precision(self) -> float:
+        return self.hits / max(self.hits + self.false, 1)
+
+    @property
+    def recall(self) -> float:
+        return self.hits / max(self.hits + self.missed, 1)
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.hits / max(2 * self.hits + self.false + self.missed, 1)
+
+
+def overlap(a: Interval, b: Interval) -> bool:
+    return a[0] <= b[1] and a[1] >= b[0]
+
+
+def telemanom(predicted: Sequence[Interval], true: Sequence[Interval]) -> Tally:
+    """A prediction credits the first true interval that it overlaps, each true one once; one that
+    overlaps none is a false alarm (khundman/telemanom, detector.py)."""
+    credited, false = set(), 0
+    for p in predicted:
+        hit = next((i for i, t in enumerate(true) if overlap(p, t)), None)
+        if hit is None:
+            false += 1
+        else:
+            credited.add(hit)
+    return Tally(len(credited), false, len(true) - len(credited))
+
+
+def orion(predicted: Sequence[Interval], true: Sequence[Interval]) -> Tally:
+    """A true interval is found by any prediction that overlaps it (sintel-dev/Orion,
+    contextual.py, unweighted)."""
+    hits = sum(any(overlap(p, t) for p in predicted) for t in true)
+    false = sum(not any(overlap(p, t) for t in true) for p in predicted)
+    return Tally(hits, false, len(true) - hits)
+
+
+def intervals(odd: NDArray[np.bool_], gap: int = 0) -> list[Interval]:
+    """Runs of odd rows; runs with `gap` rows between them, or fewer, are one."""
+    edges = np.diff(np.concatenate([[0], odd.astype(np.int8), [0]]))
+    made: list[Interval] = []
+    ends = np.flatnonzero(edges == -1) - 1
+    for first, last in zip(np.flatnonzero(edges == 1).tolist(), ends.tolist(), strict=True):
+        if made and first - made[-1][1] - 1 <= gap:
+            made[-1] = (made[-1][0], last)
+        else:
+            made.append((first, last))
+    return made

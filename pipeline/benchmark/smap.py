@@ -1,0 +1,147 @@
+"""Folders in the layout of SMAP and MSL (Hundman et al. 2018, khundman/telemanom).
+
+`train/ID.npy` and `test/ID.npy` hold rows of which column 0 is telemetry; labeled_anomalies.csv
+holds a channel's id and its labelled rows of the test file. A channel that stands there twice (P-2
+of SMAP) is scored once for each line, as the published figures were.
+
+The families that judge by records see a channel as a worker would: row after row, the training
+file, a gap, the test file. One configuration, their defaults, for every channel.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.benchmark.rules import Interval, Tally, intervals, orion, telemanom
+from pipeline.errors import FlightError
+from pipeline.models.contract import GroupParameter
+from pipeline.models.families import FAMILIES
+from pipeline.models.record import RecordModel
+from schemas.columns import F8, NO_WORD, Grid, Quality
+from schemas.mission import IntegerEncoding, ParameterType
+from schemas.settings import MODEL_RULES
+
+LABELS = "labeled_anomalies.csv"
+CROPS = (0, 2000, 3500, 4200)  # rows left out at the start of each test file
+GAP = 150  # rows of calm between two alarms that are one
+SECOND = 1_000_000_000
+RECORD_FAMILIES = tuple(
+    f for f in FAMILIES if isinstance(f.make, type) and issubclass(f.make, RecordModel)
+)
+_WHO = GroupParameter("telemetry", ParameterType("telemetry", "float", IntegerEncoding(16)), (), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A line of the labels. train, test f8[rows]."""
+
+    name: str
+    kind: str
+    true: tuple[Interval, ...]
+    train: F8
+    test: F8
+
+    def cropped(self, rows: int) -> Channel:
+        """Without the first rows of the test, and labels that end in them."""
+        true = tuple((max(a - rows, 0), b - rows) for a, b in self.true if b >= rows)
+        return replace(self, true=true, test=self.test[rows:])
+
+
+def channels(folder: Path) -> list[Channel]:
+    """Every line of the labels whose files are there. FlightError names what cannot be read."""
+    path = folder / LABELS
+    try:
+        with path.open(newline="") as file:
+            lines = list(csv.DictReader(file))
+        found = [_channel(folder, line) for line in lines if _there(folder, line["chan_id"])]
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise FlightError(f"{path}: not a folder in SMAP's layout: {error!r}.") from None
+    if not found:
+        raise FlightError(f"{path}: none of its channels has train/ID.npy and test/ID.npy.")
+    return found
+
+
+def _there(folder: Path, name: str) -> bool:
+    return all((folder / part / f"{name}.npy").is_file() for part in ("train", "test"))
+
+
+def _channel(folder: Path, line: dict[str, str]) -> Channel:
+    name = line["chan_id"]
+    train, test = (
+        np.load(folder / part / f"{name}.npy", allow_pickle=False)[:, 0].astype(np.float64)
+        for part in ("train", "test")
+    )
+    true = tuple((int(a), int(b)) for a, b in json.loads(line["anomaly_sequences"]))
+    return Channel(name, line.get("class", ""), true, train, test)
+
+
+def odd_rows(channel: Channel) -> NDArray[np.bool_]:
+    """Rows of the test in which any of the families says something."""
+    value = np.concatenate([channel.train, channel.test])[:, None]
+    quality = np.zeros(value.shape, np.uint8)
+    quality[len(channel.train) :][:1] = Quality.AFTER_GAP
+    time, none = np.arange(len(value)) * SECOND, np.zeros(0, np.int64)
+    grid = Grid(time, time, value, quality, time, none, none, none)
+    odd = np.zeros(len(value), np.bool_)
+    for family in RECORD_FAMILIES:
+        enter = family.make([_WHO], SECOND, [MODEL_RULES[family.name]()]).feed(grid).enter[:, 0]
+        odd |= (enter > 0) & (enter != NO_WORD)
+    return odd[len(channel.train) :]
+
+
+def floor_rows(channel: Channel) -> NDArray[np.bool_]:
+    """What needs no model: rows outside the training range and 5 % of it."""
+    low, high = channel.train.min(), channel.train.max()
+    margin = 0.05 * (high - low)
+    outside: NDArray[np.bool_] = (channel.test < low - margin) | (channel.test > high + margin)
+    return outside
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One channel at one crop."""
+
+    channel: Channel
+    predicted: list[Interval]
+
+    @property
+    def telemanom(self) -> Tally:
+        return telemanom(self.predicted, self.channel.true)
+
+    @property
+    def orion(self) -> Tally:
+        return orion(self.predicted, self.channel.true)
+
+
+def score(found: list[Channel], crop: int) -> Iterator[Scored]:
+    """Every channel with the first `crop` rows of its test left out."""
+    known: dict[str, list[Interval]] = {}
+    for whole in found:
+        channel = whole.cropped(crop)
+        if channel.name not in known:
+            known[channel.name] = intervals(odd_rows(channel), GAP)
+        yield Scored(channel, known[channel.name])
+
+
+def floors(found: list[Channel]) -> tuple[Tally, Tally]:
+    """(as they are, with gaps of 100 rows merged) by telemanom's rule."""
+    plain, merged = Tally(), Tally()
+    for channel in found:
+        odd = floor_rows(channel)
+        plain += telemanom(intervals(odd), channel.true)
+        merged += telemanom(intervals(odd, 100), channel.true)
+    return plain, merged
+
+
+def false_a_day(scored: list[Scored], row_s: float = 60.0) -> float:
+    """False alarms per channel and day, each channel once, rows a minute apart."""
+    once = {s.channel.name: s for s in scored}.values()
+    rows = sum(len(s.channel.test) for s in once)
+    return sum(s.telemanom.false for s in once) / (rows * row_s / 86400)

@@ -1,0 +1,78 @@
+"""Activity: how lively a parameter is, against its record (`pipeline.models.record`).
+
+    feature  ½ log(v + (FLOOR · S)²)
+
+v is the variance of the last ROWS rows, S the parameter's extent (`pipeline.models.extent`): a
+sensor that falls silent, and one that begins to shake, whatever its level. FLOOR keeps the noise of
+a value that hardly moves from being a record each time it halves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.kernel import kernel
+from pipeline.models.extent import empty_extents, stretch
+from pipeline.models.record import GAP_BIT, HUGE, UNHEARD, RecordModel
+from schemas.columns import F8, I8, U1, Grid
+
+ROWS = 64
+FLOOR = 5e-4  # of the extent
+
+
+class Activity(RecordModel):
+    family, version = "activity", 1
+    features = (("log of the 64-row standard deviation", True),)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        f = len(self.min_ns)
+        self.state |= {"ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64)}
+        self.state |= empty_extents(f)
+
+    def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
+        s = self.state
+        activity(
+            grid.value, grid.quality, s["ring"], s["held"], s["extent.past_low"],
+            s["extent.past_high"], s["extent.low"], s["extent.high"], s["extent.rows"], features,
+        )  # fmt: skip
+
+
+@kernel
+def activity(
+    value: F8,
+    quality: U1,
+    ring: F8,
+    held: I8,
+    past_low: F8,
+    past_high: F8,
+    low: F8,
+    high: F8,
+    rows: I8,
+    features: F8,
+) -> None:
+    """held: rows since the gap; the ring's place is their number."""
+    for i in range(len(value)):
+        for j in range(value.shape[1]):
+            features[i, 0, j] = np.nan
+            x = value[i, j]
+            if not ((abs(x) < HUGE) & ((quality[i, j] & UNHEARD) == 0)):
+                continue
+            if (quality[i, j] & GAP_BIT) != 0:
+                held[j] = 0
+            ring[j, held[j] % ROWS] = x
+            held[j] += 1
+            least, most = stretch(x, j, past_low, past_high, low, high, rows)
+            if held[j] < ROWS or not most > least:
+                continue
+            mean = 0.0
+            for k in range(ROWS):
+                mean += ring[j, k]
+            mean /= ROWS
+            square = 0.0
+            for k in range(ROWS):
+                square += (ring[j, k] - mean) ** 2
+            floor = FLOOR * (most - least)
+            features[i, 0, j] = 0.5 * np.log(square / ROWS + floor * floor)

@@ -1,0 +1,61 @@
+"""The model families, in the order in which their alerts of one packet are numbered.
+
+A family joins here and, with its settings, in `schemas.settings.MODEL_RULES`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.models.activity import Activity
+from pipeline.models.contract import Model
+from pipeline.models.flat import Flat
+from pipeline.models.forecaster import Forecaster
+from pipeline.models.level import LevelModel
+from pipeline.models.residual import Residual
+from pipeline.models.shape import Shape
+from pipeline.models.time_to_limit import TimeToLimit
+
+MODEL_KINDS = ("integer", "float")  # enumerations and booleans have no trend
+
+
+def chebyshev(score: float) -> float:
+    """Least probability that a residual of `score` deviations is no chance (Chebyshev)."""
+    return max(0.0, 1.0 - 1.0 / (score * score)) if score > 0 else 0.0
+
+
+def normal_confidence(z: float) -> float:
+    """Probability that a slope of z deviations has the sign it shows."""
+    return 0.5 * (1.0 + math.erf(abs(z) / math.sqrt(2.0)))
+
+
+def record_confidence(score: float) -> float:
+    """That an excess `score` times what is allowed is no chance, were excesses as wild as 1/r²."""
+    return max(0.0, 1.0 - 1.0 / score) if score > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """make(parameters, period_ns, rules): a model of one group. confidence: of a score."""
+
+    make: Callable[..., Model]
+    confidence: Callable[[float], float]
+
+    @property
+    def name(self) -> str:
+        made: Any = self.make
+        return str(made.family)
+
+
+FAMILIES = (
+    Family(Residual, chebyshev),
+    Family(TimeToLimit, normal_confidence),
+    Family(Flat, record_confidence),
+    Family(LevelModel, record_confidence),
+    Family(Activity, record_confidence),
+    Family(Shape, record_confidence),
+    Family(Forecaster, record_confidence),
+)

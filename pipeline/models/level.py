@@ -1,0 +1,30 @@
+"""Level: the value itself, against its record (`pipeline.models.record`).
+
+It sees a value where it has never been, years before a limit that was set for all missions. It
+does not see an old value at the wrong time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.kernel import kernel
+from pipeline.models.record import HUGE, UNHEARD, RecordModel
+from schemas.columns import F8, U1, Grid
+
+
+class LevelModel(RecordModel):
+    family, version = "level", 1
+    features = (("value", True),)
+
+    def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
+        levels(grid.value, grid.quality, features)
+
+
+@kernel
+def levels(value: F8, quality: U1, features: F8) -> None:
+    for i in range(len(value)):
+        for j in range(value.shape[1]):
+            x = value[i, j]
+            news = (abs(x) < HUGE) & ((quality[i, j] & UNHEARD) == 0)
+            features[i, 0, j] = x if news else np.nan

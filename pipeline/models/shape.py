@@ -1,0 +1,126 @@
+"""Shape memory: how unlike all earlier shapes the last rows are (`pipeline.models.record`).
+
+    feature  d = min over the book of ‖w - c‖ / √POINTS
+    learning d > RADIUS · S: w takes the place of the entry matched longest ago, or never
+
+w are POINTS values, STRIDES rows apart: one book looks at the last eight rows, one at every eighth
+of the last 57. S is the parameter's extent (`pipeline.models.extent`). A book is a leader
+clustering (Hartigan 1975, ch. 3) of what this parameter has done; an old value at the wrong place
+in a familiar pattern stands out, and a pattern seen once is known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.kernel import kernel, part
+from pipeline.models.extent import empty_extents, stretch
+from pipeline.models.record import GAP_BIT, HUGE, UNHEARD, RecordModel
+from schemas.columns import F8, I8, U1, Grid
+
+POINTS = 8
+STRIDES = (1, 8)
+BOOK = 64
+RADIUS = 0.05
+RING = 64  # a power of two, at least (POINTS - 1) · 8 + 1
+
+
+class Shape(RecordModel):
+    family, version = "shape", 1
+    features = (
+        ("distance of the last 8 rows", False), ("distance of every eighth of 57 rows", False),
+    )  # fmt: skip
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        f, s = len(self.min_ns), len(STRIDES)
+        self.state |= {
+            "ring": np.zeros((f, RING)), "held": np.zeros(f, np.int64),
+            "clock": np.zeros(f, np.int64),  # rows ever
+            # an entry a column, so that all of them are compared at once; infinitely far: none yet
+            "book": np.full((f, s, POINTS, BOOK), np.inf),
+            "matched": np.full((f, s, BOOK), -1, np.int64),
+        }  # fmt: skip
+        self.state |= empty_extents(f)
+        self._square = np.empty(BOOK)
+
+    def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
+        s = self.state
+        shapes(
+            grid.value, grid.quality, s["ring"], s["held"], s["clock"], s["book"], s["matched"],
+            s["extent.past_low"], s["extent.past_high"], s["extent.low"], s["extent.high"],
+            s["extent.rows"], self._square, features,
+        )  # fmt: skip
+
+
+@kernel
+def shapes(
+    value: F8,
+    quality: U1,
+    ring: F8,
+    held: I8,
+    clock: I8,
+    book: F8,
+    matched: I8,
+    past_low: F8,
+    past_high: F8,
+    low: F8,
+    high: F8,
+    rows: I8,
+    square: F8,
+    features: F8,
+) -> None:
+    """held: rows since the gap; a window does not reach over one. square: room to work in."""
+    for i in range(len(value)):
+        for j in range(value.shape[1]):
+            for s in range(len(STRIDES)):
+                features[i, s, j] = np.nan
+            x = value[i, j]
+            if not ((abs(x) < HUGE) & ((quality[i, j] & UNHEARD) == 0)):
+                continue
+            if (quality[i, j] & GAP_BIT) != 0:
+                held[j] = 0
+            ring[j, held[j] & (RING - 1)] = x
+            held[j] += 1
+            clock[j] += 1
+            least, most = stretch(x, j, past_low, past_high, low, high, rows)
+            for s in range(len(STRIDES)):
+                if held[j] > (POINTS - 1) * STRIDES[s]:
+                    features[i, s, j] = _distance(
+                        held[j] - 1 - (POINTS - 1) * STRIDES[s], STRIDES[s], most - least,
+                        clock[j], ring[j], book[j, s], matched[j, s], square,
+                    )  # fmt: skip
+
+
+@part
+def _distance(
+    first: int,
+    stride: int,
+    extent: float,
+    now: int,
+    ring: F8,
+    book: F8,
+    matched: I8,
+    square: F8,
+) -> float:
+    """Distance to the nearest entry; then the book learns. first: row of point 0."""
+    square[:] = 0.0
+    for p in range(POINTS):
+        x = ring[(first + p * stride) & (RING - 1)]
+        for k in range(BOOK):
+            square[k] += (x - book[p, k]) ** 2
+    at = 0
+    for k in range(1, BOOK):
+        at = k if square[k] < square[at] else at
+    distance = np.sqrt(square[at] / POINTS) if square[at] < np.inf else 0.0
+    if square[at] < np.inf and distance <= RADIUS * extent:
+        matched[at] = now
+        return distance
+    for k in range(BOOK):
+        at = k if matched[k] < matched[at] else at
+    for p in range(POINTS):
+        book[p, at] = ring[(first + p * stride) & (RING - 1)]
+    matched[at] = now
+    return distance

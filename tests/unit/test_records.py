@@ -1,0 +1,171 @@
+"""The families that judge by records, on signals whose answer is known."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from jsonschema import Draft202012Validator
+
+from pipeline.chain import Chain
+from pipeline.errors import MissionError
+from pipeline.mission import load_mission
+from pipeline.models.activity import Activity
+from pipeline.models.forecaster import Forecaster
+from pipeline.models.level import LevelModel
+from pipeline.models.record import CALM, CAUTION, LEAST, SETTLE
+from pipeline.models.shape import Shape
+from schemas import topics
+from schemas.columns import NO_WORD, Quality
+from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
+from schemas.settings import RecordRule
+from tests.unit.test_alarms import SCHEMA, SECOND
+from tests.unit.test_health import CONTAINERS, PARAMETERS, TYPES
+from tests.unit.test_mdb import document
+from tests.unit.test_models import grid, parameter
+
+Rng = np.random.Generator
+
+
+def said(family: Any, x: Any, quality: Any = 0, **rule: Any) -> Any:
+    """Rows in which a family says something."""
+    model = family([parameter()], SECOND, [RecordRule(**rule)])
+    enter = model.feed(grid(x, quality)).enter[:, 0].copy()
+    return np.flatnonzero((enter > 0) & (enter != NO_WORD))
+
+
+def test_a_value_beyond_all_before_and_one_within(rng: Rng) -> None:
+    """The margin at row n is .1 · (1 + CAUTION / n) of the extent: two of it are beyond, if n ≥ 300
+    a fifth of what that leaves is not."""
+    x = rng.uniform(0, 1, 1000)
+    margin = 0.1 * (1 + CAUTION / 900) * np.ptp(x[:900])
+    x[900] = x[:900].max() + 1.01 * margin
+    assert said(LevelModel, x).tolist() == [900]
+    x[900] = x[:900].max() + 0.99 * margin
+    assert not len(said(LevelModel, x))
+    x[900] = x[:900].min() - 1.01 * margin
+    assert said(LevelModel, x).tolist() == [900]
+
+
+def test_nothing_is_said_before_there_is_a_past() -> None:
+    x = np.arange(LEAST + 1) % 2.0
+    x[LEAST - 1] = 1e6
+    assert not len(said(LevelModel, x))
+
+
+def test_the_same_in_millivolts_and_megavolts(rng: Rng) -> None:
+    """Every family measures in what the parameter itself has shown."""
+    x = np.sin(np.arange(1500) / 7) + rng.normal(0, 0.01, 1500)
+    x[1200:1230] = 3.0
+    for family in (LevelModel, Activity, Shape, Forecaster):
+        rows = said(family, x).tolist()
+        assert set(rows) & set(range(1200, 1264))
+        # powers of two, so that nothing is rounded otherwise
+        assert said(family, x * 2.0**-20).tolist() == rows
+        assert said(family, x * 2.0**30).tolist() == rows
+
+
+def test_an_old_value_at_the_wrong_place_is_seen_by_shape_alone() -> None:
+    """A sine that stands still for a moment never leaves its range."""
+    x = np.round(np.sin(np.arange(3000) * 2 * np.pi / 100), 3)
+    x[2500:2520] = x[2500]
+    assert not len(said(LevelModel, x))
+    assert set(said(Shape, x)) <= set(range(2500, 2580))
+    assert len(said(Shape, x))
+    assert not len(said(Shape, np.round(np.sin(np.arange(3000) * 2 * np.pi / 100), 3)))
+
+
+@pytest.mark.parametrize("factor", [10.0, 0.001])
+def test_a_sensor_that_shakes_and_one_that_falls_silent(rng: Rng, factor: float) -> None:
+    x = np.concatenate([rng.normal(0, 1, 2000), rng.normal(0, factor, 200)])
+    found = said(Activity, x, margin=0.4)
+    assert len(found)
+    assert 2000 <= found[0] < 2064
+
+
+def test_what_could_be_said_and_suddenly_cannot(rng: Rng) -> None:
+    x = np.sin(np.arange(4000) / 5.0)
+    x[3000:3200] = rng.uniform(-1, 1, 200)
+    found = said(Forecaster, x)
+    assert len(found)
+    assert 3000 <= found[0] < 3020
+    noise = rng.uniform(-1, 1, 4000)
+    assert not len(said(Forecaster, noise))
+
+
+def test_after_a_gap_it_settles_first(rng: Rng) -> None:
+    """Half of the first rows do not fit: the past is forgotten, nobody is told."""
+    x = np.concatenate([rng.uniform(0, 1, 1000), rng.uniform(10, 11, 1000)])
+    quality = np.zeros(2000, np.uint8)
+    assert len(said(LevelModel, x, quality, let_go=200)) == 201
+    quality[1000] = Quality.AFTER_GAP
+    assert not len(said(LevelModel, x, quality))
+    x[1000 + SETTLE + LEAST] = 1000.0
+    assert said(LevelModel, x, quality).tolist() == [1000 + SETTLE + LEAST]
+
+
+def test_what_happens_again_is_said_less_and_less(rng: Rng) -> None:
+    """Half of an alarm's excess is known once it is over; the margin holds the rest in the end."""
+    x = rng.uniform(0, 1, 6000)
+    x[1000::500] = 3.0
+    found = said(LevelModel, x).tolist()
+    assert found[0] == 1000
+    assert len(found) < 10
+    assert 5500 not in found
+
+
+def test_bad_samples_are_no_news(rng: Rng) -> None:
+    x = rng.uniform(0, 1, 1000)
+    x[900] = 1e6
+    for bit in (Quality.INVALID, Quality.OUT_OF_RANGE, Quality.HELD, Quality.STALE):
+        quality = np.zeros(1000, np.uint8)
+        quality[900] = bit
+        assert not len(said(LevelModel, x, quality))
+
+
+def test_an_alert_tells_which_feature_and_what_record(tmp_path: Path, rng: Rng) -> None:
+    """From mission.toml to an alert that holds to its schema, cleared after CALM rows."""
+    (tmp_path / "x.xml").write_text(document(TYPES, PARAMETERS, CONTAINERS))
+    (tmp_path / "mission.toml").write_text(
+        'name = "m"\nxtce = "x.xml"\n[[level]]\nmatch = "A"\nenabled = true\n[[residual]]\n'
+        "enabled = false\n[[time_to_limit]]\nenabled = false\n"
+    )
+    chain, records = Chain(load_mission(tmp_path)), []
+    for t in range(1200):
+        value = 50.0 if 1000 <= t < 1010 else float(rng.uniform(0, 1))
+        for apid in (1, 2):  # the family is on for A alone
+            packet = struct.pack(">HHHf", apid, 0xC000 | t, 3, value)
+            content = encode_packets([(1_700_000_000 + t) * SECOND], packet)
+            records.append(RawRecord(len(records), content, PACKETS_HEADERS))
+        tick = encode_tick((1_700_000_000 + t + 1) * SECOND)
+        records.append(RawRecord(len(records), tick, TICK_HEADERS))
+    alerts = [
+        orjson.loads(o.value) for _, o in chain.feed(records).outputs if o.topic == topics.ALERTS
+    ]
+    for alert in alerts:
+        Draft202012Validator(orjson.loads(SCHEMA.read_bytes())).validate(alert)
+    raised, cleared = alerts
+    assert (raised["parameter"], raised["monitor"]) == (
+        "/S/A",
+        {"kind": "level", "name": "level/1"},
+    )
+    assert raised["feature"] == "value"
+    assert raised["feature_value"] == 50.0
+    assert 0 <= raised["record"][0] < raised["record"][1] <= 1
+    assert raised["record_rows"] == 1000
+    assert "A is 50: its value is 50, beyond the" in raised["sentence"]
+    assert cleared["generation_ns"] - raised["generation_ns"] == (10 + CALM - 1) * SECOND
+
+
+@pytest.mark.parametrize(
+    ("line", "why"), [("margin = 0.0", "margin"), ("history = 0", "history"), ("let_go = -1", "let_go")]
+)  # fmt: skip
+def test_settings_that_mean_nothing_are_refused(tmp_path: Path, line: str, why: str) -> None:
+    (tmp_path / "x.xml").write_text(document(TYPES, PARAMETERS, CONTAINERS))
+    (tmp_path / "mission.toml").write_text(f'name = "m"\nxtce = "x.xml"\n[[shape]]\n{line}\n')
+    with pytest.raises(MissionError, match=f"mission.toml:4: .*{why}"):
+        load_mission(tmp_path)
