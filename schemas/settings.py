@@ -115,7 +115,7 @@ class RecordRule:
 
     match: str = "*"
     enabled: bool = False
-    margin: float = 0.1  # beyond the record, in its own extents
+    margin: float = 0.2  # beyond the record, in its own extents
     history: int = 8000  # rows that a record lasts
     let_go: int = 1000  # an alarm of so many rows is the new normal
 
@@ -128,8 +128,6 @@ class LevelRule(RecordRule):
 @dataclass(frozen=True, slots=True)
 class ActivityRule(RecordRule):
     """Settings of the record of activity for the parameters that match."""
-
-    margin: float = 0.4
 
 
 @dataclass(frozen=True, slots=True)

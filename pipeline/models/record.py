@@ -2,12 +2,15 @@
 
     limit    U + m,  and L - m where too little is odd as well
     margin   m = margin · (U - L) · (1 + CAUTION / rows)
-    learning L ← min(L, x), U ← max(U, x)   of rows that are not in alarm
+    learning L ← min(L, x), U ← max(U, x)   of rows that are not in alarm, PATIENCE rows later
 
 L and U are the smallest and largest value of the last `history` rows (two blocks of half of it),
 `rows` how many they rest on: a short past earns a wide margin. The theory of records says why this
 works without a distribution: the n-th value of an exchangeable series is its record with
 probability 1/n (Rényi 1962), whatever it is drawn from.
+
+A fault that creeps would teach the limits as it comes. So rows wait: every PATIENCE rows those of
+the turn before are learnt, and when an alarm is raised what waits is dropped.
 
 What lets go of a past that no longer fits:
 - a gap (AFTER_GAP): for SETTLE rows nothing is an alarm, and where half of them would have been,
@@ -31,12 +34,13 @@ from schemas.mission import Level
 from schemas.settings import RecordRule
 from schemas.state import Stateful
 
-CAUTION = 2000.0  # rows that earn no more than twice the margin
+CAUTION = 2000.0  # so many rows earn twice the margin
 LEAST = 300  # rows before anything is said
 SETTLE = 100
 DROP = 1000
 CALM = 100
 TAKEN = 0.5
+PATIENCE = 12
 HUGE = 1e150  # beyond any quantity of physics: squares of it are no numbers
 UNHEARD = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE | Quality.HELD | Quality.STALE)
 GAP_BIT = np.uint8(Quality.AFTER_GAP)
@@ -47,7 +51,8 @@ _WHICH, _VALUE, _LOW, _HIGH, _ROWS, _DETAILS = range(6)
 # of the counters
 _FILLED, _SEEN, _ALARM, _CALM, _ODD, _COUNTERS = range(6)
 # of the bounds
-_PAST_LOW, _PAST_HIGH, _OWN_LOW, _OWN_HIGH, _WORST_LOW, _WORST_HIGH, _BOUNDS = range(7)
+_PAST_LOW, _PAST_HIGH, _OWN_LOW, _OWN_HIGH, _WORST_LOW, _WORST_HIGH = range(6)
+_NEXT_LOW, _NEXT_HIGH, _NEW_LOW, _NEW_HIGH, _BOUNDS = range(6, 11)
 
 
 class RecordModel(Stateful):
@@ -155,6 +160,25 @@ def _close(g: int, j: int, bounds: F8, counters: I8) -> None:
 
 
 @part
+def _drop_waiting(g: int, j: int, bounds: F8) -> None:
+    bounds[_NEXT_LOW, g, j], bounds[_NEXT_HIGH, g, j] = np.inf, -np.inf
+    bounds[_NEW_LOW, g, j], bounds[_NEW_HIGH, g, j] = np.inf, -np.inf
+
+
+@part
+def _wait(x: float, turn: bool, g: int, j: int, bounds: F8) -> None:
+    """A row joins those that wait; at each turn those of the turn before are learnt."""
+    bounds[_NEW_LOW, g, j] = min(bounds[_NEW_LOW, g, j], x)
+    bounds[_NEW_HIGH, g, j] = max(bounds[_NEW_HIGH, g, j], x)
+    if turn:
+        bounds[_OWN_LOW, g, j] = min(bounds[_OWN_LOW, g, j], bounds[_NEXT_LOW, g, j])
+        bounds[_OWN_HIGH, g, j] = max(bounds[_OWN_HIGH, g, j], bounds[_NEXT_HIGH, g, j])
+        bounds[_NEXT_LOW, g, j] = bounds[_NEW_LOW, g, j]
+        bounds[_NEXT_HIGH, g, j] = bounds[_NEW_HIGH, g, j]
+        bounds[_NEW_LOW, g, j], bounds[_NEW_HIGH, g, j] = np.inf, -np.inf
+
+
+@part
 def _forget(g: int, j: int, bounds: F8, counters: I8) -> None:
     for b in range(0, _BOUNDS, 2):
         bounds[b, g, j], bounds[b + 1, g, j] = np.inf, -np.inf
@@ -209,6 +233,7 @@ def _feature(
         counters[_CALM, g, j] = 0
         bounds[_WORST_LOW, g, j] = min(bounds[_WORST_LOW, g, j], x)
         bounds[_WORST_HIGH, g, j] = max(bounds[_WORST_HIGH, g, j], x)
+        _drop_waiting(g, j, bounds)
         if counters[_ALARM, g, j] > let_go:
             _forget(g, j, bounds, counters)
         return
@@ -218,8 +243,7 @@ def _feature(
             _take(low, high, g, j, bounds, counters)
     counters[_SEEN, g, j] += 1
     counters[_FILLED, g, j] += 1
-    bounds[_OWN_LOW, g, j] = min(bounds[_OWN_LOW, g, j], x)
-    bounds[_OWN_HIGH, g, j] = max(bounds[_OWN_HIGH, g, j], x)
+    _wait(x, counters[_SEEN, g, j] % PATIENCE == 0, g, j, bounds)
     if counters[_FILLED, g, j] >= half and since >= DROP:
         bounds[_PAST_LOW, g, j] = bounds[_OWN_LOW, g, j]
         bounds[_PAST_HIGH, g, j] = bounds[_OWN_HIGH, g, j]

@@ -17,7 +17,7 @@ from pipeline.mission import load_mission
 from pipeline.models.activity import Activity
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
-from pipeline.models.record import CALM, CAUTION, LEAST, SETTLE
+from pipeline.models.record import CALM, CAUTION, LEAST, PATIENCE, SETTLE
 from pipeline.models.shape import Shape
 from schemas import topics
 from schemas.columns import NO_WORD, Quality
@@ -39,16 +39,24 @@ def said(family: Any, x: Any, quality: Any = 0, **rule: Any) -> Any:
 
 
 def test_a_value_beyond_all_before_and_one_within(rng: Rng) -> None:
-    """The margin at row n is .1 · (1 + CAUTION / n) of the extent: two of it are beyond, if n ≥ 300
-    a fifth of what that leaves is not."""
+    """The margin at row n is .2 · (1 + CAUTION / n) of the extent, of rows that waited."""
     x = rng.uniform(0, 1, 1000)
-    margin = 0.1 * (1 + CAUTION / 900) * np.ptp(x[:900])
+    x[900 - 2 * PATIENCE : 900] = 0.5
+    margin = 0.2 * (1 + CAUTION / 900) * np.ptp(x[:900])
     x[900] = x[:900].max() + 1.01 * margin
     assert said(LevelModel, x).tolist() == [900]
     x[900] = x[:900].max() + 0.99 * margin
     assert not len(said(LevelModel, x))
     x[900] = x[:900].min() - 1.01 * margin
     assert said(LevelModel, x).tolist() == [900]
+
+
+def test_a_fault_that_creeps_does_not_teach_the_limits() -> None:
+    """It grows by a tenth of the margin a row; learnt at once, nothing would ever be said."""
+    x = np.concatenate([np.arange(2000) % 2.0, 1.0 + 0.04 * np.arange(200)])
+    found = said(LevelModel, x)
+    assert len(found)
+    assert found[0] < 2000 + 2 * PATIENCE
 
 
 def test_nothing_is_said_before_there_is_a_past() -> None:
@@ -82,7 +90,7 @@ def test_an_old_value_at_the_wrong_place_is_seen_by_shape_alone() -> None:
 @pytest.mark.parametrize("factor", [10.0, 0.001])
 def test_a_sensor_that_shakes_and_one_that_falls_silent(rng: Rng, factor: float) -> None:
     x = np.concatenate([rng.normal(0, 1, 2000), rng.normal(0, factor, 200)])
-    found = said(Activity, x, margin=0.4)
+    found = said(Activity, x)
     assert len(found)
     assert 2000 <= found[0] < 2064
 

@@ -204,14 +204,15 @@ class Scenario:
     def _up(self, node: Node) -> None:
         """Wait for a broker. One that gives up because it found no quorum is started again, as a
         supervisor would; it is the cluster's trouble, not the worker's."""
-        for _ in range(STARTS - 1):
+        for again in reversed(range(STARTS)):
             try:
-                return self._cluster.wait(node)
-            except BrokerError as error:
-                print(f"{error}\nstarted again", flush=True)
-                self._cluster.signal(node, signal.SIGKILL)
-                self._again(node)
-        self._cluster.wait(node)
+                self._cluster.wait(node)
+                break
+            except BrokerError:
+                if not again:
+                    raise
+            self._cluster.signal(node, signal.SIGKILL)
+            self._again(node)
 
     def _outage(self, fault: str) -> None:
         """Several brokers at once: nothing can be written, and everybody has to wait."""
