@@ -104,7 +104,7 @@ class Chain(Composite):
         return fed
 
     def _control(self, record: RawRecord) -> Fed:
-        self.packets.feed([record])  # counts it
+        batch, _ = self.packets.feed([record])  # counts it
         try:
             control = decode_control(record.value)
         except ValueError:  # of orjson too
@@ -118,17 +118,22 @@ class Chain(Composite):
             refused = Rejects(reason, z - 1, z.astype(np.int32), z + record.offset, z, length)
             self._add_rejects(refused, [record], out)
         for i, one in enumerate(changed):
-            make = partial(alert_output, event(control, one, self._at(record.offset)))
+            make = partial(alert_output, event(control, one, self._at(record.offset, batch)))
             out.append(Pending(0, 0, Rank.LIMIT, (i,), make))
         rejected = {} if changed else {int(Reason.BAD_CONTROL): 1}
         return Fed(number(out, [record.offset], self._partition), 0, rejected)
 
-    def _at(self, offset: int) -> dict[str, Any]:
+    def _at(self, offset: int, batch: PacketBatch) -> dict[str, Any]:
         """Where a control came from, and who reads it."""
         place = {"topic": topics.RAW, "partition": self._partition}
         return {
             "source": self.source,
-            "input": place | {"first_offset": offset, "last_offset": offset},
+            "input": place
+            | {
+                "first_offset": offset,
+                "last_offset": offset,
+                "sha256": batch.digests[-1].hex(),
+            },
             "fingerprint": self.fingerprint,
         }
 

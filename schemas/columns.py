@@ -6,6 +6,7 @@ whoever keeps a value copies it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import Any, Protocol, runtime_checkable
@@ -93,6 +94,8 @@ class PacketBatch:
     # what a refusal points at, where a packet was put together elsewhere in `data`
     came_start: I8 | None = None
     came_length: I4 | None = None
+    # by record: SHA-256 chained over the values of all of the source's records up to it
+    digests: Sequence[bytes] = ()
 
     @property
     def source_start(self) -> I8:

@@ -53,6 +53,7 @@ def alert_head(
             "partition": origin.partition,
             "first_offset": int(transitions.since_offset[i]),
             "last_offset": int(batch.offset[packet]),
+            "sha256": batch.digests[batch.record[packet]].hex(),
         },
     }
 

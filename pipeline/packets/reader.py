@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,6 +35,7 @@ _CONTROL_KIND = int(Kind.CONTROL)
 _UNKNOWN = np.uint8(Reason.UNKNOWN_KIND)
 _MALFORMED = np.uint8(Reason.MALFORMED_RECORD)
 _NOT_A_PACKET = np.uint8(Reason.NOT_A_PACKET)
+DIGEST_BYTES = 32
 TICK_JUMP_NS = 300_000_000_000  # a tick further ahead counts when a second one confirms it
 _SMALLEST = 15  # reception time and the shortest packet
 
@@ -51,6 +53,7 @@ class PacketReader(Stateful):
             "repeats": np.zeros(APIDS, np.int64),
             "last_tick": np.array([NEVER, NEVER], np.int64),  # the last, and one to be confirmed
             "counters": np.zeros(len(COUNTERS), np.int64),
+            "digest": np.zeros(DIGEST_BYTES, np.uint8),
         }
 
     @property
@@ -77,7 +80,17 @@ class PacketReader(Stateful):
             batch.start, batch.length, batch.apid, batch.seq_count, batch.reception_ns,
             batch.time_offset_ns, batch.offset, batch.duplicate, batch.record, refused,
         )  # fmt: skip
-        return _cut(batch, n), _rejects(refused[:m], batch, n)
+        return _cut(batch, n, self._digests(values)), _rejects(refused[:m], batch, n)
+
+    def _digests(self, values: Sequence[bytes]) -> list[bytes]:
+        """SHA-256 (FIPS 180-4) of the digest before and the value, record by record: an alert that
+        carries one says on which bytes it rests, from the first record on."""
+        digest, every = self.state["digest"].tobytes(), []
+        for value in values:
+            digest = hashlib.sha256(digest + value).digest()
+            every.append(digest)
+        self.state["digest"][:] = np.frombuffer(digest, np.uint8)
+        return every
 
 
 def _empty_batch(data: U1, room: int, record_start: I8) -> PacketBatch:
@@ -89,11 +102,12 @@ def _empty_batch(data: U1, room: int, record_start: I8) -> PacketBatch:
     )  # fmt: skip
 
 
-def _cut(batch: PacketBatch, n: int) -> PacketBatch:
+def _cut(batch: PacketBatch, n: int, digests: Sequence[bytes]) -> PacketBatch:
     b = batch
     return PacketBatch(
         b.data, b.start[:n], b.length[:n], b.apid[:n], b.seq_count[:n], b.reception_ns[:n],
         b.time_offset_ns[:n], b.offset[:n], b.duplicate[:n], b.record[:n], b.record_start,
+        digests=digests,
     )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def _kept(batch: PacketBatch, data: U1, start: I8, length: I4, came: I8) -> Pack
         data, start, length, batch.apid[came], np.where(made, first, batch.seq_count[came]),
         batch.reception_ns[came], batch.time_offset_ns[came], batch.offset[came],
         np.where(made, np.uint8(0), batch.duplicate[came]), batch.record[came],
-        batch.record_start, batch.start[came], batch.length[came],
+        batch.record_start, batch.start[came], batch.length[came], batch.digests,
     )  # fmt: skip
 
 

@@ -158,7 +158,7 @@ def _batch(n: int, reception: Any) -> PacketBatch:
     return PacketBatch(
         np.zeros(16, np.uint8), z, np.ones(n, np.int32), np.zeros(n, np.uint16),
         np.zeros(n, np.uint16), reception, z, np.arange(n), np.zeros(n, np.uint8),
-        np.arange(n, dtype=np.int32), z,
+        np.arange(n, dtype=np.int32), z, digests=(bytes(32),) * n,
     )  # fmt: skip
 
 

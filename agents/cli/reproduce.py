@@ -1,0 +1,43 @@
+"""`heartline reproduce ID`: the proof of an alert."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from agents.cli.options import FILE, bootstrap_option, mdb_option
+from agents.reproduce import reproduce as again
+from pipeline.mission import load_mission
+
+
+@click.command()
+@click.argument("id_", metavar="ID")
+@click.option("--mission", type=FILE, required=True, help="Mission folder of the alert's source.")
+@mdb_option
+@click.option("--namespace", default="", help="Put before every topic's name.")
+@bootstrap_option
+def reproduce(
+    id_: str, mission: Path, mdb: Path | None, namespace: str, bootstrap: str
+) -> None:  # fmt: skip
+    """Derive an alert again from the input as it stands on telemetry.raw: the same bytes, or the
+    first that differs, and what fields they belong to (status 1)."""
+    done = asyncio.run(again(bootstrap, namespace, id_, load_mission(mission, mdb)))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"input: {done.records} records, SHA-256 of their values {done.sha256}")
+    if done.differs_at is None:
+        console.print(f"reproduced bit for bit: {len(done.stored)} bytes.", style="bold")
+        return
+    if done.derived is None:
+        console.print("NOT reproduced: of this input the chain gives no such alert.", style="bold")
+    else:
+        console.print(f"NOT reproduced: byte {done.differs_at} differs.", style="bold")
+        table = Table("field", "stored", "derived")
+        for name, old, new in done.fields():
+            table.add_row(name, str(old), str(new))
+        console.print(table)
+    sys.exit(1)
