@@ -9,6 +9,7 @@ from pathlib import Path
 import benchmarks.chain
 import benchmarks.decode
 import benchmarks.others
+import benchmarks.resources
 import benchmarks.stages
 import benchmarks.worker
 from pipeline.fingerprint import machine
@@ -19,6 +20,7 @@ print(f"{os.cpu_count()} cores, {about['cpu']}, {about['compiler']}, {platform.p
 print("\n".join(benchmarks.chain.run()), "\n", sep="")
 print("\n".join(benchmarks.stages.run()), "\n", sep="")
 print("\n".join(benchmarks.others.run()), "\n", sep="")
+print("\n".join(benchmarks.resources.run()), "\n", sep="")
 print("\n".join(benchmarks.worker.run()), "\n", sep="")
 if data.is_dir():
     print("\n".join(benchmarks.decode.run(data)))

@@ -111,15 +111,18 @@ def _distance(
         x = ring[(first + p * stride) & (RING - 1)]
         for k in range(BOOK):
             square[k] += (x - book[p, k]) ** 2
-    at = 0
-    for k in range(1, BOOK):
-        at = k if square[k] < square[at] else at
-    distance = np.sqrt(square[at] / POINTS) if square[at] < np.inf else 0.0
-    if square[at] < np.inf and distance <= RADIUS * extent:
+    at, least = 0, np.inf
+    for k in range(BOOK):  # the least in a register: to look it up again costs five times as much
+        if square[k] < least:
+            at, least = k, square[k]
+    distance = np.sqrt(least / POINTS) if least < np.inf else 0.0
+    if least < np.inf and distance <= RADIUS * extent:
         matched[at] = now
         return distance
+    at, oldest = 0, now
     for k in range(BOOK):
-        at = k if matched[k] < matched[at] else at
+        if matched[k] < oldest:
+            at, oldest = k, matched[k]
     for p in range(POINTS):
         book[p, at] = ring[(first + p * stride) & (RING - 1)]
     matched[at] = now

@@ -1,0 +1,125 @@
+"""What it costs beside time a sample: allocations a batch, the way to ready, all families on."""
+
+from __future__ import annotations
+
+import gc
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from agents.broker import EmbeddedBroker, free_port
+from benchmarks.chain import mission, records, stages, tables
+from benchmarks.timing import median_of_fresh
+from pipeline.chain import Chain
+from pipeline.formats.importing import mission_toml
+from pipeline.formats.xtce import write_xtce
+from pipeline.models.families import FAMILIES
+from pipeline.models.record import RecordModel
+from schemas.settings import MODEL_RULES
+
+PARAMETERS, SECONDS = 1000, 1500
+RECORDS = 820  # a batch: 16,384 packets and their ticks
+
+
+def allocations() -> list[str]:
+    """Python's and numpy's memory before a batch, at its height, and after it."""
+    found = tables(PARAMETERS)
+    given, chain = records(found, 15 * RECORDS // 2), Chain(mission(found))
+    parts = [given[i : i + RECORDS] for i in range(0, len(given), RECORDS)]
+    for part in parts[:4]:  # buffers grow to the size of a batch
+        chain.feed(part)
+    tracemalloc.start()
+    chain.feed(parts[4])
+    gc.collect()
+    first, heights = tracemalloc.get_traced_memory()[0], []
+    for part in parts[5:]:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        chain.feed(part)
+        heights.append(tracemalloc.get_traced_memory()[1] - before)
+    gc.collect()
+    kept = (tracemalloc.get_traced_memory()[0] - first) / len(heights)
+    tracemalloc.stop()
+    told = (
+        f"allocations a batch of {RECORDS // 2 * PARAMETERS} samples, outputs made and let go: "
+        f"{statistics.median(heights) / 1e6:.1f} MB at the height, {kept / 1e3:+.1f} kB kept"
+    )
+    return [told]
+
+
+def families() -> list[str]:
+    """The chain with every family on, against the default."""
+    found = tables(PARAMETERS)
+    given, plain = records(found, SECONDS), mission(found)
+    on: dict[str, Any] = {
+        f.name: (replace(MODEL_RULES[f.name](), enabled=True),)
+        for f in FAMILIES
+        if isinstance(f.make, type) and issubclass(f.make, RecordModel)
+    }
+    every = replace(plain, settings=replace(plain.settings, **on))
+    lines = [f"families, {PARAMETERS} parameters, 25 a packet: M samples/s, kB a parameter"]
+    for words, one in (("default: 3 families", plain), (f"all {len(FAMILIES)} families", every)):
+        work = partial(stages, given=given, batch=RECORDS)
+        taken = median_of_fresh(partial(Chain, one), work)
+        chain = Chain(one)
+        chain.feed(given[:200])
+        size = sum(a.nbytes for n, a in chain.snapshot().items() if not n.startswith("packets"))
+        lines.append(
+            f"  {words:20s}{PARAMETERS * SECONDS / taken / 1e6:6.2f}{size / PARAMETERS / 1e3:8.1f}"
+        )
+    lines[-1] += "   goal 2.5 M, 16 kB"
+    return lines
+
+
+def start() -> list[str]:
+    """From `heartline worker` typed to /healthz: with kernels compiled before, and in a home where
+    none are."""
+    found = tables(PARAMETERS)
+    with tempfile.TemporaryDirectory() as name, EmbeddedBroker() as broker:
+        folder = Path(name)
+        (folder / "x.xml").write_bytes(write_xtce("B", found))
+        (folder / "mission.toml").write_text(mission_toml("bench", "x.xml"))
+        _ready(broker.bootstrap, folder, "w", os.environ)
+        warm = [_ready(broker.bootstrap, folder, f"w{k}", os.environ) for k in range(3)]
+        empty = {**os.environ, "HOME": str(folder / "home")}
+        cold = _ready(broker.bootstrap, folder, "c", empty)
+    told = (
+        f"worker typed to ready: {statistics.median(warm):.1f} s with a warm cache (goal 3), "
+        f"{cold:.1f} s with a cold one, which compiles every kernel"
+    )
+    return [told]
+
+
+def _ready(bootstrap: str, folder: Path, namespace: str, environment: Mapping[str, str]) -> float:
+    port, begun = free_port(), time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agents", "worker", "--bootstrap", bootstrap, "--namespace",
+         namespace, "--source", f"bench={folder}", "--metrics-port", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
+    )  # fmt: skip
+    try:
+        while process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
+                    return time.perf_counter() - begun
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.02)
+        raise RuntimeError(f"the worker ended with {process.returncode}")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def run() -> list[str]:
+    return [*families(), *allocations(), *start()]
