@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.cli.options import FILE
+from pipeline.benchmark.nab import PROFILES, said, series
+from pipeline.benchmark.nab import score as nab_score
 from pipeline.benchmark.rules import Tally
 from pipeline.benchmark.smap import CROPS, Scored, channels, false_a_day, floors, score
 
@@ -41,6 +43,21 @@ def smap(folder: Path, each: bool, out: Path | None) -> None:
         f"{plain.f1:.2f}; with gaps of 100 rows merged {merged.f1:.2f}.\n"
         f"False alarms per channel and day, rows a minute apart: {false_a_day(by_crop[0]):.3f}."
     )
+
+
+@benchmark.command()
+@click.argument("folder", type=FILE)
+def nab(folder: Path) -> None:
+    """FOLDER of the Numenta Anomaly Benchmark: data/, labels/combined_windows.json."""
+    found = [(one, said(one)) for one in series(folder)]
+    table = Table("profile", "score", "threshold, in margins")
+    for profile in PROFILES:
+        points, threshold = nab_score(found, profile)
+        table.add_row(profile, f"{points:.1f}", f"{threshold:.2f}")
+    console = Console(highlight=False)
+    console.print(table)
+    rows, windows = sum(len(s.value) for s, _ in found), sum(len(s.windows) for s, _ in found)
+    console.print(f"{len(found)} files, {rows} rows, {windows} windows.")
 
 
 def _summary(by_crop: dict[int, list[Scored]]) -> Table:

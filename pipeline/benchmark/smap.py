@@ -19,23 +19,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.benchmark.column import GAP, judged
 from pipeline.benchmark.rules import Interval, Tally, intervals, orion, telemanom
 from pipeline.errors import FlightError
-from pipeline.models.contract import GroupParameter
-from pipeline.models.families import FAMILIES
-from pipeline.models.record import RecordModel
-from schemas.columns import F8, NO_WORD, Grid, Quality
-from schemas.mission import IntegerEncoding, ParameterType
-from schemas.settings import MODEL_RULES
+from schemas.columns import F8
 
 LABELS = "labeled_anomalies.csv"
 CROPS = (0, 2000, 3500, 4200)  # rows left out at the start of each test file
-GAP = 150  # rows of calm between two alarms that are one
-SECOND = 1_000_000_000
-RECORD_FAMILIES = tuple(
-    f for f in FAMILIES if isinstance(f.make, type) and issubclass(f.make, RecordModel)
-)
-_WHO = GroupParameter("telemetry", ParameterType("telemetry", "float", IntegerEncoding(16)), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +74,8 @@ def _channel(folder: Path, line: dict[str, str]) -> Channel:
 
 def odd_rows(channel: Channel) -> NDArray[np.bool_]:
     """Rows of the test in which any of the families says something."""
-    value = np.concatenate([channel.train, channel.test])[:, None]
-    quality = np.zeros(value.shape, np.uint8)
-    quality[len(channel.train) :][:1] = Quality.AFTER_GAP
-    time, none = np.arange(len(value)) * SECOND, np.zeros(0, np.int64)
-    grid = Grid(time, time, value, quality, time, none, none, none)
-    odd = np.zeros(len(value), np.bool_)
-    for family in RECORD_FAMILIES:
-        enter = family.make([_WHO], SECOND, [MODEL_RULES[family.name]()]).feed(grid).enter[:, 0]
-        odd |= (enter > 0) & (enter != NO_WORD)
-    return odd[len(channel.train) :]
+    before = len(channel.train)
+    return judged(np.concatenate([channel.train, channel.test]), before)[0][before:]
 
 
 def floor_rows(channel: Channel) -> NDArray[np.bool_]:

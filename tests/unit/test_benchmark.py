@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from agents.cli import main
+from pipeline.benchmark.nab import Series, worth
+from pipeline.benchmark.nab import score as score_nab
 from pipeline.benchmark.rules import Tally, intervals, orion, telemanom
 from pipeline.benchmark.smap import channels
 
@@ -80,3 +82,28 @@ def test_no_folder_of_that_kind(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["benchmark", "smap", str(tmp_path)])
     assert done.exit_code == 1
     assert "not a folder in SMAP's layout" in done.output
+
+
+def test_what_a_detection_is_worth_to_nab() -> None:
+    """By hand: y = -1 at the left edge, 0 just behind the right one, falling to -1 behind that."""
+    one = Series("x", np.zeros(200), ((100, 109),))
+    value, window = worth(one)
+    assert value[100] == pytest.approx(1.0)
+    assert value[109] == pytest.approx((2 / (1 + np.exp(-0.5)) - 1) / (2 / (1 + np.exp(-5)) - 1))
+    assert value[99] == -1.0  # no window before it
+    assert value[118] == pytest.approx(2 / (1 + np.exp(5.0)) - 1)  # one width behind
+    assert value[137] == -1.0  # beyond three
+    assert set(window[100:110]) == {0}
+    assert set(window[110:]) == {-1}
+
+
+def test_nab_takes_the_best_threshold_and_the_best_of_a_window() -> None:
+    one = Series("x", np.zeros(1000), ((500, 599),))
+    said = np.zeros(1000)
+    said[100] = 9.0  # within the first 15 %: not scored
+    said[500], said[550] = 2.0, 3.0
+    said[900] = 1.0
+    assert score_nab([(one, said)], "standard") == (pytest.approx(100.0), 2.0)
+    said[900] = 4.0  # louder than the truth: it costs .11 of 2
+    assert score_nab([(one, said)], "standard")[0] == pytest.approx(100 * (2 - 0.11) / 2)
+    assert score_nab([(one, said)], "low false positives")[0] == pytest.approx(100 * (2 - 0.22) / 2)
