@@ -11,6 +11,7 @@ import click
 
 from agents.cli.benchmark import benchmark
 from agents.cli.control import control
+from agents.cli.diff import diff
 from agents.cli.files import check, decode, import_, mission, run, simulate
 from agents.cli.kafka import kafka
 from agents.cli.live import broker, ingest, watch, worker
@@ -51,6 +52,6 @@ def main(kafka_config: Path | None) -> None:
 for command in (
     demo, simulate, import_, decode, run, broker, ingest, worker, replay, watch, explain, check,
     mission, mdb, control, kafka, topics_group, benchmark,
-    reproduce,
+    reproduce, diff,
 ):  # fmt: skip
     main.add_command(command)
