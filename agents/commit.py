@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalOperation, KafkaError
 
 from agents.kafka import discard
 from schemas import topics
@@ -53,7 +53,8 @@ class Commit(Protocol):
 def _lost(what: str) -> Iterator[None]:
     try:
         yield
-    except (KafkaError, TimeoutError, OSError) as error:
+    # IllegalOperation is no KafkaError: a producer that was fenced while a send waited for its turn
+    except (KafkaError, IllegalOperation, TimeoutError, OSError) as error:
         raise CommitLost(f"{what}: {error!r}") from error
 
 

@@ -169,9 +169,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _watch(self) -> None:
         """A lane that stands still while its log grows, with a broker there, ends the worker."""
-        if time.monotonic() - self.heard > UNHEARD_S:
-            return  # nobody gets on without a broker: wait, and say so
-        for number, lane in list(self._lanes.items()):
+        now, lanes = time.monotonic(), list(self._lanes.items())
+        unheard = now - self.heard > UNHEARD_S  # nobody gets on without a broker: wait, and say so
+        for number, lane in lanes:
+            if unheard or not self.behind(number):
+                lane.progress = now  # its time begins when there is a broker, and something to do
+        for number, lane in lanes:
             if lane.idle and self._stalled(number) and await self._at_end(number):
                 lane.progress = time.monotonic()
             if lane.begun and (stalled := self._stalled(number)):
