@@ -24,8 +24,7 @@ from benchmarks.timing import median_of_fresh
 from pipeline.chain import Chain
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
-from pipeline.models.families import FAMILIES
-from pipeline.models.record import RecordModel
+from pipeline.models.families import FAMILIES, RECORD_FAMILIES
 from schemas.settings import MODEL_RULES
 
 PARAMETERS, SECONDS = 1000, 1500
@@ -63,9 +62,7 @@ def families() -> list[str]:
     found = tables(PARAMETERS)
     given, plain = records(found, SECONDS), mission(found)
     on: dict[str, Any] = {
-        f.name: (replace(MODEL_RULES[f.name](), enabled=True),)
-        for f in FAMILIES
-        if isinstance(f.make, type) and issubclass(f.make, RecordModel)
+        f.name: (replace(MODEL_RULES[f.name](), enabled=True),) for f in RECORD_FAMILIES
     }
     every = replace(plain, settings=replace(plain.settings, **on))
     lines = [f"families, {PARAMETERS} parameters, 25 a packet: M samples/s, kB a parameter"]

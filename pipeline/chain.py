@@ -26,12 +26,11 @@ from pipeline.fingerprint import fingerprint
 from pipeline.los import LossOfSignal
 from pipeline.mission import Mission
 from pipeline.outputs.alerts import alert_output
-from pipeline.outputs.evidence import Origin
+from pipeline.outputs.evidence import Origin, input_of
 from pipeline.outputs.pending import Pending, Rank, number
 from pipeline.outputs.rejects import group, ranges_of, reject_output
 from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
 from pipeline.packets import PacketReader, Reassembler
-from schemas import topics
 from schemas.columns import ABSENT, Output, PacketBatch, Reason, Rejects, Rows, Stage
 from schemas.control import decode_control
 from schemas.records import Kind, RawRecord, classify
@@ -125,15 +124,9 @@ class Chain(Composite):
 
     def _at(self, offset: int, batch: PacketBatch) -> dict[str, Any]:
         """Where a control came from, and who reads it."""
-        place = {"topic": topics.RAW, "partition": self._partition}
         return {
             "source": self.source,
-            "input": place
-            | {
-                "first_offset": offset,
-                "last_offset": offset,
-                "sha256": batch.digests[-1].hex(),
-            },
+            "input": input_of(self._partition, offset, offset, batch.digests[-1]),
             "fingerprint": self.fingerprint,
         }
 

@@ -206,12 +206,10 @@ def _check_values(s: MissionSettings) -> None:
     for key in (*DEFAULT_RULES, "statistics"):
         for rule, place in _given(s, key):
             _check_durations(rule, place)
-    for rule, place in _given(s, "resample"):
-        _check_resample(rule, place)
-    for key in MODEL_RULES:
-        for rule, place in _given(s, key):
             if isinstance(rule, RecordRule):
                 _check_record(rule, place)
+    for rule, place in _given(s, "resample"):
+        _check_resample(rule, place)
     for window, place in _given(s, "statistics"):
         _check_window(window, place)
     _check_panes(s)

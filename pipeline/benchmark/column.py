@@ -6,17 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.models.contract import GroupParameter
-from pipeline.models.families import FAMILIES
-from pipeline.models.record import RecordModel
+from pipeline.models.families import RECORD_FAMILIES
 from schemas.columns import F8, NO_WORD, Grid, Quality
 from schemas.mission import IntegerEncoding, ParameterType
 from schemas.settings import MODEL_RULES
 
 GAP = 150  # rows of calm between two alarms that are one
 SECOND = 1_000_000_000
-RECORD_FAMILIES = tuple(
-    f for f in FAMILIES if isinstance(f.make, type) and issubclass(f.make, RecordModel)
-)
 _WHO = GroupParameter("telemetry", ParameterType("telemetry", "float", IntegerEncoding(16)), (), ())
 
 

@@ -25,6 +25,7 @@ from pipeline.errors import FlightError
 from schemas.columns import F8
 
 LABELS = "labeled_anomalies.csv"
+ROWS_A_DAY = 24 * 60
 CROPS = (0, 2000, 3500, 4200)  # rows left out at the start of each test file
 
 
@@ -122,8 +123,8 @@ def floors(found: list[Channel]) -> tuple[Tally, Tally]:
     return plain, merged
 
 
-def false_a_day(scored: list[Scored], row_s: float = 60.0) -> float:
+def false_a_day(scored: list[Scored]) -> float:
     """False alarms per channel and day, each channel once, rows a minute apart."""
     once = {s.channel.name: s for s in scored}.values()
     rows = sum(len(s.channel.test) for s in once)
-    return sum(s.telemanom.false for s in once) / (rows * row_s / 86400)
+    return sum(s.telemanom.false for s in once) / (rows / ROWS_A_DAY)

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.extent import empty_extents, stretch
-from pipeline.models.record import GAP_BIT, HUGE, UNHEARD, RecordModel
+from pipeline.models.extent import Extents, stretch
+from pipeline.models.record import GAP_BIT, ExtentModel, heard
 from schemas.columns import F8, I8, U1, Grid
 
 ROWS = 64
 FLOOR = 5e-4  # of the extent
 
 
-class Activity(RecordModel):
+class Activity(ExtentModel):
     family, version = "activity", 1
     features = (("log of the 64-row standard deviation", True),)
 
@@ -30,13 +30,11 @@ class Activity(RecordModel):
         super().__init__(*arguments)
         f = len(self.min_ns)
         self.state |= {"ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64)}
-        self.state |= empty_extents(f)
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
         s = self.state
         activity(
-            grid.value, grid.quality, s["ring"], s["held"], s["extent.past_low"],
-            s["extent.past_high"], s["extent.low"], s["extent.high"], s["extent.rows"], features,
+            grid.value, grid.quality, s["ring"], s["held"], self._extents, features,
         )  # fmt: skip
 
 
@@ -46,11 +44,7 @@ def activity(
     quality: U1,
     ring: F8,
     held: I8,
-    past_low: F8,
-    past_high: F8,
-    low: F8,
-    high: F8,
-    rows: I8,
+    extents: Extents,
     features: F8,
 ) -> None:
     """held: rows since the gap; the ring's place is their number."""
@@ -58,13 +52,13 @@ def activity(
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
             x = value[i, j]
-            if not ((abs(x) < HUGE) & ((quality[i, j] & UNHEARD) == 0)):
+            if not heard(x, quality[i, j]):
                 continue
             if (quality[i, j] & GAP_BIT) != 0:
                 held[j] = 0
             ring[j, held[j] % ROWS] = x
             held[j] += 1
-            least, most = stretch(x, j, past_low, past_high, low, high, rows)
+            least, most = stretch(x, j, extents)
             if held[j] < ROWS or not most > least:
                 continue
             mean = 0.0

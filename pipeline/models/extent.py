@@ -6,32 +6,40 @@ extents says the same of volts and of millivolts.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from pipeline.kernel import part
-from schemas.columns import F8, I8, State
+from schemas.columns import F8, I8
 
 HISTORY = 8000
 
 
-def empty_extents(f: int) -> State:
-    return {
-        "extent.past_low": np.full(f, np.inf), "extent.past_high": np.full(f, -np.inf),
-        "extent.low": np.full(f, np.inf), "extent.high": np.full(f, -np.inf),
-        "extent.rows": np.zeros(f, np.int64),
-    }  # fmt: skip
+class Extents(NamedTuple):
+    """Of f parameters; f8[f] each, rows i8[f]: of the block that fills."""
+
+    past_low: F8
+    past_high: F8
+    low: F8
+    high: F8
+    rows: I8
+
+
+def empty_extents(f: int) -> Extents:
+    low, high = np.full(f, np.inf), np.full(f, -np.inf)
+    return Extents(low, high, low.copy(), high.copy(), np.zeros(f, np.int64))
 
 
 @part
-def stretch(
-    x: float, j: int, past_low: F8, past_high: F8, low: F8, high: F8, rows: I8
-) -> tuple[float, float]:
+def stretch(x: float, j: int, extents: Extents) -> tuple[float, float]:
     """Take a value in; returns (smallest, largest) with it."""
-    low[j], high[j] = min(low[j], x), max(high[j], x)
-    least, most = min(past_low[j], low[j]), max(past_high[j], high[j])
-    rows[j] += 1
-    if rows[j] >= HISTORY:
-        past_low[j], past_high[j] = low[j], high[j]
-        low[j], high[j] = np.inf, -np.inf
-        rows[j] = 0
+    e = extents
+    e.low[j], e.high[j] = min(e.low[j], x), max(e.high[j], x)
+    least, most = min(e.past_low[j], e.low[j]), max(e.past_high[j], e.high[j])
+    e.rows[j] += 1
+    if e.rows[j] >= HISTORY:
+        e.past_low[j], e.past_high[j] = e.low[j], e.high[j]
+        e.low[j], e.high[j] = np.inf, -np.inf
+        e.rows[j] = 0
     return least, most

@@ -15,6 +15,7 @@ from pipeline.models.contract import Model
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
+from pipeline.models.record import RecordModel
 from pipeline.models.residual import Residual
 from pipeline.models.shape import Shape
 from pipeline.models.time_to_limit import TimeToLimit
@@ -58,4 +59,7 @@ FAMILIES = (
     Family(Activity, record_confidence),
     Family(Shape, record_confidence),
     Family(Forecaster, record_confidence),
+)
+RECORD_FAMILIES = tuple(
+    f for f in FAMILIES if isinstance(f.make, type) and issubclass(f.make, RecordModel)
 )

@@ -38,7 +38,6 @@ class Flat(Stateful):
     ) -> None:
         del period_ns  # it counts in time, not in rows
         f = len(parameters)
-        self._on = np.array([r.enabled for r in rules], np.uint8)
         self._factor = np.array([r.threshold for r in rules])
         self._least = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
         self._changes = np.array([max(r.changes, 2) for r in rules], np.int64)
@@ -60,7 +59,7 @@ class Flat(Stateful):
             self._scores.predicted[:] = np.nan  # it expects a change, no value
         o = self._scores
         rest(
-            grid.time_ns, grid.value, grid.quality, self._on, self._factor, self._least,
+            grid.time_ns, grid.value, grid.quality, self._factor, self._least,
             self._changes, s["last"], s["since"], s["longest"], s["changes"], o.enter, o.score,
             o.detail,
         )  # fmt: skip
@@ -78,7 +77,6 @@ def rest(
     time: I8,
     value: F8,
     quality: U1,
-    on: U1,
     factor: F8,
     least: I8,
     need: I8,
@@ -93,7 +91,7 @@ def rest(
     """Sequential in rows, branch-free across parameters."""
     for i in range(len(value)):
         t = time[i]
-        for j in range(len(on)):
+        for j in range(len(factor)):
             x, past, begun, most, n = value[i, j], last[j], since[j], longest[j], changes[j]
             news = (x == x) & ((quality[i, j] & _UNHEARD) == 0)
             anew = ((quality[i, j] & _GAP_BIT) != 0) | (past != past)
@@ -104,7 +102,7 @@ def rest(
             quiet = armed & (z > factor[j]) & (lasted >= least[j])
             word = _WATCH if quiet & (not changed) else np.uint8(0)
             said = word if news & (armed | changed) else _NO_WORD
-            enter[i, j] = said if on[j] != 0 else np.uint8(0)
+            enter[i, j] = said
             score[i, j] = z if news & armed & (not changed) else np.nan
             detail[i, 0, j] = np.float64(lasted) * 1e-9
             detail[i, 1, j] = np.float64(most) * 1e-9

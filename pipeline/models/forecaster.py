@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import kernel, part
-from pipeline.models.extent import empty_extents, stretch
-from pipeline.models.record import GAP_BIT, HUGE, UNHEARD, RecordModel
+from pipeline.models.extent import Extents, stretch
+from pipeline.models.record import GAP_BIT, ExtentModel, heard
 from schemas.columns import F8, I8, U1, Grid
 
 NODES = 16
@@ -32,7 +32,7 @@ LOOSE = 100.0  # the readout's variance before it knows anything, and its bound 
 PACE = 0.05
 
 
-class Forecaster(RecordModel):
+class Forecaster(ExtentModel):
     family, version = "forecaster", 1
     features = (("mean error of the forecast", False),)
 
@@ -45,14 +45,12 @@ class Forecaster(RecordModel):
             "spread": np.tile(LOOSE * np.eye(TERMS), (f, 1, 1)), "gain": np.zeros((f, TERMS)),
             "error": np.zeros(f),
         }  # fmt: skip
-        self.state |= empty_extents(f)
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
         s = self.state
         forecast(
             grid.value, grid.quality, s["ready"], s["terms"], s["readout"], s["spread"], s["gain"],
-            s["error"], s["extent.past_low"], s["extent.past_high"], s["extent.low"],
-            s["extent.high"], s["extent.rows"], features, predicted,
+            s["error"], self._extents, features, predicted,
         )  # fmt: skip
 
 
@@ -66,11 +64,7 @@ def forecast(
     spread: F8,
     gain: F8,
     error: F8,
-    past_low: F8,
-    past_high: F8,
-    low: F8,
-    high: F8,
-    rows: I8,
+    extents: Extents,
     features: F8,
     predicted: F8,
 ) -> None:
@@ -79,11 +73,11 @@ def forecast(
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
             x = value[i, j]
-            if not ((abs(x) < HUGE) & ((quality[i, j] & UNHEARD) == 0)):
+            if not heard(x, quality[i, j]):
                 continue
             if (quality[i, j] & GAP_BIT) != 0:
                 ready[j] = 0
-            least, most = stretch(x, j, past_low, past_high, low, high, rows)
+            least, most = stretch(x, j, extents)
             u = (2.0 * x - least - most) / (most - least) if most > least else 0.0
             if ready[j] != 0:
                 said = 0.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.record import HUGE, UNHEARD, RecordModel
+from pipeline.models.record import RecordModel, heard
 from schemas.columns import F8, U1, Grid
 
 
@@ -26,5 +26,4 @@ def levels(value: F8, quality: U1, features: F8) -> None:
     for i in range(len(value)):
         for j in range(value.shape[1]):
             x = value[i, j]
-            news = (abs(x) < HUGE) & ((quality[i, j] & UNHEARD) == 0)
-            features[i, 0, j] = x if news else np.nan
+            features[i, 0, j] = x if heard(x, quality[i, j]) else np.nan

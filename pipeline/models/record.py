@@ -29,6 +29,7 @@ import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.extent import empty_extents
 from schemas.columns import F8, I8, NO_WORD, U1, Grid, Quality, Scores
 from schemas.mission import Level
 from schemas.settings import RecordRule
@@ -114,6 +115,22 @@ class RecordModel(Stateful):
             "feature": self.features[int(which)][0], "feature_value": value,
             "record": [low, high], "record_rows": int(rows),
         }  # fmt: skip
+
+
+class ExtentModel(RecordModel):
+    """A family that measures in extents of the parameter."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._extents = empty_extents(len(self.min_ns))
+        self.state |= {f"extent.{k}": v for k, v in self._extents._asdict().items()}
+
+
+@part
+def heard(x: float, quality: int) -> bool:
+    """Whether a sample is one to learn from."""
+    good: bool = (abs(x) < HUGE) & ((quality & UNHEARD) == 0)
+    return good
 
 
 @kernel

@@ -49,7 +49,6 @@ class Residual(Stateful):
         self._threshold = np.array([r.threshold for r in rules])
         self._warm_up = np.array([max(r.warm_up_s / period, 2.0) for r in rules])
         self._floor = np.array([r.resolution for r in rules])
-        self._on = np.array([r.enabled for r in rules], np.uint8)
         self.min_samples = np.array([r.min_samples for r in rules], np.int64)
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
         self.leave_samples = self.min_samples
@@ -68,7 +67,7 @@ class Residual(Stateful):
             self._scores = empty_scores(n, grid.value.shape[1], 0)
         o = self._scores
         score(
-            grid.value, grid.quality, self._on, self._alpha, self._slow, self._threshold,
+            grid.value, grid.quality, self._alpha, self._slow, self._threshold,
             self._warm_up, self._floor, s["level"], s["trend"], s["scale"], s["seen"],
             s["last"], s["step"],
             o.enter, o.predicted, o.score,
@@ -86,7 +85,6 @@ class Residual(Stateful):
 def score(
     value: F8,
     quality: U1,
-    on: U1,
     alpha: F8,
     slow: F8,
     threshold: F8,
@@ -119,11 +117,9 @@ def score(
             change = abs(x - past) if news & (not fresh) else 0.0
             s = max(max(SIGMA * mean_abs, floor[j]), max(grain, 1e-12 * abs(a)))
             z = abs(r) / s
-            used = on[j] != 0
             warm = age >= warm_up[j]
             word = _WATCH if z > threshold[j] else np.uint8(0)
-            said = word if news & warm else _NO_WORD
-            enter[i, j] = said if used else np.uint8(0)
+            enter[i, j] = word if news & warm else _NO_WORD
             predicted[i, j] = a if news & (not fresh) else np.nan
             scores[i, j] = z if news & warm else np.nan
             limit = CLIP * s if warm else np.inf

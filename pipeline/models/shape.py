@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import kernel, part
-from pipeline.models.extent import empty_extents, stretch
-from pipeline.models.record import GAP_BIT, HUGE, UNHEARD, RecordModel
+from pipeline.models.extent import Extents, stretch
+from pipeline.models.record import GAP_BIT, ExtentModel, heard
 from schemas.columns import F8, I8, U1, Grid
 
 POINTS = 8
@@ -27,7 +27,7 @@ RADIUS = 0.05
 RING = 64  # a power of two, at least (POINTS - 1) · 8 + 1
 
 
-class Shape(RecordModel):
+class Shape(ExtentModel):
     family, version = "shape", 1
     features = (
         ("distance of the last 8 rows", False), ("distance of every eighth of 57 rows", False),
@@ -43,15 +43,13 @@ class Shape(RecordModel):
             "book": np.full((f, s, POINTS, BOOK), np.inf),
             "matched": np.full((f, s, BOOK), -1, np.int64),
         }  # fmt: skip
-        self.state |= empty_extents(f)
         self._square = np.empty(BOOK)
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
         s = self.state
         shapes(
             grid.value, grid.quality, s["ring"], s["held"], s["clock"], s["book"], s["matched"],
-            s["extent.past_low"], s["extent.past_high"], s["extent.low"], s["extent.high"],
-            s["extent.rows"], self._square, features,
+            self._extents, self._square, features,
         )  # fmt: skip
 
 
@@ -64,11 +62,7 @@ def shapes(
     clock: I8,
     book: F8,
     matched: I8,
-    past_low: F8,
-    past_high: F8,
-    low: F8,
-    high: F8,
-    rows: I8,
+    extents: Extents,
     square: F8,
     features: F8,
 ) -> None:
@@ -78,14 +72,14 @@ def shapes(
             for s in range(len(STRIDES)):
                 features[i, s, j] = np.nan
             x = value[i, j]
-            if not ((abs(x) < HUGE) & ((quality[i, j] & UNHEARD) == 0)):
+            if not heard(x, quality[i, j]):
                 continue
             if (quality[i, j] & GAP_BIT) != 0:
                 held[j] = 0
             ring[j, held[j] & (RING - 1)] = x
             held[j] += 1
             clock[j] += 1
-            least, most = stretch(x, j, past_low, past_high, low, high, rows)
+            least, most = stretch(x, j, extents)
             for s in range(len(STRIDES)):
                 if held[j] > (POINTS - 1) * STRIDES[s]:
                     features[i, s, j] = _distance(

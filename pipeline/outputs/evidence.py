@@ -48,13 +48,21 @@ def alert_head(
         "generation_ns": time_ns,
         "reception_ns": int(batch.reception_ns[packet]),
         "since_ns": int(transitions.since_ns[i]),
-        "input": {
-            "topic": topics.RAW,
-            "partition": origin.partition,
-            "first_offset": int(transitions.since_offset[i]),
-            "last_offset": int(batch.offset[packet]),
-            "sha256": batch.digests[batch.record[packet]].hex(),
-        },
+        "input": input_of(
+            origin.partition, int(transitions.since_offset[i]), int(batch.offset[packet]),
+            batch.digests[batch.record[packet]],
+        ),
+    }  # fmt: skip
+
+
+def input_of(partition: int, first: int, last: int, digest: bytes) -> dict[str, Any]:
+    """The records that an alert rests on. digest: of the last (`PacketBatch.digests`)."""
+    return {
+        "topic": topics.RAW,
+        "partition": partition,
+        "first_offset": first,
+        "last_offset": last,
+        "sha256": digest.hex(),
     }
 
 

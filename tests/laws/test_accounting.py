@@ -130,7 +130,7 @@ def test_every_stage_of_the_chain_has_a_case() -> None:
     stages = {
         (p.parent.name if p.stem == "stage" else p.stem)
         for p in here.rglob("*.py")
-        if any(base in p.read_text() for base in ("(Stateful)", "(RecordModel)"))
+        if any(base in p.read_text() for base in ("(Stateful)", "(RecordModel)", "(ExtentModel)"))
         and "class Stateful" not in p.read_text()
     }
     text = " ".join(c.name for c in CASES).replace(" ", "_")
