@@ -19,11 +19,14 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from agents.kafka import BrokerError
 from agents.metrics import Metrics
 from agents.service import Lanes
 from agents.settings import Settings
 from pipeline.mission import Mission
 from tests.integration.chaos.points import Armed, Fault, arm
+
+NO_CLUSTER = 3  # status of a worker that found no cluster as it started, said so and ended
 
 
 @dataclass
@@ -77,9 +80,11 @@ def fork_worker(
 ) -> ChaosWorker:  # fmt: skip
     told, log = folder / f"{name}.fired", folder / f"{name}.log"
     sys.stdout.flush()
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it can hear it
     pid = os.fork()
     if pid == 0:
         _child(settings, missions, log, Armed(fault, told), prepare)
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)
     return ChaosWorker(pid, fault, told, log)
 
 
@@ -112,7 +117,12 @@ async def _work(settings: Settings, missions: dict[str, Mission]) -> int:
     lanes = Lanes(settings, missions, Metrics(CollectorRegistry(), 0))
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    await lanes.connect()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    try:
+        await lanes.connect()
+    except BrokerError as error:
+        logging.error("%s", error)
+        return NO_CLUSTER
     running = asyncio.create_task(lanes.run())
     waiting = asyncio.create_task(ended.wait())
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)

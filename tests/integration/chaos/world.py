@@ -25,6 +25,7 @@ from tests.integration.chaos.checker import Reader, Seen, aggregates, look, viol
 from tests.integration.chaos.proxy import Proxy
 
 CAUGHT_UP_S = 120.0
+STORED_S = 30.0
 GROUP = "heartline-lanes"
 CONTROLS: tuple[tuple[str, tuple[tuple[str, tuple[float, float]], ...]], ...] = (
     ("limits", (("warning", (20.0, 60.0)), ("critical", (10.0, 90.0)))), ("inhibit", ()),
@@ -70,7 +71,7 @@ class World:
         assert self._pipe.recv() == "ready"
 
     def do(self, command: str, *arguments: float) -> None:
-        """sever, mend or slow, of the workers' network."""
+        """sever, mend or slow, of the workers' network; or wait until all state is stored once."""
         self._pipe.send((command, arguments))
         assert self._pipe.recv() == "done"
 
@@ -115,7 +116,10 @@ class _World:
         writing = asyncio.create_task(self._write())
         self._pipe.send("ready")
         while (command := await asyncio.to_thread(self._pipe.recv))[0] != "finish":
-            self._network(*command)
+            if command[0] == "stored":
+                await self._stored()
+            else:
+                self._network(*command)
             self._pipe.send("done")
         self._stop.set()
         await writing
@@ -198,6 +202,19 @@ class _World:
                 await client.send(raw, encode_control(one), source, partition=0, headers=headers)
             ]
         return []
+
+    async def _stored(self) -> None:
+        """Wait until something of every lane's state stands on its topic."""
+        state = topics.on_wire(topics.STATE, self._place.namespace)
+        parts = [TopicPartition(state, n) for n in range(len(self._records))]
+        client = consumer(self._place.bootstrap)
+        await client.start()
+        try:
+            async with asyncio.timeout(STORED_S):
+                while not all((await client.end_offsets(parts)).values()):
+                    await asyncio.sleep(0.1)
+        finally:
+            await client.stop()
 
     async def _caught_up(self) -> bool:
         """Whether the group has committed the end of every partition."""
