@@ -18,7 +18,9 @@ from schemas import topics
 def alarm_of(alert: dict[str, Any]) -> tuple[bytes, bytes]:
     """Key and value of the alarm state that an alert leaves behind."""
     monitor = alert["monitor"]
-    key = f"{alert['source']}:{alert['parameter']}:{monitor['kind']}".encode()
+    trained = monitor["name"] if "stage" in alert.get("model", {}) else ""
+    parts = (alert["source"], alert["parameter"], monitor["kind"], trained)
+    key = ":".join(p for p in parts if p).encode()
     state = {
         "source": alert["source"],
         "parameter": alert["parameter"],

@@ -17,6 +17,7 @@ from agents.alarms import add_alarm_agent
 from agents.http import serve
 from agents.kafka import BrokerError
 from agents.metrics import Metrics
+from agents.models_topic import add_models_agent
 from agents.security import Security, from_file, in_use, use
 from agents.service import Lanes
 from agents.settings import Settings, from_environment
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> App:
         broker_credentials=faust_credentials(in_use()),
     )
     add_alarm_agent(app, settings.namespace)
+    add_models_agent(app, settings.namespace)
 
     class LaneService(Service):
         """Lanes, metrics and health; the worker leaves with its reason when a lane cannot go on."""

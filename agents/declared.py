@@ -15,7 +15,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from agents.kafka import MAX_REQUEST, BrokerError, administrator, partitions_of
 from schemas import topics
 
-ALL_TOPICS = (topics.RAW, *topics.LANE_OUTPUTS, topics.STATE, topics.ALARMS)
+ALL_TOPICS = (topics.RAW, *topics.LANE_OUTPUTS, topics.STATE, topics.ALARMS, topics.MODELS)
 PARTITIONED = (topics.RAW, topics.STATE)  # a lane's state partition is that of its input
 REPLICAS = 3  # or as many as there are brokers
 _KEEP = {"cleanup.policy": "delete", "retention.ms": "-1"}
@@ -25,8 +25,10 @@ SETTINGS: dict[str, dict[str, str]] = {
     topics.RAW: {**_KEEP, "message.timestamp.type": "LogAppendTime"},
     topics.STATE: {**_KEEP, "retention.bytes": str(2**30), "segment.bytes": str(2**27)},
     topics.ALARMS: {"cleanup.policy": "compact"},
+    topics.MODELS: {"cleanup.policy": "compact"},
     topics.SAMPLES: _LARGE,
     topics.ALERTS: {"cleanup.policy": "delete"},
+    topics.SHADOW: {"cleanup.policy": "delete"},
     topics.STATISTICS: _LARGE,
     topics.REJECTS: _LARGE,
     topics.DEAD_LETTERS: _LARGE | _KEEP,

@@ -17,6 +17,7 @@ from schemas.columns import Reason
 
 FILES = {
     topics.ALERTS: "alerts.jsonl",
+    topics.SHADOW: "alerts.shadow.jsonl",
     topics.STATISTICS: "statistics.jsonl",
     topics.REJECTS: "rejects.jsonl",
     topics.SAMPLES: "samples.arrow",

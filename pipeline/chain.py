@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.container_chain import ContainerChain
-from pipeline.control import apply, event
+from pipeline.control import apply, event, stage_event
 from pipeline.decode import Decoder, compile_plans
 from pipeline.decode.decoder import Flat
 from pipeline.fingerprint import fingerprint
+from pipeline.gate.registry import Registry
 from pipeline.los import LossOfSignal
 from pipeline.mission import Mission
 from pipeline.outputs.alerts import alert_output
@@ -32,7 +33,7 @@ from pipeline.outputs.rejects import group, ranges_of, reject_output
 from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
 from pipeline.packets import PacketReader, Reassembler
 from schemas.columns import ABSENT, Output, PacketBatch, Reason, Rejects, Rows, Stage
-from schemas.control import decode_control
+from schemas.control import Control, decode_control
 from schemas.records import Kind, RawRecord, classify
 from schemas.state import Composite
 
@@ -72,14 +73,16 @@ class Chain(Composite):
         self.containers = [
             ContainerChain(mission, plan, i, origin) for i, plan in enumerate(self.plans.plans)
         ]
-        root = f"/{mission.mdb.name}"
-        self._los = LossOfSignal(root, mission.settings.time.los_s, origin)
+        self.models = Registry(self.containers)
+        self._root = f"/{mission.mdb.name}"
+        self._los = LossOfSignal(self._root, mission.settings.time.los_s, origin)
         self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
         self.watermark_ns = -(2**63)
 
     @property
     def stages(self) -> dict[str, Stage]:
         named: dict[str, Stage] = {
+            "models": self.models,  # first: what it puts to work holds its own state
             "packets": self.packets, "decoder": self._decoder, "samples": self._samples,
             "los": self._los,
         }  # fmt: skip
@@ -104,23 +107,34 @@ class Chain(Composite):
 
     def _control(self, record: RawRecord) -> Fed:
         batch, _ = self.packets.feed([record])  # counts it
+        at = self._at(record.offset, batch)
         try:
             control = decode_control(record.value)
+            events = self._apply(control, at)
         except ValueError:  # of orjson too
-            changed = []
-        else:
-            changed = apply(control, [self._los, *self.containers])
+            events = []
         out: list[Pending] = []
-        if not changed:
+        if not events:
             z = np.zeros(1, np.int64)
             reason, length = np.array([Reason.BAD_CONTROL], np.uint8), z + len(record.value)
             refused = Rejects(reason, z - 1, z.astype(np.int32), z + record.offset, z, length)
             self._add_rejects(refused, [record], out)
-        for i, one in enumerate(changed):
-            make = partial(alert_output, event(control, one, self._at(record.offset, batch)))
-            out.append(Pending(0, 0, Rank.LIMIT, (i,), make))
-        rejected = {} if changed else {int(Reason.BAD_CONTROL): 1}
+        for i, one in enumerate(events):
+            out.append(Pending(0, 0, Rank.LIMIT, (i,), partial(alert_output, one)))
+        rejected = {} if events else {int(Reason.BAD_CONTROL): 1}
         return Fed(number(out, [record.offset], self._partition), 0, rejected)
+
+    def _apply(self, control: Control, at: dict[str, Any]) -> list[dict[str, Any]]:
+        """The alerts that say what was changed; none where nothing was."""
+        if control.model is None:
+            changed = apply(control, [self._los, *self.containers])
+            return [event(control, one, at) for one in changed]
+        old = self.models.working.get(control.model.name)
+        artefact = control.model.artefact or (old.artefact if old else None)
+        standing = self.models.apply(control.model)
+        assert artefact  # else there was nothing to retire, which `apply` says
+        said = [(self._root, 0), *standing]
+        return [stage_event(control, artefact, name, level, at) for name, level in said]
 
     def _at(self, offset: int, batch: PacketBatch) -> dict[str, Any]:
         """Where a control came from, and who reads it."""

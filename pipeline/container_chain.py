@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.alarm_table import alarm_table
 from pipeline.control import Watched
 from pipeline.decode import Plan
+from pipeline.gate.gated import Gated
 from pipeline.group_chain import GroupChain
 from pipeline.groups import make_groups, watched_columns
 from pipeline.mission import Mission
@@ -37,7 +38,7 @@ class ContainerChain(Composite):
         self._monitor = table.monitor
         watched = watched_columns(mission, plan)
         self.order = Order(watched, mission.settings.time)
-        self._groups = [
+        self.groups = [
             GroupChain(mission, g, plan.qualified_name, (index, i), origin)
             for i, g in enumerate(make_groups(mission, plan, watched))
         ]
@@ -48,13 +49,13 @@ class ContainerChain(Composite):
             "limits": self._limits, "limits.changes": self._changes,
             "limits.monitor": self._monitor, "order": self.order,
         }  # fmt: skip
-        return named | {f"group{i}": g for i, g in enumerate(self._groups)}
+        return named | {f"group{i}": g for i, g in enumerate(self.groups)}
 
     def watched(self) -> Iterator[Watched]:
         """Every monitor, and what it watches."""
         fields = [self._plan.fields[i].parameter.qualified_name for i in self._limits.columns]
         yield Watched("limit", tuple(fields), self._monitor)
-        for group in self._groups:
+        for group in self.groups:
             yield from group.watched()
 
     def set_limits(self, parameter: str, control: Control) -> bool:
@@ -65,12 +66,19 @@ class ContainerChain(Composite):
             if self._plan.fields[column].parameter.qualified_name == parameter:
                 self._limits.set(j, low, high)
                 found = True
-        for group in self._groups if found else ():
+        for group in self.groups if found else ():
             group.set_limits(parameter, low, high)
         return found
 
+    def aim(self, gated: Gated) -> None:
+        """Tell a model that comes to work which limits are in force."""
+        ranges = self._limits.ranges
+        for j, column in enumerate(self._limits.columns):
+            name = self._plan.fields[column].parameter.qualified_name
+            gated.aim(name, tuple(ranges.low[:, j]), tuple(ranges.high[:, j]))
+
     def forecasts(self) -> Iterator[tuple[str, float]]:
-        for group in self._groups:
+        for group in self.groups:
             yield from group.forecasts()
 
     def feed(self, batch: PacketBatch, rows: Rows, ticks: I8, out: list[Pending]) -> Rejects:
@@ -79,7 +87,7 @@ class ContainerChain(Composite):
             self._feed_limits(batch, rows, out)
         ordered, late = self.order.feed(batch, rows, ticks)
         if len(ordered.time_ns) or len(ordered.advance_row):
-            for group in self._groups:
+            for group in self.groups:
                 group.feed(ordered, batch, out)
         return late
 

@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from pipeline.control import Watched
+from pipeline.gate.gated import Gated
 from pipeline.groups import Group
 from pipeline.mission import Mission, rule_for
-from pipeline.models.contract import Model
+from pipeline.modelled import Modelled, Site
 from pipeline.models.families import FAMILIES, MODEL_KINDS, Family
-from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.monitor import Monitor
-from pipeline.outputs.alerts import alert_output, number_or_none
-from pipeline.outputs.evidence import (
-    Origin,
-    alert_head,
-    seen,
-)
+from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Make, Pending, Rank
 from pipeline.outputs.statistics import statistics_output
 from pipeline.resample import Resample
 from pipeline.statistics import Statistics
-from schemas.columns import ABSENT, Grid, Ordered, Output, PacketBatch, Quality, Scores, Stage
+from schemas.artefact import Artefact, Part
+from schemas.columns import (
+    ABSENT,
+    I8,
+    Grid,
+    Ordered,
+    Output,
+    PacketBatch,
+    Quality,
+    Scores,
+    Stage,
+)
 from schemas.mission import Five, Level
 from schemas.state import Composite
 
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(slots=True)
-class _Modelled:
-    place: int  # among the families
-    columns: np.ndarray[Any, Any]  # of the group's parameters
-    model: Model
-    monitor: Monitor
+class Listener(Protocol):
+    """What hears the grid of a group as its models do."""
+
+    def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None: ...
 
 
 def present(rows: Ordered, column: int) -> Ordered:
@@ -64,41 +68,67 @@ class GroupChain(Composite):
     def __init__(
         self, mission: Mission, group: Group, container: str, place: tuple[int, int], origin: Origin
     ) -> None:
-        self._group, self._container, self._place, self._origin = group, container, place, origin
-        self._settings = mission.settings
+        self.group, self._container, self._place, self._origin = group, container, place, origin
+        self._mission, self._settings = mission, mission.settings
         self._resample = Resample(group.columns, group.rule)
         n = len(group.parameters)
         self._statistics = [
             Statistics(n, w, mission.settings.quantiles) for w in mission.settings.statistics
         ]
+        self._site = Site(group, container, place, origin)
         self._models = [
             m for m in (self._model(i, f) for i, f in enumerate(FAMILIES)) if m is not None
         ]
+        self._gated: dict[str, Gated] = {}
+        self.listeners: list[Listener] = []
         one = np.ones(1, np.int64)
         self._stale = Monitor(one, one * 0, one) if place[1] == 0 and group.always else None
 
-    def _model(self, place: int, family: Family) -> _Modelled | None:
+    def _model(self, place: int, family: Family) -> Modelled | None:
         rules = getattr(self._settings, family.name)
-        every = [rule_for(p.name, rules) for p in self._group.parameters]
+        every = [rule_for(p.name, rules) for p in self.group.parameters]
         chosen = [
             i
-            for i, p in enumerate(self._group.parameters)
+            for i, p in enumerate(self.group.parameters)
             if p.type.kind in MODEL_KINDS and every[i].enabled
         ]
         if not chosen:
             return None
-        parameters = [self._group.parameters[i] for i in chosen]
+        parameters = [self.group.parameters[i] for i in chosen]
         model = family.make(parameters, self._resample.period_ns, [every[i] for i in chosen])
-        monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
-        return _Modelled(place, np.array(chosen), model, monitor)
+        return Modelled(family, place, self._site, np.array(chosen), model)
+
+    @property
+    def period_ns(self) -> int:
+        """From one row of its grid to the next."""
+        return self._resample.period_ns
+
+    def holds(self, names: tuple[str, ...]) -> bool:
+        return set(names) <= set(self.group.qualified_names)
+
+    def prepare(self, artefact: Artefact, part: Part, slot: int) -> Gated:
+        """A trained model for this group, not yet at work. ValueError where it does not fit."""
+        return Gated(
+            artefact, part, slot, self._site, self._mission, self._resample.period_ns
+        )  # fmt: skip
+
+    def install(self, made: Gated) -> None:
+        """It takes the place of another of its name."""
+        self._gated[made.artefact.name] = made
+
+    def gated(self, name: str) -> Gated | None:
+        return self._gated.get(name)
+
+    def remove(self, name: str) -> None:
+        self._gated.pop(name, None)
 
     @property
     def stages(self) -> dict[str, Stage]:
         """Every stage that has state, by the name it has in a snapshot."""
         named: dict[str, Stage] = {"resample": self._resample}
         named |= {f"statistics{i}": s for i, s in enumerate(self._statistics)}
-        for m in self._models:
-            named |= {m.model.family: m.model, f"{m.model.family}.monitor": m.monitor}
+        named |= {m.model.family: m for m in self._models}
+        named |= {f"model.{name}": m for name, m in self._gated.items()}
         if self._stale:
             named["stale.monitor"] = self._stale
         return named
@@ -106,31 +136,21 @@ class GroupChain(Composite):
     def watched(self) -> Iterator[Watched]:
         if self._stale:
             yield Watched("stale", (self._container,), self._stale)
-        for m in self._models:
-            names = tuple(self._group.qualified_names[i] for i in m.columns)
-            yield Watched(m.model.family, names, m.monitor)
+        for m in (*self._models, *self._gated.values()):
+            yield from m.watched()
 
     def set_limits(self, parameter: str, low: Five, high: Five) -> None:
-        for m in self._models:
-            for j, column in enumerate(m.columns):
-                if isinstance(m.model, TimeToLimit) and (
-                    self._group.qualified_names[column] == parameter
-                ):
-                    m.model.aim(j, low, high)
+        for m in (*self._models, *self._gated.values()):
+            m.aim(parameter, low, high)
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
-        """(qualified name, seconds to the limit ahead) where a slope is significant."""
         for m in self._models:
-            if isinstance(m.model, TimeToLimit):
-                for j, column in enumerate(m.columns):
-                    lead = m.model.lead_s(j)
-                    if lead is not None:
-                        yield self._group.qualified_names[column], lead
+            yield from m.forecasts()
 
     def feed(self, rows: Ordered, batch: PacketBatch, out: list[Pending]) -> None:
         """Run the group on ordered rows, adding what it has to say to `out`."""
-        if not self._group.always:
-            rows = present(rows, int(self._group.columns[0]))
+        if not self.group.always:
+            rows = present(rows, int(self.group.columns[0]))
         for grid in self._resample.feed(rows):
             self._feed_statistics(grid, batch, out)
             if not len(grid.time_ns):
@@ -138,8 +158,8 @@ class GroupChain(Composite):
             offset = batch.offset[grid.packet]
             if self._stale:
                 self._feed_stale(grid, offset, batch, out)
-            for modelled in self._models:
-                self._feed_model(modelled, grid, offset, batch, out)
+            for m in (*self._models, *self._gated.values(), *self.listeners):
+                m.feed(grid, offset, batch, out)
 
     def _pending(
         self, batch: PacketBatch, packet: int, rank: Rank, order: tuple[int, ...], make: Make
@@ -170,7 +190,7 @@ class GroupChain(Composite):
             "pane_s": window.pane_s,
             "pane_end_ns": end,
             "panes": panes,
-            "parameters": self._group.qualified_names,
+            "parameters": self.group.qualified_names,
         }
         return statistics_output(head, self._settings.quantiles, figures, quality, id_)
 
@@ -197,57 +217,3 @@ class GroupChain(Composite):
             alert["fingerprint"] = self._origin.fingerprint
             make = partial(alert_output, alert)
             out.append(self._pending(batch, packet, Rank.STALE, (now,), make))
-
-    def _feed_model(
-        self,
-        m: _Modelled,
-        grid: Grid,
-        offset: np.ndarray[Any, Any],
-        batch: PacketBatch,
-        out: list[Pending],
-    ) -> None:
-        mine = grid
-        if len(m.columns) < grid.value.shape[1]:
-            mine = Grid(
-                grid.time_ns, grid.packet, grid.value.take(m.columns, 1),
-                grid.quality.take(m.columns, 1),
-                grid.age_ns, grid.advance_row, grid.advance_ns, grid.advance_packet,
-            )  # fmt: skip
-        scores = m.model.feed(mine)
-        t = m.monitor.feed(grid.time_ns, offset, scores)
-        for i, (row, j) in enumerate(zip(t.row, t.parameter, strict=True)):
-            packet, now = int(grid.packet[row]), int(grid.time_ns[row])
-            make = partial(alert_output, self._evidence(m, mine, scores, t, i, batch))
-            order = (m.place, *self._place, now, int(j))
-            out.append(Pending(packet, int(batch.record[packet]), Rank.MODEL, order, make))
-
-    def _evidence(
-        self, m: _Modelled, grid: Grid, scores: Scores, t: Any, i: int, batch: PacketBatch
-    ) -> dict[str, Any]:
-        row, j = int(t.row[i]), int(t.parameter[i])
-        parameter = self._group.parameters[m.columns[j]]
-        model = m.model
-        score = float(scores.score[row, j])
-        alert = alert_head(
-            self._origin, self._group.qualified_names[m.columns[j]], model.family,
-            f"{model.family}/{model.version}", t, i, batch, int(grid.packet[row]),
-            int(grid.time_ns[row]),
-        )  # fmt: skip
-        certain = FAMILIES[m.place].confidence(score) if np.isfinite(score) else 0.0
-        observed, quality = float(grid.value[row, j]), int(grid.quality[row, j])
-        alert |= seen(observed, parameter.type.unit, quality, certain)
-        predicted = float(scores.predicted[row, j])
-        alert |= {
-            "predicted": number_or_none(predicted),
-            "residual": number_or_none(observed - predicted),
-            "score": number_or_none(score),
-            "threshold": model.threshold(j),
-        }
-        if t.after[i] and 0 < scores.enter[row, j] < 255:
-            alert |= model.evidence(j, scores.detail[row, :, j])
-        alert["model"] = {
-            "id": f"{model.family}/{model.version}",
-            "weights_sha256": model.weights_sha256[j],
-        }
-        alert["fingerprint"] = self._origin.fingerprint
-        return alert

@@ -27,6 +27,7 @@ from schemas.settings import (
     MODEL_RULES,
     READ,
     AlarmRule,
+    GateSettings,
     MissionSettings,
     RecordRule,
     ResampleRule,
@@ -111,6 +112,7 @@ def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettin
     time = _build(TimeSettings, table.pop("time", {}), ("time",))
     if time.correlation:
         time = dataclasses.replace(time, runs=read_correlation(folder / time.correlation))
+    gate = _build(GateSettings, table.pop("gate", {}), ("gate",))
     alarms = {name: _alarm(name, dict(rule)) for name, rule in table.pop("alarms", {}).items()}
     lists: dict[str, tuple[Any, ...]] = {}
     for key, kind in (RULES | {"statistics": WindowSettings}).items():
@@ -126,8 +128,9 @@ def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettin
             lists[key] = tuple(table.pop(key))
     table.setdefault("source", table.get("name", ""))
     table.setdefault("xtce", "")
-    digest = _sha256(table, time, alarms, lists)
-    settings = _build(MissionSettings, {**table, "time": time, "alarms": alarms, **lists}, ())
+    digest = _sha256(table, time, gate, alarms, lists)
+    whole = {**table, "time": time, "gate": gate, "alarms": alarms, **lists}
+    settings = _build(MissionSettings, whole, ())
     settings = dataclasses.replace(settings, sha256=digest)
     _check_values(settings)
     return settings
@@ -201,6 +204,7 @@ def _check_values(s: MissionSettings) -> None:
     """SettingsError tells of the first value that nothing can be done with."""
     _check_time(s.time)
     _check_durations(s.time, ("time",))
+    _check_gate(s.gate)
     for name, alarm in s.alarms.items():
         _check_durations(alarm, ("alarms", name))
     for key in (*DEFAULT_RULES, "statistics"):
@@ -242,6 +246,25 @@ def _check_time(time: TimeSettings) -> None:
         raise SettingsError("day, milliseconds or microseconds needs an epoch.", place)
     if composite and time.parameter:
         raise SettingsError("takes a parameter or a composite, not both.", place, "parameter")
+
+
+def _check_gate(gate: GateSettings) -> None:
+    place = ("gate",)
+    _check_durations(gate, place)
+    key, rate = "false_alarms_per_parameter_day", gate.false_alarms_per_parameter_day
+    if not 0 <= rate <= 1e6:
+        raise SettingsError(f"{key} = {rate} must be 0 or more.", place, key)
+    if not 0 <= gate.found <= 1:
+        raise SettingsError(f"found = {gate.found} must be 0 to 1.", place, "found")
+
+
+def read_rule(family: str, table: dict[str, Any]) -> Any:
+    """The settings of a family from a plain object. SettingsError: an unknown or impossible one."""
+    rule = _build(MODEL_RULES[family], table, (family,))
+    _check_durations(rule, (family,))
+    if isinstance(rule, RecordRule):
+        _check_record(rule, (family,))
+    return rule
 
 
 def _check_resample(r: ResampleRule, place: Place) -> None:

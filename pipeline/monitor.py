@@ -66,6 +66,10 @@ class Monitor(Stateful):
     def inhibit(self, parameter: int, inhibited: bool) -> None:
         """Be silent, or listen again; either way it begins at normal."""
         self.state["inhibited"][parameter] = int(inhibited)
+        self.begin(parameter)
+
+    def begin(self, parameter: int) -> None:
+        """At normal, whatever was before."""
         for name in ("level", "run", "acknowledged"):
             self.state[name][parameter] = 0
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.chain import Chain, Fed
 from pipeline.errors import FlightError
-from pipeline.flight import Flight, flight_of, pack
+from pipeline.flight import Flight, FlightRecord, flight_of, pack
 from pipeline.known_apids import known_apids
 from pipeline.mission import Mission
 from pipeline.packets import Scanned, Scanner
@@ -72,16 +72,18 @@ def cut_flight(flight: Flight, start_s: float | None, end_s: float | None) -> Fl
     return Flight(flight.data, flight.start[keep], flight.length[keep], flight.reception_ns[keep])
 
 
-def raw_records(flight: Flight) -> Iterator[RawRecord]:
+def raw_records(flight: Flight, before: Sequence[FlightRecord] = ()) -> Iterator[RawRecord]:
     """The flight as a fresh partition of telemetry.raw would hold it: offsets from 0."""
-    for offset, record in enumerate(pack(flight)):
+    for offset, record in enumerate((*before, *pack(flight)) if before else pack(flight)):
         yield RawRecord(offset, record.value, record.headers)
 
 
-def run_flight(flight: Flight, chain: Chain) -> Iterator[Fed]:
-    """Feed a whole flight."""
+def run_flight(
+    flight: Flight, chain: Chain, before: Sequence[FlightRecord] = ()
+) -> Iterator[Fed]:  # fmt: skip
+    """Feed a whole flight. before: control records that come first."""
     held: list[RawRecord] = []
-    for record in raw_records(flight):
+    for record in raw_records(flight, before):
         held.append(record)
         if len(held) == BATCH:
             yield chain.feed(held)

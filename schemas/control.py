@@ -8,13 +8,26 @@ from typing import Any
 
 import orjson
 
+from schemas.artefact import Artefact, decode_artefact, encode_artefact
 from schemas.mission import ALARM_LEVELS, Five
 from schemas.settings import MODEL_RULES
 
-ACTIONS = ("acknowledge", "inhibit", "enable", "limits")
+ON_PARAMETERS = ("acknowledge", "inhibit", "enable", "limits")
+ACTIONS = (*ON_PARAMETERS, "model")
+STAGES = ("candidate", "shadow", "active", "retired")
 MONITORS = ("limit", "stale", "los", *MODEL_RULES)
 _WORDS = tuple(level.word for level in ALARM_LEVELS)
 _LONGEST = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStage:
+    """A model's stage from here on. artefact: the whole of it, unless it is retired; so the input
+    alone says what was in force."""
+
+    name: str
+    stage: str
+    artefact: Artefact | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,7 @@ class Control:
     SpaceSystem's.
     ranges: of "limits" of the monitor "limit", (low, high) by level, one or more; a level that is
     not named has none any more.
+    model: of "model" alone, which names no parameter and no monitor.
     when_ns: by the clock of who writes it.
     """
 
@@ -35,6 +49,7 @@ class Control:
     when_ns: int
     monitor: str = "limit"
     ranges: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    model: ModelStage | None = None
 
     def sides(self) -> tuple[Five, Five]:
         """Bounds of every level, an open end infinite."""
@@ -49,6 +64,12 @@ def encode_control(control: Control) -> bytes:
         "what": control.what, "parameter": control.parameter, "monitor": control.monitor,
         "who": control.who, "when_ns": control.when_ns, "why": control.why,
     }  # fmt: skip
+    if control.model:
+        for key in ("parameter", "monitor"):
+            del told[key]
+        told |= {"name": control.model.name, "stage": control.model.stage}
+        if control.model.artefact:
+            told["artefact"] = orjson.Fragment(encode_artefact(control.model.artefact))
     if control.ranges:
         told["ranges"] = {level: list(pair) for level, pair in control.ranges.items()}
     return orjson.dumps(told)
@@ -59,31 +80,57 @@ def decode_control(value: bytes) -> Control:
     told = orjson.loads(value)
     if not isinstance(told, dict):
         raise ValueError("is no object")
-    known = ("what", "parameter", "monitor", "who", "when_ns", "why", "ranges")
+    what = told.get("what")
+    if what not in ACTIONS:
+        raise ValueError(f"what must be one of {', '.join(ACTIONS)}")
+    own = ("name", "stage", "artefact") if what == "model" else ("parameter", "monitor", "ranges")
+    known = ("what", "who", "when_ns", "why", *own)
     if odd := [key for key in told if key not in known]:
         raise ValueError(f"{odd[0]!r} is unknown; known are {', '.join(known)}")
-    texts: dict[str, str] = {key: told.get(key, "") for key in ("what", "parameter", "who", "why")}
-    monitor, when = told.get("monitor", "limit"), told.get("when_ns")
-    for key, text in texts.items():
-        if not isinstance(text, str) or not 0 < len(text) <= _LONGEST:
-            raise ValueError(f"{key} must be a text of 1 to {_LONGEST} characters")
-    if texts["what"] not in ACTIONS:
-        raise ValueError(f"what must be one of {', '.join(ACTIONS)}")
-    if monitor not in MONITORS:
-        raise ValueError(f"monitor must be one of {', '.join(MONITORS)}")
+    when = told.get("when_ns")
     if not isinstance(when, int) or isinstance(when, bool) or abs(when) >= 2**62:
         raise ValueError("when_ns must be ns since 1970")
-    if texts["what"] == "limits" and monitor != "limit":
+    head = {"what": what, "who": _text(told, "who"), "why": _text(told, "why"), "when_ns": when}
+    if what == "model":
+        return Control(**head, parameter="", monitor="", model=_model(told))
+    return Control(**head, parameter=_text(told, "parameter"), **_on_parameter(told))
+
+
+def _text(told: dict[str, Any], key: str) -> str:
+    text = told.get(key)
+    if not isinstance(text, str) or not 0 < len(text) <= _LONGEST:
+        raise ValueError(f"{key} must be a text of 1 to {_LONGEST} characters")
+    return text
+
+
+def _model(told: dict[str, Any]) -> ModelStage:
+    stage, given = told.get("stage"), told.get("artefact")
+    if stage not in STAGES[1:]:
+        raise ValueError(f"stage must be one of {', '.join(STAGES[1:])}")
+    if (given is None) != (stage == "retired"):
+        raise ValueError("artefact is that of a shadow or active model, all of it")
+    name = _text(told, "name")
+    artefact = None if given is None else decode_artefact(orjson.dumps(given))
+    if artefact and artefact.name != name:
+        raise ValueError(f"name {name!r} is not that of the artefact, {artefact.name!r}")
+    return ModelStage(name, stage, artefact)
+
+
+def _on_parameter(told: dict[str, Any]) -> dict[str, Any]:
+    monitor = told.get("monitor", "limit")
+    if monitor not in MONITORS:
+        raise ValueError(f"monitor must be one of {', '.join(MONITORS)}")
+    if told["what"] == "limits" and monitor != "limit":
         raise ValueError("limits are those of the monitor limit")
     ranges = told.get("ranges", {})
-    if (texts["what"] == "limits") != ("ranges" in told):
+    if (told["what"] == "limits") != ("ranges" in told):
         raise ValueError('ranges belong to "limits", and to that alone')
     if "ranges" in told and monitor != "limit":
         raise ValueError("limits are those of the monitor limit")
     if not isinstance(ranges, dict) or ("ranges" in told and not ranges):
         raise ValueError("ranges must be an object of one level or more")
     pairs = {level: _pair(level, pair) for level, pair in ranges.items()}
-    return Control(**texts, when_ns=when, monitor=monitor, ranges=pairs)
+    return {"monitor": monitor, "ranges": pairs}
 
 
 def _pair(level: str, pair: Any) -> tuple[float | None, float | None]:

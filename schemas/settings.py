@@ -168,6 +168,19 @@ class AlarmRule:
 
 
 @dataclass(frozen=True, slots=True)
+class GateSettings:
+    """What a trained model must show before it may speak, and what it may cost while it does.
+
+    A false alarm in flight is one that ends, or lasts for `confirm_s`, without its parameter being
+    beyond a limit of warning or above meanwhile.
+    """
+
+    false_alarms_per_parameter_day: float = 0.05
+    found: float = 0.8  # of the labelled faults of its parameters
+    confirm_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class MissionSettings:
     name: str
     source: str
@@ -187,6 +200,7 @@ class MissionSettings:
     activity: tuple[ActivityRule, ...] = (ActivityRule(),)
     shape: tuple[ShapeRule, ...] = (ShapeRule(),)
     forecaster: tuple[ForecasterRule, ...] = (ForecasterRule(),)
+    gate: GateSettings = GateSettings()
     alarms: dict[str, AlarmRule] = field(default_factory=dict)
     gauges: tuple[str, ...] = ()  # parameters whose statistics become Prometheus gauges
     frame_values: int = 65536  # a frame of samples closes at a tick, or at this many values

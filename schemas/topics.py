@@ -9,10 +9,12 @@ ALERTS = "telemetry.alerts"
 REJECTS = "telemetry.rejects"
 STATE = "telemetry.state"
 ALARMS = "telemetry.alarms"  # compacted: the current alarm of every parameter
+SHADOW = "telemetry.alerts.shadow"  # of models that have yet to earn it
+MODELS = "telemetry.models"  # compacted: the stage of every model
 
 DEAD_LETTERS = "telemetry.deadletters"
 
-OUTPUTS = (ALERTS, STATISTICS, SAMPLES, REJECTS)  # of a chain
+OUTPUTS = (ALERTS, SHADOW, STATISTICS, SAMPLES, REJECTS)  # of a chain
 LANE_OUTPUTS = (*OUTPUTS, DEAD_LETTERS)
 
 

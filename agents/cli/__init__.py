@@ -16,6 +16,7 @@ from agents.cli.files import check, decode, import_, mission, run, simulate
 from agents.cli.kafka import kafka
 from agents.cli.live import broker, ingest, watch, worker
 from agents.cli.mdb import mdb
+from agents.cli.models import models
 from agents.cli.replay import replay
 from agents.cli.reproduce import reproduce
 from agents.cli.show import explain
@@ -52,6 +53,6 @@ def main(kafka_config: Path | None) -> None:
 for command in (
     demo, simulate, import_, decode, run, broker, ingest, worker, replay, watch, explain, check,
     mission, mdb, control, kafka, topics_group, benchmark,
-    reproduce, diff,
+    reproduce, diff, models,
 ):  # fmt: skip
     main.add_command(command)

@@ -15,13 +15,13 @@ from agents.kafka import BrokerError, partitions_of, producer, start
 from pipeline.errors import MissionError
 from pipeline.mission import load_mission
 from schemas import topics
-from schemas.control import ACTIONS, MONITORS, Control, decode_control, encode_control
+from schemas.control import MONITORS, ON_PARAMETERS, Control, decode_control, encode_control
 from schemas.mission import MissionDatabase
 from schemas.records import CONTROL_HEADERS
 
 
 @click.command()
-@click.argument("what", type=click.Choice(ACTIONS))
+@click.argument("what", type=click.Choice(ON_PARAMETERS))
 @click.argument("name", metavar="PARAMETER")
 @click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
 @mdb_option
@@ -53,7 +53,9 @@ def control(
         decode_control(value)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
-    offset = asyncio.run(_write(value, source or mission.settings.source, namespace, bootstrap))
+    offset = asyncio.run(
+        write_control(value, source or mission.settings.source, namespace, bootstrap)
+    )
     click.echo(f"{what} {known.parameter}: written at {offset}; telemetry.alerts tells when it is.")
 
 
@@ -80,7 +82,8 @@ def _qualified(mdb: MissionDatabase, name: str, monitor: str) -> str:
     raise MissionError(f"{mdb.path}: has no {kind} {name!r}.")
 
 
-async def _write(value: bytes, source: str, namespace: str, bootstrap: str) -> str:
+async def write_control(value: bytes, source: str, namespace: str, bootstrap: str) -> str:
+    """Append a control record to a source's partition; returns where it stands."""
     raw = topics.on_wire(topics.RAW, namespace)
     await partitions_of(bootstrap, raw)  # else it would be made with the broker's own settings
     client = await start(producer(bootstrap), bootstrap)

@@ -19,6 +19,7 @@ from pipeline.errors import FlightError, MissionError
 from pipeline.fate import fate
 from pipeline.formats.importing import identifier, import_flight, mission_toml
 from pipeline.formats.series import DEFAULT_EPOCH_NS, Options
+from pipeline.gate.folder import models_first
 from pipeline.groups import make_groups, watched_columns
 from pipeline.known_apids import known_apids
 from pipeline.mdb import load_xtce
@@ -174,7 +175,8 @@ def run(
         raise click.UsageError(f"--out {out} is a file: name a folder.")
     with RunFolder(out, chain, recording) as results, Progress(console=console) as bar:
         task = bar.add_task("run", total=len(part.start))
-        for fed in run_flight(part, chain):
+        first = [*models_first(mission, int(part.reception_ns[0]))]
+        for fed in run_flight(part, chain, first):
             results.add(fed)
             bar.update(task, completed=chain.packets.counters["packets"])
     for line in results.told:

@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Iterator
+from itertools import chain as joined
 from pathlib import Path
 
 import click
@@ -23,6 +24,7 @@ from agents.cli.options import (
 from agents.replay import Replayed, holds_records
 from agents.replay import replay as run_replay
 from pipeline.chain import Chain
+from pipeline.gate.folder import models_first
 from pipeline.loop import pack_rounds
 from pipeline.mission import load_mission
 from pipeline.run import cut_flight, load_recording
@@ -84,7 +86,10 @@ def replay(
             task = bar.add_task("replay", total=rounds and rounds * len(part.start))
             asyncio.run(
                 run_replay(
-                    pack_rounds(part, shift_ns, rounds), name, bootstrap, namespace, pace,
+                    joined(
+                        models_first(mission, int(part.reception_ns[0])),
+                        pack_rounds(part, shift_ns, rounds),
+                    ), name, bootstrap, namespace, pace,
                     partitions, done, lambda n: bar.advance(task, n),
                 )
             )  # fmt: skip

@@ -47,16 +47,18 @@ def explain(id_: str, folder: Path | None, namespace: str, bootstrap: str) -> No
 
 
 def _from_folder(folder: Path, id_: str) -> dict[str, Any] | None:
-    path = folder / FILES[topics.ALERTS]
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise FlightError(f"{path}: cannot be read: {error.strerror}.") from None
+    lines: list[bytes] = []
+    for topic in (topics.ALERTS, topics.SHADOW):
+        path = folder / FILES[topic]
+        try:
+            lines += path.read_bytes().splitlines()
+        except OSError as error:
+            raise FlightError(f"{path}: cannot be read: {error.strerror}.") from None
     return next((a for a in map(orjson.loads, lines) if a["id"] == id_), None)
 
 
 async def _from_kafka(bootstrap: str, namespace: str, id_: str) -> dict[str, Any] | None:
-    async for _, record in follow(bootstrap, namespace, (topics.ALERTS,), True, True):
+    async for _, record in follow(bootstrap, namespace, (topics.ALERTS, topics.SHADOW), True, True):
         alert: dict[str, Any] = orjson.loads(record.value or b"{}")
         if alert.get("id") == id_:
             return alert

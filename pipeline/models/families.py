@@ -40,25 +40,32 @@ def record_confidence(score: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """make(parameters, period_ns, rules): a model of one group. confidence: of a score."""
+    """make(parameters, period_ns, rules): a model of one group. confidence: of a score.
+    theta: the setting that a budget of false alarms decides."""
 
     make: Callable[..., Model]
     confidence: Callable[[float], float]
+    theta: str
 
     @property
     def name(self) -> str:
         made: Any = self.make
         return str(made.family)
 
+    @property
+    def version(self) -> int:
+        made: Any = self.make
+        return int(made.version)
+
 
 FAMILIES = (
-    Family(Residual, chebyshev),
-    Family(TimeToLimit, normal_confidence),
-    Family(Flat, record_confidence),
-    Family(LevelModel, record_confidence),
-    Family(Activity, record_confidence),
-    Family(Shape, record_confidence),
-    Family(Forecaster, record_confidence),
+    Family(Residual, chebyshev, "threshold"),
+    Family(TimeToLimit, normal_confidence, "significance"),
+    Family(Flat, record_confidence, "threshold"),
+    Family(LevelModel, record_confidence, "margin"),
+    Family(Activity, record_confidence, "margin"),
+    Family(Shape, record_confidence, "margin"),
+    Family(Forecaster, record_confidence, "margin"),
 )
 RECORD_FAMILIES = tuple(
     f for f in FAMILIES if isinstance(f.make, type) and issubclass(f.make, RecordModel)

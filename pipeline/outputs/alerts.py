@@ -42,6 +42,8 @@ def sentence(alert: dict[str, Any]) -> str:
     """One line for people, from what the alert holds; total, whatever the evidence lacks."""
     name, unit = alert["parameter"].rsplit("/", 1)[1], f" {alert['unit']}".rstrip()
     after, kind = alert["level_after"], alert["monitor"]["kind"]
+    if "budget" in alert:
+        return _demoted(alert, name)
     if "control" in alert:
         return _controlled(alert, name, kind.replace("_", " "))
     if alert["transition"] == "cleared":
@@ -79,9 +81,24 @@ def sentence(alert: dict[str, Any]) -> str:
     )
 
 
+def _demoted(alert: dict[str, Any], name: str) -> str:
+    model, cost = alert["model"]["id"], alert["budget"]
+    if alert["level_before"] != "normal":
+        return f"{name}: {alert['level_before']} of model {model} taken back, it is demoted."
+    return (
+        f"{name}: model {model} is demoted to shadow: {cost['false_alarms']} false alarms in "
+        f"{cost['parameter_days']:.3g} parameter-days, {cost['expected']:.2g} expected."
+    )
+
+
 def _controlled(alert: dict[str, Any], name: str, kind: str) -> str:
     done = alert["transition"].replace("_", " ")
     by = alert["control"]
+    if "model" in alert:
+        model = f"model {alert['model']['id']}"
+        back = f"{alert['level_before']} of {model} taken back, it was {done}"
+        what = back if alert["level_before"] != "normal" else f"{model} {done}"
+        return f"{name}: {what} by {by['who']}: {by['why']}."
     state = f" at {alert['level_before']}" if alert["transition"] == "acknowledged" else ""
     return f"{name}: {kind} {done}{state} by {by['who']}: {by['why']}."
 
@@ -97,9 +114,9 @@ def _reason(reason: dict[str, Any], unit: str) -> str:
     return f"changing by {reason['observed']:g}{unit} a {reason['per']}, beyond its {limit}"
 
 
-def alert_output(alert: dict[str, Any], id_: str) -> Output:
+def alert_output(alert: dict[str, Any], id_: str, topic: str = topics.ALERTS) -> Output:
     """Alert as a record, keyed by source and parameter."""
     full = {"id": id_, **alert, "sentence": sentence(alert)}
     key = f"{alert['source']}:{alert['parameter']}".encode()
     level = int(Level[alert["level_after"].upper()])
-    return Output(topics.ALERTS, id_, key, orjson.dumps(full, option=_JSON), level, full)
+    return Output(topic, id_, key, orjson.dumps(full, option=_JSON), level, full)

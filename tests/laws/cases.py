@@ -49,6 +49,7 @@ from schemas.settings import (
     TimeToLimitRule,
     WindowSettings,
 )
+from tests.laws.gated_cases import gated_chain
 
 SECOND = 1_000_000_000
 F = 5  # parameters of the streams of numbers
@@ -637,4 +638,5 @@ CASES = [
     Case("limits of change", _changes, wild_numbers, _feed_limits),
     Case("monitor", lambda: Monitor(_ones(3), _ones(SECOND), _ones(2)), _levels, _feed_monitor),
     Case("chain", lambda: Chain(vehicle_mission()), raw_records, _feed_chain),
+    Case("gated, budget", lambda: gated_chain(vehicle_mission()), raw_records, _feed_chain),
 ]

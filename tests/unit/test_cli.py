@@ -38,7 +38,14 @@ def test_simulate_check_run_explain(flight: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = heartline("run", str(flight / "packets.bin"), "--mission", DEMO, "--out", str(out))
     assert done.exit_code == 0, done.output
-    names = {"alerts.jsonl", "statistics.jsonl", "samples.arrow", "rejects.jsonl", "summary.json"}
+    names = {
+        "alerts.jsonl",
+        "alerts.shadow.jsonl",
+        "statistics.jsonl",
+        "samples.arrow",
+        "rejects.jsonl",
+        "summary.json",
+    }
     assert {p.name for p in out.iterdir()} == names
     done = heartline("explain", "--from", str(out), "telemetry.raw-0-999999-0")
     assert done.exit_code == 1

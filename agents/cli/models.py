@@ -1,0 +1,223 @@
+"""`heartline models`: train, hold against flights, let in, show out (docs/gate.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from agents.cli.control import write_control
+from agents.cli.options import FILE
+from agents.models_topic import staged
+from pipeline.errors import MissionError
+from pipeline.gate.folder import ModelFolder
+from pipeline.gate.knowledge import knowledge
+from pipeline.gate.report import markdown, told
+from pipeline.gate.train import train as fit
+from pipeline.gate.validate import validate as backtest
+from pipeline.mission import load_mission, read_rule
+from pipeline.outputs.alerts import iso
+from schemas.control import encode_control
+from schemas.settings import MODEL_RULES
+
+console = Console(stderr=True)
+mission_option = click.option(
+    "--mission", "folder", type=FILE, required=True, help="Mission folder."
+)
+broker_option = click.option(
+    "--bootstrap", default="", help="Kafka brokers; without it the mission folder alone."
+)
+namespace_option = click.option("--namespace", default="", help="Put before every topic's name.")
+source_option = click.option("--source", default="", help="The mission's source by default.")
+
+
+@click.group()
+def models() -> None:
+    """Trained models: candidate, shadow, active, retired."""
+
+
+@models.command()
+@click.argument("name")
+@click.argument("flights", nargs=-1, required=True, type=FILE)
+@mission_option
+@click.option("--family", type=click.Choice([*MODEL_RULES]), required=True)
+@click.option("--match", "patterns", multiple=True, required=True, help="Parameters, by pattern.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=NUMBER", help="Of the family.")
+def train(
+    name: str, flights: tuple[Path, ...], folder: Path, family: str, patterns: tuple[str, ...],
+    settings: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Fit NAME on recorded nominal FLIGHTs, each one file. It is a candidate then, and silent.
+
+    Its threshold is the least that keeps to the mission's budget of false alarms on them.
+    """
+    mission = load_mission(folder)
+    chosen = dict(_setting(family, text) for text in settings)
+    read_rule(family, chosen)
+    with Progress(console=console) as bar:
+        task = bar.add_task(f"train {name}", total=None)
+        artefact, rate = fit(
+            name, family, mission, flights, patterns, chosen,
+            lambda done, of: bar.update(task, completed=done, total=of),
+        )  # fmt: skip
+    path = ModelFolder(folder).add(artefact)
+    low, high = rate.interval
+    n = sum(len(p.parameters) for p in artefact.parts)
+    console.print(
+        f"{path}: {family} of {n} parameters, SHA-256 {artefact.sha256}\n"
+        f"{rate.false_alarms} false alarms in {rate.parameter_days:.3g} parameter-days, each "
+        f"flight left out once: {rate.a_day:.3g} a day (80 %: {low:.3g} to {high:.3g}).\n"
+        f"Next: heartline models validate {name} FLIGHT… --mission {folder}", highlight=False,
+    )  # fmt: skip
+
+
+def _setting(family: str, text: str) -> tuple[str, Any]:
+    key, _, number = text.partition("=")
+    kinds = {f.name: str(f.type) for f in fields(MODEL_RULES[family])}
+    try:
+        return key, int(number) if kinds.get(key) == "int" else float(number)
+    except ValueError:
+        raise click.UsageError(f"--set {text!r}: say KEY=NUMBER.") from None
+
+
+@models.command()
+@click.argument("name")
+@click.argument("flights", nargs=-1, required=True, type=FILE)
+@mission_option
+def validate(name: str, flights: tuple[Path, ...], folder: Path) -> None:
+    """Hold NAME against FLIGHTs whose faults are known (truth.json beside each).
+
+    Writes a report beside the model; status 1 where the gate stays shut.
+    """
+    mission, kept = load_mission(folder), ModelFolder(folder)
+    report = told(backtest(kept.artefact(name), mission, flights), mission)
+    text = markdown(report)
+    path = kept.add_report(name, report, text)
+    click.echo(text)
+    console.print(f"{path}", highlight=False)
+    sys.exit(0 if report["passed"] else 1)
+
+
+@models.command()
+@click.argument("name")
+@click.option("--to", "stage", type=click.Choice(["shadow", "active"]), required=True)
+@click.option("--why", required=True, help="Reason, kept with the change.")
+@click.option("--who", default="", help="Your name; that of the login by default.")
+@mission_option
+@source_option
+@namespace_option
+@broker_option
+def promote(
+    name: str, stage: str, why: str, who: str, folder: Path, source: str, namespace: str,
+    bootstrap: str,
+) -> None:  # fmt: skip
+    """Put NAME into the shadow, or let it speak where it has earned it."""
+    _move(name, stage, why, who, folder, source, namespace, bootstrap)
+
+
+@models.command()
+@click.argument("name")
+@click.option("--why", required=True, help="Reason, kept with the change.")
+@click.option("--who", default="", help="Your name; that of the login by default.")
+@mission_option
+@source_option
+@namespace_option
+@broker_option
+def retire(
+    name: str, why: str, who: str, folder: Path, source: str, namespace: str, bootstrap: str
+) -> None:
+    """Take NAME away."""
+    _move(name, "retired", why, who, folder, source, namespace, bootstrap)
+
+
+def _move(
+    name: str, stage: str, why: str, who: str, folder: Path, source: str, namespace: str,
+    bootstrap: str,
+) -> None:  # fmt: skip
+    mission, kept = load_mission(folder), ModelFolder(folder)
+    move = kept.move(name, stage, who or getpass.getuser(), why, time.time_ns())
+    console.print(f"{name} is {stage} in {kept.path}", highlight=False)
+    if bootstrap:
+        value = encode_control(kept.control(move))
+        key = source or mission.settings.source
+        where = asyncio.run(write_control(value, key, namespace, bootstrap))
+        console.print(f"written at {where}; telemetry.alerts tells when it is so.", highlight=False)
+
+
+@models.command("list")
+@mission_option
+@source_option
+@namespace_option
+@broker_option
+def list_(folder: Path, source: str, namespace: str, bootstrap: str) -> None:
+    """Every model of the mission: its stage here, and at work where a broker is named."""
+    mission, kept = load_mission(folder), ModelFolder(folder)
+    live = {}
+    if bootstrap:
+        live = asyncio.run(staged(bootstrap, namespace, source or mission.settings.source))
+    table = Table("model", "family", "parameters", "stage", "since", "by", "why", "at work")
+    stages = kept.stages()
+    for name in sorted({*kept.names(), *live}):
+        family, count = "", ""
+        if name in kept.names():
+            artefact = kept.artefact(name)
+            family, count = artefact.family, str(sum(len(p.parameters) for p in artefact.parts))
+        move = stages.get(name)
+        moved = ("candidate", "", "", "")
+        if move:
+            moved = (move.stage, iso(move.when_ns), move.who, move.why)
+        at_work = live.get(name, {}).get("sentence", "") if bootstrap else "not asked"
+        table.add_row(name, family, count, *moved, at_work)
+    Console(highlight=False).print(table)
+
+
+@models.command()
+@click.argument("name")
+@mission_option
+@click.option("--png", type=FILE, help="Draw it too (extra `plot`).")
+def show(name: str, folder: Path, png: Path | None) -> None:
+    """What NAME knows: its settings, thresholds and records, and what it was made of."""
+    artefact = ModelFolder(folder).artefact(name)
+    for line in knowledge(artefact):
+        click.echo(line)
+    if png:
+        try:
+            from pipeline.gate.drawing import draw
+        except ImportError:
+            raise MissionError("--png needs the extra: pip install heartline[plot].") from None
+        draw(artefact, png)
+        console.print(f"{png}", highlight=False)
+
+
+@models.command()
+@click.argument("first")
+@click.argument("second")
+@click.argument("flights", nargs=-1, required=True, type=FILE)
+@mission_option
+def compare(first: str, second: str, flights: tuple[Path, ...], folder: Path) -> None:
+    """Hold two models against the same FLIGHTs, side by side."""
+    mission, kept = load_mission(folder), ModelFolder(folder)
+    table = Table("", first, second)
+    reports = [
+        told(backtest(kept.artefact(n), mission, flights), mission) for n in (first, second)
+    ]  # fmt: skip
+    judged = [r["judges"][0] for r in reports]
+    table.add_row("found", *(f"{j['found']} of {j['events']}" for j in judged))
+    for key in ("false_alarms", "false_alarms_per_parameter_day", "delay_s", "lead_s",
+                "timing_quality"):  # fmt: skip
+        table.add_row(key.replace("_", " "), *("" if j[key] is None else f"{j[key]:.3g}"
+                                               for j in judged))  # fmt: skip
+    table.add_row("gate", *("opens" if r["passed"] else "; ".join(r["reasons"]) for r in reports))
+    for pair in zip(*(r["events"] for r in reports), strict=True):
+        cells = ("missed" if e["found_on"] is None else f"{e['after_onset_s']:.0f} s" for e in pair)
+        table.add_row(f"{pair[0]['flight']} {pair[0]['kind']}", *cells)
+    Console(highlight=False).print(table)

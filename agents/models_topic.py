@@ -1,0 +1,58 @@
+"""telemetry.models: the stage of every model at work, compacted, kept from the alerts that say so.
+
+A plain Faust agent like the alarm desk's: low rate, and a repeat is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import Any
+
+import faust
+import orjson
+
+from agents.tail import follow
+from schemas import topics
+
+STAGES = {"shadowed": "shadow", "activated": "active", "retired": "retired", "demoted": "demoted"}
+
+
+def stage_of(alert: dict[str, Any]) -> tuple[bytes, bytes] | None:
+    """Key and value of the stage that an alert tells; None where it tells none."""
+    stage = STAGES.get(alert["transition"])
+    if stage is None or alert["level_before"] != "normal":
+        return None
+    state = {
+        "source": alert["source"], "model": alert["model"]["id"], "stage": stage,
+        "sha256": alert["model"]["weights_sha256"], "generation_ns": alert["generation_ns"],
+        "alert": alert["id"], "sentence": alert["sentence"],
+    }  # fmt: skip
+    return f"{alert['source']}:{alert['model']['id']}".encode(), orjson.dumps(state)
+
+
+def add_models_agent(app: faust.App, namespace: str) -> None:
+    """Alerts in, stages out."""
+    alerts = app.topic(
+        topics.on_wire(topics.ALERTS, namespace), value_type=bytes, value_serializer="raw",
+        key_serializer="raw",
+    )  # fmt: skip
+    models = app.topic(
+        topics.on_wire(topics.MODELS, namespace), value_serializer="raw", key_serializer="raw"
+    )
+
+    @app.agent(alerts, name="models")
+    async def keep(stream: AsyncIterable[bytes]) -> None:
+        async for value in stream:
+            told = stage_of(orjson.loads(value))
+            if told:
+                await models.send(key=told[0], value=told[1])
+
+
+async def staged(bootstrap: str, namespace: str, source: str) -> dict[str, dict[str, Any]]:
+    """The last word on each model of a source, by its name."""
+    found: dict[str, dict[str, Any]] = {}
+    async for _, record in follow(bootstrap, namespace, (topics.MODELS,), True, True):
+        state = orjson.loads(record.value or b"{}")
+        if state.get("source") == source:
+            found[state["model"]] = state
+    return found

@@ -1,0 +1,136 @@
+"""The threshold by budget: the operator says how many false alarms a parameter may cost a day, and
+nominal recordings say which threshold keeps to that.
+
+Each flight is left out once: the family learns the others and judges it, with every candidate. All
+that it raises there is false, the flight being nominal. The least threshold is taken whose rate is
+within the budget; the rate is told with the interval that a count so small leaves open (Garwood
+1936).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import FlightError
+from pipeline.gate.baselines import UNHEARD
+from pipeline.gate.budget import DAY_NS, at_least
+from pipeline.gate.grids import Heard
+from pipeline.models.contract import Model
+from pipeline.models.families import Family
+from pipeline.monitor import Monitor
+from schemas.columns import Quality, State
+
+STEPS = tuple(2.0 ** (i / 2) for i in range(-10, 11))  # times the family's own
+BLIND = 1e6  # a threshold that nothing crosses
+THREADS = 4  # kernels let go of the interpreter
+TAIL = 0.1  # on each side of an 80 % interval
+_GAP_BIT = np.uint8(Quality.AFTER_GAP)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """False alarms in so many parameter-days."""
+
+    false_alarms: int
+    parameter_days: float
+
+    @property
+    def a_day(self) -> float:
+        return self.false_alarms / self.parameter_days if self.parameter_days else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """80 % interval of the rate a parameter-day."""
+        n, days = self.false_alarms, self.parameter_days
+        if not days:
+            return 0.0, float("inf")
+        low = _solve(lambda x: at_least(n, x) - TAIL) if n else 0.0
+        return low / days, _solve(lambda x: at_least(n + 1, x) - (1 - TAIL)) / days
+
+
+def _solve(rising: Callable[[float], float]) -> float:
+    """Where a function that rises crosses zero."""
+    low, high = 0.0, 1.0
+    while rising(high) < 0:
+        high *= 2
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < 0 else (low, middle)
+    return high
+
+
+def fit(flights: Sequence[Heard], family: Family, rule: Any) -> State:
+    """What a family knows after all flights, one after the other with a gap between.
+
+    Nominal flights are to be learnt, all of them: what a low threshold would call odd too.
+    """
+    model = _model(flights[0], family, replace(rule, **{family.theta: BLIND}))
+    for flight in flights:
+        grid = flight.whole
+        mark_gap(grid.quality)
+        model.feed(grid)
+    return model.snapshot()
+
+
+def judge(flight: Heard, family: Family, rule: Any, known: State) -> Rate:
+    """What a model that knows so much raises on one flight more."""
+    model, grid = _model(flight, family, rule), flight.whole
+    model.restore(known)
+    mark_gap(grid.quality)
+    monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
+    t = monitor.feed(grid.time_ns, grid.packet, model.feed(grid))
+    raised = int(np.count_nonzero((t.before == 0) & (t.after > 0)))
+    return Rate(raised, len(grid.time_ns) * len(flight.columns) * flight.period_ns / DAY_NS)
+
+
+def _model(flight: Heard, family: Family, rule: Any) -> Model:
+    parameters = [flight.group.parameters[i] for i in flight.columns]
+    return family.make(parameters, flight.period_ns, [rule] * len(parameters))
+
+
+def mark_gap(quality: np.ndarray[Any, Any]) -> None:
+    """A flight begins after a gap: the first row heard of each parameter says so."""
+    heard = (quality & UNHEARD) == 0
+    for j in np.flatnonzero(heard.any(axis=0)):
+        quality[np.argmax(heard[:, j]), j] |= _GAP_BIT
+
+
+def calibrate(
+    groups: Sequence[Sequence[Heard]], family: Family, rule: Any, budget: float,
+    on_step: Callable[[], None],
+) -> tuple[Any, Rate]:  # fmt: skip
+    """The rule with the least threshold within the budget, and its rate on flights left out.
+
+    groups: of each group its flights, two or more. FlightError where no threshold will do.
+    """
+    theta = getattr(rule, family.theta)
+    rules = [replace(rule, **{family.theta: theta * s}) for s in STEPS]
+    left_out = [(g, k) for g in groups for k in range(len(g))]
+
+    def without(one: tuple[Sequence[Heard], int]) -> list[Rate]:
+        flights, k = one
+        known = fit([*flights[:k], *flights[k + 1 :]], family, rule)
+        rates = [judge(flights[k], family, r, known) for r in rules]
+        on_step()
+        return rates
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = [*zip(*pool.map(without, left_out), strict=True)]
+    totals = [_sum(rates) for rates in found]
+    for candidate, rate in zip(rules, totals, strict=True):
+        if rate.a_day <= budget:
+            return candidate, rate
+    raise FlightError(
+        f"{family.name}: even with {family.theta} = {getattr(rules[-1], family.theta):g} it raises "
+        f"{totals[-1].a_day:.3g} alarms a parameter-day on these flights, and the mission allows "
+        f"{budget:g}: they are not nominal, or this family is not for these parameters."
+    )
+
+
+def _sum(rates: Sequence[Rate]) -> Rate:
+    return Rate(sum(r.false_alarms for r in rates), sum(r.parameter_days for r in rates))

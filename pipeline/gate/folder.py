@@ -1,0 +1,149 @@
+"""The models of a mission folder: `models/NAME.json`, its report, and the stage of each.
+
+`models/stages.json` keeps who moved which model to which stage, when and why, all of it; the last
+word on a name holds. A mission without that folder has no trained models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.errors import MissionError
+from pipeline.flight import FlightRecord
+from pipeline.mission import Mission
+from schemas.artefact import Artefact, decode_artefact, encode_artefact
+from schemas.control import STAGES, Control, ModelStage, encode_control
+from schemas.records import CONTROL_HEADERS
+
+_KEPT = "stages.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One model's way to a stage."""
+
+    name: str
+    stage: str
+    sha256: str
+    who: str
+    why: str
+    when_ns: int
+
+
+class ModelFolder:
+    """folder: the mission's. Everything that it reads is checked, and told by file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "models"
+
+    def names(self) -> list[str]:
+        files = self.path.glob("*.json")
+        return sorted(f.stem for f in files if f.name != _KEPT and ".report" not in f.name)
+
+    def artefact(self, name: str) -> Artefact:
+        """MissionError where it is not there, or is not what it says."""
+        path = self.path / f"{name}.json"
+        try:
+            artefact = decode_artefact(path.read_bytes())
+        except OSError:
+            known = ", ".join(self.names()) or "none: `heartline models train` makes one"
+            raise MissionError(f"{path}: no such model; there are {known}.") from None
+        except ValueError as error:  # of orjson too
+            raise MissionError(f"{path}: {error}.") from None
+        if artefact.name != name:
+            raise MissionError(f"{path}: holds a model called {artefact.name!r}.")
+        return artefact
+
+    def add(self, artefact: Artefact) -> Path:
+        """MissionError where another of that name is in force."""
+        stage = self.stages().get(artefact.name)
+        if stage and stage.stage in ("shadow", "active") and stage.sha256 != artefact.sha256:
+            raise MissionError(
+                f"{self.path}: a model {artefact.name!r} is {stage.stage}: give the new one "
+                "another name, or retire the old one."
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        path = self.path / f"{artefact.name}.json"
+        path.write_bytes(encode_artefact(artefact) + b"\n")
+        return path
+
+    def add_report(self, name: str, report: dict[str, Any], text: str) -> Path:
+        path = self.path / f"{name}.report.md"
+        (self.path / f"{name}.report.json").write_bytes(
+            orjson.dumps(report, option=orjson.OPT_INDENT_2)
+        )
+        path.write_text(text)
+        return path
+
+    def report(self, name: str) -> dict[str, Any] | None:
+        try:
+            report = orjson.loads((self.path / f"{name}.report.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return report if isinstance(report, dict) else None
+
+    def moves(self) -> list[Move]:
+        """Every one, oldest first."""
+        path = self.path / _KEPT
+        if not path.exists():
+            return []
+        try:
+            return [Move(**told) for told in orjson.loads(path.read_bytes())]
+        except (OSError, ValueError, TypeError) as error:
+            raise MissionError(f"{path}: cannot be read: {error}.") from None
+
+    def stages(self) -> dict[str, Move]:
+        return {move.name: move for move in self.moves()}
+
+    def move(self, name: str, stage: str, who: str, why: str, when_ns: int) -> Move:
+        """A model's next stage. MissionError says why it may not have it."""
+        artefact = self.artefact(name)
+        now = self.stages().get(name)
+        before = now.stage if now else STAGES[0]
+        if why_not := _refused(artefact, before, stage, now, self.report(name)):
+            raise MissionError(f"model {name} stays {before}: {why_not}.")
+        move = Move(name, stage, artefact.sha256, who, why, when_ns)
+        content = [asdict(m) for m in (*self.moves(), move)]
+        (self.path / _KEPT).write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+        return move
+
+    def control(self, move: Move) -> Control:
+        """The record that says so to whoever reads the input."""
+        artefact = None if move.stage == "retired" else self.artefact(move.name)
+        if artefact and artefact.sha256 != move.sha256:
+            raise MissionError(
+                f"{self.path / move.name}.json: is not the model that is {move.stage}."
+            )
+        staged = ModelStage(move.name, move.stage, artefact)
+        return Control("model", "", move.who, move.why, move.when_ns, "", model=staged)
+
+
+def _refused(
+    artefact: Artefact, before: str, stage: str, now: Move | None, report: dict[str, Any] | None
+) -> str:
+    """Why a model may not go from one stage to the other; empty where it may."""
+    if stage == "retired":
+        return "" if before in ("shadow", "active") else "it is not in force"
+    if stage == "shadow":
+        return ""
+    if before not in ("shadow", "active") or now is None or now.sha256 != artefact.sha256:
+        return "it must be in the shadow first (--to shadow)"
+    if report is None or report.get("sha256") != artefact.sha256:
+        return "nothing is known of it: `heartline models validate` comes first"
+    if not report.get("passed"):
+        return "; ".join(report.get("reasons", ["its report is not one"]))
+    return ""
+
+
+def models_first(mission: Mission, when_ns: int) -> Iterator[FlightRecord]:
+    """Control records that put a mission's models in force, before the flight that begins then."""
+    folder = ModelFolder(mission.folder)
+    for move in folder.stages().values():
+        if move.stage in ("shadow", "active"):
+            value = encode_control(folder.control(move))
+            yield FlightRecord(when_ns, value, CONTROL_HEADERS, 0)

@@ -1,0 +1,161 @@
+"""A trained model at work: in the shadow until it has earned its voice, and back there when it
+raises more false alarms than the mission allows (`pipeline.gate.budget`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pipeline.control import Watched
+from pipeline.errors import MissionError
+from pipeline.gate.budget import Budget
+from pipeline.mission import Mission, read_rule
+from pipeline.modelled import Modelled, Site
+from pipeline.models.families import FAMILIES, MODEL_KINDS
+from pipeline.outputs.evidence import input_of
+from pipeline.outputs.pending import Pending
+from schemas import topics
+from schemas.artefact import Artefact, Part
+from schemas.columns import I8, Grid, PacketBatch, Quality, Stage
+from schemas.mission import Five, Level
+from schemas.state import Stateful
+
+ACTIVE = 1
+_UNHEARD = np.uint8(Quality.INVALID | Quality.HELD | Quality.STALE)
+_GAP_BIT = np.uint8(Quality.AFTER_GAP)
+
+
+class _Flags(Stateful):
+    def __init__(self, f: int) -> None:
+        # fresh: a parameter that has not been heard since the training, which lies before a gap
+        self.state = {"active": np.zeros(1, np.uint8), "fresh": np.ones(f, np.uint8)}
+
+
+class Gated(Modelled):
+    """One part of an artefact. ValueError where it does not fit the group or the family."""
+
+    def __init__(
+        self, artefact: Artefact, part: Part, slot: int, site: Site, mission: Mission,
+        period_ns: int,
+    ) -> None:  # fmt: skip
+        place, family = next(
+            (i, f) for i, f in enumerate(FAMILIES) if f.name == artefact.family
+        )  # fmt: skip
+        columns = np.array([site.group.qualified_names.index(p) for p in part.parameters])
+        parameters = [site.group.parameters[i] for i in columns]
+        if odd := [p.name for p in parameters if p.type.kind not in MODEL_KINDS]:
+            raise ValueError(f"{odd[0]} is no number")
+        try:
+            rule = read_rule(artefact.family, part.settings)
+        except MissionError as error:
+            raise ValueError(str(error)) from None
+        model = family.make(parameters, period_ns, [rule] * len(parameters))
+        if model.version != artefact.version:
+            raise ValueError(
+                f"is of version {artefact.version} of {family.name}, this one is {model.version}"
+            )
+        model.restore(part.weights)
+        super().__init__(FAMILIES[place], len(FAMILIES) + slot, site, columns, model)
+        self.artefact = artefact
+        self._digest = artefact.sha256
+        self.budget = Budget(parameters, period_ns, mission.settings.gate)
+        self._flags = _Flags(len(parameters))
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        return super().stages | {"budget": self.budget, "flags": self._flags}
+
+    def watched(self) -> Iterator[Watched]:
+        which = self.label(self.active) | {"weights_sha256": self._digest}
+        yield Watched(self.model.family, self.names, self.monitor, which)
+
+    @property
+    def active(self) -> bool:
+        return bool(self._flags.state["active"][0])
+
+    def label(self, aloud: bool) -> dict[str, Any]:
+        return {"id": self.artefact.name, "stage": "active" if aloud else "shadow"}
+
+    def sha256(self, parameter: int) -> str:  # noqa: ARG002
+        return self._digest
+
+    def activate(self, active: bool) -> None:
+        """It speaks from here on, at normal and with a budget of its own; or it does no more."""
+        if active:
+            self.budget.reset()
+            for j in range(len(self.columns)):
+                self.monitor.begin(j)
+        self._flags.state["active"][0] = int(active)
+
+    def aim(self, parameter: str, low: Five, high: Five) -> None:
+        super().aim(parameter, low, high)
+        if parameter in self.names:
+            self.budget.aim(self.names.index(parameter), low, high)
+
+    def standing(self) -> list[tuple[str, int]]:
+        """(parameter, level) of what it is heard to say."""
+        levels = self.monitor.state["level"].tolist() if self.active else []
+        return [(name, v) for name, v in zip(self.names, levels, strict=False) if v]
+
+    def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None:
+        mine = self._after_training(self.of(grid))
+        scores = self.model.feed(mine)
+        t = self.monitor.feed(grid.time_ns, offset, scores)
+        if not self.active:
+            self.tell(mine, scores, t, batch, out, -1)
+            return
+        row = self.budget.feed(mine, t)
+        if row is None:
+            self.tell(mine, scores, t, batch, out)
+            return
+        self.tell(mine, scores, t, batch, out, row)
+        self._demote(mine, row, offset, batch, out)
+
+    def _after_training(self, grid: Grid) -> Grid:
+        """The first row heard of each parameter comes after a gap: the training lies before it."""
+        fresh = self._flags.state["fresh"]
+        if not fresh.any():
+            return grid
+        heard = (grid.quality & _UNHEARD) == 0
+        quality = grid.quality.copy()
+        for j in np.flatnonzero(fresh.astype(bool) & heard.any(axis=0)):
+            quality[np.argmax(heard[:, j]), j] |= _GAP_BIT
+            fresh[j] = 0
+        return Grid(
+            grid.time_ns, grid.packet, grid.value, quality, grid.age_ns, grid.advance_row,
+            grid.advance_ns, grid.advance_packet,
+        )  # fmt: skip
+
+    def _demote(
+        self, grid: Grid, row: int, offset: I8, batch: PacketBatch, out: list[Pending]
+    ) -> None:
+        """Back to the shadow by itself; what it was heard to say is taken back, and all is told."""
+        packet, now = int(grid.packet[row]), int(grid.time_ns[row])
+        b = self.budget
+        cost = {
+            "false_alarms": b.false_alarms, "expected": b.expected,
+            "parameter_days": b.parameter_days,
+        }  # fmt: skip
+        at = int(offset[row])
+        head = {
+            "source": self._site.origin.source,
+            "monitor": {"kind": self.model.family, "name": self.artefact.name},
+            "transition": "demoted", "generation_ns": now,
+            "reception_ns": int(batch.reception_ns[packet]), "since_ns": now,
+            "input": input_of(
+                self._site.origin.partition, at, at, batch.digests[batch.record[packet]]
+            ),
+            "observed": None, "unit": "", "quality": [], "confidence": 1.0, "budget": cost,
+            "model": {"id": self.artefact.name, "stage": "shadow", "weights_sha256": self._digest},
+            "fingerprint": self._site.origin.fingerprint,
+        }  # fmt: skip
+        said = [(n, v) for n, v in zip(self.names, b.levels, strict=True) if v]
+        for k, (name, level) in enumerate([(self._site.container, 0), *said]):
+            alert = head | {
+                "parameter": name, "level_before": Level(level).word, "level_after": "normal",
+            }  # fmt: skip
+            order = len(self.columns) + k
+            self._pend(grid, row, order, alert, topics.ALERTS, batch, out)
+        self._flags.state["active"][0] = 0

@@ -1,0 +1,110 @@
+"""Recorded flights as the grids of each group: what its models see, row by row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.chain import Chain
+from pipeline.flight import Flight
+from pipeline.groups import Group
+from pipeline.mission import Mission
+from pipeline.models.families import MODEL_KINDS
+from pipeline.outputs.pending import Pending
+from pipeline.run import load_recording, run_flight
+from schemas.columns import I8, Grid, PacketBatch
+
+_NONE = np.zeros(0, np.int64)
+
+
+@dataclass(slots=True)
+class Heard:
+    """Some parameters of one group in one flight. columns: of the group's parameters."""
+
+    group: Group
+    period_ns: int
+    columns: I8
+    grids: list[Grid] = field(default_factory=list)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.group.qualified_names[i] for i in self.columns)
+
+    def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None:  # noqa: ARG002
+        """Keep a copy of the rows; the chain's own are overwritten."""
+        self.grids.append(
+            Grid(
+                grid.time_ns.copy(), grid.packet.copy(), grid.value.take(self.columns, 1),
+                grid.quality.take(self.columns, 1), grid.age_ns.copy(), _NONE, _NONE, _NONE,
+            )
+        )  # fmt: skip
+
+    @property
+    def whole(self) -> Grid:
+        """All rows of the flight."""
+        g, f = self.grids, len(self.columns)
+        return Grid(
+            np.concatenate([_NONE, *(x.time_ns for x in g)]),
+            np.concatenate([_NONE, *(x.packet for x in g)]),
+            np.concatenate([np.empty((0, f)), *(x.value for x in g)]),
+            np.concatenate([np.empty((0, f), np.uint8), *(x.quality for x in g)]),
+            np.concatenate([_NONE, *(x.age_ns for x in g)]), _NONE, _NONE, _NONE,
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Recorded:
+    """A recorded flight. files: as given; sha256: of their bytes, one after the other."""
+
+    files: tuple[Path, ...]
+    flight: Flight
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        return self.files[0].parent.name + "/" + self.files[0].name
+
+
+def read_flight(paths: Path | Sequence[Path], mission: Mission) -> Recorded:
+    """FlightError where there is no packet of the mission in it."""
+    files = (paths,) if isinstance(paths, Path) else tuple(paths)
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    flight = load_recording(files, mission, Chain(mission)).flight
+    return Recorded(files, flight, digest.hexdigest())
+
+
+def hear(recorded: Recorded, mission: Mission, patterns: Sequence[str]) -> list[Heard]:
+    """The numbers of a flight whose names match, by group, in the chain's order."""
+    chain = Chain(mission)
+    heard = [*listen(chain, lambda name: any(fnmatchcase(_short(name), p) for p in patterns))]
+    for _ in run_flight(recorded.flight, chain):
+        pass
+    return heard
+
+
+def _short(qualified_name: str) -> str:
+    """The key of a parameter: its path below the root SpaceSystem."""
+    return qualified_name.split("/", 2)[2]
+
+
+def listen(chain: Chain, wanted: Callable[[str], bool]) -> Iterator[Heard]:
+    """From here on hear the numbers whose qualified names are wanted, by group."""
+    for container in chain.containers:
+        for group in container.groups:
+            both = zip(group.group.parameters, group.group.qualified_names, strict=True)
+            chosen = [
+                i for i, (p, name) in enumerate(both) if p.type.kind in MODEL_KINDS and wanted(name)
+            ]  # fmt: skip
+            if chosen:
+                heard = Heard(group.group, group.period_ns, np.array(chosen))
+                group.listeners.append(heard)
+                yield heard

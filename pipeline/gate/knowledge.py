@@ -1,0 +1,44 @@
+"""What a model knows, as text: settings, thresholds, what it has seen, what it was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.outputs.alerts import iso
+from schemas.artefact import Artefact, Part
+
+
+def knowledge(artefact: Artefact) -> Iterator[str]:
+    yield f"{artefact.name}: {artefact.family}, version {artefact.version}"
+    yield f"SHA-256 {artefact.sha256}"
+    yield f"fitted by code {artefact.code.get('version')}, {artefact.code.get('sha256')}"
+    for t in artefact.trained:
+        yield (
+            f"trained on {t.flight}: {t.rows} rows, {iso(t.first_ns)} to {iso(t.last_ns)}, "
+            f"SHA-256 {t.sha256}"
+        )
+    for part in artefact.parts:
+        yield ""
+        settings = ", ".join(f"{k} {v:g}" for k, v in part.settings.items())
+        yield f"{len(part.parameters)} parameters, {settings}"
+        for j, name in enumerate(part.parameters):
+            yield from _of(part, j, name)
+
+
+def _of(part: Part, j: int, name: str) -> Iterator[str]:
+    low, high, step = (float(part.baseline[k][j]) for k in ("low", "high", "step"))
+    yield f"  {name}: {low:g} to {high:g} in training, by {step:g} a row at most"
+    f = len(part.parameters)
+    for key, array in part.weights.items():
+        axis = next((a for a in (-1, 0) if array.ndim and array.shape[a] == f), None)
+        if axis is None:
+            continue
+        mine = array.take(j, axis).ravel()
+        if len(mine) <= 11:
+            yield f"    {key}: {' '.join(f'{x:g}' for x in mine.tolist())}"
+        else:
+            known = mine[np.isfinite(mine)]
+            span = f"{known.min():g} to {known.max():g}" if len(known) else "none"
+            yield f"    {key}: {len(mine)} numbers, {len(known)} of them known, {span}"

@@ -1,0 +1,81 @@
+"""Training: a family runs over recorded nominal flights, and what it knows then is the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import FlightError
+from pipeline.fingerprint import VERSION
+from pipeline.gate.baselines import baseline
+from pipeline.gate.calibrate import Rate, calibrate, fit
+from pipeline.gate.grids import Heard, Recorded, hear, read_flight
+from pipeline.kernel import source_sha256
+from pipeline.mission import Mission
+from pipeline.models.families import FAMILIES
+from schemas.artefact import Artefact, Part, Trained, encode_artefact
+from schemas.settings import MODEL_RULES
+
+Progress = Callable[[int, int], None]  # (steps done, of all)
+
+
+def train(
+    name: str, family_name: str, mission: Mission, paths: Sequence[Path | Sequence[Path]],
+    patterns: Sequence[str], settings: dict[str, Any], on_progress: Progress,
+) -> tuple[Artefact, Rate]:  # fmt: skip
+    """A model of every parameter that matches, and its rate of false alarms on these flights.
+
+    FlightError where nothing matches, or no threshold keeps to the mission's budget; it is also
+    told where an artefact would be too large.
+    """
+    family = next(f for f in FAMILIES if f.name == family_name)
+    rule = MODEL_RULES[family_name](**settings)
+    if len(paths) < 2:
+        raise FlightError("A threshold needs two nominal flights or more: each is left out once.")
+    steps, done = len(paths), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        on_progress(done, steps)
+
+    flights: list[Recorded] = []
+    heard = []
+    for path in paths:
+        flights.append(read_flight(path, mission))
+        if any(flights[-1].sha256 == f.sha256 for f in flights[:-1]):
+            raise FlightError(f"{flights[-1].name}: is given twice; each flight is left out once.")
+        heard.append(hear(flights[-1], mission, patterns))
+        step()
+    groups: list[list[Heard]] = [list(g) for g in zip(*heard, strict=True)]
+    steps += len(groups) * len(paths)
+    if not groups:
+        what = ", ".join(patterns)
+        raise FlightError(f"{what}: no number of {mission.mdb.path} has such a name.")
+    budget = mission.settings.gate.false_alarms_per_parameter_day
+    rule, rate = calibrate(groups, family, rule, budget, step)
+    known = [fit(g, family, rule) for g in groups]
+    told = {k: v for k, v in asdict(rule).items() if k not in ("match", "enabled")}
+    parts = [
+        Part(g[0].names, told, state, baseline([f.whole for f in g]))
+        for g, state in zip(groups, known, strict=True)
+    ]
+    code = {"version": VERSION, "sha256": source_sha256()}
+    trained = tuple(_trained(f, [h[i] for h in groups]) for i, f in enumerate(flights))
+    made = Artefact(name, family_name, family.version, tuple(parts), trained, code)
+    try:
+        encode_artefact(made)
+    except ValueError as error:
+        raise FlightError(f"model {name}: {error}.") from None
+    return made, rate
+
+
+def _trained(flight: Recorded, heard: list[Heard]) -> Trained:
+    times = np.concatenate([h.whole.time_ns for h in heard])
+    if not len(times):
+        raise FlightError(f"{flight.name}: holds no row of these parameters.")
+    return Trained(flight.name, flight.sha256, int(times.min()), int(times.max()), len(times))

@@ -1,0 +1,229 @@
+"""A model held against labelled flights: what it finds, how early, what it costs, and whether two
+judges that need no model do as well (docs/gate.md).
+
+An event is a fault of a flight's truth.json on a parameter of the model, from its onset until it
+ends, if the parameter is heard meanwhile; a slow fault ends with the flight. It is found by the
+first alert raised on one of its parameters meanwhile. Every other alert that the model raises is
+false, of whatever level.
+
+Timing quality is that of ESA-ADB (Kotowski et al. 2024): with x from onset to detection, β the
+event's length and α the smaller of β and the time since the event before it,
+
+    0 for x ≤ -α or x ≥ β;  ((x + α) / α)^e for -α < x ≤ 0;  1 / (1 + (x / (β - x))^e) for 0 < x < β
+
+of which the last alone can occur here: an alert before the onset is a false alarm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from pipeline.chain import Chain
+from pipeline.errors import FlightError, MissionError
+from pipeline.gate.baselines import NAMES, UNHEARD, judged
+from pipeline.gate.budget import DAY_NS
+from pipeline.gate.calibrate import Rate
+from pipeline.gate.grids import Heard, Recorded, listen, read_flight
+from pipeline.mission import Mission
+from pipeline.monitor import Monitor
+from pipeline.run import run_flight
+from schemas import topics
+from schemas.artefact import Artefact
+from schemas.columns import Scores
+from schemas.control import ModelStage
+
+TRUTH = "truth.json"  # beside a flight's first file, as `heartline simulate` writes it
+Raised = list[tuple[str, int]]  # (parameter, generation time)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """limit_ns: when a critical limit is crossed; None where none is."""
+
+    flight: str
+    kind: str
+    parameters: tuple[str, ...]
+    onset_ns: int
+    until_ns: int
+    limit_ns: int | None
+
+
+@dataclass(slots=True)
+class Judge:
+    """How the model, or a baseline, did. found: of each event, when and on what, or None."""
+
+    name: str
+    found: list[tuple[str, int] | None] = field(default_factory=list)
+    false: Raised = field(default_factory=list)
+    parameter_days: float = 0.0
+
+    @property
+    def hits(self) -> int:
+        return sum(f is not None for f in self.found)
+
+    @property
+    def rate(self) -> Rate:
+        return Rate(len(self.false), self.parameter_days)
+
+    @property
+    def precision(self) -> float | None:
+        said = self.hits + len(self.false)
+        return self.hits / said if said else None
+
+
+@dataclass(slots=True)
+class Backtest:
+    """judges: the model first, then the baselines."""
+
+    artefact: Artefact
+    flights: list[tuple[str, str]] = field(default_factory=list)  # name, SHA-256
+    hours: float = 0.0
+    events: list[Event] = field(default_factory=list)
+    judges: list[Judge] = field(default_factory=list)
+
+
+def validate(
+    artefact: Artefact, mission: Mission, paths: Sequence[Path | Sequence[Path]]
+) -> Backtest:
+    """Run a model over labelled flights. MissionError where it does not fit the mission."""
+    result = Backtest(artefact, judges=[Judge(artefact.name), *map(Judge, NAMES)])
+    trained = {t.sha256 for t in artefact.trained}
+    for path in paths:
+        recorded = read_flight(path, mission)
+        if recorded.sha256 in trained:
+            raise FlightError(
+                f"{recorded.name}: the model was trained on it; hold it against other flights."
+            )
+        _fly(result, recorded, mission)
+    return result
+
+
+def _fly(result: Backtest, recorded: Recorded, mission: Mission) -> None:
+    chain = Chain(mission)
+    try:
+        chain.models.apply(ModelStage(result.artefact.name, "shadow", result.artefact))
+    except ValueError as error:
+        raise MissionError(f"model {result.artefact.name}: {error}.") from None
+    names = {n for p in result.artefact.parts for n in p.parameters}
+    heard = [*listen(chain, names.__contains__)]
+    raised: Raised = []
+    for fed in run_flight(recorded.flight, chain):
+        for _, output in fed.outputs:
+            alert = output.event
+            if output.topic == topics.SHADOW and alert and alert["level_before"] == "normal":
+                raised.append((alert["parameter"], alert["generation_ns"]))
+    end = max(int(h.whole.time_ns[-1]) for h in heard if len(h.whole.time_ns))
+    events = [e for e in _events(recorded, names, end) if _heard(e, heard)]
+    said = [raised, *_baselines(result.artefact, heard)]
+    days = sum(len(h.whole.time_ns) * len(h.columns) * h.period_ns for h in heard) / DAY_NS
+    for judge, alerts in zip(result.judges, said, strict=True):
+        judge.parameter_days += days
+        _score(judge, events, sorted(alerts, key=lambda a: a[1]))
+    clock = recorded.flight.reception_ns
+    result.hours += float(clock[-1] - clock[0]) / 3.6e12
+    result.flights.append((recorded.name, recorded.sha256))
+    result.events += events
+
+
+def _events(recorded: Recorded, names: set[str], end_ns: int) -> Iterator[Event]:
+    path = recorded.files[0].parent / TRUTH
+    if not path.exists():
+        return
+    truth = orjson.loads(path.read_bytes())
+
+    def at(seconds: float) -> int:
+        return int(truth["t0_ns"] + round(seconds * 1e9))
+
+    for fault in truth["faults"]:
+        mine = tuple(n for n in sorted(names) if n.rsplit("/", 1)[1] in fault["parameters"])
+        if mine:
+            limit = fault["critical_s"]
+            until = end_ns if fault["slow"] else at(fault["until"])
+            crossed = None if limit is None else at(limit)
+            yield Event(recorded.name, fault["kind"], mine, at(fault["onset"]), until, crossed)
+
+
+def _heard(event: Event, flight: Sequence[Heard]) -> bool:
+    """Whether most of it was there to be seen: silence is for other monitors."""
+    heard = []
+    for h in flight:
+        grid = h.whole
+        inside = (grid.time_ns >= event.onset_ns) & (grid.time_ns <= event.until_ns)
+        for j, name in enumerate(h.names):
+            if name in event.parameters:
+                heard.append((grid.quality[inside, j] & UNHEARD) == 0)
+    return any(len(h) and h.mean() > 0.5 for h in heard)
+
+
+def _baselines(artefact: Artefact, heard: Sequence[Heard]) -> list[Raised]:
+    """What each baseline raises, with the persistence of a record family's monitor."""
+    known = {p.parameters: p.baseline for p in artefact.parts}
+    said: list[Raised] = [[] for _ in NAMES]
+    for h in heard:
+        grid, f = h.whole, len(h.columns)
+        ones = np.ones(f, np.int64)
+        for raised, levels in zip(said, judged(grid, known[h.names]).values(), strict=True):
+            none = np.empty((0, f))
+            monitor = Monitor(ones, ones * 0, ones * 100)
+            scores = Scores(levels, levels, none, none, none)
+            t = monitor.feed(grid.time_ns, grid.packet, scores)
+            rising = t.before == 0
+            raised += [
+                (h.names[j], int(grid.time_ns[row]))
+                for row, j in zip(t.row[rising], t.parameter[rising], strict=True)
+            ]
+    return said
+
+
+def _score(judge: Judge, events: Sequence[Event], raised: Raised) -> None:
+    hits: list[tuple[str, int] | None] = [None] * len(events)
+    for name, at in raised:
+        mine = [
+            i
+            for i, e in enumerate(events)
+            if name in e.parameters and e.onset_ns <= at <= e.until_ns
+        ]
+        for i in mine:
+            hits[i] = hits[i] or (name, at)
+        if not mine:
+            judge.false.append((name, at))
+    judge.found += hits
+
+
+def timing(event: Event, at_ns: int) -> float:
+    """ESA-ADB's quality of a detection after the onset, 0 to 1."""
+    x, length = at_ns - event.onset_ns, event.until_ns - event.onset_ns
+    if x <= 0:
+        return 1.0
+    return 1.0 / (1.0 + (x / (length - x)) ** math.e) if x < length else 0.0
+
+
+def verdict(result: Backtest, mission: Mission) -> list[str]:
+    """Why the gate stays shut; empty where it opens."""
+    gate, model, events = mission.settings.gate, result.judges[0], len(result.events)
+    reasons = []
+    if not events:
+        reasons.append("none of these flights has a labelled fault of its parameters")
+    elif model.hits / events < gate.found:
+        reasons.append(
+            f"it finds {model.hits} of {events} faults, and {gate.found:.0%} of them must be found"
+        )
+    if model.rate.a_day > gate.false_alarms_per_parameter_day:
+        reasons.append(
+            f"it raises {len(model.false)} false alarms in {model.parameter_days:.3g} "
+            f"parameter-days, and {gate.false_alarms_per_parameter_day:g} a parameter-day are "
+            "allowed"
+        )
+    for other in result.judges[1:]:
+        more, fewer = other.hits - model.hits, len(model.false) - len(other.false)
+        if events and min(more, fewer) >= 0 and max(more, fewer) > 0:  # better, and no worse
+            reasons.append(
+                f"the {other.name} alone finds {other.hits} with {len(other.false)} false alarms"
+            )
+    return reasons

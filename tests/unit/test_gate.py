@@ -1,0 +1,349 @@
+"""Trained models: the artefact, the gate, the stages, and the budget that shows them out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from jsonschema import Draft202012Validator
+
+from pipeline.chain import Chain
+from pipeline.errors import FlightError, MissionError
+from pipeline.gate.budget import at_least
+from pipeline.gate.calibrate import Rate
+from pipeline.gate.folder import ModelFolder
+from pipeline.gate.knowledge import knowledge
+from pipeline.gate.report import markdown, told
+from pipeline.gate.train import train
+from pipeline.gate.validate import Event, timing, validate
+from pipeline.mission import Mission, load_mission
+from pipeline.simulate import simulate
+from schemas import topics
+from schemas.artefact import Artefact, decode_artefact, encode_artefact
+from schemas.control import Control, ModelStage, decode_control, encode_control
+from schemas.records import CONTROL_HEADERS, RawRecord
+from tests.laws.cases import raw_records, vehicle_mission
+from tests.laws.gated_cases import artefact_of, gated_chain
+from tests.unit.test_alarms import SCHEMA
+
+FAULTS = ("slow_leak", "tank_warming")
+NAMES = ("/HL1/HE_P", "/HL1/LOX_T", "/HL1/BATT_V")
+
+
+def noisy(name: str = "noisy", threshold: float = 0.5) -> Artefact:
+    return artefact_of(
+        vehicle_mission(), "residual", name, NAMES, threshold=threshold, warm_up_s=2.0,
+        min_samples=1, min_seconds=0.0,
+    )  # fmt: skip
+
+
+def staged(offset: int, stage: str, artefact: Artefact, name: str = "") -> RawRecord:
+    model = ModelStage(name or artefact.name, stage, None if stage == "retired" else artefact)
+    control = Control("model", "", "Ada", "tested", 7, "", model=model)
+    return RawRecord(offset, encode_control(control), CONTROL_HEADERS)
+
+
+def events(chain: Chain, records: list[RawRecord]) -> list[tuple[str, dict[str, Any]]]:
+    """(topic, alert) of all, each held against the schema."""
+    schema = Draft202012Validator(orjson.loads(SCHEMA.read_bytes()))
+    found = []
+    for _, output in chain.feed(records).outputs:
+        if output.topic in (topics.ALERTS, topics.SHADOW):
+            alert = orjson.loads(output.value)
+            schema.validate(alert)
+            found.append((output.topic, alert))
+    return found
+
+
+def moved(records: list[RawRecord], by: int) -> list[RawRecord]:
+    return [replace(r, offset=r.offset + by) for r in records]
+
+
+# --- artefacts -------------------------------------------------------------------------------
+
+
+def test_an_artefact_reads_back_exactly() -> None:
+    made = noisy()
+    made.parts[0].weights["level"][:] = [0.1, -math.pi, 5e-324][: len(made.parts[0].parameters)]
+    back = decode_artefact(encode_artefact(made))
+    assert back.sha256 == made.sha256
+    for one, other in zip(made.parts, back.parts, strict=True):
+        for key, array in one.weights.items():
+            np.testing.assert_array_equal(array, other.weights[key])
+            assert array.dtype == other.weights[key].dtype
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"format": 2}, "format"),
+        ({"name": "No/Good"}, "name"),
+        ({"family": "oracle"}, "none of"),
+        ({"parts": []}, "one part"),
+        ({"version": -1}, "whole number"),
+        ({"code": {"run": 1}}, "texts"),
+        ({"more": 1}, "nothing else"),
+        ({"name": "other"}, "it was changed"),
+        ({"trained": [{"flight": "x"}]}, "trained"),
+    ],
+)
+def test_a_changed_artefact_is_refused(change: dict[str, Any], says: str) -> None:
+    told_ = orjson.loads(encode_artefact(noisy())) | change
+    with pytest.raises(ValueError, match=says):
+        decode_artefact(orjson.dumps(told_))
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        ({"type": "f8", "shape": [2**40, 2**20], "values": "1"}, "numbers, not"),
+        ({"type": "O", "shape": [1], "values": "1"}, "type"),
+        ({"type": "f8", "shape": [1], "values": "x"}, "no number"),
+        ({"type": "u1", "shape": [1], "values": "256"}, "no number"),
+        ({"type": "f8", "shape": [1] * 9, "values": "1"}, "type"),
+    ],
+)
+def test_weights_that_are_none(array: dict[str, Any], says: str) -> None:
+    told_ = orjson.loads(encode_artefact(noisy()))
+    told_["parts"][0]["weights"]["level"] = array
+    with pytest.raises(ValueError, match=says):
+        decode_artefact(orjson.dumps(told_))
+
+
+def test_every_flipped_bit_of_the_weights_is_caught(rng: np.random.Generator) -> None:
+    content = encode_artefact(noisy())
+    for at in rng.integers(0, len(content) * 8, 200):
+        bent = bytearray(content)
+        bent[at // 8] ^= 1 << (at % 8)
+        try:
+            back = decode_artefact(bytes(bent))
+        except ValueError:
+            continue
+        assert encode_artefact(back) == content  # white space, or the same number
+
+
+# --- stages, by control records ---------------------------------------------------------------
+
+
+def test_a_model_says_nothing_aloud_until_it_is_active(rng: np.random.Generator) -> None:
+    records, made = raw_records(rng), noisy()
+    silent = [a for t, a in events(Chain(vehicle_mission()), records) if t == topics.SHADOW]
+    assert not silent
+    chain = Chain(vehicle_mission())
+    said = events(chain, [staged(0, "shadow", made), *moved(records, 1)])
+    first, rest = said[0], said[1:]
+    assert first[1]["transition"] == "shadowed"
+    assert first[1]["model"] == {"id": "noisy", "stage": "shadow", "weights_sha256": made.sha256}
+    shadow = [a for t, a in rest if t == topics.SHADOW]
+    assert shadow
+    assert all(a["monitor"] == {"kind": "residual", "name": "noisy"} for a in shadow)
+    aloud = [a for t, a in rest if t == topics.ALERTS]
+    assert not any("stage" in a.get("model", {}) for a in aloud)
+
+
+def test_one_that_goes_bad_is_demoted_and_says_so(rng: np.random.Generator) -> None:
+    records = raw_records(rng)
+    said = [a for t, a in events(gated_chain(vehicle_mission()), records) if t == topics.ALERTS]
+    mine = [a for a in said if a.get("model", {}).get("id") == "noisy"]
+    out = [a for a in mine if a["transition"] == "demoted" and a["level_before"] == "normal"]
+    assert out, "never demoted"
+    cost = out[0]["budget"]
+    assert cost["false_alarms"] >= 3 > cost["expected"]
+    assert "is demoted to shadow" in out[0]["sentence"]
+    level: dict[str, str] = {}
+    for a in mine:  # what it took back was what it had said
+        if a["transition"] == "demoted":
+            assert a["level_before"] == level.get(a["parameter"], "normal")
+        level[a["parameter"]] = a["level_after"]
+
+
+def test_hot_swap_keeps_what_was_learnt(rng: np.random.Generator) -> None:
+    """Shadow to active and back is the same instance: the residual's level goes on."""
+    records, made = raw_records(rng), noisy()
+    plain, swapped = Chain(vehicle_mission()), Chain(vehicle_mission())
+    events(plain, [staged(0, "shadow", made), *moved(records, 1)])
+    half = len(records) // 2
+    swapped.feed([staged(0, "shadow", made), *moved(records[:half], 1)])
+    swapped.feed([staged(half + 1, "active", made)])
+    swapped.feed([staged(half + 2, "shadow", made), *moved(records[half:], half + 3)])
+    one, other = (c.models.parts("noisy")[0].model.snapshot() for c in (plain, swapped))
+    for key, array in one.items():
+        np.testing.assert_array_equal(array, other[key])
+
+
+def test_another_artefact_of_the_name_takes_its_place(rng: np.random.Generator) -> None:
+    records, made, other = raw_records(rng), noisy(), noisy(threshold=0.7)
+    chain = Chain(vehicle_mission())
+    chain.feed([staged(0, "active", made), *moved(records, 1)])
+    said = events(chain, [staged(9000, "active", other)])
+    assert said[0][1]["model"]["weights_sha256"] == other.sha256
+    assert chain.models.working["noisy"].artefact.sha256 == other.sha256
+    assert events(chain, [staged(9001, "retired", other)])[0][1]["transition"] == "retired"
+    assert not chain.models.working
+    assert not chain.models.parts("noisy")
+
+
+@pytest.mark.parametrize("what", ["parameter", "version", "shape", "settings", "unknown"])
+def test_what_does_not_fit_is_refused_and_changes_nothing(what: str) -> None:
+    made, chain = noisy(), Chain(vehicle_mission())
+    part = made.parts[0]
+    if what == "parameter":
+        part = replace(part, parameters=("/HL1/NOT_THERE", *part.parameters[1:]))
+    elif what == "shape":
+        part = replace(part, weights=part.weights | {"level": np.zeros(99)})
+    elif what == "settings":
+        part = replace(part, settings={"threshold": 1.0, "magic": 1})
+    made = replace(made, parts=(part, *made.parts[1:]), version=99 if what == "version" else 1)
+    record = staged(0, "retired" if what == "unknown" else "active", made)
+    fed = chain.feed([record])
+    assert [o.topic for _, o in fed.outputs] == [topics.REJECTS]
+    assert not chain.models.working
+
+
+def test_a_snapshot_puts_the_models_to_work_again(rng: np.random.Generator) -> None:
+    records = raw_records(rng)
+    first = gated_chain(vehicle_mission())
+    first.feed(records[:200])
+    second = Chain(vehicle_mission())
+    second.restore(first.snapshot())
+    assert [o.value for _, o in second.feed(records[200:]).outputs] == [
+        o.value for _, o in first.feed(records[200:]).outputs
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"stage": "loud"}, {"artefact": None}, {"name": "x"}, {"parameter": "/HL1/HE_P"}, {"name": 1}],
+)
+def test_controls_of_models_are_checked(change: dict[str, Any]) -> None:
+    good = orjson.loads(staged(0, "active", noisy()).value)
+    assert decode_control(orjson.dumps(good)).model
+    with pytest.raises(ValueError, match=r"stage|artefact|name|unknown"):
+        decode_control(orjson.dumps(good | change))
+
+
+# --- budget ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "mean"), [(0, 3.0), (1, 0.1), (3, 2.5), (10, 4.0)])
+def test_poisson_tail(n: int, mean: float) -> None:
+    wanted = 1 - sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(n))
+    assert at_least(n, mean) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_the_interval_of_a_rate_is_garwoods() -> None:
+    """Bounds of a Poisson mean by its own tail (Garwood 1936); of no alarm, -log 0.1 above."""
+    low, high = Rate(0, 2.0).interval
+    assert low == 0.0
+    assert high == pytest.approx(-math.log(0.1) / 2.0)
+    low, high = Rate(5, 1.0).interval
+    assert at_least(5, low) == pytest.approx(0.1)
+    assert at_least(6, high) == pytest.approx(0.9)
+
+
+def test_timing_quality_after_esa_adb() -> None:
+    event = Event("f", "k", ("p",), 0, 100, None)
+    assert timing(event, 0) == 1.0
+    assert timing(event, 50) == pytest.approx(0.5)
+    assert timing(event, 100) == 0.0
+    assert timing(event, 10) > timing(event, 20)
+
+
+# --- train, validate, promote ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def flights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Count-downs: three nominal ones, three with a leak and a warming tank."""
+    folder, found = tmp_path_factory.mktemp("flights"), {}
+    for name, seed, faults in (
+        ("n1", 301, ()), ("n2", 302, ()), ("n3", 303, ()),
+        ("f1", 304, FAULTS), ("f2", 305, FAULTS), ("f3", 306, FAULTS),
+    ):  # fmt: skip
+        made = simulate(seed, faults, start=-300.0, end=-5.0)
+        (folder / name).mkdir()
+        found[name] = folder / name / "packets.bin"
+        found[name].write_bytes(made.packets)
+        (folder / name / "truth.json").write_bytes(orjson.dumps(made.truth))
+    return found
+
+
+@pytest.fixture
+def mission(tmp_path: Path) -> Mission:
+    import shutil
+
+    from tests.conftest import PROJECT
+
+    shutil.copytree(PROJECT / "missions" / "demo", tmp_path / "m")
+    return load_mission(tmp_path / "m")
+
+
+def trained(mission: Mission, name: str, *paths: Path) -> Artefact:
+    made, _ = train(name, "level", mission, paths, ("HE_P", "LOX_T"), {}, lambda *_: None)
+    ModelFolder(mission.folder).add(made)
+    return made
+
+
+def test_the_gate(mission: Mission, flights: dict[str, Path]) -> None:
+    """A good model goes through it by its stages; one trained on faults is refused."""
+    folder = ModelFolder(mission.folder)
+    good = trained(mission, "good", flights["n1"], flights["n2"])
+    bad = trained(mission, "bad", flights["f1"], flights["f3"])
+    with pytest.raises(MissionError, match="must be in the shadow first"):
+        folder.move("good", "active", "Ada", "in a hurry", 7)
+    for made in (good, bad):
+        assert folder.move(made.name, "shadow", "Ada", "to be looked at", 7).sha256 == made.sha256
+    with pytest.raises(MissionError, match="validate"):
+        folder.move("good", "active", "Ada", "in a hurry", 7)
+    held = [flights["f2"], flights["n3"]]
+    reports = {}
+    for made in (good, bad):
+        reports[made.name] = told(validate(made, mission, held), mission)
+        folder.add_report(made.name, reports[made.name], markdown(reports[made.name]))
+    assert reports["good"]["passed"], reports["good"]["reasons"]
+    assert reports["good"]["judges"][0]["found"] == 2
+    assert folder.move("good", "active", "Ada", "passed", 7).stage == "active"
+    assert not reports["bad"]["passed"]
+    with pytest.raises(MissionError, match="must be found"):
+        folder.move("bad", "active", "Ada", "please", 7)
+    assert {n: m.stage for n, m in folder.stages().items()} == {"good": "active", "bad": "shadow"}
+    assert "| good | 2 of 2 | 0 |" in markdown(reports["good"])
+
+
+def test_a_report_of_other_weights_opens_nothing(
+    mission: Mission, flights: dict[str, Path]
+) -> None:
+    folder = ModelFolder(mission.folder)
+    made = trained(mission, "one", flights["n1"], flights["n2"])
+    report = told(validate(made, mission, [flights["f2"], flights["n3"]]), mission)
+    folder.add_report("one", report, "")
+    other = trained(mission, "one", flights["n1"], flights["n3"])
+    assert other.sha256 != made.sha256
+    folder.move("one", "shadow", "Ada", "x", 7)
+    with pytest.raises(MissionError, match="nothing is known of it"):
+        folder.move("one", "active", "Ada", "x", 7)
+
+
+def test_training_refuses_what_it_cannot_do(mission: Mission, flights: dict[str, Path]) -> None:
+    with pytest.raises(FlightError, match="two nominal flights"):
+        trained(mission, "x", flights["n1"])
+    with pytest.raises(FlightError, match="given twice"):
+        trained(mission, "x", flights["n1"], flights["n1"])
+    with pytest.raises(FlightError, match="no number"):
+        train("x", "level", mission, [*flights.values()][:2], ("NOPE*",), {}, lambda *_: None)
+    made = trained(mission, "x", flights["n1"], flights["n2"])
+    with pytest.raises(FlightError, match="was trained on it"):
+        validate(made, mission, [flights["n1"]])
+
+
+def test_a_model_shows_what_it_knows(mission: Mission, flights: dict[str, Path]) -> None:
+    made = trained(mission, "x", flights["n1"], flights["n2"])
+    text = "\n".join(knowledge(made))
+    assert made.sha256 in text
+    assert "/HL1/HE_P" in text
+    assert str(flights["n1"].parent.name) in text
