@@ -29,7 +29,7 @@ _TYPES: dict[str, np.dtype[Any]] = {
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """Parameters that are modelled together: those of one container that share a rate.
 
@@ -53,8 +53,10 @@ class Trained:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Artefact:
+    """Two are the same where their content is, whose hash is `sha256`."""
+
     name: str
     family: str
     version: int
@@ -76,6 +78,12 @@ class Artefact:
             "code": self.code,
         }  # fmt: skip
         return orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Artefact) and self.content == other.content
+
+    def __hash__(self) -> int:
+        return hash(self.content)
 
     @property
     def sha256(self) -> str:

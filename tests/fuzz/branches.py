@@ -13,7 +13,7 @@ import coverage
 
 CODE = (
     "pipeline/mdb/*", "pipeline/formats/*", "pipeline/mission.py", "pipeline/packets/*",
-    "pipeline/control.py", "pipeline/correlation.py", "schemas/control.py",
+    "pipeline/control.py", "pipeline/correlation.py", "schemas/artefact.py", "schemas/control.py",
 )  # fmt: skip
 # inputs traced, a target: every `each`-th, and no more than `most`; tracing makes them slow
 TEXTS = ("mission.toml", "correlation", "flight", "long csv", "parquet", "ulog")

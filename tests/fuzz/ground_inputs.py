@@ -5,14 +5,24 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
+import numpy as np
 import orjson
 
 from pipeline.mission import Mission
-from schemas.control import ACTIONS, MONITORS, Control, encode_control
+from schemas.artefact import Artefact, Part
+from schemas.control import (
+    MONITORS,
+    ON_PARAMETERS,
+    STAGES,
+    Control,
+    ModelStage,
+    encode_control,
+)
 from schemas.mission import ALARM_LEVELS
 from schemas.records import CONTROL_HEADERS, RawRecord
 from tests.fuzz.inputs import RECEIVED, Input, records, text_input
@@ -86,26 +96,30 @@ def names_of(mission: Mission) -> list[str]:
 
 
 def controlled(
-    rnd: random.Random, packets: tuple[bytes, ...], names: Sequence[str], size: int
-) -> Input:
-    """Records of telemetry.raw with control records among them."""
+    rnd: random.Random, packets: tuple[bytes, ...], names: Sequence[str], size: int,
+    models: Sequence[Artefact] = (),
+) -> Input:  # fmt: skip
+    """Records of telemetry.raw with control records among them, some of them of models."""
     given = records(rnd, packets, size)
     out: list[RawRecord] = list(given.content)
     more = [] if rnd.random() < 0.1 else [("time_offset_ns", rnd.choice((b"5", b"x")))]
     for _ in range(rnd.randint(1, 30)):
         headers: Any = (*CONTROL_HEADERS, *(more if rnd.random() < 0.05 else ()))
-        value = control(rnd, names)
+        value = control(rnd, names, models)
         out.insert(rnd.randint(0, len(out)), RawRecord(0, value, headers, RECEIVED))
     for i, record in enumerate(out):
         record.offset = i
     return Input(out, sum(len(r.value) for r in out), given.mutated)
 
 
-def control(rnd: random.Random, names: Sequence[str]) -> bytes:
+def control(
+    rnd: random.Random, names: Sequence[str], models: Sequence[Artefact] = ()
+) -> bytes:  # fmt: skip
     """A control record, valid or changed: its keys, its text, or its bytes."""
     if rnd.random() < 0.05:
         return rnd.randbytes(rnd.randint(0, 200))
-    value, how = encode_control(_valid(rnd, names)), rnd.randrange(10)
+    valid = _staged(rnd, models) if models and rnd.random() < 0.5 else _valid(rnd, names)
+    value, how = encode_control(valid), rnd.randrange(10)
     if how < 5:
         return value
     if how < 8:
@@ -117,7 +131,7 @@ def control(rnd: random.Random, names: Sequence[str]) -> bytes:
 
 
 def _valid(rnd: random.Random, names: Sequence[str]) -> Control:
-    what = rnd.choice(ACTIONS)
+    what = rnd.choice(ON_PARAMETERS)
     return Control(
         what,
         rnd.choice(names),
@@ -127,6 +141,28 @@ def _valid(rnd: random.Random, names: Sequence[str]) -> Control:
         "limit" if what == "limits" and rnd.random() < 0.7 else rnd.choice(("limit", *MONITORS)),
         _ranges(rnd) if what == "limits" else {},
     )
+
+
+def _staged(rnd: random.Random, models: Sequence[Artefact]) -> Control:
+    """A model's stage; its weights as they were, or wild."""
+    made, stage = rnd.choice(models), rnd.choice(STAGES[1:])
+    if rnd.random() < 0.5:
+        made = replace(made, parts=tuple(_wild_weights(rnd, p) for p in made.parts))
+    model = ModelStage(made.name, stage, None if stage == "retired" else made)
+    return Control("model", "", "Ada", "tested", RECEIVED, "", model=model)
+
+
+def _wild_weights(rnd: random.Random, part: Part) -> Part:
+    weights = {name: array.copy() for name, array in part.weights.items()}
+    for _ in range(rnd.randint(1, 3)):
+        flat = weights[rnd.choice(list(weights))].reshape(-1)
+        odd: Any = (
+            (np.nan, np.inf, -np.inf, 1e308, -1e308, 5e-324, 0.0, -1.0)
+            if flat.dtype.kind == "f" else (0, 1, 63, 1000, 2**62)
+        )  # fmt: skip
+        for _ in range(rnd.randint(1, 5)):
+            flat[rnd.randrange(len(flat))] = rnd.choice(odd)
+    return replace(part, weights=weights)
 
 
 def _ranges(rnd: random.Random) -> dict[str, tuple[float | None, float | None]]:

@@ -18,8 +18,10 @@ from pipeline.decode import Decoder, compile_plans
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from pipeline.mission import Mission, read_settings
+from pipeline.models.families import FAMILIES, MODEL_KINDS
 from pipeline.packets import PacketReader
 from schemas import topics
+from schemas.artefact import Artefact
 from schemas.columns import Output, Reason
 from schemas.mission import MissionDatabase
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
@@ -27,6 +29,7 @@ from schemas.settings import ClockRun, TimeSettings
 from tests.fuzz import ground_inputs, inputs
 from tests.fuzz.inputs import Input
 from tests.fuzz.targets import Refused, feed_chain, tell_in_a_line, vehicle, work_folder
+from tests.laws.gated_cases import artefact_of
 
 _FAR = 2**62
 _LEAST = 1024 - _FAR  # nearer to it, a float says that it is there
@@ -38,7 +41,8 @@ def control(rnd: random.Random, _: Path) -> tuple[Input, Refused]:
     mission = latched() if small else vehicle()
     packets = ground_inputs.float_packets() if small else inputs.vehicle_packets()
     names = ground_inputs.names_of(mission)
-    given = ground_inputs.controlled(rnd, packets, names, rnd.choice((500, 5_000, 30_000)))
+    made = models(mission) if rnd.random() < 0.5 else ()
+    given = ground_inputs.controlled(rnd, packets, names, rnd.choice((500, 5_000, 30_000)), made)
     if rnd.random() < 0.3:
         refused_changes_nothing(mission, given.content)
     return given, feed_chain(rnd, mission, given.content)
@@ -54,8 +58,27 @@ def refused_changes_nothing(mission: Mission, records: list[RawRecord]) -> None:
     assert [said_of(output) for _, output in Chain(mission).feed(rest).outputs] == told
 
 
+_MODELS: dict[str, tuple[Artefact, ...]] = {}
+
+
+def models(mission: Mission) -> tuple[Artefact, ...]:
+    """One of each family for the mission's first three numbers; made once."""
+    name = mission.settings.name
+    if name not in _MODELS:
+        numbers = [
+            n for c in Chain(mission).containers for g in c.groups
+            for n, p in zip(g.group.qualified_names, g.group.parameters, strict=True)
+            if p.type.kind in MODEL_KINDS
+        ][:3]  # fmt: skip
+        _MODELS[name] = tuple(
+            artefact_of(mission, f.name, f"m{i % 2}", tuple(numbers))
+            for i, f in enumerate(FAMILIES)
+        )
+    return _MODELS[name]
+
+
 def said_of(output: Output) -> bytes:
-    if output.topic != topics.ALERTS:
+    if output.topic not in (topics.ALERTS, topics.SHADOW):
         return output.value
     alert = orjson.loads(output.value)
     del alert["input"]["sha256"]

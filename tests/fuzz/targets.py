@@ -152,6 +152,10 @@ def unapplied(records: list[RawRecord], outputs: list[tuple[int, Output]]) -> Re
                 who, where = event["control"], event["input"]
                 assert (who["who"], who["why"]) == (control.who, control.why)
                 assert where["first_offset"] == where["last_offset"] == record.offset
+                if control.model:
+                    assert event["model"]["id"] == control.model.name
+                    assert event["model"]["stage"] == control.model.stage
+                    continue
                 assert event["parameter"] == control.parameter
                 assert event["monitor"]["kind"] == control.monitor
         else:
