@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TELEMETRY_DATA ?= ../shared/data
 
-.PHONY: demo test lint unit integration bench bench-kafka peers flights lead-time fuzz chaos lock clean
+.PHONY: demo test lint unit integration bench bench-kafka peers corridor flights lead-time fuzz chaos lock clean
 
 demo: .venv/installed
 	$(BIN)/heartline demo
@@ -34,6 +34,9 @@ peers: .venv-peers/installed
 
 flights: .venv/installed
 	$(BIN)/python -m benchmarks.flights
+
+corridor: .venv/installed
+	$(BIN)/python -m benchmarks.corridor
 
 lead-time: .venv/installed
 	$(BIN)/python -m benchmarks.lead_time

@@ -26,7 +26,9 @@ from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase, Paramete
 from schemas.settings import (
     MODEL_RULES,
     READ,
+    TRAINED_ALONE,
     AlarmRule,
+    CorridorRule,
     GateSettings,
     MissionSettings,
     RecordRule,
@@ -40,6 +42,7 @@ MAX_SECONDS = 1_000_000_000  # thirty years: ns of more do not fit 64 bits
 MIN_HZ = 1e-6  # every eleven days
 MIN_PANE_S = 1e-3
 MAX_ROWS = 2**40
+MAX_HORIZON_S = 7200  # a corridor is kept second by second
 MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
 _ABOVE_0 = ("half_life_s", "memory_s")  # of what forgets: at once is never
 RULES: dict[str, Any] = {"resample": ResampleRule, **MODEL_RULES}
@@ -212,6 +215,9 @@ def _check_values(s: MissionSettings) -> None:
             _check_durations(rule, place)
             if isinstance(rule, RecordRule):
                 _check_record(rule, place)
+            if key in TRAINED_ALONE and rule.enabled:
+                what = f"{key} comes trained alone: heartline models train (docs/gate.md)."
+                raise SettingsError(what, place, "enabled")
     for rule, place in _given(s, "resample"):
         _check_resample(rule, place)
     for window, place in _given(s, "statistics"):
@@ -264,6 +270,8 @@ def read_rule(family: str, table: dict[str, Any]) -> Any:
     _check_durations(rule, (family,))
     if isinstance(rule, RecordRule):
         _check_record(rule, (family,))
+    if isinstance(rule, CorridorRule):
+        _check_corridor(rule, (family,))
     return rule
 
 
@@ -286,6 +294,14 @@ def _check_record(r: RecordRule, place: Place) -> None:
         if not 1 <= getattr(r, key) <= MAX_ROWS:
             what = f"{key} = {getattr(r, key)} must be 1 to {MAX_ROWS} rows."
             raise SettingsError(what, place, key)
+
+
+def _check_corridor(r: CorridorRule, place: Place) -> None:
+    if not 0 < r.margin <= 1e6:
+        raise SettingsError(f"margin = {r.margin} must be above 0.", place, "margin")
+    if not 1 <= r.horizon_s <= MAX_HORIZON_S:
+        what = f"horizon_s = {r.horizon_s} must be 1 to {MAX_HORIZON_S}."
+        raise SettingsError(what, place, "horizon_s")
 
 
 def _check_window(w: WindowSettings, place: Place) -> None:

@@ -142,6 +142,20 @@ class ForecasterRule(RecordRule):
     """Settings of the forecaster for the parameters that match."""
 
 
+@dataclass(frozen=True, slots=True)
+class CorridorRule:
+    """Settings of the corridor, which comes trained or not at all (docs/gate.md). Mission time is
+    counted from the first row in which `zero_on` is above `zero_above`."""
+
+    match: str = "*"
+    enabled: bool = False
+    margin: float = 1.0  # times the room beside the flights' own corridor
+    horizon_s: float = 600.0
+    lag_s: float = 5.0  # of the change that is looked at
+    zero_on: str = ""
+    zero_above: float = 0.0
+
+
 # What a model family's table is called, and what stands in it.
 MODEL_RULES: dict[str, type[Any]] = {
     "residual": ResidualRule,
@@ -151,7 +165,9 @@ MODEL_RULES: dict[str, type[Any]] = {
     "activity": ActivityRule,
     "shape": ShapeRule,
     "forecaster": ForecasterRule,
+    "corridor": CorridorRule,
 }
+TRAINED_ALONE = ("corridor",)  # of which nothing is known without flights
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +216,7 @@ class MissionSettings:
     activity: tuple[ActivityRule, ...] = (ActivityRule(),)
     shape: tuple[ShapeRule, ...] = (ShapeRule(),)
     forecaster: tuple[ForecasterRule, ...] = (ForecasterRule(),)
+    corridor: tuple[CorridorRule, ...] = (CorridorRule(),)
     gate: GateSettings = GateSettings()
     alarms: dict[str, AlarmRule] = field(default_factory=dict)
     gauges: tuple[str, ...] = ()  # parameters whose statistics become Prometheus gauges

@@ -70,10 +70,11 @@ def fit(flights: Sequence[Heard], family: Family, rule: Any) -> State:
     Nominal flights are to be learnt, all of them: what a low threshold would call odd too.
     """
     model = _model(flights[0], family, replace(rule, **{family.theta: BLIND}))
+    learn = getattr(model, "learn", model.feed)  # what judges in flight need not learn there
     for flight in flights:
         grid = flight.whole
         mark_gap(grid.quality)
-        model.feed(grid)
+        learn(grid)
     return model.snapshot()
 
 

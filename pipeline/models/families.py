@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.models.activity import Activity
 from pipeline.models.contract import Model
+from pipeline.models.corridor import Corridor
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
@@ -66,6 +67,7 @@ FAMILIES = (
     Family(Activity, record_confidence, "margin"),
     Family(Shape, record_confidence, "margin"),
     Family(Forecaster, record_confidence, "margin"),
+    Family(Corridor, record_confidence, "margin"),
 )
 RECORD_FAMILIES = tuple(
     f for f in FAMILIES if isinstance(f.make, type) and issubclass(f.make, RecordModel)

@@ -70,6 +70,11 @@ def sentence(alert: dict[str, Any]) -> str:
         span = "" if soon is None else f" (80 %: {soon:.0f} to {late:.0f} s)"
         reached = f"will cross {alert['limit']:g}{unit} in {alert['lead_s']:.0f} s{span}"
         return f"{seen} and {reached} if it goes on like this ({after})."
+    if "corridor" in alert:
+        low, high = map(plain, alert["corridor"])
+        what = f"its {alert['feature']} is {plain(alert['feature_value'])}"
+        known = f"where {alert['flights']} flights had {low} to {high}"
+        return f"{seen} at T+{plain(alert['mission_time_s'])} s: {what}, {known} ({after})."
     if "record" in alert:
         low, high = map(plain, alert["record"])
         what = f"its {alert['feature']} is {plain(alert['feature_value'])}"

@@ -22,6 +22,7 @@ from pipeline.los import LossOfSignal
 from pipeline.mission import Mission, load_mission
 from pipeline.models.activity import Activity
 from pipeline.models.contract import GroupParameter
+from pipeline.models.corridor import Corridor
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
@@ -41,6 +42,7 @@ from schemas.columns import Grid, Ordered, PacketBatch, Quality, Rows, Scores
 from schemas.mission import IntegerEncoding, ParameterType
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
 from schemas.settings import (
+    CorridorRule,
     FlatRule,
     RecordRule,
     ResampleRule,
@@ -508,6 +510,15 @@ def vehicle_plans() -> Any:
     return compile_plans(vehicle_mission().mdb, TimeSettings())
 
 
+def _corridor() -> Corridor:
+    """One that four flights like those to come have taught."""
+    made = Corridor(parameters(), SECOND, [CorridorRule(zero_on="P1", margin=0.05)] * F)
+    for seed in range(4):
+        stream = wild_numbers(np.random.default_rng(seed))
+        made.learn(_grid(stream, 0, N))
+    return made
+
+
 def parameters() -> list[GroupParameter]:
     kind = ParameterType("T", "float", IntegerEncoding(16))
     inf = float("inf")
@@ -628,6 +639,7 @@ CASES = [
         )
         for family in (LevelModel, Activity, Shape, Forecaster)
     ),
+    Case("corridor", _corridor, wild_numbers, _feed_model),
     Case(
         "los",
         lambda: LossOfSignal("/S", 5.0, Origin("S", 0, {})),

@@ -1,4 +1,4 @@
-"""The two families and the monitor on signals whose answer is known."""
+"""Families and the monitor on signals whose answer is known."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from pipeline.models.contract import GroupParameter
+from pipeline.models.corridor import Corridor
 from pipeline.models.residual import Residual
 from pipeline.models.time_to_limit import TimeToLimit, crossing
 from pipeline.monitor import Monitor
 from schemas.columns import NO_WORD, Grid, Quality, Rows, Scores
 from schemas.mission import FloatEncoding, Level, ParameterType
-from schemas.settings import ResidualRule, TimeToLimitRule
+from schemas.settings import CorridorRule, ResidualRule, TimeToLimitRule
 from tests.ranges import plain_limits
 
 SECOND = 1_000_000_000
@@ -209,3 +210,60 @@ def test_limits_with_deadband() -> None:
     assert s.enter[:, 0].tolist() == [0, 0, 2, 4, 2, NO_WORD]
     assert s.leave[:, 0].tolist() == [2, 2, 2, 4, 4, NO_WORD]
     assert limits.crossed(0, 4, 20.5) == 20.0
+
+
+def nominal(seed: int, n: int = 120) -> Grid:
+    """A climb of two parameters, a row a second, each flight a little other."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(n, dtype=float)
+    climb = np.maximum(t - 10, 0)
+    value = np.stack([climb * (1 + 0.02 * rng.normal()), 100 - climb / 2], 1)
+    return corridor_grid(value)
+
+
+def corridor_grid(value: np.ndarray[Any, Any]) -> Grid:
+    n = len(value)
+    time, none = np.arange(n) * SECOND, np.zeros(0, np.int64)
+    quality = np.zeros(value.shape, np.uint8)
+    return Grid(time, time, value, quality, time, none, none, none)
+
+
+def corridor(zero_on: str = "") -> Corridor:
+    kind = ParameterType("T", "float", FloatEncoding(64))
+    parameters = [GroupParameter(n, kind, (), ()) for n in "AB"]
+    rule = CorridorRule(horizon_s=200, zero_on=zero_on, zero_above=0.5)
+    return Corridor(parameters, SECOND, [rule] * 2)
+
+
+@pytest.mark.parametrize("zero_on", ["", "A"])
+def test_a_corridor_knows_only_what_it_was_taught(zero_on: str) -> None:
+    made = corridor(zero_on)
+    for seed in range(2):
+        made.learn(nominal(seed))
+    assert (made.feed(nominal(9)).enter == NO_WORD).all(), "two flights are no corridor"
+    made = corridor(zero_on)
+    for seed in range(5):
+        made.learn(nominal(seed))
+    before = {k: v.copy() for k, v in made.state.items() if k in ("low", "high", "flights")}
+    enter = made.feed(nominal(9)).enter
+    assert not ((enter > 0) & (enter != NO_WORD)).any(), "a nominal flight"
+    for key, array in before.items():  # nothing is learnt in flight
+        np.testing.assert_array_equal(array, made.state[key])
+
+
+@pytest.mark.parametrize("kind", ["stuck", "bias"])
+def test_a_corridor_sees_what_is_put_in(kind: str) -> None:
+    made = corridor()
+    for seed in range(5):
+        made.learn(nominal(seed))
+    grid, row = nominal(9), 60
+    grid.value[row:, 0] = grid.value[row, 0] if kind == "stuck" else grid.value[row:, 0] + 8
+    scores = made.feed(grid)
+    enter = scores.enter[:, 0]
+    odd = np.flatnonzero((enter > 0) & (enter != NO_WORD))
+    assert row <= odd[0] <= row + 10
+    told = made.evidence(0, scores.detail[odd[0], :, 0])
+    assert told["feature"] in ("step", "change")
+    assert told["mission_time_s"] == float(odd[0])
+    low, high = told["corridor"]
+    assert not low <= told["feature_value"] <= high

@@ -1,0 +1,233 @@
+"""Corridor: where nominal flights were at this mission time, as launch teams judge by eye.
+
+    features  x,   x - x(two rows before),   x - x(lag_s before)
+    known     lo, hi: smallest and largest of each feature in all flights, within WINDOW of the knot
+    excess    max(f - hi, lo - f) / r,  r = margin · (SHARE · (hi - lo) + FLOOR · mean |f|)
+    says      WATCH from 1, WARNING from WARN on; nothing where fewer than LEAST flights were there
+
+A tolerance interval without a distribution (Wilks 1941) over so few flights is only as wide as they
+were, hence the room beside it. The value tells a trajectory that is another; the change over a few
+seconds a sensor that is stuck or a burn that is not; the step a bias that comes at once.
+
+It learns from recorded flights (`learn`), never in flight. Mission time begins with the first row
+in which `zero_on` is above `zero_above`, or with the first that is heard where none is named.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.kernel import kernel, part
+from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
+from schemas.columns import F8, I8, NEVER, NO_WORD, U1, Grid, Quality, Scores
+from schemas.mission import Level
+from schemas.settings import CorridorRule
+from schemas.state import Stateful
+
+KNOT_NS = 1_000_000_000
+RING = 128  # rows remembered; the lag is shorter
+STEP = 2  # rows
+NAMES = ("value", "step", "change")
+WINDOW = np.array([5, 10, 5])  # knots around each, of every feature
+SHARE = np.array([1.0, 0.2, 0.2])
+FLOOR = np.array([0.1, 0.2, 0.2])
+WARN = 3.0
+LEAST = 3  # flights
+HUGE = 1e150
+_WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
+_NO_WORD = np.uint8(NO_WORD)
+_UNHEARD = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE | Quality.HELD | Quality.STALE)
+_GAP_BIT = np.uint8(Quality.AFTER_GAP)
+_WHICH, _VALUE, _LOW, _HIGH, _FLIGHTS, _TIME, _DETAILS = range(7)
+
+
+class Corridor(Stateful):
+    """Corridor of one group. A parameter that `zero_on` names must be among its own."""
+
+    family, version = "corridor", 1
+
+    def __init__(
+        self, parameters: list[GroupParameter], period_ns: int, rules: list[CorridorRule]
+    ) -> None:
+        f, rule = len(parameters), rules[0]
+        knots = round(rule.horizon_s * 1e9) // KNOT_NS
+        self._margin = np.array([r.margin for r in rules])
+        self._lag = min(max(round(rule.lag_s * 1e9 / period_ns), STEP + 1), RING - 1)
+        names = [p.name for p in parameters]
+        self._zero = names.index(rule.zero_on) if rule.zero_on in names else -1
+        self._above = rule.zero_above
+        self.min_samples = np.full(f, 2, np.int64)
+        self.min_ns = np.zeros(f, np.int64)
+        self.leave_samples = np.full(f, 10, np.int64)
+        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        g = len(NAMES)
+        self.state = {
+            "low": np.full((knots, g, f), np.inf), "high": np.full((knots, g, f), -np.inf),
+            "flights": np.zeros((knots, f), np.int64),
+            "size": np.zeros((2, g, f)),  # sum of |feature|, and of how many
+            "zero": np.array([NEVER], np.int64),
+            "ring": np.zeros((RING, f)), "held": np.zeros(f, np.int64),
+        }  # fmt: skip
+        self._scores = empty_scores(0, f, _DETAILS)
+
+    def learn(self, grid: Grid) -> None:
+        """One nominal flight, whole."""
+        s = self.state
+        self._begin()
+        been = np.zeros_like(s["flights"])
+        n = len(grid.time_ns)
+        room = np.empty((n, len(NAMES), grid.value.shape[1]))
+        knot = np.empty(n, np.int64)
+        features(
+            grid.time_ns, grid.value, grid.quality, self._zero, self._above, self._lag, s["zero"],
+            s["ring"], s["held"], knot, room,
+        )  # fmt: skip
+        widen(knot, room, WINDOW, s["low"], s["high"], s["size"], been)
+        s["flights"] += been
+        self._begin()
+
+    def _begin(self) -> None:
+        self.state["zero"][0] = NEVER
+        self.state["held"][:] = 0
+
+    def feed(self, grid: Grid) -> Scores:
+        """Scores of each row; views on buffers that the next feed overwrites."""
+        n, s = len(grid.time_ns), self.state
+        if n > len(self._scores.enter):
+            self._scores = empty_scores(n, grid.value.shape[1], _DETAILS)
+        o = self._scores
+        room, knot = np.empty((n, len(NAMES), grid.value.shape[1])), np.empty(n, np.int64)
+        features(
+            grid.time_ns, grid.value, grid.quality, self._zero, self._above, self._lag, s["zero"],
+            s["ring"], s["held"], knot, room,
+        )  # fmt: skip
+        judge(
+            grid.time_ns, knot, room, self._margin, SHARE, FLOOR, s["low"], s["high"],
+            s["flights"], s["size"], s["zero"], o.enter, o.predicted, o.score, o.detail,
+        )  # fmt: skip
+        return cut(o, n)
+
+    def threshold(self, parameter: int) -> float:  # noqa: ARG002
+        return 1.0
+
+    def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
+        which, value, low, high, flights, time = detail.tolist()
+        return {
+            "feature": NAMES[int(which)], "feature_value": value, "corridor": [low, high],
+            "flights": int(flights), "mission_time_s": time,
+        }  # fmt: skip
+
+
+@kernel
+def features(
+    time: I8,
+    value: F8,
+    quality: U1,
+    zero_on: int,
+    above: float,
+    lag: int,
+    zero: I8,
+    ring: F8,
+    held: I8,
+    knot: I8,
+    out: F8,
+) -> None:
+    """knot: of each row, -1 before mission time begins; out [k, g, f]: NaN where there is none."""
+    for i in range(len(value)):
+        for j in range(value.shape[1]):
+            x = value[i, j]
+            good = (abs(x) < HUGE) & ((quality[i, j] & _UNHEARD) == 0)
+            for g in range(3):
+                out[i, g, j] = np.nan
+            if not good:
+                continue
+            if zero[0] == NEVER and (zero_on < 0 or (j == zero_on and x > above)):
+                zero[0] = time[i]
+            if (quality[i, j] & _GAP_BIT) != 0:
+                held[j] = 0
+            h = held[j]
+            out[i, 0, j] = x
+            if h >= STEP:
+                out[i, 1, j] = x - ring[(h - STEP) % RING, j]
+            if h >= lag:
+                out[i, 2, j] = x - ring[(h - lag) % RING, j]
+            ring[h % RING, j] = x
+            held[j] = h + 1
+        begun = zero[0] != NEVER and time[i] >= zero[0]
+        knot[i] = (time[i] - zero[0]) // KNOT_NS if begun else -1
+
+
+@kernel
+def widen(knot: I8, given: F8, window: I8, low: F8, high: F8, size: F8, been: I8) -> None:
+    """Take a flight into the corridor. been: set to 1 at the knots that it passed."""
+    last = len(low) - 1
+    for i in range(len(given)):
+        k = knot[i]
+        if k < 0 or k > last:
+            continue
+        for g in range(given.shape[1]):
+            for j in range(given.shape[2]):
+                x = given[i, g, j]
+                if x != x:
+                    continue
+                if g == 0:
+                    been[k, j] = 1
+                size[0, g, j] += abs(x)
+                size[1, g, j] += 1.0
+                for m in range(max(0, k - window[g]), min(last, k + window[g]) + 1):
+                    low[m, g, j] = min(low[m, g, j], x)
+                    high[m, g, j] = max(high[m, g, j], x)
+
+
+@kernel
+def judge(
+    time: I8,
+    knot: I8,
+    given: F8,
+    margin: F8,
+    share: F8,
+    floor: F8,
+    low: F8,
+    high: F8,
+    flights: I8,
+    size: F8,
+    zero: I8,
+    enter: U1,
+    predicted: F8,
+    score: F8,
+    detail: F8,
+) -> None:
+    """What is said of a row does not depend on the rows before, but for the features."""
+    for i in range(len(given)):
+        k = knot[i]
+        inside = 0 <= k < len(low)
+        for j in range(len(margin)):
+            enter[i, j], score[i, j], predicted[i, j] = _NO_WORD, np.nan, np.nan
+            for d in range(_DETAILS):
+                detail[i, d, j] = np.nan
+            if not inside or flights[k, j] < LEAST or given[i, 0, j] != given[i, 0, j]:
+                continue
+            predicted[i, j] = 0.5 * (low[k, 0, j] + high[k, 0, j])
+            for g in range(given.shape[1]):
+                lo, hi, x = low[k, g, j], high[k, g, j], given[i, g, j]
+                room = _room(
+                    margin[j], share[g], floor[g], lo, hi, size[0, g, j], size[1, g, j]
+                )  # fmt: skip
+                excess = max(x - hi, lo - x) / room
+                if excess == excess and not score[i, j] >= excess:
+                    score[i, j], detail[i, _WHICH, j], detail[i, _VALUE, j] = excess, g, x
+                    detail[i, _LOW, j], detail[i, _HIGH, j] = lo, hi
+                    detail[i, _FLIGHTS, j] = flights[k, j]
+                    detail[i, _TIME, j] = (time[i] - zero[0]) / 1e9
+            if score[i, j] == score[i, j]:
+                mild = _WATCH if score[i, j] > 1.0 else np.uint8(0)
+                enter[i, j] = _WARNING if score[i, j] > WARN else mild
+
+
+@part
+def _room(
+    margin: float, share: float, floor: float, lo: float, hi: float, total: float, n: float
+) -> float:
+    return max(margin * (share * (hi - lo) + floor * total / max(n, 1.0)), 1e-300)
