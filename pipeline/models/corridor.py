@@ -1,13 +1,13 @@
 """Corridor: where nominal flights were at this mission time, as launch teams judge by eye.
 
-    features  x,   x - x(two rows before),   x - x(lag_s before)
+    features  x,  x - x(two rows before),  x - x(lag_s before),  rows since x last changed
     known     lo, hi: smallest and largest of each feature in all flights, within WINDOW of the knot
-    excess    max(f - hi, lo - f) / r,  r = margin · (SHARE · (hi - lo) + FLOOR · mean |f|)
+    excess    max(f - hi, lo - f) / r,  r = margin · (SHARE · (hi - lo) + FLOOR · mean |f| + ROOM)
     says      WATCH from 1, WARNING from WARN on; nothing where fewer than LEAST flights were there
 
 A tolerance interval without a distribution (Wilks 1941) over so few flights is only as wide as they
 were, hence the room beside it. The value tells a trajectory that is another; the change over a few
-seconds a sensor that is stuck or a burn that is not; the step a bias that comes at once.
+seconds a burn that is not; the step a bias that comes at once; the rest a sensor that is stuck.
 
 It learns from recorded flights (`learn`), never in flight. Mission time begins with the first row
 in which `zero_on` is above `zero_above`, or with the first that is heard where none is named.
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.kernel import kernel, part
+from pipeline.kernel import kernel
 from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
 from schemas.columns import F8, I8, NEVER, NO_WORD, U1, Grid, Quality, Scores
 from schemas.mission import Level
@@ -29,10 +29,11 @@ from schemas.state import Stateful
 KNOT_NS = 1_000_000_000
 RING = 128  # rows remembered; the lag is shorter
 STEP = 2  # rows
-NAMES = ("value", "step", "change")
-WINDOW = np.array([5, 10, 5])  # knots around each, of every feature
-SHARE = np.array([1.0, 0.2, 0.2])
-FLOOR = np.array([0.1, 0.2, 0.2])
+NAMES = ("value", "step", "change", "rest")
+WINDOW = np.array([5, 10, 5, 5])  # knots around each, of every feature
+SHARE = np.array([1.0, 0.2, 0.2, 1.0])
+FLOOR = np.array([0.1, 0.2, 0.2, 1.0])
+ROOM = np.array([0.0, 0.0, 0.0, 5.0])  # rows
 WARN = 3.0
 LEAST = 3  # flights
 HUGE = 1e150
@@ -69,6 +70,7 @@ class Corridor(Stateful):
             "size": np.zeros((2, g, f)),  # sum of |feature|, and of how many
             "zero": np.array([NEVER], np.int64),
             "ring": np.zeros((RING, f)), "held": np.zeros(f, np.int64),
+            "rest": np.zeros(f, np.int64),
         }  # fmt: skip
         self._scores = empty_scores(0, f, _DETAILS)
 
@@ -82,7 +84,7 @@ class Corridor(Stateful):
         knot = np.empty(n, np.int64)
         features(
             grid.time_ns, grid.value, grid.quality, self._zero, self._above, self._lag, s["zero"],
-            s["ring"], s["held"], knot, room,
+            s["ring"], s["held"], s["rest"], knot, room,
         )  # fmt: skip
         widen(knot, room, WINDOW, s["low"], s["high"], s["size"], been)
         s["flights"] += been
@@ -101,10 +103,10 @@ class Corridor(Stateful):
         room, knot = np.empty((n, len(NAMES), grid.value.shape[1])), np.empty(n, np.int64)
         features(
             grid.time_ns, grid.value, grid.quality, self._zero, self._above, self._lag, s["zero"],
-            s["ring"], s["held"], knot, room,
+            s["ring"], s["held"], s["rest"], knot, room,
         )  # fmt: skip
         judge(
-            grid.time_ns, knot, room, self._margin, SHARE, FLOOR, s["low"], s["high"],
+            grid.time_ns, knot, room, self._margin, SHARE, FLOOR, ROOM, s["low"], s["high"],
             s["flights"], s["size"], s["zero"], o.enter, o.predicted, o.score, o.detail,
         )  # fmt: skip
         return cut(o, n)
@@ -131,6 +133,7 @@ def features(
     zero: I8,
     ring: F8,
     held: I8,
+    rest: I8,
     knot: I8,
     out: F8,
 ) -> None:
@@ -139,16 +142,18 @@ def features(
         for j in range(value.shape[1]):
             x = value[i, j]
             good = (abs(x) < HUGE) & ((quality[i, j] & _UNHEARD) == 0)
-            for g in range(3):
+            for g in range(out.shape[1]):
                 out[i, g, j] = np.nan
             if not good:
+                held[j] = 0  # a step over rows that nobody heard is none
                 continue
             if zero[0] == NEVER and (zero_on < 0 or (j == zero_on and x > above)):
                 zero[0] = time[i]
             if (quality[i, j] & _GAP_BIT) != 0:
                 held[j] = 0
             h = held[j]
-            out[i, 0, j] = x
+            rest[j] = rest[j] + 1 if h > 0 and x == ring[(h - 1) % RING, j] else 0
+            out[i, 0, j], out[i, 3, j] = x, float(rest[j])
             if h >= STEP:
                 out[i, 1, j] = x - ring[(h - STEP) % RING, j]
             if h >= lag:
@@ -189,6 +194,7 @@ def judge(
     margin: F8,
     share: F8,
     floor: F8,
+    least: F8,
     low: F8,
     high: F8,
     flights: I8,
@@ -212,10 +218,9 @@ def judge(
             predicted[i, j] = 0.5 * (low[k, 0, j] + high[k, 0, j])
             for g in range(given.shape[1]):
                 lo, hi, x = low[k, g, j], high[k, g, j], given[i, g, j]
-                room = _room(
-                    margin[j], share[g], floor[g], lo, hi, size[0, g, j], size[1, g, j]
-                )  # fmt: skip
-                excess = max(x - hi, lo - x) / room
+                mean = size[0, g, j] / max(size[1, g, j], 1.0)
+                room = margin[j] * (share[g] * (hi - lo) + floor[g] * mean + least[g])
+                excess = max(x - hi, lo - x) / max(room, 1e-300)
                 if excess == excess and not score[i, j] >= excess:
                     score[i, j], detail[i, _WHICH, j], detail[i, _VALUE, j] = excess, g, x
                     detail[i, _LOW, j], detail[i, _HIGH, j] = lo, hi
@@ -224,10 +229,3 @@ def judge(
             if score[i, j] == score[i, j]:
                 mild = _WATCH if score[i, j] > 1.0 else np.uint8(0)
                 enter[i, j] = _WARNING if score[i, j] > WARN else mild
-
-
-@part
-def _room(
-    margin: float, share: float, floor: float, lo: float, hi: float, total: float, n: float
-) -> float:
-    return max(margin * (share * (hi - lo) + floor * total / max(n, 1.0)), 1e-300)

@@ -263,7 +263,7 @@ def test_a_corridor_sees_what_is_put_in(kind: str) -> None:
     odd = np.flatnonzero((enter > 0) & (enter != NO_WORD))
     assert row <= odd[0] <= row + 10
     told = made.evidence(0, scores.detail[odd[0], :, 0])
-    assert told["feature"] in ("step", "change")
+    assert told["feature"] in ("step", "change", "rest")
     assert told["mission_time_s"] == float(odd[0])
     low, high = told["corridor"]
     assert not low <= told["feature_value"] <= high
