@@ -29,6 +29,7 @@ from schemas.settings import (
     TRAINED_ALONE,
     AlarmRule,
     CorridorRule,
+    FatigueRule,
     GateSettings,
     MissionSettings,
     RecordRule,
@@ -215,6 +216,8 @@ def _check_values(s: MissionSettings) -> None:
             _check_durations(rule, place)
             if isinstance(rule, RecordRule):
                 _check_record(rule, place)
+            if isinstance(rule, FatigueRule):
+                _check_fatigue(rule, place)
             if key in TRAINED_ALONE and rule.enabled:
                 what = f"{key} comes trained alone: heartline models train (docs/gate.md)."
                 raise SettingsError(what, place, "enabled")
@@ -272,6 +275,8 @@ def read_rule(family: str, table: dict[str, Any]) -> Any:
         _check_record(rule, (family,))
     if isinstance(rule, CorridorRule):
         _check_corridor(rule, (family,))
+    if isinstance(rule, FatigueRule):
+        _check_fatigue(rule, (family,))
     return rule
 
 
@@ -302,6 +307,18 @@ def _check_corridor(r: CorridorRule, place: Place) -> None:
     if not 1 <= r.horizon_s <= MAX_HORIZON_S:
         what = f"horizon_s = {r.horizon_s} must be 1 to {MAX_HORIZON_S}."
         raise SettingsError(what, place, "horizon_s")
+
+
+def _check_fatigue(r: FatigueRule, place: Place) -> None:
+    if r.enabled and r.reference == 0:
+        what = "reference must be given: a range that the part stands `cycles` times."
+        raise SettingsError(what, place)
+    for key, least, most in (("reference", 0, 1e12), ("cycles", 1, 1e15), ("slope", 1, 30),
+                             ("threshold", 0, 1e6), ("memory_s", 1e-3, MAX_SECONDS)):  # fmt: skip
+        if not least <= getattr(r, key) <= most:
+            raise SettingsError(
+                f"{key} = {getattr(r, key)} must be {least:g} to {most:g}.", place, key
+            )
 
 
 def _check_window(w: WindowSettings, place: Place) -> None:

@@ -156,6 +156,21 @@ class CorridorRule:
     zero_above: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class FatigueRule:
+    """Settings of fatigue for the parameters that match: a range of `reference` units is stood
+    `cycles` times, and the S-N line falls with `slope`. All three are the part's own."""
+
+    match: str = "*"
+    enabled: bool = False
+    reference: float = 0.0
+    cycles: float = 1e6
+    slope: float = 5.0
+    threshold: float = 0.8  # of its life
+    horizon_s: float = 0.0  # an end that is nearer than this is told
+    memory_s: float = 3600.0  # of the rate at which life is used
+
+
 # What a model family's table is called, and what stands in it.
 MODEL_RULES: dict[str, type[Any]] = {
     "residual": ResidualRule,
@@ -166,6 +181,7 @@ MODEL_RULES: dict[str, type[Any]] = {
     "shape": ShapeRule,
     "forecaster": ForecasterRule,
     "corridor": CorridorRule,
+    "fatigue": FatigueRule,
 }
 TRAINED_ALONE = ("corridor",)  # of which nothing is known without flights
 
@@ -217,6 +233,7 @@ class MissionSettings:
     shape: tuple[ShapeRule, ...] = (ShapeRule(),)
     forecaster: tuple[ForecasterRule, ...] = (ForecasterRule(),)
     corridor: tuple[CorridorRule, ...] = (CorridorRule(),)
+    fatigue: tuple[FatigueRule, ...] = (FatigueRule(),)
     gate: GateSettings = GateSettings()
     alarms: dict[str, AlarmRule] = field(default_factory=dict)
     gauges: tuple[str, ...] = ()  # parameters whose statistics become Prometheus gauges

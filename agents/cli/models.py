@@ -51,7 +51,7 @@ def models() -> None:
 @mission_option
 @click.option("--family", type=click.Choice([*MODEL_RULES]), required=True)
 @click.option("--match", "patterns", multiple=True, required=True, help="Parameters, by pattern.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=NUMBER", help="Of the family.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the family.")
 def train(
     name: str, flights: tuple[Path, ...], folder: Path, family: str, patterns: tuple[str, ...],
     settings: tuple[str, ...],
@@ -81,12 +81,12 @@ def train(
 
 
 def _setting(family: str, text: str) -> tuple[str, Any]:
-    key, _, number = text.partition("=")
+    key, _, value = text.partition("=")
     kinds = {f.name: str(f.type) for f in fields(MODEL_RULES[family])}
     try:
-        return key, int(number) if kinds.get(key) == "int" else float(number)
+        return key, {"int": int, "str": str}.get(kinds.get(key, ""), float)(value)
     except ValueError:
-        raise click.UsageError(f"--set {text!r}: say KEY=NUMBER.") from None
+        raise click.UsageError(f"--set {text!r}: say KEY=VALUE.") from None
 
 
 @models.command()

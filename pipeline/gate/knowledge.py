@@ -21,7 +21,7 @@ def knowledge(artefact: Artefact) -> Iterator[str]:
         )
     for part in artefact.parts:
         yield ""
-        settings = ", ".join(f"{k} {v:g}" for k, v in part.settings.items())
+        settings = ", ".join(f"{k} {v}" for k, v in part.settings.items())
         yield f"{len(part.parameters)} parameters, {settings}"
         for j, name in enumerate(part.parameters):
             yield from _of(part, j, name)

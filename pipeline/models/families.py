@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.models.activity import Activity
 from pipeline.models.contract import Model
 from pipeline.models.corridor import Corridor
+from pipeline.models.fatigue import Fatigue
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
@@ -37,6 +38,11 @@ def normal_confidence(z: float) -> float:
 def record_confidence(score: float) -> float:
     """That an excess `score` times what is allowed is no chance, were excesses as wild as 1/r²."""
     return max(0.0, 1.0 - 1.0 / score) if score > 0 else 0.0
+
+
+def certain(score: float) -> float:  # noqa: ARG001
+    """A sum is a sum; what it stands for is the S-N line's matter."""
+    return 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ FAMILIES = (
     Family(Shape, record_confidence, "margin"),
     Family(Forecaster, record_confidence, "margin"),
     Family(Corridor, record_confidence, "margin"),
+    Family(Fatigue, certain, "threshold"),
 )
 RECORD_FAMILIES = tuple(
     f for f in FAMILIES if isinstance(f.make, type) and issubclass(f.make, RecordModel)

@@ -70,6 +70,14 @@ def sentence(alert: dict[str, Any]) -> str:
         span = "" if soon is None else f" (80 %: {soon:.0f} to {late:.0f} s)"
         reached = f"will cross {alert['limit']:g}{unit} in {alert['lead_s']:.0f} s{span}"
         return f"{seen} and {reached} if it goes on like this ({after})."
+    if "life_used" in alert:
+        used = f"{alert['life_used']:.0%} of its fatigue life is used"
+        end = (
+            ""
+            if alert["lead_s"] is None
+            else f", the rest lasts {alert['lead_s']:.0f} s at this rate"
+        )
+        return f"{name}: {used}{end} ({after})."
     if "corridor" in alert:
         low, high = map(plain, alert["corridor"])
         what = f"its {alert['feature']} is {plain(alert['feature_value'])}"

@@ -23,6 +23,7 @@ from pipeline.mission import Mission, load_mission
 from pipeline.models.activity import Activity
 from pipeline.models.contract import GroupParameter
 from pipeline.models.corridor import Corridor
+from pipeline.models.fatigue import Fatigue
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
@@ -43,6 +44,7 @@ from schemas.mission import IntegerEncoding, ParameterType
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
 from schemas.settings import (
     CorridorRule,
+    FatigueRule,
     FlatRule,
     RecordRule,
     ResampleRule,
@@ -638,6 +640,14 @@ CASES = [
             LONG,
         )
         for family in (LevelModel, Activity, Shape, Forecaster)
+    ),
+    Case(
+        "fatigue",
+        lambda: Fatigue(
+            parameters(), SECOND, [FatigueRule(reference=2.0, cycles=500, horizon_s=20)] * F
+        ),
+        wild_numbers,
+        _feed_model,
     ),
     Case("corridor", _corridor, wild_numbers, _feed_model),
     Case(

@@ -22,6 +22,7 @@ from pipeline.gate.report import markdown, told
 from pipeline.gate.train import train
 from pipeline.gate.validate import Event, timing, validate
 from pipeline.mission import Mission, load_mission
+from pipeline.models.families import FAMILIES
 from pipeline.simulate import simulate
 from schemas import topics
 from schemas.artefact import Artefact, decode_artefact, encode_artefact
@@ -341,8 +342,16 @@ def test_training_refuses_what_it_cannot_do(mission: Mission, flights: dict[str,
         validate(made, mission, [flights["n1"]])
 
 
-def test_a_model_shows_what_it_knows(mission: Mission, flights: dict[str, Path]) -> None:
-    made = trained(mission, "x", flights["n1"], flights["n2"])
+@pytest.mark.parametrize("family", [f.name for f in FAMILIES])
+def test_every_family_is_trained_and_shows_what_it_knows(
+    family: str, mission: Mission, flights: dict[str, Path]
+) -> None:
+    paths = [flights[n] for n in ("n1", "n2", "n3")]
+    made, rate = train("x", family, mission, paths, ("HE_P", "LOX_T"), {}, lambda *_: None)
+    assert rate.a_day <= mission.settings.gate.false_alarms_per_parameter_day
+    assert decode_artefact(encode_artefact(made)) == made
+    chain = Chain(mission)
+    chain.models.apply(ModelStage("x", "active", made))
     text = "\n".join(knowledge(made))
     assert made.sha256 in text
     assert "/HL1/HE_P" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 
 from pipeline.models.contract import GroupParameter
 from pipeline.models.corridor import Corridor
+from pipeline.models.fatigue import STACK, Fatigue
 from pipeline.models.residual import Residual
 from pipeline.models.time_to_limit import TimeToLimit, crossing
 from pipeline.monitor import Monitor
 from schemas.columns import NO_WORD, Grid, Quality, Rows, Scores
 from schemas.mission import FloatEncoding, Level, ParameterType
-from schemas.settings import CorridorRule, ResidualRule, TimeToLimitRule
+from schemas.settings import CorridorRule, FatigueRule, ResidualRule, TimeToLimitRule
 from tests.ranges import plain_limits
 
 SECOND = 1_000_000_000
@@ -267,3 +269,74 @@ def test_a_corridor_sees_what_is_put_in(kind: str) -> None:
     assert told["mission_time_s"] == float(odd[0])
     low, high = told["corridor"]
     assert not low <= told["feature_value"] <= high
+
+
+def rainflow(x: list[float]) -> list[tuple[float, float]]:
+    """(range, cycles) by ASTM E1049-85, 5.4.4, as it is written: the whole history at hand."""
+    turns = [x[0]]
+    for a, b, c in zip(x, x[1:], x[2:], strict=False):
+        if (b - a) * (c - b) < 0:
+            turns.append(b)
+    turns.append(x[-1])
+    kept: list[float] = []
+    found: list[tuple[float, float]] = []
+    for point in turns:
+        kept.append(point)
+        while len(kept) >= 3:
+            newer, older = abs(kept[-1] - kept[-2]), abs(kept[-2] - kept[-3])
+            if newer < older:
+                break
+            if len(kept) == 3:
+                found.append((older, 0.5))
+                del kept[0]
+            else:
+                found.append((older, 1.0))
+                del kept[-3:-1]
+    return found + [(abs(b - a), 0.5) for a, b in pairwise(kept)]
+
+
+def worn(x: list[float], slope: float = 3.0) -> float:
+    """Life used after a history, reference 10 and 1,000 cycles."""
+    kind = ParameterType("T", "float", FloatEncoding(64))
+    rule = FatigueRule(reference=10.0, cycles=1000.0, slope=slope)
+    made = Fatigue([GroupParameter("P", kind, (), ())], SECOND, [rule])
+    made.feed(grid(x))
+    return float(made.state["closed"][0] + made.state["open"][0])
+
+
+def test_rainflow_of_the_standards_example() -> None:
+    """ASTM E1049-85, figure 6: half a cycle of 3, 1.5 of 4, 0.5 of 6, 1 of 8, 0.5 of 9."""
+    x = [-2.0, 1, -3, 5, -1, 3, -4, 4, -2]
+    counted: dict[float, float] = {}
+    for span, n in rainflow(x):
+        counted[span] = counted.get(span, 0.0) + n
+    assert counted == {3: 0.5, 4: 1.5, 6: 0.5, 8: 1.0, 9: 0.5}
+    wanted = sum(n * (span / 10) ** 3 / 1000 for span, n in counted.items())
+    assert worn(x) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_rainflow_of_any_history(rng: np.random.Generator) -> None:
+    for _ in range(20):
+        x = np.cumsum(rng.normal(0, 1, 300)).round(int(rng.integers(0, 3))).tolist()
+        plain = [x[0], *(b for a, b in pairwise(x) if a != b)]
+        wanted = sum(n * (span / 10) ** 3 / 1000 for span, n in rainflow(plain))
+        assert worn(x) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_ever_smaller_swings_stay_bounded() -> None:
+    """Nothing closes, and the oldest range is counted as half a cycle: the same sum."""
+    x = [(-1) ** i * 0.99**i for i in range(5 * STACK)]
+    wanted = sum(n * (span / 10) ** 3 / 1000 for span, n in rainflow(x))
+    assert worn(x) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_a_part_that_wears_is_told_of_before_its_end() -> None:
+    kind = ParameterType("T", "float", FloatEncoding(64))
+    rule = FatigueRule(reference=10, cycles=100, slope=3, horizon_s=30, memory_s=20)
+    made = Fatigue([GroupParameter("P", kind, (), ())], SECOND, [rule])
+    scores = made.feed(grid([5.0 * (-1) ** i for i in range(400)]))  # a cycle in two seconds
+    enter = scores.enter[:, 0]
+    first, end = np.argmax(enter == Level.WATCH), np.argmax(enter == Level.WARNING)
+    assert 150 < first < end < 210
+    told = made.evidence(0, scores.detail[first, :, 0])
+    assert told["lead_s"] == pytest.approx(200 - first, abs=10)

@@ -1,0 +1,198 @@
+"""Fatigue: how much of its life a part has used, and when it ends if it goes on like this.
+
+    cycles   rainflow counting (ASTM E1049-85, 5.4.4), point by point as they come
+    life     D = Σ n · (range / reference)^slope / cycles      Miner's sum over Basquin's line
+    forecast r ← r + α · (ΔD/Δt - r),   end = (1 - D) / r
+
+`reference` is a range, in the parameter's unit, that the part stands `cycles` times; `slope` is the
+steepness of its S-N line. Ranges that are still open count as half cycles, as the standard counts
+what is left at the end. What is remembered of them is bounded: of STACK turning points the oldest
+range is counted as half a cycle, as the standard does where a range holds the starting point.
+
+It counts what stands on the grid: swings faster than a row or two are not seen, so `resample` such
+a parameter at its own rate, and a gap is as if the line went straight across it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.kernel import kernel, part
+from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
+from schemas.columns import F8, I8, NO_WORD, U1, Grid, Quality, Scores
+from schemas.mission import Level
+from schemas.settings import FatigueRule
+from schemas.state import Stateful
+
+STACK = 64
+HUGE = 1e150
+_WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
+_NO_WORD = np.uint8(NO_WORD)
+_UNHEARD = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE | Quality.HELD | Quality.STALE)
+_LIFE, _RATE, _DETAILS = range(3)
+
+
+class Fatigue(Stateful):
+    """Fatigue of one group. WATCH from `threshold` of its life on, or where its end is near;
+    WARNING once all of it is used."""
+
+    family, version = "fatigue", 1
+
+    def __init__(
+        self, parameters: list[GroupParameter], period_ns: int, rules: list[FatigueRule]
+    ) -> None:
+        f, period = len(parameters), period_ns / 1e9
+        self._per_day = 86400 / period
+        self._reference = np.array([r.reference or 1.0 for r in rules])
+        self._weight = np.array([1 / r.cycles if r.reference else 0.0 for r in rules])
+        self._slope = np.array([r.slope for r in rules])
+        self._threshold = np.array([r.threshold for r in rules])
+        self._horizon = np.array([r.horizon_s / period for r in rules])
+        self._alpha = np.array([min(1.0, period / r.memory_s) for r in rules])
+        self.min_samples = np.ones(f, np.int64)  # a sum does not flicker
+        self.min_ns = np.zeros(f, np.int64)
+        self.leave_samples = self.min_samples
+        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.state = {
+            "stack": np.zeros((f, STACK)), "points": np.zeros(f, np.int64),
+            "last": np.full(f, np.nan), "way": np.zeros(f, np.int64),  # 1 up, -1 down
+            "closed": np.zeros(f), "open": np.zeros(f),  # damage of whole cycles, of the rest
+            "rate": np.zeros(f),
+        }  # fmt: skip
+        self._scores = empty_scores(0, f, _DETAILS)
+
+    def feed(self, grid: Grid) -> Scores:
+        """Scores of each row, `score` the life used; views on buffers overwritten by the next."""
+        n, s = len(grid.time_ns), self.state
+        if n > len(self._scores.enter):
+            self._scores = empty_scores(n, grid.value.shape[1], _DETAILS)
+            self._scores.predicted[:] = np.nan
+        o = self._scores
+        wear(
+            grid.value, grid.quality, self._reference, self._weight, self._slope, self._threshold,
+            self._horizon, self._alpha, s["stack"], s["points"], s["last"], s["way"], s["closed"],
+            s["open"], s["rate"], o.enter, o.score, o.detail,
+        )  # fmt: skip
+        return cut(o, n)
+
+    def threshold(self, parameter: int) -> float:
+        return float(self._threshold[parameter])
+
+    def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
+        life, rate = detail.tolist()
+        left = max(0.0, 1.0 - life)
+        end = left / rate * 86400 / self._per_day if rate > 0 else None
+        return {"life_used": life, "life_a_day": rate * self._per_day, "lead_s": end}
+
+
+@part
+def damage(span: float, reference: float, weight: float, slope: float) -> float:
+    """Of one whole cycle of that range."""
+    whole: float = weight * (span / reference) ** slope
+    return whole
+
+
+@part
+def _turn(
+    x: float, j: int, reference: float, weight: float, slope: float, stack: F8, points: I8
+) -> float:
+    """A turning point joins; returns the damage of what it closes (E1049, 5.4.4, 2 to 5)."""
+    done = 0.0
+    if points[j] == STACK:
+        done += 0.5 * damage(abs(stack[j, 1] - stack[j, 0]), reference, weight, slope)
+        for k in range(STACK - 1):
+            stack[j, k] = stack[j, k + 1]
+        points[j] = STACK - 1
+    stack[j, points[j]] = x
+    points[j] += 1
+    while points[j] >= 3:
+        n = points[j]
+        newer = abs(stack[j, n - 1] - stack[j, n - 2])
+        older = abs(stack[j, n - 2] - stack[j, n - 3])
+        if newer < older:
+            break
+        if n == 3:  # it holds the starting point, which moves on
+            done += 0.5 * damage(older, reference, weight, slope)
+            stack[j, 0], stack[j, 1] = stack[j, 1], stack[j, 2]
+            points[j] = 2
+        else:
+            done += damage(older, reference, weight, slope)
+            stack[j, n - 3] = stack[j, n - 1]
+            points[j] = n - 2
+    return done
+
+
+@part
+def _rest(
+    last: float, j: int, reference: float, weight: float, slope: float, stack: F8, points: I8
+) -> float:
+    """What the last value would close were it a turning point, and half cycles of what is left."""
+    total, first, n = 0.0, 0, points[j]
+    while n - first >= 2:
+        newer = abs(last - stack[j, n - 1])
+        older = abs(stack[j, n - 1] - stack[j, n - 2])
+        if newer < older:
+            break
+        if n - first == 2:
+            total += 0.5 * damage(older, reference, weight, slope)
+            first = n - 1
+        else:
+            total += damage(older, reference, weight, slope)
+            n -= 2
+    for k in range(first, n):
+        end = stack[j, k + 1] if k + 1 < n else last
+        total += 0.5 * damage(abs(end - stack[j, k]), reference, weight, slope)
+    return total
+
+
+@kernel
+def wear(
+    value: F8,
+    quality: U1,
+    reference: F8,
+    weight: F8,
+    slope: F8,
+    threshold: F8,
+    horizon: F8,
+    alpha: F8,
+    stack: F8,
+    points: I8,
+    last: F8,
+    way: I8,
+    closed: F8,
+    open_: F8,
+    rate: F8,
+    enter: U1,
+    score: F8,
+    detail: F8,
+) -> None:
+    """Sequential in rows. A word on a row knows the rows before it alone."""
+    for i in range(len(value)):
+        for j in range(len(slope)):
+            x = value[i, j]
+            heard = (abs(x) < HUGE) & ((quality[i, j] & _UNHEARD) == 0)
+            life = closed[j] + open_[j]
+            detail[i, _LIFE, j], detail[i, _RATE, j] = life, rate[j]
+            score[i, j] = life if heard else np.nan
+            soon = rate[j] * horizon[j] >= 1.0 - life if rate[j] * horizon[j] > 0 else False
+            mild = _WATCH if (life >= threshold[j]) | soon else np.uint8(0)
+            word = _WARNING if life >= 1.0 else mild
+            enter[i, j] = word if heard else _NO_WORD
+            if not heard:
+                continue
+            points[j] = min(max(points[j], 0), STACK)
+            if last[j] != last[j]:
+                stack[j, 0], points[j], last[j] = x, 1, x
+                continue
+            step = x - last[j]
+            if step != 0.0:
+                new_way = 1 if step > 0 else -1
+                if way[j] != 0 and new_way != way[j]:
+                    closed[j] += _turn(
+                        last[j], j, reference[j], weight[j], slope[j], stack, points
+                    )  # fmt: skip
+                way[j], last[j] = new_way, x
+                open_[j] = _rest(x, j, reference[j], weight[j], slope[j], stack, points)
+            rate[j] += alpha[j] * (max(closed[j] + open_[j] - life, 0.0) - rate[j])
