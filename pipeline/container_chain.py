@@ -72,10 +72,10 @@ class ContainerChain(Composite):
 
     def aim(self, gated: Gated) -> None:
         """Tell a model that comes to work which limits are in force."""
-        ranges = self._limits.ranges
         for j, column in enumerate(self._limits.columns):
+            low, high = self._limits.usual(j)
             name = self._plan.fields[column].parameter.qualified_name
-            gated.aim(name, tuple(ranges.low[:, j]), tuple(ranges.high[:, j]))
+            gated.aim(name, tuple(low), tuple(high))
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
         for group in self.groups:

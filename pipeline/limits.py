@@ -79,6 +79,11 @@ class Limits(Stateful):
             self.ranges.low[:, variant], self.ranges.high[:, variant] = low, high
         self._calm()
 
+    def usual(self, column: int) -> tuple[F8, F8]:
+        """Bounds of a column outside every context, a value a level."""
+        variant = self._first[column]
+        return self.ranges.low[:, variant], self.ranges.high[:, variant]
+
     def _room(self, n: int) -> None:
         a = len(self.columns)
         self._enter, self._leave = np.empty((n, a), np.uint8), np.empty((n, a), np.uint8)

@@ -43,6 +43,9 @@ MAX_SECONDS = 1_000_000_000  # thirty years: ns of more do not fit 64 bits
 MIN_HZ = 1e-6  # every eleven days
 MIN_PANE_S = 1e-3
 MAX_ROWS = 2**40
+MOST_OF_A_RULE = (
+    1e15  # of what comes with an artefact: whole numbers fit, and squares do not overflow
+)
 MAX_HORIZON_S = 7200  # a corridor is kept second by second
 MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
 _ABOVE_0 = ("half_life_s", "memory_s")  # of what forgets: at once is never
@@ -269,6 +272,10 @@ def _check_gate(gate: GateSettings) -> None:
 
 def read_rule(family: str, table: dict[str, Any]) -> Any:
     """The settings of a family from a plain object. SettingsError: an unknown or impossible one."""
+    for key, value in table.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and not abs(value) <= MOST_OF_A_RULE:
+            raise SettingsError(f"{key} = {value} is beyond {MOST_OF_A_RULE:g}.", (family,), key)
     rule = _build(MODEL_RULES[family], table, (family,))
     _check_durations(rule, (family,))
     if isinstance(rule, RecordRule):

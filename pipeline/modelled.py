@@ -70,7 +70,7 @@ class Modelled(Composite):
 
     def of(self, grid: Grid) -> Grid:
         """Its own columns."""
-        if len(self.columns) == grid.value.shape[1]:
+        if len(self.columns) == grid.value.shape[1]:  # columns rise, so it is all of them
             return grid
         return Grid(
             grid.time_ns, grid.packet, grid.value.take(self.columns, 1),

@@ -26,6 +26,7 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "i8": np.dtype(np.int64),
     "u1": np.dtype(np.uint8),
 }
+RESERVED = "stages"  # a file of the mission folder
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -127,9 +128,8 @@ def decode_artefact(content: bytes) -> Artefact:
     if told["format"] != FORMAT:
         raise ValueError(f"format {told['format']!r} is not {FORMAT}")
     name = told["name"]
-    if not isinstance(name, str) or not 0 < len(name) <= 100 or not _NAME.issuperset(name):
-        raise ValueError("name must be 1 to 100 of a to z, 0 to 9, - and _")
-    if told["family"] not in MODEL_RULES:
+    check_name(name)
+    if not isinstance(told["family"], str) or told["family"] not in MODEL_RULES:
         raise ValueError(f"family {told['family']!r} is none of {', '.join(MODEL_RULES)}")
     code = told["code"]
     if not isinstance(code, dict) or not all(isinstance(v, str) for v in code.values()):
@@ -141,16 +141,26 @@ def decode_artefact(content: bytes) -> Artefact:
     )  # fmt: skip
     if not artefact.parts:
         raise ValueError("parts must hold one part or more")
+    if len(artefact.content) > MAX_BYTES - 100:  # written out in full; its hash comes to it
+        raise ValueError(f"is larger than {MAX_BYTES} bytes where it is written as it is hashed")
     if artefact.sha256 != told["sha256"]:
         raise ValueError(f"its SHA-256 is {artefact.sha256}, not what it says: it was changed")
     return artefact
 
 
+def check_name(name: Any) -> None:
+    """ValueError where no model can be called that."""
+    if not isinstance(name, str) or not 0 < len(name) <= 100 or not _NAME.issuperset(name):
+        raise ValueError(f"name {name!r} must be 1 to 100 of a to z, 0 to 9, - and _")
+    if name == RESERVED:
+        raise ValueError(f"no model can be called {RESERVED!r}")
+
+
 def _part(told: Any) -> Part:
     _keys(told, {"parameters", "settings", "weights", "baseline"}, "a part")
     names = _list(told["parameters"], "parameters")
-    if not names or not all(isinstance(n, str) for n in names):
-        raise ValueError("parameters must be qualified names, one or more")
+    if not names or not all(isinstance(n, str) for n in names) or len({*names}) < len(names):
+        raise ValueError("parameters must be qualified names, one or more, each once")
     settings = told["settings"]
     if not isinstance(settings, dict):
         raise ValueError("settings must be an object")
@@ -168,7 +178,12 @@ def _array(name: str, told: Any) -> np.ndarray[Any, Any]:
     _keys(told, {"type", "shape", "values"}, f"weights {name}")
     kind, shape, values = told["type"], _list(told["shape"], "shape"), told["values"]
     sizes = [_whole(n, f"shape of {name}") for n in shape]
-    if kind not in _TYPES or not isinstance(values, str) or len(sizes) > MAX_DIMENSIONS:
+    if (
+        not isinstance(kind, str)
+        or kind not in _TYPES
+        or not isinstance(values, str)
+        or len(sizes) > MAX_DIMENSIONS
+    ):
         raise ValueError(f"weights {name} must have a type of {', '.join(_TYPES)}, and values")
     words = values.split()
     if math.prod(sizes) != len(words):

@@ -110,7 +110,11 @@ def _model(told: dict[str, Any]) -> ModelStage:
     if (given is None) != (stage == "retired"):
         raise ValueError("artefact is that of a shadow or active model, all of it")
     name = _text(told, "name")
-    artefact = None if given is None else decode_artefact(orjson.dumps(given))
+    try:
+        content = orjson.dumps(given)
+    except TypeError as error:  # nested deeper than it writes
+        raise ValueError(f"artefact: {error}") from None
+    artefact = None if given is None else decode_artefact(content)
     if artefact and artefact.name != name:
         raise ValueError(f"name {name!r} is not that of the artefact, {artefact.name!r}")
     return ModelStage(name, stage, artefact)

@@ -18,6 +18,7 @@ from rich.table import Table
 from agents.cli.control import write_control
 from agents.cli.options import FILE
 from agents.models_topic import staged
+from pipeline.chain import Chain
 from pipeline.errors import MissionError
 from pipeline.gate.folder import ModelFolder
 from pipeline.gate.knowledge import knowledge
@@ -26,7 +27,7 @@ from pipeline.gate.train import train as fit
 from pipeline.gate.validate import validate as backtest
 from pipeline.mission import load_mission, read_rule
 from pipeline.outputs.alerts import iso
-from schemas.control import encode_control
+from schemas.control import ModelStage, encode_control
 from schemas.settings import MODEL_RULES
 
 console = Console(stderr=True)
@@ -144,6 +145,11 @@ def _move(
     bootstrap: str,
 ) -> None:  # fmt: skip
     mission, kept = load_mission(folder), ModelFolder(folder)
+    if stage != "retired":
+        try:
+            Chain(mission).models.apply(ModelStage(name, stage, kept.artefact(name)))
+        except ValueError as error:
+            raise MissionError(f"model {name} does not fit this mission: {error}.") from None
     move = kept.move(name, stage, who or getpass.getuser(), why, time.time_ns())
     console.print(f"{name} is {stage} in {kept.path}", highlight=False)
     if bootstrap:
@@ -175,7 +181,8 @@ def list_(folder: Path, source: str, namespace: str, bootstrap: str) -> None:
         moved = ("candidate", "", "", "")
         if move:
             moved = (move.stage, iso(move.when_ns), move.who, move.why)
-        at_work = live.get(name, {}).get("sentence", "") if bootstrap else "not asked"
+        words = [live[name], *live[name]["demoted"]] if name in live else []
+        at_work = "\n".join(w["sentence"] for w in words) if bootstrap else "not asked"
         table.add_row(name, family, count, *moved, at_work)
     Console(highlight=False).print(table)
 

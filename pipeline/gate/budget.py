@@ -16,13 +16,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.models.contract import GroupParameter
-from schemas.columns import Grid, Transitions
+from schemas.columns import U1, Grid, Transitions
 from schemas.mission import ALARM_LEVELS, Five, Level
 from schemas.settings import GateSettings
 from schemas.state import Stateful
 
 UNLIKELY = 1e-3
 MIN = 3
+MANY = 500.0
 DAY_NS = 86_400_000_000_000
 _NONE = -1
 _WARNING = ALARM_LEVELS.index(Level.WARNING)
@@ -30,6 +31,8 @@ _WARNING = ALARM_LEVELS.index(Level.WARNING)
 
 def at_least(n: int, expected: float) -> float:
     """Probability of n or more of a Poisson count of which `expected` are expected."""
+    if expected > MANY:  # e^-λ is no number any more; the count is as good as normal
+        return 0.5 * math.erfc((n - 0.5 - expected) / math.sqrt(2.0 * expected))
     term = below = math.exp(-expected) if n > 0 else 0.0
     for k in range(1, n):
         term *= expected / k
@@ -65,6 +68,12 @@ class Budget(Stateful):
         self.state["open"][:] = _NONE
         self.state["rows"][0] = self.state["false"][0] = 0
 
+    def follow(self, level: U1) -> None:
+        """Take the monitor's levels: what an operator has silenced waits for no judgement."""
+        other = self.state["level"] != level
+        self.state["open"][other] = _NONE
+        self.state["level"][:] = level
+
     def aim(self, parameter: int, low: Five, high: Five) -> None:
         self.state["ranges"][parameter] = mildest(low, high)
 
@@ -98,7 +107,7 @@ class Budget(Stateful):
             before = self.false_alarms
             self._judge(grid, i)
             while at < len(t.row) and t.row[at] == i:
-                self._transition(int(t.parameter[at]), int(t.after[at]), int(grid.time_ns[i]))
+                self._transition(grid, i, int(t.parameter[at]), int(t.after[at]))
                 at += 1
             if self.false_alarms > before and self._too_many():
                 return i
@@ -108,17 +117,20 @@ class Budget(Stateful):
         """What limits and time say of the alarms that wait."""
         s = self.state
         for j in np.flatnonzero(s["open"] != _NONE):
-            x, (low, high) = grid.value[i, j], s["ranges"][j]
-            if x < low or x > high:
+            if self._beyond(grid, i, int(j)):
                 s["open"][j] = _NONE  # confirmed
             elif grid.time_ns[i] - s["open"][j] >= self._confirm_ns:
                 s["open"][j] = _NONE
                 s["false"][0] += 1
 
-    def _transition(self, j: int, after: int, now: int) -> None:
+    def _beyond(self, grid: Grid, i: int, j: int) -> bool:
+        x, (low, high) = grid.value[i, j], self.state["ranges"][j]
+        return bool(x < low or x > high)
+
+    def _transition(self, grid: Grid, i: int, j: int, after: int) -> None:
         s = self.state
         if s["level"][j] == 0 and after:
-            s["open"][j] = now
+            s["open"][j] = _NONE if self._beyond(grid, i, j) else grid.time_ns[i]
         elif after == 0 and s["open"][j] != _NONE:
             s["open"][j] = _NONE
             s["false"][0] += 1

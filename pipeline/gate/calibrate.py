@@ -91,7 +91,10 @@ def judge(flight: Heard, family: Family, rule: Any, known: State) -> Rate:
 
 def _model(flight: Heard, family: Family, rule: Any) -> Model:
     parameters = [flight.group.parameters[i] for i in flight.columns]
-    return family.make(parameters, flight.period_ns, [rule] * len(parameters))
+    try:
+        return family.make(parameters, flight.period_ns, [rule] * len(parameters))
+    except ValueError as error:
+        raise FlightError(f"{family.name}: {error}.") from None
 
 
 def mark_gap(quality: np.ndarray[Any, Any]) -> None:

@@ -16,11 +16,11 @@ import orjson
 from pipeline.errors import MissionError
 from pipeline.flight import FlightRecord
 from pipeline.mission import Mission
-from schemas.artefact import Artefact, decode_artefact, encode_artefact
+from schemas.artefact import RESERVED, Artefact, decode_artefact, encode_artefact
 from schemas.control import STAGES, Control, ModelStage, encode_control
 from schemas.records import CONTROL_HEADERS
 
-_KEPT = "stages.json"
+_KEPT = f"{RESERVED}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +102,22 @@ class ModelFolder:
 
     def move(self, name: str, stage: str, who: str, why: str, when_ns: int) -> Move:
         """A model's next stage. MissionError says why it may not have it."""
-        artefact = self.artefact(name)
         now = self.stages().get(name)
         before = now.stage if now else STAGES[0]
-        if why_not := _refused(artefact, before, stage, now, self.report(name)):
-            raise MissionError(f"model {name} stays {before}: {why_not}.")
-        move = Move(name, stage, artefact.sha256, who, why, when_ns)
+        if stage == "retired":  # its file is not asked: it may be what is wrong with it
+            if now is None:
+                raise MissionError(f"model {name} stays {before}: it was never in force.")
+            sha256 = now.sha256
+        else:
+            artefact = self.artefact(name)
+            sha256 = artefact.sha256
+            if why_not := _refused(artefact, before, stage, now, self.report(name)):
+                raise MissionError(f"model {name} stays {before}: {why_not}.")
+        move = Move(name, stage, sha256, who, why, when_ns)
         content = [asdict(m) for m in (*self.moves(), move)]
-        (self.path / _KEPT).write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+        fresh = self.path / f"{_KEPT}.new"
+        fresh.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+        fresh.replace(self.path / _KEPT)  # whole, or not at all
         return move
 
     def control(self, move: Move) -> Control:
@@ -127,8 +135,6 @@ def _refused(
     artefact: Artefact, before: str, stage: str, now: Move | None, report: dict[str, Any] | None
 ) -> str:
     """Why a model may not go from one stage to the other; empty where it may."""
-    if stage == "retired":
-        return "" if before in ("shadow", "active") else "it is not in force"
     if stage == "shadow":
         return ""
     if before not in ("shadow", "active") or now is None or now.sha256 != artefact.sha256:

@@ -13,7 +13,8 @@ from pipeline.errors import MissionError
 from pipeline.gate.budget import Budget
 from pipeline.mission import Mission, read_rule
 from pipeline.modelled import Modelled, Site
-from pipeline.models.families import FAMILIES, MODEL_KINDS
+from pipeline.models.contract import GroupParameter
+from pipeline.models.families import FAMILIES, MODEL_KINDS, Family
 from pipeline.outputs.evidence import input_of
 from pipeline.outputs.pending import Pending
 from schemas import topics
@@ -44,6 +45,8 @@ class Gated(Modelled):
             (i, f) for i, f in enumerate(FAMILIES) if f.name == artefact.family
         )  # fmt: skip
         columns = np.array([site.group.qualified_names.index(p) for p in part.parameters])
+        if (np.diff(columns) <= 0).any():
+            raise ValueError("its parameters stand in another order now: train it anew")
         parameters = [site.group.parameters[i] for i in columns]
         if odd := [p.name for p in parameters if p.type.kind not in MODEL_KINDS]:
             raise ValueError(f"{odd[0]} is no number")
@@ -51,11 +54,12 @@ class Gated(Modelled):
             rule = read_rule(artefact.family, part.settings)
         except MissionError as error:
             raise ValueError(str(error)) from None
-        model = family.make(parameters, period_ns, [rule] * len(parameters))
-        if model.version != artefact.version:
+        if family.version != artefact.version:
             raise ValueError(
-                f"is of version {artefact.version} of {family.name}, this one is {model.version}"
+                f"is of version {artefact.version} of {family.name}, this one is {family.version}"
             )
+        _check_size(family, parameters, period_ns, rule, part)
+        model = family.make(parameters, period_ns, [rule] * len(parameters))
         model.restore(part.weights)
         super().__init__(FAMILIES[place], len(FAMILIES) + slot, site, columns, model)
         self.artefact = artefact
@@ -101,6 +105,7 @@ class Gated(Modelled):
 
     def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None:
         mine = self._after_training(self.of(grid))
+        self.budget.follow(self.monitor.state["level"])
         scores = self.model.feed(mine)
         t = self.monitor.feed(grid.time_ns, offset, scores)
         if not self.active:
@@ -159,3 +164,15 @@ class Gated(Modelled):
             order = len(self.columns) + k
             self._pend(grid, row, order, alert, topics.ALERTS, batch, out)
         self._flags.state["active"][0] = 0
+
+
+def _check_size(
+    family: Family, parameters: list[GroupParameter], period_ns: int, rule: Any, part: Part
+) -> None:
+    """ValueError before anything large is made: the weights must be as many as the family's."""
+    one = family.make(parameters[:1], period_ns, [rule]).snapshot()
+    given = sum(array.size for array in part.weights.values())
+    shared = 8  # numbers at most that are not a parameter's own
+    wanted = (sum(array.size for array in one.values()) - shared) * len(parameters)
+    if given < wanted:
+        raise ValueError(f"holds {given} weights, and {family.name} has {wanted} or more")

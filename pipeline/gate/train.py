@@ -17,7 +17,7 @@ from pipeline.gate.grids import Heard, Recorded, hear, read_flight
 from pipeline.kernel import source_sha256
 from pipeline.mission import Mission
 from pipeline.models.families import FAMILIES
-from schemas.artefact import Artefact, Part, Trained, encode_artefact
+from schemas.artefact import Artefact, Part, Trained, check_name, encode_artefact
 from schemas.settings import MODEL_RULES
 
 Progress = Callable[[int, int], None]  # (steps done, of all)
@@ -32,6 +32,10 @@ def train(
     FlightError where nothing matches, or no threshold keeps to the mission's budget; it is also
     told where an artefact would be too large.
     """
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise FlightError(f"{error}.") from None
     family = next(f for f in FAMILIES if f.name == family_name)
     rule = MODEL_RULES[family_name](**settings)
     if len(paths) < 2:
@@ -52,6 +56,12 @@ def train(
         heard.append(hear(flights[-1], mission, patterns))
         step()
     groups: list[list[Heard]] = [list(g) for g in zip(*heard, strict=True)]
+    names = [n for g in groups for n in g[0].names]
+    if twice := [n for n in names if names.count(n) > 1]:
+        raise FlightError(
+            f"{twice[0]}: comes in several containers, and a model looks at one of each; leave it "
+            "out."
+        )
     steps += len(groups) * len(paths)
     if not groups:
         what = ", ".join(patterns)

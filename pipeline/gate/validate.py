@@ -118,7 +118,10 @@ def _fly(result: Backtest, recorded: Recorded, mission: Mission) -> None:
             alert = output.event
             if output.topic == topics.SHADOW and alert and alert["level_before"] == "normal":
                 raised.append((alert["parameter"], alert["generation_ns"]))
-    end = max(int(h.whole.time_ns[-1]) for h in heard if len(h.whole.time_ns))
+    ends = [int(h.whole.time_ns[-1]) for h in heard if len(h.whole.time_ns)]
+    if not ends:
+        raise FlightError(f"{recorded.name}: holds no row of the model's parameters.")
+    end = max(ends)
     events = [e for e in _events(recorded, names, end) if _heard(e, heard)]
     said = [raised, *_baselines(result.artefact, heard)]
     days = sum(len(h.whole.time_ns) * len(h.columns) * h.period_ns for h in heard) / DAY_NS

@@ -45,7 +45,7 @@ _WHICH, _VALUE, _LOW, _HIGH, _FLIGHTS, _TIME, _DETAILS = range(7)
 
 
 class Corridor(Stateful):
-    """Corridor of one group. A parameter that `zero_on` names must be among its own."""
+    """Corridor of one group. ValueError where `zero_on` is none of its own parameters."""
 
     family, version = "corridor", 1
 
@@ -57,7 +57,9 @@ class Corridor(Stateful):
         self._margin = np.array([r.margin for r in rules])
         self._lag = min(max(round(rule.lag_s * 1e9 / period_ns), STEP + 1), RING - 1)
         names = [p.name for p in parameters]
-        self._zero = names.index(rule.zero_on) if rule.zero_on in names else -1
+        if rule.zero_on and rule.zero_on not in names:
+            raise ValueError(f"zero_on {rule.zero_on!r} is none of {', '.join(names)}")
+        self._zero = names.index(rule.zero_on) if rule.zero_on else -1
         self._above = rule.zero_above
         self.min_samples = np.full(f, 2, np.int64)
         self.min_ns = np.zeros(f, np.int64)
@@ -218,6 +220,8 @@ def judge(
             predicted[i, j] = 0.5 * (low[k, 0, j] + high[k, 0, j])
             for g in range(given.shape[1]):
                 lo, hi, x = low[k, g, j], high[k, g, j], given[i, g, j]
+                if not lo <= hi:  # no flight showed it there
+                    continue
                 mean = size[0, g, j] / max(size[1, g, j], 1.0)
                 room = margin[j] * (share[g] * (hi - lo) + floor[g] * mean + least[g])
                 excess = max(x - hi, lo - x) / max(room, 1e-300)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -25,6 +25,7 @@ from schemas.control import (
 )
 from schemas.mission import ALARM_LEVELS
 from schemas.records import CONTROL_HEADERS, RawRecord
+from schemas.settings import MODEL_RULES
 from tests.fuzz.inputs import RECEIVED, Input, records, text_input
 from tests.fuzz.mutate import WORDS, damage, damage_text
 
@@ -148,8 +149,17 @@ def _staged(rnd: random.Random, models: Sequence[Artefact]) -> Control:
     made, stage = rnd.choice(models), rnd.choice(STAGES[1:])
     if rnd.random() < 0.5:
         made = replace(made, parts=tuple(_wild_weights(rnd, p) for p in made.parts))
+    if rnd.random() < 0.2:
+        made = replace(made, parts=tuple(_wild_settings(rnd, p) for p in made.parts))
     model = ModelStage(made.name, stage, None if stage == "retired" else made)
     return Control("model", "", "Ada", "tested", RECEIVED, "", model=model)
+
+
+def _wild_settings(rnd: random.Random, part: Part) -> Part:
+    """A key of some family's settings at a value that few have thought of."""
+    key = rnd.choice([f.name for rule in MODEL_RULES.values() for f in fields(rule)])
+    odd = (0, -1, 1, 0.5, 2**62, 1e300, 1e-300, 7200.0, "x", True, None, [])
+    return replace(part, settings=part.settings | {key: rnd.choice(odd)})
 
 
 def _wild_weights(rnd: random.Random, part: Part) -> Part:

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from pipeline.chain import Chain
 from pipeline.errors import FlightError, MissionError
-from pipeline.gate.budget import at_least
+from pipeline.gate.budget import Budget, at_least
 from pipeline.gate.calibrate import Rate
 from pipeline.gate.folder import ModelFolder
 from pipeline.gate.knowledge import knowledge
@@ -22,18 +22,22 @@ from pipeline.gate.report import markdown, told
 from pipeline.gate.train import train
 from pipeline.gate.validate import Event, timing, validate
 from pipeline.mission import Mission, load_mission
+from pipeline.models.contract import GroupParameter
 from pipeline.models.families import FAMILIES
 from pipeline.simulate import simulate
 from schemas import topics
-from schemas.artefact import Artefact, decode_artefact, encode_artefact
+from schemas.artefact import Artefact, Part, decode_artefact, encode_artefact
+from schemas.columns import Grid, Transitions
 from schemas.control import Control, ModelStage, decode_control, encode_control
+from schemas.mission import FloatEncoding, ParameterType
 from schemas.records import CONTROL_HEADERS, RawRecord
+from schemas.settings import GateSettings
 from tests.laws.cases import raw_records, vehicle_mission
 from tests.laws.gated_cases import artefact_of, gated_chain
 from tests.unit.test_alarms import SCHEMA
 
 FAULTS = ("slow_leak", "tank_warming")
-NAMES = ("/HL1/HE_P", "/HL1/LOX_T", "/HL1/BATT_V")
+NAMES = ("/HL1/HE_P", "/HL1/LOX_T", "/HL1/LOX_P", "/HL1/BATT_V")
 
 
 def noisy(name: str = "noisy", threshold: float = 0.5) -> Artefact:
@@ -91,6 +95,8 @@ def test_an_artefact_reads_back_exactly() -> None:
         ({"more": 1}, "nothing else"),
         ({"name": "other"}, "it was changed"),
         ({"trained": [{"flight": "x"}]}, "trained"),
+        ({"family": []}, "none of"),
+        ({"name": "stages"}, "can be called"),
     ],
 )
 def test_a_changed_artefact_is_refused(change: dict[str, Any], says: str) -> None:
@@ -104,6 +110,7 @@ def test_a_changed_artefact_is_refused(change: dict[str, Any], says: str) -> Non
     [
         ({"type": "f8", "shape": [2**40, 2**20], "values": "1"}, "numbers, not"),
         ({"type": "O", "shape": [1], "values": "1"}, "type"),
+        ({"type": [], "shape": [1], "values": "1"}, "type"),
         ({"type": "f8", "shape": [1], "values": "x"}, "no number"),
         ({"type": "u1", "shape": [1], "values": "256"}, "no number"),
         ({"type": "f8", "shape": [1] * 9, "values": "1"}, "type"),
@@ -189,21 +196,74 @@ def test_another_artefact_of_the_name_takes_its_place(rng: np.random.Generator) 
     assert not chain.models.parts("noisy")
 
 
-@pytest.mark.parametrize("what", ["parameter", "version", "shape", "settings", "unknown"])
+WRONG = ("parameter", "version", "shape", "settings", "huge", "unknown", "twice", "order", "empty")
+
+
+@pytest.mark.parametrize("what", WRONG)
 def test_what_does_not_fit_is_refused_and_changes_nothing(what: str) -> None:
     made, chain = noisy(), Chain(vehicle_mission())
-    part = made.parts[0]
+    part = max(made.parts, key=lambda p: len(p.parameters))
+    others = [p for p in made.parts if p is not part]
     if what == "parameter":
         part = replace(part, parameters=("/HL1/NOT_THERE", *part.parameters[1:]))
     elif what == "shape":
         part = replace(part, weights=part.weights | {"level": np.zeros(99)})
     elif what == "settings":
         part = replace(part, settings={"threshold": 1.0, "magic": 1})
-    made = replace(made, parts=(part, *made.parts[1:]), version=99 if what == "version" else 1)
+    elif what == "huge":
+        part = replace(part, settings=part.settings | {"min_samples": 2**63 - 1})
+    elif what == "twice":
+        part = replace(part, parameters=part.parameters[:1] * 2)
+    elif what == "order":
+        part = replace(part, parameters=part.parameters[::-1])
+    elif what == "empty":
+        part = replace(part, weights={})
+    made = replace(made, parts=(*others, part), version=99 if what == "version" else 1)
     record = staged(0, "retired" if what == "unknown" else "active", made)
     fed = chain.feed([record])
     assert [o.topic for _, o in fed.outputs] == [topics.REJECTS]
     assert not chain.models.working
+
+
+@pytest.mark.parametrize("told", [b"[" * 300 + b"]" * 300, b'{"a":' * 300 + b"1" + b"}" * 300])
+def test_an_artefact_nested_for_ever_is_refused(told: bytes) -> None:
+    good = orjson.loads(staged(0, "active", noisy()).value)
+    del good["artefact"]
+    value = orjson.dumps(good)[:-1] + b',"artefact":' + told + b"}"
+    fed = Chain(vehicle_mission()).feed([RawRecord(0, value, CONTROL_HEADERS)])
+    assert [o.topic for _, o in fed.outputs] == [topics.REJECTS]
+
+
+def test_what_is_accepted_can_be_stored() -> None:
+    """Numbers may be written short; as they are stored they must still fit."""
+    made = noisy()
+    whole = Part(("/HL1/X",), {}, {"a": np.zeros(440_000)}, made.parts[0].baseline)
+    content = replace(made, parts=(whole,)).content
+    short = orjson.loads(content) | {"sha256": replace(made, parts=(whole,)).sha256}
+    short["parts"][0]["weights"]["a"]["values"] = "0 " * 440_000
+    assert len(orjson.dumps(short)) < 900_000 < len(content)
+    with pytest.raises(ValueError, match="larger than"):
+        decode_artefact(orjson.dumps(short))
+
+
+def test_a_model_heads_for_its_own_limits_beside_contexts(tmp_path: Path) -> None:
+    """A parameter with context alarms has several rows in the table of limits."""
+    from tests.unit.test_alarms import ROOT, numeric
+    from tests.unit.test_mdb import document
+
+    context = (
+        "<ContextAlarmList><ContextAlarm><ContextMatch>"
+        '<Comparison parameterRef="P" value="1"/></ContextMatch><StaticAlarmRanges>'
+        '<WarningRange maxInclusive="20"/></StaticAlarmRanges></ContextAlarm></ContextAlarmList>'
+    )
+    plain = '<DefaultAlarm><StaticAlarmRanges><WarningRange maxInclusive="10"/></StaticAlarmRanges></DefaultAlarm>'
+    (tmp_path / "x.xml").write_text(document(numeric(plain + context), containers=ROOT))
+    (tmp_path / "mission.toml").write_text('name = "m"\nxtce = "x.xml"\n')
+    mission = load_mission(tmp_path)
+    chain = Chain(mission)
+    made = artefact_of(mission, "level", "one", ("/S/P",))
+    chain.models.apply(ModelStage("one", "active", made))
+    assert chain.models.parts("one")[0].budget.state["ranges"].tolist() == [[-math.inf, 10.0]]
 
 
 def test_a_snapshot_puts_the_models_to_work_again(rng: np.random.Generator) -> None:
@@ -229,6 +289,53 @@ def test_controls_of_models_are_checked(change: dict[str, Any]) -> None:
 
 
 # --- budget ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mean", [400.0, 600.0, 1e4, 1e6])
+def test_many_are_as_good_as_normal(mean: float) -> None:
+    """Far beyond what e^-λ can be: half of the counts are above the mean, and few far above."""
+    assert at_least(round(mean), mean) == pytest.approx(0.5, abs=0.02)
+    assert at_least(round(mean + 4 * mean**0.5), mean) < 1e-3
+    assert at_least(round(mean - 4 * mean**0.5), mean) > 0.999
+
+
+def budget_of(x: list[float], levels: list[int]) -> Budget:
+    """After rows a second apart whose alarm is at these levels; warning above 10, confirm 5 s."""
+    kind = ParameterType("T", "float", FloatEncoding(64))
+    inf = math.inf
+    one = GroupParameter("P", kind, (-inf,) * 5, (inf, 10.0, inf, inf, inf))
+    made = Budget([one], 10**9, GateSettings(confirm_s=5))
+    n, none = len(x), np.zeros(0, np.int64)
+    time = np.arange(n) * 10**9
+    value, quality = np.array(x)[:, None], np.zeros((n, 1), np.uint8)
+    grid = Grid(time, time, value, quality, time, none, none, none)
+    at = [i for i in range(n) if levels[i] != (levels[i - 1] if i else 0)]
+    before = np.array([levels[i - 1] if i else 0 for i in at], np.uint8)
+    after = np.array([levels[i] for i in at], np.uint8)
+    rows, zero = np.array(at, np.int64), np.zeros(len(at), np.int64)
+    made.feed(grid, Transitions(rows, zero, before, after, zero, zero))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("x", "levels", "false"),
+    [
+        ([0, 1, 0, 0], [0, 1, 0, 0], 1),  # it ends, and nothing was beyond
+        ([0, 11, 0, 0], [0, 1, 0, 0], 0),  # beyond in the very row that raised it
+        ([0, 1, 11, 0], [0, 1, 1, 0], 0),
+        ([0, 1, 1, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1, 1, 1], 1),  # it lasts
+        ([0, 1, 1, 1], [0, 1, 1, 1], 0),  # not yet
+    ],
+)
+def test_which_alarms_are_false(x: list[float], levels: list[int], false: int) -> None:
+    assert budget_of(x, levels).false_alarms == false
+
+
+def test_a_silenced_alarm_is_not_judged() -> None:
+    made = budget_of([0, 1, 1], [0, 1, 1])
+    made.follow(np.zeros(1, np.uint8))
+    assert made.levels == [0]
+    assert made.state["open"].tolist() == [-1]
 
 
 @pytest.mark.parametrize(("n", "mean"), [(0, 3.0), (1, 0.1), (3, 2.5), (10, 4.0)])
@@ -330,6 +437,17 @@ def test_a_report_of_other_weights_opens_nothing(
         folder.move("one", "active", "Ada", "x", 7)
 
 
+def test_a_model_is_retired_whatever_its_file(mission: Mission, flights: dict[str, Path]) -> None:
+    folder = ModelFolder(mission.folder)
+    trained(mission, "one", flights["n1"], flights["n2"])
+    with pytest.raises(MissionError, match="never in force"):
+        folder.move("one", "retired", "Ada", "x", 7)
+    folder.move("one", "shadow", "Ada", "x", 7)
+    (folder.path / "one.json").write_bytes(b"gone")
+    for _ in range(2):  # once more, for a broker that did not hear it the first time
+        assert folder.control(folder.move("one", "retired", "Ada", "x", 7)).model
+
+
 def test_training_refuses_what_it_cannot_do(mission: Mission, flights: dict[str, Path]) -> None:
     with pytest.raises(FlightError, match="two nominal flights"):
         trained(mission, "x", flights["n1"])
@@ -337,6 +455,12 @@ def test_training_refuses_what_it_cannot_do(mission: Mission, flights: dict[str,
         trained(mission, "x", flights["n1"], flights["n1"])
     with pytest.raises(FlightError, match="no number"):
         train("x", "level", mission, [*flights.values()][:2], ("NOPE*",), {}, lambda *_: None)
+    for name in ("stages", "../x", "Tanks"):
+        with pytest.raises(FlightError, match=r"name|called"):
+            trained(mission, name, flights["n1"], flights["n2"])
+    both, where = [flights["n1"], flights["n2"]], {"zero_on": "ALT"}
+    with pytest.raises(FlightError, match="zero_on"):
+        train("x", "corridor", mission, both, ("HE_P",), where, lambda *_: None)
     made = trained(mission, "x", flights["n1"], flights["n2"])
     with pytest.raises(FlightError, match="was trained on it"):
         validate(made, mission, [flights["n1"]])

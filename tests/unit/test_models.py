@@ -340,3 +340,22 @@ def test_a_part_that_wears_is_told_of_before_its_end() -> None:
     assert 150 < first < end < 210
     told = made.evidence(0, scores.detail[first, :, 0])
     assert told["lead_s"] == pytest.approx(200 - first, abs=10)
+
+
+def test_a_corridor_says_nothing_of_what_no_flight_showed() -> None:
+    """The flights begin at lift-off, so none has a change over five seconds there."""
+    made = corridor("A")
+    for seed in range(5):
+        given = nominal(seed)
+        given.quality[:11] = Quality.STALE
+        made.learn(given)
+    made.state["low"][:20, 2:], made.state["high"][:20, 2:] = np.inf, -np.inf
+    scores = made.feed(nominal(9))
+    told = scores.score[~np.isnan(scores.score)]
+    assert len(told)
+    assert np.isfinite(told).all()
+
+
+def test_a_corridor_needs_its_zero() -> None:
+    with pytest.raises(ValueError, match="zero_on"):
+        corridor("NOT_THERE")
