@@ -17,7 +17,7 @@ from agents.alarms import add_alarm_agent
 from agents.http import serve
 from agents.kafka import BrokerError
 from agents.metrics import Metrics
-from agents.models_topic import add_models_agent
+from agents.models_agent import add_models_agent
 from agents.security import Security, from_file, in_use, use
 from agents.service import Lanes
 from agents.settings import Settings, from_environment

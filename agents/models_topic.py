@@ -1,14 +1,12 @@
 """telemetry.models: the stage of every model at work, compacted, kept from the alerts that say so.
 
-A plain Faust agent like the alarm desk's: low rate, and a repeat is harmless.
+Written by `agents.models_agent`, read by `heartline models list`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
 from typing import Any
 
-import faust
 import orjson
 
 from agents.tail import follow
@@ -33,24 +31,6 @@ def stage_of(alert: dict[str, Any]) -> tuple[bytes, bytes] | None:
     }  # fmt: skip
     parts = (alert["source"], alert["model"]["id"], alert["parameter"])
     return ":".join(parts if stage == "demoted" else parts[:2]).encode(), orjson.dumps(state)
-
-
-def add_models_agent(app: faust.App, namespace: str) -> None:
-    """Alerts in, stages out."""
-    alerts = app.topic(
-        topics.on_wire(topics.ALERTS, namespace), value_type=bytes, value_serializer="raw",
-        key_serializer="raw",
-    )  # fmt: skip
-    models = app.topic(
-        topics.on_wire(topics.MODELS, namespace), value_serializer="raw", key_serializer="raw"
-    )
-
-    @app.agent(alerts, name="models")
-    async def keep(stream: AsyncIterable[bytes]) -> None:
-        async for value in stream:
-            told = stage_of(orjson.loads(value))
-            if told:
-                await models.send(key=told[0], value=told[1])
 
 
 async def staged(bootstrap: str, namespace: str, source: str) -> dict[str, dict[str, Any]]:

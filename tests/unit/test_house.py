@@ -94,3 +94,13 @@ def test_every_page_that_is_named_exists() -> None:
     named |= set(re.findall(r"docs/[a-z]+\.md", (PROJECT / "README.md").read_text()))
     assert named
     assert not [n for n in sorted(named) if not (PROJECT / n).exists()]
+
+
+def test_the_command_line_does_without_faust() -> None:
+    """Faust reads the arguments of whoever imports it: `replay --loop --speed 20` was its event
+    loop, called --speed."""
+    import subprocess
+    import sys
+
+    code = "import sys, agents.cli; sys.exit('faust' in sys.modules or 'mode' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
