@@ -12,15 +12,14 @@ from typing import Any
 import faust
 import orjson
 
+from pipeline.outputs.alerts import monitor_key
 from schemas import topics
 
 
 def alarm_of(alert: dict[str, Any]) -> tuple[bytes, bytes]:
     """Key and value of the alarm state that an alert leaves behind."""
     monitor = alert["monitor"]
-    trained = monitor["name"] if "stage" in alert.get("model", {}) else ""
-    parts = (alert["source"], alert["parameter"], monitor["kind"], trained)
-    key = ":".join(p for p in parts if p).encode()
+    key = ":".join(monitor_key(alert)).encode()
     state = {
         "source": alert["source"],
         "parameter": alert["parameter"],

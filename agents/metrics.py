@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from agents.chains import Chains
 from pipeline.chain import Chain, Fed
 from pipeline.groups import gauge_limits
+from pipeline.outputs.alerts import monitor_key
 from schemas import topics
 from schemas.columns import Output, Reason
 from schemas.mission import Level
@@ -74,7 +75,7 @@ class Metrics:
             "parameter_limit", "Alarm ranges of chosen parameters.",
             "source", "parameter", "level", "side",
         )  # fmt: skip
-        self._active: dict[tuple[str, str, str], int] = {}
+        self._active: dict[tuple[str, ...], int] = {}
         self._seen: dict[str, dict[str, int]] = {}
         self._chosen: dict[str, frozenset[str]] = {}
         self.chains: dict[int, Chains] = {}
@@ -115,7 +116,7 @@ class Metrics:
         alert: dict[str, Any] = output.event or {}
         kind, after = alert["monitor"]["kind"], alert["level_after"]
         self._alerts.labels(source, after, kind).inc()
-        key = (source, alert["parameter"], kind)
+        key = monitor_key(alert)
         if output.level:
             self._active[key] = output.level
         else:
@@ -141,7 +142,7 @@ class Metrics:
     def active_alarms(self) -> Iterator[tuple[str, str, int]]:
         """(source, level, alarms that stand at it)."""
         counts: dict[tuple[str, int], int] = {}
-        for (source, _, _), level in list(self._active.items()):
+        for (source, *_), level in list(self._active.items()):
             counts[source, level] = counts.get((source, level), 0) + 1
         for source in {s for s, _ in counts} | set(self._chosen):
             for level in Level:

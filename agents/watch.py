@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.outputs.alerts import monitor_key
 from schemas import topics
 from schemas.mission import Level
 
@@ -24,7 +25,7 @@ class Board:
     """What the view shows: alarms that stand, the last alerts, the newest figures."""
 
     def __init__(self) -> None:
-        self._standing: dict[tuple[str, str], dict[str, Any]] = {}
+        self._standing: dict[tuple[str, ...], dict[str, Any]] = {}
         self._recent: deque[dict[str, Any]] = deque(maxlen=SHOWN)
         self._figures: dict[str, tuple[float, float, float, float]] = {}
         self.alerts = 0
@@ -44,7 +45,7 @@ class Board:
     def _take_alert(self, alert: dict[str, Any]) -> None:
         self.alerts += 1
         self._recent.append(alert)
-        key = (alert["parameter"], alert["monitor"]["kind"])
+        key = monitor_key(alert)
         if alert["level_after"] == "normal":
             self._standing.pop(key, None)
         else:

@@ -68,14 +68,13 @@ class GroupChain(Composite):
     def __init__(
         self, mission: Mission, group: Group, container: str, place: tuple[int, int], origin: Origin
     ) -> None:
-        self.group, self._container, self._place, self._origin = group, container, place, origin
+        self.group, self._site = group, Site(group, container, place, origin)
         self._mission, self._settings = mission, mission.settings
         self._resample = Resample(group.columns, group.rule)
         n = len(group.parameters)
         self._statistics = [
             Statistics(n, w, mission.settings.quantiles) for w in mission.settings.statistics
         ]
-        self._site = Site(group, container, place, origin)
         self._models = [
             m for m in (self._model(i, f) for i, f in enumerate(FAMILIES)) if m is not None
         ]
@@ -135,7 +134,7 @@ class GroupChain(Composite):
 
     def watched(self) -> Iterator[Watched]:
         if self._stale:
-            yield Watched("stale", (self._container,), self._stale)
+            yield Watched("stale", (self._site.container,), self._stale)
         for m in (*self._models, *self._gated.values()):
             yield from m.watched()
 
@@ -164,7 +163,7 @@ class GroupChain(Composite):
     def _pending(
         self, batch: PacketBatch, packet: int, rank: Rank, order: tuple[int, ...], make: Make
     ) -> Pending:
-        return Pending(packet, int(batch.record[packet]), rank, (*self._place, *order), make)
+        return Pending(packet, int(batch.record[packet]), rank, (*self._site.place, *order), make)
 
     def _feed_statistics(self, grid: Grid, batch: PacketBatch, out: list[Pending]) -> None:
         for w, statistics in enumerate(self._statistics):
@@ -176,7 +175,7 @@ class GroupChain(Composite):
                 )  # fmt: skip
                 for end, packet, panes, record, mine, flags in closings:
                     make = partial(self._statistics_output, w, end, panes, mine, flags)
-                    order = (*self._place, w, end)
+                    order = (*self._site.place, w, end)
                     out.append(Pending(packet, record, Rank.STATISTICS, order, make))
 
     def _statistics_output(
@@ -184,8 +183,8 @@ class GroupChain(Composite):
     ) -> Output:
         window = self._statistics[w].window
         head = {
-            "source": self._origin.source,
-            "container": self._container,
+            "source": self._site.origin.source,
+            "container": self._site.container,
             "window_s": window.window_s,
             "pane_s": window.pane_s,
             "pane_end_ns": end,
@@ -208,12 +207,12 @@ class GroupChain(Composite):
         for i, row in enumerate(t.row):
             packet, now = int(grid.packet[row]), int(grid.time_ns[row])
             alert = alert_head(
-                self._origin, self._container, "stale", "stale", t, i, batch, packet, now
+                self._site.origin, self._site.container, "stale", "stale", t, i, batch, packet, now
             )
             quality = int(grid.quality[row, 0])
             alert |= seen(np.nan, "", quality, 1.0)
             alert["last_heard_ns"] = now - int(grid.age_ns[row])
             alert["limit"] = self._resample.max_age_ns / 1e9
-            alert["fingerprint"] = self._origin.fingerprint
+            alert["fingerprint"] = self._site.origin.fingerprint
             make = partial(alert_output, alert)
             out.append(self._pending(batch, packet, Rank.STALE, (now,), make))

@@ -15,6 +15,13 @@ from schemas.mission import Level
 _JSON = orjson.OPT_SERIALIZE_NUMPY
 
 
+def monitor_key(alert: dict[str, Any]) -> tuple[str, ...]:
+    """What tells a monitor of a source from all others: a trained model's has its name too."""
+    monitor = alert["monitor"]
+    trained = (monitor["name"],) if "stage" in alert.get("model", {}) else ()
+    return (alert["source"], alert["parameter"], monitor["kind"], *trained)
+
+
 def transition_word(before: int, after: int) -> str:
     if before == 0:
         return "raised"
