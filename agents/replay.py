@@ -54,6 +54,7 @@ class Sender:
 
     async def send(self, record: FlightRecord) -> None:
         """BrokerError where the broker refused a record before."""
+        _heed_cancelling()
         done = self._done
         self._first = record.due_ns if self._first is None else self._first
         done.flight_s = (record.due_ns - self._first) / 1e9
@@ -87,6 +88,13 @@ class Sender:
             await self._room.acquire()
         self._done.seconds = self._pace.seconds
         self._raise()
+
+
+def _heed_cancelling() -> None:
+    """A cancellation that a library below has swallowed (Python 3.11's `wait_for` may) counts."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def replay(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from click.testing import CliRunner, Result
 
@@ -16,6 +16,7 @@ from agents.declared import ALL_TOPICS, ensure_topics, make, plan
 from agents.kafka import BrokerError, administrator
 from schemas import topics
 from tests.integration.kafka_cluster import kafka
+from tests.integration.system import wait_until
 
 pytestmark = pytest.mark.kafka
 
@@ -34,6 +35,15 @@ async def change(bootstrap: str, topic: str, **settings: str) -> None:
     async with administrator(bootstrap) as admin:
         named = {k.replace("_", "."): v for k, v in settings.items()}
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, named)])
+        async with asyncio.timeout(20):  # the controller answers before the broker has heard it
+            while not named.items() <= (await _settings(admin, topic)).items():
+                await asyncio.sleep(0.05)
+
+
+async def _settings(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    every = [entry for a in answers for *_, entries in a.resources for entry in entries]
+    return {entry[0]: entry[1] for entry in every}
 
 
 def test_plan_apply_and_again(bootstrap: str) -> None:
@@ -52,7 +62,7 @@ def test_plan_apply_and_again(bootstrap: str) -> None:
     with pytest.raises(BrokerError, match="`heartline topics apply` mends it"):
         asyncio.run(ensure_topics(bootstrap, "a", 3))
     assert run("apply", *where).exit_code == 0
-    assert run("plan", *where).exit_code == 0
+    wait_until(lambda: run("plan", *where).exit_code == 0, 20, lambda: run("plan", *where).output)
     asyncio.run(ensure_topics(bootstrap, "a", 3))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections.abc import Coroutine
 from typing import Any, cast
@@ -197,3 +198,39 @@ def test_a_flight_of_one_packet_loops_too(rng: np.random.Generator) -> None:
     times = [next(records).due_ns for _ in range(10)]
     assert times == sorted(times)
     assert times[-1] > times[0]
+
+
+class _Deaf:
+    """A client that swallows a cancellation, as `asyncio.wait_for` of Python 3.11 may."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def send(self, *_: object, **__: object) -> asyncio.Future[None]:
+        self.sent += 1
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.001)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+
+def test_a_replay_ends_though_a_library_swallows_its_cancellation() -> None:
+    async def run() -> int:
+        client = _Deaf()
+        sender = Sender(cast(AIOKafkaProducer, client), "t", "s", Pace(None), Replayed())
+
+        async def for_ever() -> None:
+            while True:
+                await sender.send(FlightRecord(0, b"", (), 1))
+
+        task = asyncio.create_task(for_ever())
+        while client.sent < 3:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        async with asyncio.timeout(10):
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        return client.sent
+
+    assert asyncio.run(run()) >= 3
