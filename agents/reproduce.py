@@ -67,8 +67,7 @@ def _pairs(a: object, b: object, name: str) -> list[tuple[str, object, object]]:
 
 async def stored_alert(bootstrap: str, namespace: str, id_: str) -> tuple[str, bytes]:
     """(source, bytes) of an alert on its topic, found by the header that carries its id."""
-    both = (topics.ALERTS, topics.SHADOW)
-    async for _, record in follow(bootstrap, namespace, both, True, True):
+    async for _, record in follow(bootstrap, namespace, topics.ALERTS_OF_ALL, True, True):
         if dict(record.headers).get("id") == id_.encode():
             source = (record.key or b"").decode("utf-8", "replace").split(":", 1)[0]
             return source, record.value or b""

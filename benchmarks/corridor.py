@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy as np
 from benchmarks.real_flights import PROJECT
 from pipeline.formats.importing import import_flight
 from pipeline.formats.series import Options
-from pipeline.gate.calibrate import fit, mark_gap
+from pipeline.gate.after_gap import after_gap
+from pipeline.gate.calibrate import fit
 from pipeline.gate.grids import Heard, hear, read_flight
 from pipeline.mission import load_mission
-from pipeline.models.families import FAMILIES
+from pipeline.models.families import BY_NAME
 from pipeline.monitor import Monitor
 from schemas.columns import F8, I8, Grid
 from schemas.settings import CorridorRule
@@ -39,7 +41,7 @@ def flights(data: Path, folder: Path) -> Iterator[tuple[str, list[Heard]]]:
 
 def raised(grid: Grid, heard: Heard, known: dict[str, F8 | I8], rule: CorridorRule) -> I8:
     """(row, parameter, level) of every alert that is raised or rises, in order."""
-    family = next(f for f in FAMILIES if f.name == "corridor")
+    family = BY_NAME["corridor"]
     parameters = [heard.group.parameters[i] for i in heard.columns]
     model = family.make(parameters, heard.period_ns, [rule] * len(parameters))
     model.restore(known)
@@ -52,10 +54,7 @@ def raised(grid: Grid, heard: Heard, known: dict[str, F8 | I8], rule: CorridorRu
 def tampered(grid: Grid, kind: str, row: int, column: int) -> Grid:
     value = grid.value.copy()
     value[row:, column] = value[row:, column] * 1.05 if kind == TAMPERED[0] else value[row, column]
-    return Grid(
-        grid.time_ns, grid.packet, value, grid.quality, grid.age_ns, grid.advance_row,
-        grid.advance_ns, grid.advance_packet,
-    )  # fmt: skip
+    return replace(grid, value=value)
 
 
 def delays(
@@ -65,8 +64,7 @@ def delays(
     found = []
     for start in STARTS:
         for column in range(len(heard.columns)):
-            grid = heard.whole
-            mark_gap(grid.quality)
+            grid = after_gap(heard.whole)[0]
             row = int(np.searchsorted(grid.time_ns - grid.time_ns[0], start * 1_000_000_000))
             said = raised(tampered(grid, kind, row, column), heard, known, rule)
             mine = said[(said[:, 0] >= row) & (said[:, 1] == column), 0]
@@ -77,7 +75,7 @@ def delays(
 
 def main() -> None:
     data, rule = Path(os.environ.get("TELEMETRY_DATA", "../shared/data")), CorridorRule()
-    family = next(f for f in FAMILIES if f.name == "corridor")
+    family = BY_NAME["corridor"]
     with tempfile.TemporaryDirectory() as name:
         every = {who: heard[0] for who, heard in flights(data, Path(name))}
     columns = ["launch", "watch, warning", *(f"{k}: ≤ 3 s, ≤ 10 s, worst" for k in TAMPERED)]
@@ -87,8 +85,7 @@ def main() -> None:
     for who, heard in every.items():
         past = [h for other, h in every.items() if other != who]
         known = fit(past, family, rule)
-        grid = heard.whole
-        mark_gap(grid.quality)
+        grid = after_gap(heard.whole)[0]
         said = raised(grid, heard, known, rule)
         times = [f"{(grid.time_ns[r] - grid.time_ns[0]) / 1e9:.0f}" for r, _, v in said if v >= 2]
         watch, warning = (int(np.sum(said[:, 2] == v)) for v in (1, 2))

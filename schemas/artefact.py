@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,15 @@ class Part:
     weights: State
     baseline: State  # what it must beat (pipeline.gate.baselines)
 
+    def own(self, j: int) -> State:
+        """The weights of one parameter, without those that all of them share."""
+        f, found = len(self.parameters), {}
+        for name, array in self.weights.items():
+            axis = next((a for a in (-1, 0) if array.ndim and array.shape[a] == f), None)
+            if axis is not None:
+                found[name] = array.take(j, axis).ravel()
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -54,7 +64,7 @@ class Trained:
     rows: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Artefact:
     """Two are the same where their content is, whose hash is `sha256`."""
 
@@ -65,7 +75,7 @@ class Artefact:
     trained: tuple[Trained, ...]
     code: dict[str, str]  # version and SHA-256 of the code that fitted it
 
-    @property
+    @cached_property
     def content(self) -> bytes:
         """The object without its hash, as it is hashed."""
         told = {
@@ -86,7 +96,13 @@ class Artefact:
     def __hash__(self) -> int:
         return hash(self.content)
 
-    @property
+    @cached_property
+    def encoded(self) -> bytes:
+        """With its hash, as it is kept and sent."""
+        told = orjson.loads(self.content) | {"sha256": self.sha256}
+        return orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+
+    @cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 
@@ -108,14 +124,12 @@ def _arrays_told(state: State) -> dict[str, Any]:
 
 def encode_artefact(artefact: Artefact) -> bytes:
     """ValueError where it is too large to travel."""
-    told = orjson.loads(artefact.content) | {"sha256": artefact.sha256}
-    content = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
-    if len(content) > MAX_BYTES:
+    if len(artefact.encoded) > MAX_BYTES:
         raise ValueError(
-            f"is of {len(content)} bytes, and {MAX_BYTES} at most go into one record: "
+            f"is of {len(artefact.encoded)} bytes, and {MAX_BYTES} at most go into one record: "
             "train it on fewer parameters at a time"
         )
-    return content
+    return artefact.encoded
 
 
 def decode_artefact(content: bytes) -> Artefact:

@@ -14,7 +14,8 @@ MODELS = "telemetry.models"  # compacted: the stage of every model
 
 DEAD_LETTERS = "telemetry.deadletters"
 
-OUTPUTS = (ALERTS, SHADOW, STATISTICS, SAMPLES, REJECTS)  # of a chain
+ALERTS_OF_ALL = (ALERTS, SHADOW)  # where an alert may stand
+OUTPUTS = (*ALERTS_OF_ALL, STATISTICS, SAMPLES, REJECTS)  # of a chain
 LANE_OUTPUTS = (*OUTPUTS, DEAD_LETTERS)
 
 

@@ -48,7 +48,7 @@ def explain(id_: str, folder: Path | None, namespace: str, bootstrap: str) -> No
 
 def _from_folder(folder: Path, id_: str) -> dict[str, Any] | None:
     lines: list[bytes] = []
-    for topic in (topics.ALERTS, topics.SHADOW):
+    for topic in topics.ALERTS_OF_ALL:
         path = folder / FILES[topic]
         try:
             lines += path.read_bytes().splitlines()
@@ -58,7 +58,7 @@ def _from_folder(folder: Path, id_: str) -> dict[str, Any] | None:
 
 
 async def _from_kafka(bootstrap: str, namespace: str, id_: str) -> dict[str, Any] | None:
-    async for _, record in follow(bootstrap, namespace, (topics.ALERTS, topics.SHADOW), True, True):
+    async for _, record in follow(bootstrap, namespace, topics.ALERTS_OF_ALL, True, True):
         alert: dict[str, Any] = orjson.loads(record.value or b"{}")
         if alert.get("id") == id_:
             return alert

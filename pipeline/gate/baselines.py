@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from schemas.columns import F8, U1, Grid, Quality, State
+from pipeline.gate.after_gap import UNHEARD
+from schemas.columns import F8, U1, Grid, State
 
 MARGIN = 0.05
 NAMES = ("range", "last value")
-UNHEARD = np.uint8(Quality.INVALID | Quality.HELD | Quality.STALE)
 
 
 def _heard(grid: Grid) -> F8:

@@ -17,19 +17,18 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import FlightError
-from pipeline.gate.baselines import UNHEARD
-from pipeline.gate.budget import DAY_NS, at_least
+from pipeline.gate.after_gap import after_gap
+from pipeline.gate.budget import at_least
 from pipeline.gate.grids import Heard
 from pipeline.models.contract import Model
 from pipeline.models.families import Family
 from pipeline.monitor import Monitor
-from schemas.columns import Quality, State
+from schemas.columns import State
 
 STEPS = tuple(2.0 ** (i / 2) for i in range(-10, 11))  # times the family's own
 BLIND = 1e6  # a threshold that nothing crosses
 THREADS = 4  # kernels let go of the interpreter
 TAIL = 0.1  # on each side of an 80 % interval
-_GAP_BIT = np.uint8(Quality.AFTER_GAP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +71,18 @@ def fit(flights: Sequence[Heard], family: Family, rule: Any) -> State:
     model = _model(flights[0], family, replace(rule, **{family.theta: BLIND}))
     learn = getattr(model, "learn", model.feed)  # what judges in flight need not learn there
     for flight in flights:
-        grid = flight.whole
-        mark_gap(grid.quality)
-        learn(grid)
+        learn(after_gap(flight.whole)[0])
     return model.snapshot()
 
 
 def judge(flight: Heard, family: Family, rule: Any, known: State) -> Rate:
     """What a model that knows so much raises on one flight more."""
-    model, grid = _model(flight, family, rule), flight.whole
+    model, (grid, _) = _model(flight, family, rule), after_gap(flight.whole)
     model.restore(known)
-    mark_gap(grid.quality)
     monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
     t = monitor.feed(grid.time_ns, grid.packet, model.feed(grid))
     raised = int(np.count_nonzero((t.before == 0) & (t.after > 0)))
-    return Rate(raised, len(grid.time_ns) * len(flight.columns) * flight.period_ns / DAY_NS)
+    return Rate(raised, flight.parameter_days)
 
 
 def _model(flight: Heard, family: Family, rule: Any) -> Model:
@@ -95,13 +91,6 @@ def _model(flight: Heard, family: Family, rule: Any) -> Model:
         return family.make(parameters, flight.period_ns, [rule] * len(parameters))
     except ValueError as error:
         raise FlightError(f"{family.name}: {error}.") from None
-
-
-def mark_gap(quality: np.ndarray[Any, Any]) -> None:
-    """A flight begins after a gap: the first row heard of each parameter says so."""
-    heard = (quality & UNHEARD) == 0
-    for j in np.flatnonzero(heard.any(axis=0)):
-        quality[np.argmax(heard[:, j]), j] |= _GAP_BIT
 
 
 def calibrate(

@@ -25,13 +25,7 @@ def draw(artefact: Artefact, path: Path) -> None:
         left.barh([0], [high - low], left=[low], height=0.5)
         left.set_yticks([])
         left.set_title(part.parameters[j].rsplit("/", 1)[1], fontsize=8, loc="left")
-        f = len(part.parameters)
-        arrays = {
-            k: a for k, a in part.weights.items() if a.ndim and f in (a.shape[0], a.shape[-1])
-        }
-        key = max(arrays, key=lambda k: arrays[k].size)
-        array = arrays[key]
-        mine = array.take(j, -1 if array.shape[-1] == f else 0).ravel()
+        key, mine = max(part.own(j).items(), key=lambda item: item[1].size)
         right.plot(np.where(np.isfinite(mine), mine, np.nan), ".", markersize=2)
         right.set_title(key, fontsize=8, loc="left")
     figure.savefig(path, dpi=100)

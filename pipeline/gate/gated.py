@@ -10,22 +10,19 @@ import numpy as np
 
 from pipeline.control import Watched
 from pipeline.errors import MissionError
+from pipeline.gate.after_gap import after_gap
 from pipeline.gate.budget import Budget
 from pipeline.mission import Mission, read_rule
 from pipeline.modelled import Modelled, Site
 from pipeline.models.contract import GroupParameter
-from pipeline.models.families import FAMILIES, MODEL_KINDS, Family
+from pipeline.models.families import BY_NAME, FAMILIES, MODEL_KINDS, Family
 from pipeline.outputs.evidence import input_of
 from pipeline.outputs.pending import Pending
 from schemas import topics
 from schemas.artefact import Artefact, Part
-from schemas.columns import I8, Grid, PacketBatch, Quality, Stage
+from schemas.columns import I8, Grid, PacketBatch, Stage
 from schemas.mission import Five, Level
 from schemas.state import Stateful
-
-ACTIVE = 1
-_UNHEARD = np.uint8(Quality.INVALID | Quality.HELD | Quality.STALE)
-_GAP_BIT = np.uint8(Quality.AFTER_GAP)
 
 
 class _Flags(Stateful):
@@ -41,9 +38,7 @@ class Gated(Modelled):
         self, artefact: Artefact, part: Part, slot: int, site: Site, mission: Mission,
         period_ns: int,
     ) -> None:  # fmt: skip
-        place, family = next(
-            (i, f) for i, f in enumerate(FAMILIES) if f.name == artefact.family
-        )  # fmt: skip
+        family = BY_NAME[artefact.family]
         columns = np.array([site.group.qualified_names.index(p) for p in part.parameters])
         if (np.diff(columns) <= 0).any():
             raise ValueError("its parameters stand in another order now: train it anew")
@@ -61,7 +56,7 @@ class Gated(Modelled):
         _check_size(family, parameters, period_ns, rule, part)
         model = family.make(parameters, period_ns, [rule] * len(parameters))
         model.restore(part.weights)
-        super().__init__(FAMILIES[place], len(FAMILIES) + slot, site, columns, model)
+        super().__init__(family, len(FAMILIES) + slot, site, columns, model)
         self.artefact = artefact
         self._digest = artefact.sha256
         self.budget = Budget(parameters, period_ns, mission.settings.gate)
@@ -123,15 +118,9 @@ class Gated(Modelled):
         fresh = self._flags.state["fresh"]
         if not fresh.any():
             return grid
-        heard = (grid.quality & _UNHEARD) == 0
-        quality = grid.quality.copy()
-        for j in np.flatnonzero(fresh.astype(bool) & heard.any(axis=0)):
-            quality[np.argmax(heard[:, j]), j] |= _GAP_BIT
-            fresh[j] = 0
-        return Grid(
-            grid.time_ns, grid.packet, grid.value, quality, grid.age_ns, grid.advance_row,
-            grid.advance_ns, grid.advance_packet,
-        )  # fmt: skip
+        marked, found = after_gap(grid, fresh.astype(bool))
+        fresh[found] = 0
+        return marked
 
     def _demote(
         self, grid: Grid, row: int, offset: I8, batch: PacketBatch, out: list[Pending]

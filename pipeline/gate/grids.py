@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.chain import Chain
 from pipeline.flight import Flight
+from pipeline.gate.budget import DAY_NS
 from pipeline.groups import Group
 from pipeline.mission import Mission
 from pipeline.models.families import MODEL_KINDS
@@ -22,7 +24,7 @@ from schemas.columns import I8, Grid, PacketBatch
 _NONE = np.zeros(0, np.int64)
 
 
-@dataclass(slots=True)
+@dataclass
 class Heard:
     """Some parameters of one group in one flight. columns: of the group's parameters."""
 
@@ -45,8 +47,12 @@ class Heard:
         )  # fmt: skip
 
     @property
+    def parameter_days(self) -> float:
+        return len(self.whole.time_ns) * len(self.columns) * self.period_ns / DAY_NS
+
+    @cached_property
     def whole(self) -> Grid:
-        """All rows of the flight."""
+        """All rows of the flight, once it is over."""
         g, f = self.grids, len(self.columns)
         return Grid(
             np.concatenate([_NONE, *(x.time_ns for x in g)]),

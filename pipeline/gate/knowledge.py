@@ -30,12 +30,7 @@ def knowledge(artefact: Artefact) -> Iterator[str]:
 def _of(part: Part, j: int, name: str) -> Iterator[str]:
     low, high, step = (float(part.baseline[k][j]) for k in ("low", "high", "step"))
     yield f"  {name}: {low:g} to {high:g} in training, by {step:g} a row at most"
-    f = len(part.parameters)
-    for key, array in part.weights.items():
-        axis = next((a for a in (-1, 0) if array.ndim and array.shape[a] == f), None)
-        if axis is None:
-            continue
-        mine = array.take(j, axis).ravel()
+    for key, mine in part.own(j).items():
         if len(mine) <= 11:
             yield f"    {key}: {' '.join(f'{x:g}' for x in mine.tolist())}"
         else:

@@ -50,25 +50,19 @@ class Registry:
         weights. ValueError where it does not fit this mission; then nothing is changed.
         """
         old = self.working.get(change.name)
+        standing = [said for part in self.parts(change.name) for said in part.standing()]
         if change.artefact is None:
             if old is None:
                 raise ValueError(f"no model {change.name!r} is at work")
-            standing = self._standing(change.name)
             self._remove(change.name)
             return standing
-        if old is None or old.artefact.sha256 != change.artefact.sha256:
-            made = self._prepare(change.artefact, old.slot if old else self._free())
-            standing = self._standing(change.name)
+        if old is None or old.artefact != change.artefact:
+            install = self._prepare(change.artefact, old.slot if old else self._free())
             self._remove(change.name)
-            made()
-        else:
-            standing = self._standing(change.name)
+            install()
         for part in self.parts(change.name):
             part.activate(change.stage == "active")
         return standing
-
-    def _standing(self, name: str) -> list[tuple[str, int]]:
-        return [said for part in self.parts(name) for said in part.standing()]
 
     def _free(self) -> int:
         used = {w.slot for w in self.working.values()}

@@ -16,7 +16,7 @@ from pipeline.gate.calibrate import Rate, calibrate, fit
 from pipeline.gate.grids import Heard, Recorded, hear, read_flight
 from pipeline.kernel import source_sha256
 from pipeline.mission import Mission
-from pipeline.models.families import FAMILIES
+from pipeline.models.families import BY_NAME
 from schemas.artefact import Artefact, Part, Trained, check_name, encode_artefact
 from schemas.settings import MODEL_RULES
 
@@ -36,7 +36,7 @@ def train(
         check_name(name)
     except ValueError as error:
         raise FlightError(f"{error}.") from None
-    family = next(f for f in FAMILIES if f.name == family_name)
+    family = BY_NAME[family_name]
     rule = MODEL_RULES[family_name](**settings)
     if len(paths) < 2:
         raise FlightError("A threshold needs two nominal flights or more: each is left out once.")

@@ -26,8 +26,8 @@ import orjson
 
 from pipeline.chain import Chain
 from pipeline.errors import FlightError, MissionError
-from pipeline.gate.baselines import NAMES, UNHEARD, judged
-from pipeline.gate.budget import DAY_NS
+from pipeline.gate.after_gap import UNHEARD
+from pipeline.gate.baselines import NAMES, judged
 from pipeline.gate.calibrate import Rate
 from pipeline.gate.grids import Heard, Recorded, listen, read_flight
 from pipeline.mission import Mission
@@ -124,7 +124,7 @@ def _fly(result: Backtest, recorded: Recorded, mission: Mission) -> None:
     end = max(ends)
     events = [e for e in _events(recorded, names, end) if _heard(e, heard)]
     said = [raised, *_baselines(result.artefact, heard)]
-    days = sum(len(h.whole.time_ns) * len(h.columns) * h.period_ns for h in heard) / DAY_NS
+    days = sum(h.parameter_days for h in heard)
     for judge, alerts in zip(result.judges, said, strict=True):
         judge.parameter_days += days
         _score(judge, events, sorted(alerts, key=lambda a: a[1]))

@@ -21,7 +21,8 @@ import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
-from schemas.columns import F8, I8, NEVER, NO_WORD, U1, Grid, Quality, Scores
+from pipeline.models.record import GAP_BIT, heard
+from schemas.columns import F8, I8, NEVER, NO_WORD, U1, Grid, Scores
 from schemas.mission import Level
 from schemas.settings import CorridorRule
 from schemas.state import Stateful
@@ -36,11 +37,8 @@ FLOOR = np.array([0.1, 0.2, 0.2, 1.0])
 ROOM = np.array([0.0, 0.0, 0.0, 5.0])  # rows
 WARN = 3.0
 LEAST = 3  # flights
-HUGE = 1e150
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
 _NO_WORD = np.uint8(NO_WORD)
-_UNHEARD = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE | Quality.HELD | Quality.STALE)
-_GAP_BIT = np.uint8(Quality.AFTER_GAP)
 _WHICH, _VALUE, _LOW, _HIGH, _FLIGHTS, _TIME, _DETAILS = range(7)
 
 
@@ -143,15 +141,14 @@ def features(
     for i in range(len(value)):
         for j in range(value.shape[1]):
             x = value[i, j]
-            good = (abs(x) < HUGE) & ((quality[i, j] & _UNHEARD) == 0)
             for g in range(out.shape[1]):
                 out[i, g, j] = np.nan
-            if not good:
+            if not heard(x, quality[i, j]):
                 held[j] = 0  # a step over rows that nobody heard is none
                 continue
             if zero[0] == NEVER and (zero_on < 0 or (j == zero_on and x > above)):
                 zero[0] = time[i]
-            if (quality[i, j] & _GAP_BIT) != 0:
+            if (quality[i, j] & GAP_BIT) != 0:
                 held[j] = 0
             h = held[j]
             rest[j] = rest[j] + 1 if h > 0 and x == ring[(h - 1) % RING, j] else 0

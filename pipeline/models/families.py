@@ -76,6 +76,7 @@ FAMILIES = (
     Family(Corridor, record_confidence, "margin"),
     Family(Fatigue, certain, "threshold"),
 )
+BY_NAME = {f.name: f for f in FAMILIES}
 RECORD_FAMILIES = tuple(
     f for f in FAMILIES if isinstance(f.make, type) and issubclass(f.make, RecordModel)
 )

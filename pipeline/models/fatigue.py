@@ -21,16 +21,15 @@ import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
-from schemas.columns import F8, I8, NO_WORD, U1, Grid, Quality, Scores
+from pipeline.models.record import heard
+from schemas.columns import F8, I8, NO_WORD, U1, Grid, Scores
 from schemas.mission import Level
 from schemas.settings import FatigueRule
 from schemas.state import Stateful
 
 STACK = 64
-HUGE = 1e150
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
 _NO_WORD = np.uint8(NO_WORD)
-_UNHEARD = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE | Quality.HELD | Quality.STALE)
 _LIFE, _RATE, _DETAILS = range(3)
 
 
@@ -172,15 +171,15 @@ def wear(
     for i in range(len(value)):
         for j in range(len(slope)):
             x = value[i, j]
-            heard = (abs(x) < HUGE) & ((quality[i, j] & _UNHEARD) == 0)
+            news = heard(x, quality[i, j])
             life = closed[j] + open_[j]
             detail[i, _LIFE, j], detail[i, _RATE, j] = life, rate[j]
-            score[i, j] = life if heard else np.nan
+            score[i, j] = life if news else np.nan
             soon = rate[j] * horizon[j] >= 1.0 - life if rate[j] * horizon[j] > 0 else False
             mild = _WATCH if (life >= threshold[j]) | soon else np.uint8(0)
             word = _WARNING if life >= 1.0 else mild
-            enter[i, j] = word if heard else _NO_WORD
-            if not heard:
+            enter[i, j] = word if news else _NO_WORD
+            if not news:
                 continue
             points[j] = min(max(points[j], 0), STACK)
             if last[j] != last[j]:

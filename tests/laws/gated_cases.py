@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.chain import Chain
 from pipeline.mission import Mission
-from pipeline.models.families import FAMILIES
+from pipeline.models.families import BY_NAME
 from schemas.artefact import Artefact, Part
 from schemas.control import ModelStage
 from schemas.settings import MODEL_RULES
@@ -18,7 +18,7 @@ def artefact_of(
     mission: Mission, family_name: str, name: str, wanted: tuple[str, ...], **settings: Any
 ) -> Artefact:
     """A model that knows nothing yet, of the parameters whose qualified names are wanted."""
-    family = next(f for f in FAMILIES if f.name == family_name)
+    family = BY_NAME[family_name]
     parts = []
     for container in Chain(mission).containers:
         for group in container.groups:

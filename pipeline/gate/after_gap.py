@@ -1,0 +1,25 @@
+"""What comes after a gap: the first row heard of each parameter says that a gap lies before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.columns import I8, Grid, Quality
+
+UNHEARD = np.uint8(Quality.INVALID | Quality.HELD | Quality.STALE)
+_GAP_BIT = np.uint8(Quality.AFTER_GAP)
+
+
+def after_gap(grid: Grid, fresh: NDArray[np.bool_] | None = None) -> tuple[Grid, I8]:
+    """The grid with the first heard row of each parameter marked, and which those are.
+
+    fresh bool[f]: of these alone. The grid that is given stays as it is.
+    """
+    heard = (grid.quality & UNHEARD) == 0
+    found = np.flatnonzero(heard.any(axis=0) if fresh is None else fresh & heard.any(axis=0))
+    quality = grid.quality.copy()
+    quality[np.argmax(heard[:, found], axis=0), found] |= _GAP_BIT
+    return replace(grid, quality=quality), found
