@@ -13,16 +13,18 @@ from faust.app.base import BootStrategy
 from mode import Service
 from prometheus_client import CollectorRegistry
 
-from agents.alarms import add_alarm_agent
+from agents.alarms import alarm_of
+from agents.desk import add_desk
 from agents.http import serve
 from agents.kafka import BrokerError
 from agents.metrics import Metrics
-from agents.models_agent import add_models_agent
+from agents.models_topic import stage_of
 from agents.security import Security, from_file, in_use, use
 from agents.service import Lanes
 from agents.settings import Settings, from_environment
 from agents.taking import LaneFailed
 from pipeline.errors import MissionError
+from schemas import topics
 
 log = logging.getLogger("heartline")
 STOP_S = 15.0
@@ -87,8 +89,8 @@ def create_app(settings: Settings) -> App:
         value_serializer="raw",
         broker_credentials=faust_credentials(in_use()),
     )
-    add_alarm_agent(app, settings.namespace)
-    add_models_agent(app, settings.namespace)
+    add_desk(app, settings.namespace, "alarms", topics.ALARMS, alarm_of)
+    add_desk(app, settings.namespace, "models", topics.MODELS, stage_of)
 
     class LaneService(Service):
         """Lanes, metrics and health; the worker leaves with its reason when a lane cannot go on."""

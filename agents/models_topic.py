@@ -1,6 +1,6 @@
 """telemetry.models: the stage of every model at work, compacted, kept from the alerts that say so.
 
-Written by `agents.models_agent`, read by `heartline models list`.
+Written by an agent of `agents.desk`, read by `heartline models list`.
 """
 
 from __future__ import annotations
