@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -11,6 +12,7 @@ from typing import IO
 import orjson
 
 from pipeline.chain import Chain, Fed
+from pipeline.errors import FlightError
 from pipeline.run import Recording
 from schemas import topics
 from schemas.columns import Reason
@@ -102,6 +104,18 @@ class RunFolder:
             *(f"alerts {what}: {n}" for what, n in sorted(self._levels.items())),
             *(f"refused {what}: {n}" for what, n in sorted(self._rejected.items())),
         ]
+
+
+def alerts_in(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """(topic, record) of every alert in a folder that `run` wrote. FlightError: none is there."""
+    for topic in topics.ALERTS_OF_ALL:
+        path = folder / FILES[topic]
+        try:
+            lines = path.read_bytes().splitlines()
+        except OSError as error:
+            raise FlightError(f"{path}: cannot be read: {error.strerror}.") from None
+        for line in lines:
+            yield topic, line
 
 
 def skipped_record(source: str, at: int, content: bytes, reason: Reason, client: int = 0) -> bytes:

@@ -28,6 +28,7 @@ from pipeline.los import LossOfSignal
 from pipeline.mission import Mission
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, input_of
+from pipeline.outputs.ledger import Ledger
 from pipeline.outputs.pending import Pending, Rank, number
 from pipeline.outputs.rejects import group, ranges_of, reject_output
 from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
@@ -75,6 +76,7 @@ class Chain(Composite):
         ]
         self.models = Registry(self.containers)
         self._root = f"/{mission.mdb.name}"
+        self._ledger = Ledger()
         self._los = LossOfSignal(self._root, mission.settings.time.los_s, origin)
         self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
         self.watermark_ns = -(2**63)
@@ -84,7 +86,7 @@ class Chain(Composite):
         named: dict[str, Stage] = {
             "models": self.models,  # first: what it puts to work holds its own state
             "packets": self.packets, "decoder": self._decoder, "samples": self._samples,
-            "los": self._los,
+            "los": self._los, "ledger": self._ledger,
         }  # fmt: skip
         if self.reassembly:
             named["reassembly"] = self.reassembly
@@ -122,7 +124,14 @@ class Chain(Composite):
         for i, one in enumerate(events):
             out.append(Pending(0, 0, Rank.LIMIT, (i,), partial(alert_output, one)))
         rejected = {} if events else {int(Reason.BAD_CONTROL): 1}
-        return Fed(number(out, [record.offset], self._partition), 0, rejected)
+        return Fed(self._entered(out, [record]), 0, rejected)
+
+    def _entered(
+        self, out: list[Pending], records: Sequence[RawRecord]
+    ) -> list[tuple[int, Output]]:
+        """Outputs in order, with their ids, alerts in the ledger."""
+        numbered = number(out, [r.offset for r in records], self._partition)
+        return [(i, self._ledger.enter(output)) for i, output in numbered]
 
     def _apply(self, control: Control, at: dict[str, Any]) -> list[dict[str, Any]]:
         """The alerts that say what was changed; none where nothing was."""
@@ -167,7 +176,7 @@ class Chain(Composite):
         self.watermark_ns = max(
             self.watermark_ns, max((c.order.watermark_ns for c in self.containers), default=0)
         )
-        outputs = number(out, [r.offset for r in records], self._partition)
+        outputs = self._entered(out, records)
         reasons, counts = np.unique(refused.reason, return_counts=True)
         return Fed(
             outputs,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from agents.cli.audit import audit
 from agents.cli.benchmark import benchmark
 from agents.cli.control import control
 from agents.cli.diff import diff
@@ -53,6 +54,6 @@ def main(kafka_config: Path | None) -> None:
 for command in (
     demo, simulate, import_, decode, run, broker, ingest, worker, replay, watch, explain, check,
     mission, mdb, control, kafka, topics_group, benchmark,
-    reproduce, diff, models,
+    reproduce, audit, diff, models,
 ):  # fmt: skip
     main.add_command(command)

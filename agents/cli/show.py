@@ -14,9 +14,8 @@ from rich.table import Table
 
 from agents.cli.options import bootstrap_option
 from agents.kafka import BrokerError
-from agents.run_files import FILES
+from agents.run_files import alerts_in
 from agents.tail import follow
-from pipeline.errors import FlightError
 from pipeline.outputs.alerts import iso
 from schemas import topics
 
@@ -47,14 +46,8 @@ def explain(id_: str, folder: Path | None, namespace: str, bootstrap: str) -> No
 
 
 def _from_folder(folder: Path, id_: str) -> dict[str, Any] | None:
-    lines: list[bytes] = []
-    for topic in topics.ALERTS_OF_ALL:
-        path = folder / FILES[topic]
-        try:
-            lines += path.read_bytes().splitlines()
-        except OSError as error:
-            raise FlightError(f"{path}: cannot be read: {error.strerror}.") from None
-    return next((a for a in map(orjson.loads, lines) if a["id"] == id_), None)
+    found = (orjson.loads(line) for _, line in alerts_in(folder))
+    return next((a for a in found if a["id"] == id_), None)
 
 
 async def _from_kafka(bootstrap: str, namespace: str, id_: str) -> dict[str, Any] | None:

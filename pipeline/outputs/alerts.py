@@ -139,4 +139,8 @@ def alert_output(alert: dict[str, Any], id_: str, topic: str = topics.ALERTS) ->
     full = {"id": id_, **alert, "sentence": sentence(alert)}
     key = f"{alert['source']}:{alert['parameter']}".encode()
     level = int(Level[alert["level_after"].upper()])
-    return Output(topic, id_, key, orjson.dumps(full, option=_JSON), level, full)
+    return Output(topic, id_, key, encode_alert(full), level, full)
+
+
+def encode_alert(alert: dict[str, Any]) -> bytes:
+    return orjson.dumps(alert, option=_JSON)

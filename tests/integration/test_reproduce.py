@@ -27,6 +27,11 @@ def asked(broker: str, id_: str, mission: Path = DEMO, namespace: str = "") -> R
     return CliRunner().invoke(main, [*words, "--namespace", namespace])
 
 
+def audited(broker: str, namespace: str = "") -> Result:
+    words = ["audit", "verify", "--bootstrap", broker, "--namespace", namespace]
+    return CliRunner().invoke(main, words)
+
+
 async def _copy(bootstrap: str, topic: str, namespace: str, flip: int | None) -> None:
     """A topic's records into a namespace; of the record at offset `flip`, one bit the other way."""
     client, sender = consumer(bootstrap), producer(bootstrap)
@@ -87,6 +92,13 @@ def test_an_alert_is_proven_from_the_topics(
     done = asked(broker, first, namespace="forged")
     assert done.exit_code == 1
     assert f"byte {len(alerts[first]) - 1} differs" in done.output
+
+    done = audited(broker)
+    assert done.exit_code == 0, done.output
+    assert "every alert follows from the one before it" in done.output
+    done = audited(broker, "forged")
+    assert done.exit_code == 1
+    assert "no alert with a ledger's entry" in done.output
 
 
 def test_what_is_not_there_is_said(broker: str) -> None:

@@ -1,0 +1,93 @@
+"""The ledger: every alert holds the hash of the one before it on its topic (docs/audit.md).
+
+    entry_n = (n, SHA-256 of the bytes of alert n-1), 32 zero bytes for the first
+
+What was changed, left out or put in later shows at the alert after it. The last alert of a topic is
+vouched for by its head alone, the hash that the next one would hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import orjson
+
+from pipeline.outputs.alerts import encode_alert
+from schemas import topics
+from schemas.columns import Output
+from schemas.state import Stateful
+
+NOTHING = bytes(32)  # before the first alert
+
+
+class Ledger(Stateful):
+    """One book a topic of alerts, of one source."""
+
+    def __init__(self) -> None:
+        books = len(topics.ALERTS_OF_ALL)
+        self.state = {
+            "count": np.zeros(books, np.int64), "head": np.zeros((books, 32), np.uint8)
+        }  # fmt: skip
+
+    def enter(self, output: Output) -> Output:
+        """An alert with its entry; other outputs as they are."""
+        if output.topic not in topics.ALERTS_OF_ALL or output.event is None:
+            return output
+        book = topics.ALERTS_OF_ALL.index(output.topic)
+        count, head = self.state["count"], self.state["head"]
+        entry = {"number": int(count[book]), "before_sha256": head[book].tobytes().hex()}
+        event = {**output.event, "ledger": entry}
+        value = encode_alert(event)
+        count[book] += 1
+        head[book] = np.frombuffer(hashlib.sha256(value).digest(), np.uint8)
+        return replace(output, value=value, event=event)
+
+
+@dataclass(slots=True)
+class Book:
+    """What was read of one ledger. hashes: of each alert, by its number."""
+
+    hashes: dict[int, bytes] = field(default_factory=dict)
+    last: int = -1
+    repeats: int = 0
+
+    @property
+    def head(self) -> str:
+        return self.hashes[self.last].hex() if self.hashes else NOTHING.hex()
+
+
+class Audit:
+    """Reads alerts in the order of their topic and says what does not follow from what."""
+
+    def __init__(self) -> None:
+        self.books: dict[tuple[str, str], Book] = {}  # by topic and source
+
+    def read(self, topic: str, value: bytes) -> Iterator[str]:
+        """Findings about one alert; none where it follows from those before it."""
+        try:
+            alert = orjson.loads(value)
+            name, source, entry = alert["id"], alert["source"], alert["ledger"]
+            number, before = int(entry["number"]), bytes.fromhex(entry["before_sha256"])
+        except (ValueError, KeyError, TypeError):
+            yield f"{topic}: no alert with a ledger's entry: {value[:60]!r}"
+            return
+        book = self.books.setdefault((topic, source), Book())
+        yield from (f"{topic}, alert {name}: {what}" for what in self._follow(
+            book, number, before, hashlib.sha256(value).digest()
+        ))  # fmt: skip
+
+    def _follow(self, book: Book, number: int, before: bytes, own: bytes) -> Iterator[str]:
+        if book.hashes.get(number) == own:
+            book.repeats += 1  # written again after a crash, byte for byte
+            return
+        known = book.hashes.get(number - 1, None if number else NOTHING)
+        if number in book.hashes:
+            yield f"number {number} stands here a second time, with other bytes"
+        elif book.hashes and number != book.last + 1:
+            yield f"number {number} comes after number {book.last}"
+        if known is not None and known != before:
+            yield f"alert number {number - 1} before it is not the one that was written"
+        book.hashes[number], book.last = own, number
