@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -11,10 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.cli.options import FILE
+from pipeline.benchmark import labelled
 from pipeline.benchmark.nab import PROFILES, said, series
 from pipeline.benchmark.nab import score as nab_score
-from pipeline.benchmark.rules import Tally
+from pipeline.benchmark.rules import Interval, Tally
 from pipeline.benchmark.smap import CROPS, Scored, channels, false_a_day, floors, score
+
+Some = Sequence[Interval]
 
 
 @click.group()
@@ -34,7 +38,10 @@ def smap(folder: Path, each: bool, out: Path | None) -> None:
         out.write_bytes(orjson.dumps({s.channel.name: s.predicted for s in by_crop[0]}))
     console = Console(highlight=False)
     if each:
-        console.print(_channels(by_crop[0]))
+        console.print(_lines("channel", [
+            (s.channel.name, s.channel.kind, s.telemanom, s.channel.true, s.predicted)
+            for s in by_crop[0]
+        ]))  # fmt: skip
     console.print(_summary(by_crop))
     plain, merged = floors(found)
     console.print(
@@ -60,6 +67,37 @@ def nab(folder: Path) -> None:
     console.print(f"{len(found)} files, {rows} rows, {windows} windows.")
 
 
+@benchmark.command("csv")
+@click.argument("folder", type=FILE)
+@click.option("--label", default="", help="Column of the labels: label, anomaly or is_anomaly.")
+@click.option("--files", "each", is_flag=True, help="A line for every file too.")
+@click.option("--out", type=FILE, help="JSON of {file: [[first, last], …]}, rows from 0 on.")
+def csv_(folder: Path, label: str, each: bool, out: Path | None) -> None:
+    """FOLDER of labelled CSVs: a file a series, a row a time, columns of numbers and of labels."""
+    scored = labelled.score(labelled.files(folder, label))
+    if out:
+        out.write_bytes(orjson.dumps({s.series.name: s.predicted for s in scored}))
+    console = Console(highlight=False)
+    if each:
+        console.print(_lines("file", [
+            (s.series.name, ", ".join(s.series.values), s.telemanom, s.series.true, s.predicted)
+            for s in scored
+        ]))  # fmt: skip
+    table = Table("rule", "precision", "recall", "F1", "hit/false/missed")
+    for rule, tallies in (
+        ("telemanom", [s.telemanom for s in scored]), ("Orion", [s.orion for s in scored]),
+    ):  # fmt: skip
+        table.add_row(rule, *_cells(sum(tallies, Tally())))
+    console.print(table)
+    rows, events = sum(s.series.rows for s in scored), sum(len(s.series.true) for s in scored)
+    console.print(f"{len(scored)} files, {rows} rows, {events} labelled anomalies.")
+
+
+def _cells(t: Tally) -> tuple[str, ...]:
+    shares = (f"{x:.3f}" for x in (t.precision, t.recall, t.f1))
+    return (*shares, f"{t.hits}/{t.false}/{t.missed}")
+
+
 def _summary(by_crop: dict[int, list[Scored]]) -> Table:
     table = Table("first rows left out", "rule", "precision", "recall", "F1", "hit/false/missed")
     means: dict[str, list[float]] = {"telemanom": [], "Orion": []}
@@ -69,25 +107,19 @@ def _summary(by_crop: dict[int, list[Scored]]) -> Table:
         ):  # fmt: skip
             t = sum(tallies, Tally())
             means[rule].append(t.f1)
-            table.add_row(
-                str(crop), rule, f"{t.precision:.3f}", f"{t.recall:.3f}", f"{t.f1:.3f}",
-                f"{t.hits}/{t.false}/{t.missed}",
-            )  # fmt: skip
+            table.add_row(str(crop), rule, *_cells(t))
     for rule, f1 in means.items():
         table.add_row("mean", rule, "", "", f"{np.mean(f1):.3f}", "")
     return table
 
 
-def _channels(scored: list[Scored]) -> Table:
-    table = Table("channel", "class", "hit/false/missed", "labelled", "predicted")
-    for s in scored:
-        t = s.telemanom
-        table.add_row(
-            s.channel.name, s.channel.kind, f"{t.hits}/{t.false}/{t.missed}",
-            _words(s.channel.true), _words(s.predicted),
-        )  # fmt: skip
+def _lines(what: str, scored: Iterable[tuple[str, str, Tally, Some, Some]]) -> Table:
+    table = Table(what, "of", "hit/false/missed", "labelled", "predicted")
+    for name, kind, t, true, predicted in scored:
+        counts = f"{t.hits}/{t.false}/{t.missed}"
+        table.add_row(name, kind, counts, _words(true), _words(predicted))
     return table
 
 
-def _words(some: list[tuple[int, int]] | tuple[tuple[int, int], ...]) -> str:
+def _words(some: Some) -> str:
     return " ".join(f"{a}–{b}" for a, b in some)

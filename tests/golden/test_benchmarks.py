@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
+from click.testing import CliRunner
 
+from agents.cli import main
+from pipeline.benchmark import labelled
 from pipeline.benchmark.nab import PROFILES, Series, series
 from pipeline.benchmark.nab import score as nab_score
 from pipeline.benchmark.rules import Tally
 from pipeline.benchmark.smap import channels, floors, score
+from pipeline.errors import FlightError
 
 
 @pytest.fixture
@@ -51,3 +56,45 @@ def test_nab_is_0_for_silence_and_100_for_who_is_right_at_once(
         for first, _ in one.windows:
             said[max(first, one.probation)] = 1.0
     assert nab_score(right, profile)[0] == pytest.approx(100.0)
+
+
+def test_a_folder_of_labelled_csvs_is_scored(tmp_path: Path) -> None:
+    """Two columns and a fault in one of them; a file in a folder below, in another dialect."""
+    rows = np.arange(3000)
+    plain, fault = np.sin(rows / 7.0), np.where((rows >= 2000) & (rows < 2050), 5.0, 0.0)
+    lines = ["time,A,B,changepoint,anomaly"] + [
+        f"2020-01-01 {i},{a:.4f},{a + f:.4f},0,{float(f > 0)}"
+        for i, (a, f) in enumerate(zip(plain, fault, strict=True))
+    ]
+    (tmp_path / "one.csv").write_text("\n".join(lines))
+    (tmp_path / "below").mkdir()
+    other = ["\ufeffA;Label", *(f"{a:.4f};false" for a in plain)]
+    (tmp_path / "below" / "two.csv").write_text("\n".join(other))
+
+    below, one = labelled.files(tmp_path)
+    assert (below.name, list(below.values), below.true) == ("below/two.csv", ["A"], ())
+    assert (one.name, list(one.values), one.true) == ("one.csv", ["A", "B"], ((2000, 2049),))
+    found = labelled.score([below, one])
+    assert [s.telemanom for s in found] == [Tally(), Tally(hits=1)]
+    out = tmp_path / "out.json"
+    done = CliRunner().invoke(
+        main, ["benchmark", "csv", str(tmp_path), "--files", "--out", f"{out}"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "1/0/0" in done.output
+    predicted = orjson.loads(out.read_bytes())
+    assert predicted["below/two.csv"] == []
+    assert predicted["one.csv"][0][0] == 2000
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("A,B\n1,2\n", "no column label"), ("A,label\n1\n", "row 2: 1 cells under 2 names"),
+     ("A,label\nx,0\n", "no column of numbers"), ("", "no column label")],
+)  # fmt: skip
+def test_a_csv_that_is_not_labelled_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(FlightError, match="no CSV"):
+        labelled.files(tmp_path)
+    (tmp_path / "one.csv").write_text(text)
+    with pytest.raises(FlightError, match=why):
+        labelled.files(tmp_path)
