@@ -21,10 +21,11 @@ from typing import Any
 from agents.broker import EmbeddedBroker, free_port
 from benchmarks.chain import mission, records, stages, tables
 from benchmarks.timing import median_of_fresh
+from pipeline.benchmark.column import SPACECRAFT
 from pipeline.chain import Chain
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
-from pipeline.models.families import FAMILIES, RECORD_FAMILIES
+from pipeline.models.families import FAMILIES
 from schemas.settings import MODEL_RULES
 
 PARAMETERS, SECONDS = 1000, 1500
@@ -62,7 +63,7 @@ def families() -> list[str]:
     found = tables(PARAMETERS)
     given, plain = records(found, SECONDS), mission(found)
     on: dict[str, Any] = {
-        f.name: (replace(MODEL_RULES[f.name](), enabled=True),) for f in RECORD_FAMILIES
+        name: (replace(MODEL_RULES[name](), enabled=True),) for name in SPACECRAFT
     }
     every = replace(plain, settings=replace(plain.settings, **on))
     lines = [f"families, {PARAMETERS} parameters, 25 a packet: M samples/s, kB a parameter"]

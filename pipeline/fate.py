@@ -99,11 +99,16 @@ def _models(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]
         else:
             yield (
                 name,
-                ", ".join(f"{k} {v:g}" for k, v in _settings(rule)) + _aim(mission, parameter, key),
+                ", ".join(f"{k} {_plain(v)}" for k, v in _settings(rule))
+                + _aim(mission, parameter, key),
             )
 
 
-def _settings(rule: Any) -> Iterator[tuple[str, float]]:
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _settings(rule: Any) -> Iterator[tuple[str, Any]]:
     for key in (f.name for f in dataclasses.fields(rule)):
         if key not in ("match", "enabled"):
             yield key.replace("_", " "), getattr(rule, key)

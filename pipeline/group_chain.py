@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.control import Watched
+from pipeline.errors import MissionError
 from pipeline.gate.gated import Gated
 from pipeline.groups import Group
 from pipeline.mission import Mission, rule_for
@@ -94,7 +95,11 @@ class GroupChain(Composite):
         if not chosen:
             return None
         parameters = [self.group.parameters[i] for i in chosen]
-        model = family.make(parameters, self._resample.period_ns, [every[i] for i in chosen])
+        rules_in_force = [every[i] for i in chosen]
+        try:
+            model = family.make(parameters, self._resample.period_ns, rules_in_force)
+        except ValueError as error:
+            raise MissionError(f"[[{family.name}]] in {self._site.container}: {error}.") from None
         return Modelled(family, place, self._site, np.array(chosen), model)
 
     @property

@@ -143,6 +143,56 @@ class ForecasterRule(RecordRule):
 
 
 @dataclass(frozen=True, slots=True)
+class DepartureRule(RecordRule):
+    """Settings of the distance from the 64-row mean for the parameters that match."""
+
+    margin: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class SeasonalRule(RecordRule):
+    """Settings of the profile over an orbit or a day for the parameters that match."""
+
+    period_s: float = 0.0  # of one turn, which must be given
+
+
+@dataclass(frozen=True, slots=True)
+class BandsRule(RecordRule):
+    """Settings of the spectral bands for the parameters that match: from each edge to the next."""
+
+    edges_hz: tuple[float, ...] = ()  # octaves below half the rate where none are given
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResonanceRule(RecordRule):
+    """Settings of the resonance that lies in a band, for the parameters that match."""
+
+    low_hz: float = 0.0
+    high_hz: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CoupledRule(RecordRule):
+    """Settings of a subsystem: the parameters of one container that match are told of by each
+    other."""
+
+    memory: float = 5000.0  # rows after which two thirds of a relation are forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class VotingRule:
+    """Settings of redundant sensors: those of one container that match measure one quantity."""
+
+    match: str = "*"
+    enabled: bool = False
+    tolerance: float = 0.0  # engineering units
+    min_samples: int = 3  # persistence
+    min_seconds: float = 0.0
+    memory_s: float = 60.0  # of a sensor's bias and drift
+
+
+@dataclass(frozen=True, slots=True)
 class CorridorRule:
     """Settings of the corridor, which comes trained or not at all (docs/gate.md). Mission time is
     counted from the first row in which `zero_on` is above `zero_above`."""
@@ -180,6 +230,12 @@ MODEL_RULES: dict[str, type[Any]] = {
     "activity": ActivityRule,
     "shape": ShapeRule,
     "forecaster": ForecasterRule,
+    "departure": DepartureRule,
+    "seasonal": SeasonalRule,
+    "bands": BandsRule,
+    "resonance": ResonanceRule,
+    "coupled": CoupledRule,
+    "voting": VotingRule,
     "corridor": CorridorRule,
     "fatigue": FatigueRule,
 }
@@ -232,6 +288,12 @@ class MissionSettings:
     activity: tuple[ActivityRule, ...] = (ActivityRule(),)
     shape: tuple[ShapeRule, ...] = (ShapeRule(),)
     forecaster: tuple[ForecasterRule, ...] = (ForecasterRule(),)
+    departure: tuple[DepartureRule, ...] = (DepartureRule(),)
+    seasonal: tuple[SeasonalRule, ...] = (SeasonalRule(),)
+    bands: tuple[BandsRule, ...] = (BandsRule(),)
+    resonance: tuple[ResonanceRule, ...] = (ResonanceRule(),)
+    coupled: tuple[CoupledRule, ...] = (CoupledRule(),)
+    voting: tuple[VotingRule, ...] = (VotingRule(),)
     corridor: tuple[CorridorRule, ...] = (CorridorRule(),)
     fatigue: tuple[FatigueRule, ...] = (FatigueRule(),)
     gate: GateSettings = GateSettings()

@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,12 @@ def train(
 def _setting(family: str, text: str) -> tuple[str, Any]:
     key, _, value = text.partition("=")
     kinds = {f.name: str(f.type) for f in fields(MODEL_RULES[family])}
+    read: dict[str, Callable[[str], Any]] = {
+        "int": int, "str": str, "tuple[str, ...]": lambda v: tuple(v.split(",")),
+        "tuple[float, ...]": lambda v: tuple(map(float, v.split(","))),
+    }  # fmt: skip
     try:
-        return key, {"int": int, "str": str}.get(kinds.get(key, ""), float)(value)
+        return key, read.get(kinds.get(key, ""), float)(value)
     except ValueError:
         raise click.UsageError(f"--set {text!r}: say KEY=VALUE.") from None
 

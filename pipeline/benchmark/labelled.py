@@ -103,12 +103,12 @@ def _number(cell: str) -> float:
         return np.nan
 
 
-def odd_rows(series: Labelled) -> NDArray[np.bool_]:
+def odd_rows(series: Labelled, families: tuple[str, ...]) -> NDArray[np.bool_]:
     odd = np.zeros(series.rows, np.bool_)
     for column in series.values.values():
-        odd |= judged(column)[0]
+        odd |= judged(column, None, families)[0]
     return odd
 
 
-def score(found: list[Labelled]) -> list[Scored]:
-    return [Scored(one, intervals(odd_rows(one), GAP)) for one in found]
+def score(found: list[Labelled], families: tuple[str, ...]) -> list[Scored]:
+    return [Scored(one, intervals(odd_rows(one, families), GAP)) for one in found]

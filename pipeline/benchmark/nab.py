@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.benchmark.column import GAP, judged
+from pipeline.benchmark.column import GAP, METRICS, judged
 from pipeline.errors import FlightError
 from schemas.columns import F8, I8
 
@@ -86,12 +86,12 @@ def worth(one: Series) -> tuple[F8, I8]:
     return value, window
 
 
-def said(one: Series) -> F8:
+def said(one: Series, families: tuple[str, ...] = METRICS) -> F8:
     """A detection where the excess is a new peak of the GAP rows before, as large as it is; else 0.
 
     An alarm is one detection, not one a row; how much is enough is what the threshold is for.
     """
-    excess = judged(one.value)[1]
+    excess = judged(one.value, None, families)[1]
     made = np.zeros(len(excess))
     for i in np.flatnonzero(excess > 0).tolist():
         if excess[i] > excess[max(i - GAP, 0) : i].max(initial=0.0):

@@ -159,9 +159,10 @@ def _check_size(
     family: Family, parameters: list[GroupParameter], period_ns: int, rule: Any, part: Part
 ) -> None:
     """ValueError before anything large is made: the weights must be as many as the family's."""
-    one = family.make(parameters[:1], period_ns, [rule]).snapshot()
+    some = parameters[:2]  # a set that is looked at together is of two or more
+    small = family.make(some, period_ns, [rule] * len(some)).snapshot()
     given = sum(array.size for array in part.weights.values())
     shared = 8  # numbers at most that are not a parameter's own
-    wanted = (sum(array.size for array in one.values()) - shared) * len(parameters)
+    wanted = (sum(a.size for a in small.values()) - shared) * len(parameters) // len(some)
     if given < wanted:
         raise ValueError(f"holds {given} weights, and {family.name} has {wanted} or more")

@@ -11,16 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.models.activity import Activity
+from pipeline.models.bands import Bands
 from pipeline.models.contract import Model
 from pipeline.models.corridor import Corridor
+from pipeline.models.coupled import Coupled
+from pipeline.models.departure import Departure
 from pipeline.models.fatigue import Fatigue
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
-from pipeline.models.record import RecordModel
 from pipeline.models.residual import Residual
+from pipeline.models.resonance import Resonance
+from pipeline.models.seasonal import Seasonal
 from pipeline.models.shape import Shape
 from pipeline.models.time_to_limit import TimeToLimit
+from pipeline.models.voting import Voting
 
 MODEL_KINDS = ("integer", "float")  # enumerations and booleans have no trend
 
@@ -73,10 +78,13 @@ FAMILIES = (
     Family(Activity, record_confidence, "margin"),
     Family(Shape, record_confidence, "margin"),
     Family(Forecaster, record_confidence, "margin"),
+    Family(Departure, record_confidence, "margin"),
+    Family(Seasonal, record_confidence, "margin"),
+    Family(Bands, record_confidence, "margin"),
+    Family(Resonance, record_confidence, "margin"),
+    Family(Coupled, record_confidence, "margin"),
+    Family(Voting, record_confidence, "tolerance"),
     Family(Corridor, record_confidence, "margin"),
     Family(Fatigue, certain, "threshold"),
 )
 BY_NAME = {f.name: f for f in FAMILIES}
-RECORD_FAMILIES = tuple(
-    f for f in FAMILIES if isinstance(f.make, type) and issubclass(f.make, RecordModel)
-)

@@ -85,6 +85,10 @@ def sentence(alert: dict[str, Any]) -> str:
             else f", the rest lasts {alert['lead_s']:.0f} s at this rate"
         )
         return f"{name}: {used}{end} ({after})."
+    if "tolerance" in alert:
+        vote = f"the {alert['members']} sensors of it vote {plain(alert['predicted'])}{unit}"
+        off = f"off by {abs(alert['off']):g}" if alert["members"] > 2 else "they differ by more"
+        return f"{seen} where {vote}: {off}, {alert['tolerance']:g} is allowed ({after})."
     if "corridor" in alert:
         low, high = map(plain, alert["corridor"])
         what = f"its {alert['feature']} is {plain(alert['feature_value'])}"

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from agents.cli import main
 from pipeline.benchmark import labelled
+from pipeline.benchmark.column import SPACECRAFT
 from pipeline.benchmark.nab import PROFILES, Series, series
 from pipeline.benchmark.nab import score as nab_score
 from pipeline.benchmark.rules import Tally
@@ -74,7 +75,7 @@ def test_a_folder_of_labelled_csvs_is_scored(tmp_path: Path) -> None:
     below, one = labelled.files(tmp_path)
     assert (below.name, list(below.values), below.true) == ("below/two.csv", ["A"], ())
     assert (one.name, list(one.values), one.true) == ("one.csv", ["A", "B"], ((2000, 2049),))
-    found = labelled.score([below, one])
+    found = labelled.score([below, one], SPACECRAFT)
     assert [s.telemanom for s in found] == [Tally(), Tally(hits=1)]
     out = tmp_path / "out.json"
     done = CliRunner().invoke(

@@ -21,36 +21,50 @@ from pipeline.limits_of_change import ChangeLimits
 from pipeline.los import LossOfSignal
 from pipeline.mission import Mission, load_mission
 from pipeline.models.activity import Activity
+from pipeline.models.bands import Bands
 from pipeline.models.contract import GroupParameter
 from pipeline.models.corridor import Corridor
+from pipeline.models.coupled import Coupled
+from pipeline.models.departure import Departure
 from pipeline.models.fatigue import Fatigue
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
 from pipeline.models.residual import Residual
+from pipeline.models.resonance import Resonance
+from pipeline.models.seasonal import Seasonal
 from pipeline.models.shape import Shape
 from pipeline.models.time_to_limit import TimeToLimit
+from pipeline.models.voting import Voting
 from pipeline.monitor import Monitor
 from pipeline.order import Order
 from pipeline.outputs.evidence import Origin
+from pipeline.outputs.ledger import Ledger
 from pipeline.outputs.pending import Pending
 from pipeline.outputs.samples import Samples, SamplesEncoder
 from pipeline.packets import PacketReader, Reassembler, Scanner
 from pipeline.resample import Resample
 from pipeline.simulate import SYSTEM, TABLES
 from pipeline.statistics import Statistics
-from schemas.columns import Grid, Ordered, PacketBatch, Quality, Rows, Scores
+from schemas import topics
+from schemas.columns import Grid, Ordered, Output, PacketBatch, Quality, Rows, Scores
 from schemas.mission import IntegerEncoding, ParameterType
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
 from schemas.settings import (
+    BandsRule,
     CorridorRule,
+    CoupledRule,
+    DepartureRule,
     FatigueRule,
     FlatRule,
     RecordRule,
     ResampleRule,
     ResidualRule,
+    ResonanceRule,
+    SeasonalRule,
     TimeSettings,
     TimeToLimitRule,
+    VotingRule,
     WindowSettings,
 )
 from tests.laws.gated_cases import gated_chain
@@ -98,6 +112,17 @@ def long_numbers(rng: Rng) -> tuple[Any, Any, Any]:
     quality[rng.random((LONG, F)) < 0.999] &= ~np.uint8(Quality.AFTER_GAP)
     value[:, 2] += 20 * (rng.random(LONG) < 0.01)
     return time, value, quality
+
+
+def spectrum_numbers(rng: Rng) -> tuple[Any, Any, Any]:
+    """Tones in noise, with what makes records: a spectrum comes every sixteen rows only."""
+    n = 3 * LONG
+    _, _, quality = wild_numbers(rng, n)
+    quality[rng.random((n, F)) < 0.999] = 0
+    time = np.arange(n)[:, None]
+    value = np.sin(time * (0.9 + 0.1 * np.arange(F))) + rng.normal(0, 0.1, (n, F))
+    value += np.where(time > 0.8 * n, 3 * rng.standard_cauchy((n, F)), 0.0)
+    return np.arange(n) * SECOND, value, quality
 
 
 def late_numbers(rng: Rng) -> tuple[Any, Any, Any]:
@@ -566,9 +591,30 @@ class _Changing:
         return scores
 
 
+def _alerts(rng: Rng) -> list[Output]:
+    every = (topics.ALERTS, topics.SHADOW, topics.SAMPLES)
+    return [
+        Output(every[k], f"{i}", b"S:P", b"", 1, {"id": f"{i}", "source": "S"} if k < 2 else None)
+        for i, k in enumerate(rng.integers(0, 3, N).tolist())
+    ]
+
+
+def _feed_ledger(stage: Any, stream: Any, start: int, stop: int) -> bytes:
+    return b"".join(stage.enter(output).value for output in stream[start:stop])
+
+
 def _ones(value: int) -> Any:
     return np.full(F, value, np.int64)
 
+
+_SHORT: dict[str, Any] = {"history": 40, "let_go": 20}
+RECORDS = [
+    (LevelModel, RecordRule(**_SHORT)), (Activity, RecordRule(**_SHORT)),
+    (Shape, RecordRule(**_SHORT)), (Forecaster, RecordRule(**_SHORT)),
+    (Departure, DepartureRule(**_SHORT)), (Seasonal, SeasonalRule(**_SHORT, period_s=70)),
+    (Bands, BandsRule(**_SHORT)), (Resonance, ResonanceRule(**_SHORT, low_hz=0.1, high_hz=0.4)),
+    (Coupled, CoupledRule(**_SHORT, memory=200)),
+]  # fmt: skip
 
 CASES = [
     Case("scanner", _Scanning, _bytestream, _feed_scanner, 2000),
@@ -635,12 +681,18 @@ CASES = [
     *(
         Case(
             f"record of {family.family}",
-            lambda f=family: f(parameters(), SECOND, [RecordRule(history=40, let_go=20)] * F),
-            long_numbers,
+            lambda f=family, r=rule: f(parameters(), SECOND, [r] * F),
+            spectrum_numbers if family in (Bands, Resonance) else long_numbers,
             _feed_model,
-            LONG,
+            3 * LONG if family in (Bands, Resonance) else LONG,
         )
-        for family in (LevelModel, Activity, Shape, Forecaster)
+        for family, rule in RECORDS
+    ),
+    Case(
+        "voting",
+        lambda: Voting(parameters(), SECOND, [VotingRule(tolerance=0.5, min_samples=2)] * F),
+        wild_numbers,
+        _feed_model,
     ),
     Case(
         "fatigue",
@@ -660,6 +712,7 @@ CASES = [
     Case("limits", _limits, wild_numbers, _feed_limits),
     Case("limits of change", _changes, wild_numbers, _feed_limits),
     Case("monitor", lambda: Monitor(_ones(3), _ones(SECOND), _ones(2)), _levels, _feed_monitor),
+    Case("ledger", Ledger, _alerts, _feed_ledger),
     Case("chain", lambda: Chain(vehicle_mission()), raw_records, _feed_chain),
     Case("gated, budget", lambda: gated_chain(vehicle_mission()), raw_records, _feed_chain),
 ]

@@ -466,17 +466,25 @@ def test_training_refuses_what_it_cannot_do(mission: Mission, flights: dict[str,
         validate(made, mission, [flights["n1"]])
 
 
+NEEDED: dict[str, dict[str, Any]] = {
+    "seasonal": {"period_s": 20.0}, "resonance": {"low_hz": 0.1, "high_hz": 0.4},
+    "voting": {"tolerance": 1e3}, "bands": {"edges_hz": (0.1, 0.2, 0.4)},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("family", [f.name for f in FAMILIES])
 def test_every_family_is_trained_and_shows_what_it_knows(
     family: str, mission: Mission, flights: dict[str, Path]
 ) -> None:
     paths = [flights[n] for n in ("n1", "n2", "n3")]
-    made, rate = train("x", family, mission, paths, ("HE_P", "LOX_T"), {}, lambda *_: None)
+    given = NEEDED.get(family, {})
+    names = ("LOX_T", "LOX_P") if family in ("coupled", "voting") else ("HE_P", "LOX_T")
+    made, rate = train("x", family, mission, paths, names, given, lambda *_: None)
     assert rate.a_day <= mission.settings.gate.false_alarms_per_parameter_day
     assert decode_artefact(encode_artefact(made)) == made
     chain = Chain(mission)
     chain.models.apply(ModelStage("x", "active", made))
     text = "\n".join(knowledge(made))
     assert made.sha256 in text
-    assert "/HL1/HE_P" in text
+    assert "/HL1/LOX_T" in text
     assert str(flights["n1"].parent.name) in text

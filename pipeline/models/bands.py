@@ -1,0 +1,125 @@
+"""Bands: how strongly a parameter vibrates, and how (`pipeline.models.record`).
+
+    features ½ log(P_b + (FLOOR · S)²)   of each of up to four bands, too little is odd as well
+             kurtosis  m4 / m2² - 3
+             crest factor  max |x - x̄| / √m2
+
+P_b is the variance in a band, by the mean spectrum (`pipeline.models.spectrum`), every HOP rows; m2
+and m4 are moments of the last ROWS rows, x̄ their mean, S the parameter's extent
+(`pipeline.models.extent`). A bearing that begins to fail gives impacts before it gives power:
+kurtosis and crest factor rise first (Dyer and Stewart 1978).
+
+It hears half the rate of its grid at most, and what is faster is folded into it where nothing took
+it out before: `resample` such a parameter at the rate it is sampled with.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from pipeline.kernel import kernel
+from pipeline.models.contract import GroupParameter
+from pipeline.models.extent import Extents, stretch
+from pipeline.models.record import GAP_BIT, ExtentModel, heard
+from pipeline.models.spectrum import BINS, ROWS, Tables, frequencies, mean_of, segment, tables, turn
+from schemas.columns import F8, I8, U1, Grid
+from schemas.settings import BandsRule
+
+BANDS = 4
+FLOOR = 5e-4  # of the extent
+_KURTOSIS, _CREST = BANDS, BANDS + 1
+
+
+class Bands(ExtentModel):
+    family, version = "bands", 1
+    features = (
+        *(("band", True) for _ in range(BANDS)), ("kurtosis", False), ("crest factor", False),
+    )  # fmt: skip
+
+    def __init__(
+        self, parameters: list[GroupParameter], period_ns: int, rules: list[BandsRule]
+    ) -> None:
+        super().__init__(parameters, period_ns, list(rules))
+        f, hz = len(parameters), frequencies(period_ns)
+        edges = [r.edges_hz or _octaves(period_ns) for r in rules]
+        self._names = [_names(e, r.names) for e, r in zip(edges, rules, strict=True)]
+        # of each bin: its band; -1: none
+        self._band = np.array([np.searchsorted(e, hz, "right") - 1 for e in edges], np.int64)
+        for row, e in zip(self._band, edges, strict=True):
+            row[row >= len(e) - 1] = -1
+        self.state |= {
+            "ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64),
+            "smooth": np.zeros((f, BINS)),
+        }  # fmt: skip
+        self._tables = tables()
+
+    def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
+        s = self.state
+        bands(
+            grid.value, grid.quality, self._band, s["ring"], s["held"], s["smooth"],
+            self._extents, self._tables, features,
+        )  # fmt: skip
+
+    def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
+        told = super().evidence(parameter, detail)
+        which, names = int(detail[0]), self._names[parameter]
+        return told | ({"feature": names[which]} if which < len(names) else {})
+
+
+def _octaves(period_ns: int) -> tuple[float, ...]:
+    """Four of them, up to a little beyond half the rate, so that its bin is in."""
+    half = 0.5e9 / period_ns
+    return (half / 16, half / 8, half / 4, half / 2, 1.01 * half)
+
+
+def _names(edges: tuple[float, ...], names: tuple[str, ...]) -> list[str]:
+    spans = [f"{a:g} to {b:g} Hz" for a, b in pairwise(edges)]
+    called = [f"{n}, {s}" for n, s in zip(names, spans, strict=True)] if names else spans
+    return [f"log of the amplitude of {n}" for n in called]
+
+
+@kernel
+def bands(
+    value: F8,
+    quality: U1,
+    band: I8,
+    ring: F8,
+    held: I8,
+    smooth: F8,
+    extents: Extents,
+    table: Tables,
+    features: F8,
+) -> None:
+    for i in range(len(value)):
+        for j in range(value.shape[1]):
+            for g in range(BANDS + 2):
+                features[i, g, j] = np.nan
+            x = value[i, j]
+            if not heard(x, quality[i, j]):
+                continue
+            whole = turn(x, (quality[i, j] & GAP_BIT) != 0, j, ring, held)
+            least, most = stretch(x, j, extents)
+            if not (whole and most > least):
+                continue
+            floor = (FLOOR * (most - least)) ** 2
+            mean = mean_of(ring[j])
+            segment(ring[j], held[j], mean, table, smooth[j])
+            for k in range(BINS):  # the bands rise, so each is one run of bins
+                b = band[j, k]
+                if b >= 0:
+                    before = features[i, b, j]
+                    features[i, b, j] = smooth[j, k] + (before if before == before else 0.0)
+            for b in range(BANDS):
+                features[i, b, j] = 0.5 * np.log(features[i, b, j] + floor)
+            second, fourth, peak = 0.0, 0.0, 0.0
+            for n in range(ROWS):
+                square = (ring[j, n] - mean) ** 2
+                second += square / ROWS
+                fourth += square * square / ROWS
+                peak = max(peak, square)
+            if second > floor:
+                features[i, _KURTOSIS, j] = fourth / (second * second) - 3.0
+                features[i, _CREST, j] = np.sqrt(peak / second)

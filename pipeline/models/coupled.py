@@ -1,0 +1,130 @@
+"""Coupled: what the others of a subsystem say this one should be (`pipeline.models.record`).
+
+    d_j      (x_j - μ_j) / S_j
+    expected of j, given all the others:  x_j - S_j · (Λd)_j / Λ_jj,   Λ = (C + RIDGE · I)^-1
+    learning μ ← μ + α (x - μ),  C ← (1 - α)(C + α d dᵀ),   α = max(1/rows, 1/memory)
+
+S is a parameter's extent (`pipeline.models.extent`). The difference between a value and its
+conditional mean is that parameter's own part in Hotelling's T² (Mason, Tracy and Young 1995): the
+alert names the parameter that left the others, not merely that something did. A row is looked at
+where all of the set are heard. It sees relations that are linear, and between no containers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.kernel import kernel, part
+from pipeline.models.contract import GroupParameter
+from pipeline.models.extent import Extents, stretch
+from pipeline.models.record import HUGE, ExtentModel, heard
+from pipeline.models.sets import sets_of
+from schemas.columns import F8, I8, U1, Grid
+from schemas.settings import CoupledRule
+
+RIDGE = 1e-4  # noise of a hundredth of the extent is always thought possible
+REFRESH = 32  # rows from one inverse to the next
+WARM = 100
+WIDE = 4.0  # extents: no row teaches more
+
+
+class Coupled(ExtentModel):
+    """ValueError where a rule's set is of one parameter, or of too many."""
+
+    family, version = "coupled", 1
+    features = (("difference from what the others say", True),)
+
+    def __init__(
+        self, parameters: list[GroupParameter], period_ns: int, rules: list[CoupledRule]
+    ) -> None:
+        super().__init__(parameters, period_ns, list(rules))
+        self._sets = sets_of(rules)
+        n, most = self._sets.shape
+        self._alpha = np.array([1.0 / rules[s[0]].memory for s in self._sets])
+        self.state |= {
+            "mean": np.zeros(len(parameters)), "spread": np.zeros((n, most, most)),
+            "inverse": np.zeros((n, most, most)), "rows": np.zeros(n, np.int64),
+        }  # fmt: skip
+        self._room = np.empty((3, most))
+
+    def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
+        s = self.state
+        relations(
+            grid.value, grid.quality, self._sets, self._alpha, s["mean"], s["spread"],
+            s["inverse"], s["rows"], self._extents, self._room, features, predicted,
+        )  # fmt: skip
+
+
+@kernel
+def relations(
+    value: F8,
+    quality: U1,
+    sets: I8,
+    alpha: F8,
+    mean: F8,
+    spread: F8,
+    inverse: F8,
+    rows: I8,
+    extents: Extents,
+    room: F8,
+    features: F8,
+    predicted: F8,
+) -> None:
+    """room f8[3, longest]: to work in."""
+    for i in range(len(value)):
+        features[i, 0, :] = np.nan
+        for s in range(len(sets)):
+            n, all_heard = 0, True
+            while n < sets.shape[1] and sets[s, n] >= 0:
+                j = sets[s, n]
+                all_heard &= heard(value[i, j], quality[i, j])
+                n += 1
+            if not all_heard:
+                continue
+            for a in range(n):
+                j = sets[s, a]
+                least, most = stretch(value[i, j], j, extents)
+                room[1, a] = most - least
+                d = (value[i, j] - mean[j]) / room[1, a] if most > least else 0.0
+                room[0, a] = min(max(d, -WIDE), WIDE)
+            if rows[s] >= WARM:
+                for a in range(n):
+                    total = 0.0
+                    for b in range(n):
+                        total += inverse[s, a, b] * room[0, b]
+                    off = room[1, a] * total / inverse[s, a, a]
+                    if abs(off) < HUGE:
+                        features[i, 0, sets[s, a]] = off
+                        predicted[i, sets[s, a]] = value[i, sets[s, a]] - off
+            rows[s] += 1
+            share = max(1.0 / max(rows[s], 1), alpha[s])
+            for a in range(n):
+                mean[sets[s, a]] += share * (value[i, sets[s, a]] - mean[sets[s, a]])
+                for b in range(n):
+                    learnt = spread[s, a, b] + share * room[0, a] * room[0, b]
+                    spread[s, a, b] = (1.0 - share) * learnt
+            if rows[s] >= WARM and rows[s] % REFRESH == WARM % REFRESH:
+                _invert(n, spread[s], inverse[s], room[2])
+
+
+@part
+def _invert(n: int, spread: F8, inverse: F8, room: F8) -> None:
+    """Gauss and Jordan, in place; with the ridge on it the matrix is positive definite."""
+    for a in range(n):
+        for b in range(n):
+            inverse[a, b] = spread[a, b]
+        inverse[a, a] += RIDGE
+    for p in range(n):
+        pivot = 1.0 / inverse[p, p]
+        for b in range(n):
+            room[b] = inverse[p, b] * pivot
+        room[p] = pivot
+        for a in range(n):
+            if a == p:
+                continue
+            factor = inverse[a, p]
+            inverse[a, p] = 0.0
+            for b in range(n):
+                inverse[a, b] -= factor * room[b]
+        for b in range(n):
+            inverse[p, b] = room[b]

@@ -1,0 +1,55 @@
+"""Departure: how far a value is from the mean of its last rows (`pipeline.models.record`).
+
+    feature  x - mean of the last ROWS rows, x among them
+
+A spike, a dip or a step in what wanders slowly, long before it is a value that has never been. It
+does not see what changes more slowly than its window.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.kernel import kernel
+from pipeline.models.record import GAP_BIT, RecordModel, heard
+from schemas.columns import F8, I8, U1, Grid
+
+ROWS = 64
+
+
+class Departure(RecordModel):
+    family, version = "departure", 1
+    features = (("distance from its 64-row mean", True),)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        f = len(self.min_ns)
+        self.state |= {"ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64)}
+
+    def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
+        s = self.state
+        departures(grid.value, grid.quality, s["ring"], s["held"], features, predicted)
+
+
+@kernel
+def departures(value: F8, quality: U1, ring: F8, held: I8, features: F8, predicted: F8) -> None:
+    """held: rows since the gap; the ring's place is their number."""
+    for i in range(len(value)):
+        for j in range(value.shape[1]):
+            features[i, 0, j] = np.nan
+            x = value[i, j]
+            if not heard(x, quality[i, j]):
+                continue
+            if (quality[i, j] & GAP_BIT) != 0:
+                held[j] = 0
+            ring[j, held[j] % ROWS] = x
+            held[j] += 1
+            if held[j] < ROWS:
+                continue
+            total = 0.0
+            for k in range(ROWS):
+                total += ring[j, k]
+            predicted[i, j] = total / ROWS
+            features[i, 0, j] = x - predicted[i, j]

@@ -1,0 +1,85 @@
+"""Resonance: where the middle of a band lies, and that it moves (`pipeline.models.record`).
+
+    feature  f = Σ f_k Q_k / Σ Q_k     over the bins from low_hz to high_hz
+
+Q is the mean spectrum (`pipeline.models.spectrum`); f is the spectral centroid of the band. A
+structure that loses stiffness rings lower: f goes with √(k/m). Nothing is said while the band holds
+less than SHARE of all that moves, for the middle of mere noise is nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.kernel import kernel
+from pipeline.models.contract import GroupParameter
+from pipeline.models.record import GAP_BIT, HUGE, RecordModel, heard
+from pipeline.models.spectrum import BINS, ROWS, Tables, frequencies, mean_of, segment, tables, turn
+from schemas.columns import F8, I8, U1, Grid
+from schemas.settings import ResonanceRule
+
+SHARE = 0.2
+
+
+class Resonance(RecordModel):
+    """ValueError where a rule's band holds no bin of the spectrum."""
+
+    family, version = "resonance", 1
+    features = (("middle of the band, Hz", True),)
+
+    def __init__(
+        self, parameters: list[GroupParameter], period_ns: int, rules: list[ResonanceRule]
+    ) -> None:
+        super().__init__(parameters, period_ns, list(rules))
+        f, self._hz = len(parameters), frequencies(period_ns)
+        self._inside = np.array(
+            [(self._hz >= r.low_hz) & (self._hz <= r.high_hz) for r in rules]
+        ).astype(np.uint8)
+        if (self._inside.sum(1) < 2).any():
+            raise ValueError(
+                f"low_hz to high_hz must hold two bins or more; they are {self._hz[0]:g} Hz apart, "
+                f"up to {self._hz[-1]:g} Hz"
+            )
+        self.state |= {
+            "ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64),
+            "smooth": np.zeros((f, BINS)),
+        }  # fmt: skip
+        self._tables = tables()
+
+    def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
+        s = self.state
+        centres(
+            grid.value, grid.quality, self._hz, self._inside, s["ring"], s["held"], s["smooth"],
+            self._tables, features,
+        )  # fmt: skip
+
+
+@kernel
+def centres(
+    value: F8,
+    quality: U1,
+    hz: F8,
+    inside: U1,
+    ring: F8,
+    held: I8,
+    smooth: F8,
+    table: Tables,
+    features: F8,
+) -> None:
+    for i in range(len(value)):
+        for j in range(value.shape[1]):
+            features[i, 0, j] = np.nan
+            x = value[i, j]
+            if not heard(x, quality[i, j]):
+                continue
+            if not turn(x, (quality[i, j] & GAP_BIT) != 0, j, ring, held):
+                continue
+            segment(ring[j], held[j], mean_of(ring[j]), table, smooth[j])
+            every, here, moment = 0.0, 0.0, 0.0
+            for k in range(BINS):
+                every += smooth[j, k]
+                if inside[j, k] != 0:
+                    here += smooth[j, k]
+                    moment += smooth[j, k] * hz[k]
+            if (here > SHARE * every) & (here < HUGE):
+                features[i, 0, j] = moment / here

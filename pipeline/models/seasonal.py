@@ -1,0 +1,93 @@
+"""Seasonal: what a parameter does at this time of its orbit or day (`pipeline.models.record`).
+
+    place    b = ⌊BINS · (t mod period) / period⌋
+    feature  x - p_b
+    learning p_b ← p_b + max(1/n_b, PACE) · (m - p_b)   once a turn, m the mean of its rows there
+
+t is generation time and n_b the turns that b was heard in: a seasonal-subseries mean that forgets
+(Cleveland et al. 1990, 2). An old value at the wrong time stands out. Nothing is said of a place
+that was not heard in TURNS turns before; what lasts for some eight turns is the new profile.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.kernel import kernel, part
+from pipeline.models.contract import GroupParameter
+from pipeline.models.record import RecordModel, heard
+from schemas.columns import F8, I8, U1, Grid
+from schemas.settings import SeasonalRule
+
+BINS = 64
+TURNS = 2
+PACE = 0.125
+
+
+class Seasonal(RecordModel):
+    """ValueError where a rule has no period."""
+
+    family, version = "seasonal", 1
+    features = (("difference from its profile", True),)
+
+    def __init__(
+        self, parameters: list[GroupParameter], period_ns: int, rules: list[SeasonalRule]
+    ) -> None:
+        super().__init__(parameters, period_ns, list(rules))
+        f = len(parameters)
+        self._turn_ns = np.array([round(r.period_s * 1e9) for r in rules], np.int64)
+        if (self._turn_ns <= 0).any():
+            raise ValueError("period_s must be given: how long one turn takes")
+        self.state |= {
+            "profile": np.zeros((f, BINS)), "turns": np.zeros((f, BINS), np.int64),
+            "place": np.full(f, -1, np.int64), "total": np.zeros(f), "rows": np.zeros(f, np.int64),
+        }  # fmt: skip
+
+    def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
+        s = self.state
+        seasons(
+            grid.time_ns, grid.value, grid.quality, self._turn_ns, s["profile"], s["turns"],
+            s["place"], s["total"], s["rows"], features, predicted,
+        )  # fmt: skip
+
+
+@kernel
+def seasons(
+    time: I8,
+    value: F8,
+    quality: U1,
+    turn: I8,
+    profile: F8,
+    turns: I8,
+    place: I8,
+    total: F8,
+    rows: I8,
+    features: F8,
+    predicted: F8,
+) -> None:
+    """place: the bin that total and rows are of; -1 before the first row."""
+    for i in range(len(value)):
+        for j in range(value.shape[1]):
+            features[i, 0, j] = np.nan
+            x = value[i, j]
+            if not heard(x, quality[i, j]):
+                continue
+            now = min(int((time[i] % turn[j]) / turn[j] * BINS), BINS - 1)
+            if now != place[j]:
+                _close(j, profile, turns, place[j], total[j], rows[j])
+                place[j], total[j], rows[j] = now, 0.0, 0
+            total[j] += x
+            rows[j] += 1
+            if turns[j, now] >= TURNS:
+                predicted[i, j] = profile[j, now]
+                features[i, 0, j] = x - profile[j, now]
+
+
+@part
+def _close(j: int, profile: F8, turns: I8, place: int, total: float, rows: int) -> None:
+    """A bin is over for this turn."""
+    if (place < 0) | (place >= BINS) | (rows <= 0):
+        return
+    turns[j, place] += 1
+    share = max(1.0 / max(turns[j, place], 1), PACE)
+    profile[j, place] += share * (total / rows - profile[j, place])

@@ -1,0 +1,134 @@
+"""Voting: which of several sensors of one quantity has left the others.
+
+    mid    the middle value of those that are heard; the mean of the two middle ones of four, of two
+    off    x_j - mid
+    bias   b ← b + α (off - b)         drift  r ← r + α (Δb/Δt - r)
+
+Mid-value select, as the Shuttle's computers chose among their sensors (Sklaroff 1976): of three or
+more a sensor that is wrong by any amount hardly moves the vote. Of two it can only be told that
+they differ, and by how much.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.kernel import kernel, part
+from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.record import heard
+from pipeline.models.sets import sets_of
+from schemas.columns import F8, I8, NO_WORD, U1, Grid, Scores
+from schemas.mission import Level
+from schemas.settings import VotingRule
+from schemas.state import Stateful
+
+_NO_WORD = np.uint8(NO_WORD)
+_WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
+_OFF, _MEMBERS, _BIAS, _DRIFT, _DETAILS = range(5)
+
+
+class Voting(Stateful):
+    """WARNING where one of three or more is off by more than the tolerance, WATCH on both of two
+    that differ by more. ValueError where a rule's set is of one parameter, or of too many."""
+
+    family, version = "voting", 1
+
+    def __init__(
+        self, parameters: list[GroupParameter], period_ns: int, rules: list[VotingRule]
+    ) -> None:
+        f, period = len(parameters), period_ns / 1e9
+        self._sets = sets_of(rules)
+        if any(r.tolerance <= 0 for r in rules):
+            raise ValueError("tolerance must be given: by how much the sensors may differ")
+        self._tolerance = np.array([r.tolerance for r in rules])
+        self._alpha = np.array([min(1.0, period / r.memory_s) for r in rules])
+        self._hz = 1.0 / period
+        self.min_samples = np.array([r.min_samples for r in rules], np.int64)
+        self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
+        self.leave_samples = self.min_samples
+        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.state = {"bias": np.zeros(f), "drift": np.zeros(f)}
+        self._scores = empty_scores(0, f, _DETAILS)
+        self._room = np.empty(self._sets.shape[1])
+
+    def feed(self, grid: Grid) -> Scores:
+        """Scores of each row, `predicted` the vote; views on buffers overwritten by the next."""
+        n, f = grid.value.shape
+        if n > len(self._scores.enter):
+            self._scores = empty_scores(n, f, _DETAILS)
+        o, s = self._scores, self.state
+        vote(
+            grid.value, grid.quality, self._sets, self._tolerance, self._alpha, self._hz,
+            s["bias"], s["drift"], self._room, o.enter, o.predicted, o.score, o.detail,
+        )  # fmt: skip
+        return cut(o, n)
+
+    def threshold(self, parameter: int) -> float:  # noqa: ARG002
+        return 1.0
+
+    def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
+        off, members, bias, drift = detail.tolist()
+        tolerance = float(self._tolerance[parameter])
+        return {
+            "off": off, "members": int(members), "tolerance": tolerance, "bias": bias,
+            "drift_per_s": drift,
+        }  # fmt: skip
+
+
+@part
+def _place(x: float, n: int, room: F8) -> None:
+    """Put a value among the n that stand in order."""
+    while n > 0 and room[n - 1] > x:
+        room[n] = room[n - 1]
+        n -= 1
+    room[n] = x
+
+
+@kernel
+def vote(
+    value: F8,
+    quality: U1,
+    sets: I8,
+    tolerance: F8,
+    alpha: F8,
+    hz: float,
+    bias: F8,
+    drift: F8,
+    room: F8,
+    enter: U1,
+    predicted: F8,
+    score: F8,
+    detail: F8,
+) -> None:
+    """room f8[longest]: to work in."""
+    for i in range(len(value)):
+        for j in range(value.shape[1]):
+            enter[i, j], score[i, j], predicted[i, j] = _NO_WORD, np.nan, np.nan
+            for d in range(_DETAILS):
+                detail[i, d, j] = np.nan
+        for s in range(len(sets)):
+            n = 0
+            for a in range(sets.shape[1]):
+                j = sets[s, a]
+                if j >= 0 and heard(value[i, j], quality[i, j]):
+                    _place(value[i, j], n, room)
+                    n += 1
+            if n < 2:
+                continue
+            mid = 0.5 * (room[(n - 1) // 2] + room[n // 2])
+            spread = room[1] - room[0]
+            for a in range(sets.shape[1]):
+                j = sets[s, a]
+                if j < 0 or not heard(value[i, j], quality[i, j]):
+                    continue
+                off, before = value[i, j] - mid, bias[j]
+                bias[j] += alpha[j] * (off - before)
+                drift[j] += alpha[j] * ((bias[j] - before) * hz - drift[j])
+                score[i, j] = (abs(off) if n > 2 else spread) / tolerance[j]
+                word = _WARNING if n > 2 else _WATCH
+                enter[i, j] = word if score[i, j] > 1.0 else np.uint8(0)
+                predicted[i, j] = mid
+                detail[i, _OFF, j], detail[i, _MEMBERS, j] = off, n
+                detail[i, _BIAS, j], detail[i, _DRIFT, j] = bias[j], drift[j]

@@ -1,0 +1,358 @@
+"""Departure, season, bands, resonance, coupling and voting, on signals whose answer is known."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from jsonschema import Draft202012Validator
+
+from pipeline.chain import Chain
+from pipeline.errors import MissionError
+from pipeline.mission import load_mission
+from pipeline.models.bands import Bands
+from pipeline.models.coupled import REFRESH, RIDGE, WARM, Coupled
+from pipeline.models.departure import ROWS, Departure
+from pipeline.models.level import LevelModel
+from pipeline.models.resonance import Resonance
+from pipeline.models.seasonal import Seasonal
+from pipeline.models.spectrum import HOP, frequencies, tables
+from pipeline.models.voting import Voting
+from schemas import topics
+from schemas.columns import NO_WORD, Grid, Quality
+from schemas.mission import Level
+from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
+from schemas.settings import (
+    BandsRule,
+    CoupledRule,
+    DepartureRule,
+    RecordRule,
+    ResonanceRule,
+    SeasonalRule,
+    VotingRule,
+)
+from tests.unit.test_alarms import SCHEMA, SECOND
+from tests.unit.test_mdb import document
+from tests.unit.test_models import parameter
+
+Rng = np.random.Generator
+CENTISECOND = SECOND // 100  # 100 Hz
+
+
+def rows(*columns: Any, period_ns: int = SECOND, quality: Any = None) -> Grid:
+    value = np.column_stack(columns).astype(float)
+    q = np.zeros(value.shape, np.uint8) if quality is None else np.asarray(quality, np.uint8)
+    time, none = np.arange(len(value)) * period_ns, np.zeros(0, np.int64)
+    return Grid(time, np.arange(len(value)), value, q, none, none, none, none)
+
+
+def said(model: Any, given: Grid) -> list[list[int]]:
+    """Rows in which something is said, of each parameter."""
+    enter = model.feed(given).enter
+    return [np.flatnonzero((e > 0) & (e != NO_WORD)).tolist() for e in enter.T]
+
+
+def test_a_spike_within_the_range_is_seen_by_departure_alone(rng: Rng) -> None:
+    wander = 10 * np.sin(np.arange(4000) / 300.0) + rng.normal(0, 0.1, 4000)
+    wander[3000] += 12.0 if wander[3000] < 0 else -12.0
+    assert said(LevelModel([parameter()], SECOND, [RecordRule()]), rows(wander)) == [[]]
+    model = Departure([parameter()], SECOND, [DepartureRule()])
+    (found,) = said(model, rows(wander))
+    assert found[0] == 3000
+    # the mean of the last rows, as numpy has it
+    predicted = model.feed(rows(wander)).predicted[500, 0]
+    assert predicted == pytest.approx(wander[501 - ROWS : 501].mean(), abs=1e-12)
+
+
+def test_an_old_value_at_the_wrong_time_of_the_orbit(rng: Rng) -> None:
+    """From the third turn on it knows the profile; six rows of last turn's noon at midnight."""
+    turn = np.sin(2 * np.pi * np.arange(6000) / 600)
+    x = turn + rng.normal(0, 0.02, 6000)
+    x[5400:5406] = 0.9  # where it should pass through 0
+    assert said(LevelModel([parameter()], SECOND, [RecordRule()]), rows(x)) == [[]]
+    model = Seasonal([parameter()], SECOND, [SeasonalRule(period_s=600)])
+    scores = model.feed(rows(x))
+    assert np.flatnonzero((scores.enter[:, 0] > 0) & (scores.enter[:, 0] != NO_WORD))[0] == 5400
+    assert np.isnan(scores.predicted[:1200, 0]).all()
+    assert np.abs(scores.predicted[1300:5400, 0] - turn[1300:5400]).max() < 0.11
+    with pytest.raises(ValueError, match="period_s"):
+        Seasonal([parameter()], SECOND, [SeasonalRule()])
+
+
+def test_a_tone_has_its_variance_in_its_bin() -> None:
+    """Hann's window leaves a whole tone's power in three bins; all of them are its variance."""
+    made, n = tables(), np.arange(64)
+    tone = 3.0 * np.sin(2 * np.pi * 10 * n / 64 + 0.3)
+    power = (made.cosine @ tone) ** 2 + (made.sine @ tone) ** 2
+    assert power.sum() == pytest.approx(4.5, rel=1e-9)
+    assert set(np.argsort(power)[-3:]) == {8, 9, 10}
+    assert frequencies(CENTISECOND)[9] == pytest.approx(15.625)
+
+
+def vibration(rng: Rng, n: int = 12000) -> Any:
+    """A pump at 12 Hz in noise, sampled at 100 Hz."""
+    return np.sin(2 * np.pi * 12 * np.arange(n) / 100) + rng.normal(0, 0.3, n)
+
+
+def test_a_band_that_rises_is_named_and_the_level_does_not_see_it(rng: Rng) -> None:
+    rule = BandsRule(edges_hz=(5.0, 20.0, 25.0, 40.0), names=("pump", "blade", "rest"))
+    x, t = vibration(rng), np.arange(12000) / 100
+    x[10000:] += 0.8 * np.sin(2 * np.pi * 22.5 * t[10000:])
+    assert said(LevelModel([parameter()], CENTISECOND, [RecordRule()]), rows(x)) == [[]]
+    model = Bands([parameter()], CENTISECOND, [rule])
+    scores = model.feed(rows(x, period_ns=CENTISECOND))
+    found = np.flatnonzero((scores.enter[:, 0] > 0) & (scores.enter[:, 0] != NO_WORD))
+    assert len(found)
+    assert 10000 <= found[0] < 10000 + 64 + 6 * HOP
+    told = model.evidence(0, scores.detail[found[0], :, 0])
+    assert told["feature"] == "log of the amplitude of blade, 20 to 25 Hz"
+
+
+def test_impacts_are_seen_by_kurtosis_or_crest_factor(rng: Rng) -> None:
+    """A bearing's first knocks: within the range of all that was, but in a calm stretch."""
+    x = rng.normal(0, 1.0, 16000)
+    x[8000:] = rng.normal(0, 0.2, 8000)
+    x[14000:14400:50] += 3.0
+    model = Bands([parameter()], CENTISECOND, [BandsRule(let_go=100)])
+    scores = model.feed(rows(x, period_ns=CENTISECOND))
+    enter = scores.enter[:, 0]
+    found = np.flatnonzero((enter > 0) & (enter != NO_WORD) & (np.arange(16000) >= 14000))
+    assert len(found)
+    told = {model.evidence(0, scores.detail[i, :, 0])["feature"] for i in found.tolist()}
+    assert told & {"kurtosis", "crest factor"}
+
+
+def test_a_resonance_that_sinks(rng: Rng) -> None:
+    """18 Hz is 15 Hz after a third of the stiffness is gone: no louder than before."""
+    n = 14000
+    hz = np.where(np.arange(n) < 12000, 18.0, 15.0)
+    x = np.sin(2 * np.pi * np.cumsum(hz) / 100) + rng.normal(0, 0.3, n)
+    model = Resonance([parameter()], CENTISECOND, [ResonanceRule(low_hz=10, high_hz=25)])
+    scores = model.feed(rows(x, period_ns=CENTISECOND))
+    enter = scores.enter[:, 0]
+    found = np.flatnonzero((enter > 0) & (enter != NO_WORD))
+    assert len(found)
+    assert 12000 <= found[0] < 12000 + 20 * HOP
+    told = model.evidence(0, scores.detail[found[-1], :, 0])
+    assert 14.5 < told["feature_value"] < 16.5
+    assert told["record"][0] > 17
+    with pytest.raises(ValueError, match="two bins"):
+        Resonance([parameter()], CENTISECOND, [ResonanceRule(low_hz=60, high_hz=70)])
+
+
+def test_of_noise_a_resonance_says_nothing(rng: Rng) -> None:
+    x = np.sin(2 * np.pi * 3 * np.arange(8000) / 100) + rng.normal(0, 0.02, 8000)
+    model = Resonance([parameter()], CENTISECOND, [ResonanceRule(low_hz=30, high_hz=40)])
+    assert (model.feed(rows(x, period_ns=CENTISECOND)).enter[:, 0] == NO_WORD).all()
+
+
+def subsystem(rng: Rng, n: int) -> Any:
+    """A drives; B and C follow it, each with noise."""
+    a = np.cumsum(rng.normal(0, 1, n)) * 0.1 + 5 * np.sin(np.arange(n) / 40)
+    return [a, 2 * a + rng.normal(0, 0.1, n), -a + 3 + rng.normal(0, 0.1, n)]
+
+
+def test_the_expected_value_is_the_conditional_mean(rng: Rng) -> None:
+    """Against numpy's own regression over the rows that the inverse knows."""
+    n = WARM + 6 * REFRESH
+    x = np.column_stack(subsystem(rng, n + 1))
+    model = Coupled([parameter()] * 3, SECOND, [CoupledRule(memory=1e12)] * 3)
+    predicted = model.feed(rows(*x.T)).predicted[n]
+    extent = np.ptp(x[: n + 1], 0)
+    seen = [np.ptp(x[: i + 1], 0) for i in range(n)]
+    mean, spread = np.zeros(3), np.zeros((3, 3))
+    for i in range(n):  # as in the docstring, with α = 1/rows
+        d = np.divide(x[i] - mean, seen[i], out=np.zeros(3), where=seen[i] > 0).clip(-4, 4)
+        share = 1 / (i + 1)
+        mean += share * (x[i] - mean)
+        spread = (1 - share) * (spread + share * np.outer(d, d))
+    c = spread + RIDGE * np.eye(3)
+    d = (x[n] - mean) / extent
+    for j in range(3):
+        others = [k for k in range(3) if k != j]
+        weights = np.linalg.solve(c[np.ix_(others, others)], c[others, j])
+        expected = mean[j] + extent[j] * (weights @ d[others])
+        assert predicted[j] == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def test_the_parameter_that_leaves_the_others_is_named(rng: Rng) -> None:
+    """B stands still within its range while A and C go on."""
+    a, b, c = subsystem(rng, 3000)
+    b[2600:2700] = b[2600]
+    model = Coupled([parameter()] * 3, SECOND, [CoupledRule()] * 3)
+    scores = model.feed(rows(a, b, c))
+    speaks = (scores.enter > 0) & (scores.enter != NO_WORD)
+    first = np.flatnonzero(speaks.any(1))[0]
+    assert 2600 <= first < 2660
+    worst = np.nanargmax(np.nan_to_num(np.abs(scores.score[first : first + 60])).max(0))
+    assert worst == 1
+    assert not speaks[:2600].any()
+
+
+def test_nothing_is_said_of_a_row_in_which_one_is_not_heard(rng: Rng) -> None:
+    x = subsystem(rng, 1000)
+    quality = np.zeros((1000, 3), np.uint8)
+    quality[900:, 2] = Quality.HELD
+    scores = Coupled([parameter()] * 3, SECOND, [CoupledRule()] * 3).feed(rows(*x, quality=quality))
+    assert (scores.enter[900:] == NO_WORD).all()
+
+
+def test_a_sensor_that_leaves_two_others_is_voted_out(rng: Rng) -> None:
+    truth = np.sin(np.arange(300) / 20)
+    three = [truth + rng.normal(0, 0.01, 300) for _ in range(3)]
+    three[1][100:] += np.linspace(0, 4, 200)
+    model = Voting([parameter()] * 3, SECOND, [VotingRule(tolerance=0.5, memory_s=20)] * 3)
+    scores = model.feed(rows(*three))
+    levels = np.where(scores.enter == NO_WORD, 0, scores.enter)
+    assert set(np.unique(levels[:, [0, 2]])) == {0}
+    first = np.flatnonzero(levels[:, 1])[0]
+    assert 122 <= first <= 128  # 0.02 a row, 0.5 is allowed
+    assert levels[first, 1] == Level.WARNING
+    assert np.abs(scores.predicted[:, 0] - truth).max() < 0.05
+    told = model.evidence(1, scores.detail[299, :, 1])
+    assert told["members"] == 3
+    assert told["off"] == pytest.approx(4, abs=0.05)
+    assert told["drift_per_s"] == pytest.approx(4 / 200, rel=0.1)
+    # an exponential mean of a ramp lags it by its memory
+    assert told["bias"] == pytest.approx(4 - 20 * 4 / 200, abs=0.1)
+
+
+def test_of_two_both_are_told_and_of_one_nothing(rng: Rng) -> None:
+    a, b = rng.normal(0, 0.01, 100), rng.normal(0, 0.01, 100)
+    b[50:] += 1
+    quality = np.zeros((100, 2), np.uint8)
+    quality[80:, 1] = Quality.STALE
+    model = Voting([parameter()] * 2, SECOND, [VotingRule(tolerance=0.5)] * 2)
+    enter = model.feed(rows(a, b, quality=quality)).enter
+    assert (enter[:50] == 0).all()
+    assert (enter[50:80] == Level.WATCH).all()
+    assert (enter[80:] == NO_WORD).all()
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 8])
+def test_the_vote_is_the_median(rng: Rng, n: int) -> None:
+    x = rng.normal(0, 1, (200, n))
+    model = Voting([parameter()] * n, SECOND, [VotingRule(tolerance=0.5)] * n)
+    predicted = model.feed(rows(*x.T)).predicted
+    assert (predicted == np.median(x, 1)[:, None]).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: Voting([parameter()], SECOND, [VotingRule(tolerance=1)]), "names 1 parameters"),
+        (lambda: Voting([parameter()] * 2, SECOND, [VotingRule()] * 2), "tolerance must be given"),
+        (lambda: Coupled([parameter()] * 65, SECOND, [CoupledRule()] * 65), "names 65 parameters"),
+    ],
+)
+def test_sets_that_cannot_be_looked_at_are_refused(make: Callable[[], Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        make()
+
+
+TYPES = (
+    '<IntegerParameterType name="U11"><IntegerDataEncoding sizeInBits="11"/></IntegerParameterType>'
+    '<FloatParameterType name="F"><FloatDataEncoding sizeInBits="32"/></FloatParameterType>'
+)
+NAMES = ("A1", "A2", "A3", "B1")
+PARAMETERS = '<Parameter name="APID" parameterTypeRef="U11"/>' + "".join(
+    f'<Parameter name="{n}" parameterTypeRef="F"/>' for n in NAMES
+)
+START = (
+    '<LocationInContainerInBits referenceLocation="containerStart"><FixedValue>{}</FixedValue>'
+    "</LocationInContainerInBits>"
+)
+CONTAINERS = (
+    '<SequenceContainer name="R" abstract="true"><EntryList><ParameterRefEntry parameterRef="APID">'
+    f"{START.format(5)}</ParameterRefEntry></EntryList></SequenceContainer>"
+    '<SequenceContainer name="C"><EntryList><ParameterRefEntry parameterRef="A1">'
+    f"{START.format(48)}</ParameterRefEntry>"
+    + "".join(f'<ParameterRefEntry parameterRef="{n}"/>' for n in NAMES[1:])
+    + '</EntryList><BaseContainer containerRef="R"><RestrictionCriteria>'
+    '<Comparison parameterRef="APID" value="1"/></RestrictionCriteria></BaseContainer>'
+    "</SequenceContainer>"
+)
+EVERY = """
+[[resample]]
+hz = 10
+[[residual]]
+enabled = false
+[[time_to_limit]]
+enabled = false
+[[flat]]
+enabled = false
+[[departure]]
+enabled = true
+[[seasonal]]
+enabled = true
+period_s = 30
+[[bands]]
+enabled = true
+edges_hz = [0.5, 2, 4]
+[[resonance]]
+enabled = true
+low_hz = 0.5
+high_hz = 3
+[[coupled]]
+enabled = true
+[[voting]]
+match = "A?"
+enabled = true
+tolerance = 2
+"""
+
+
+def mission(folder: Path, settings: str) -> Any:
+    (folder / "x.xml").write_text(document(TYPES, PARAMETERS, CONTAINERS))
+    (folder / "mission.toml").write_text(f'name = "m"\nxtce = "x.xml"\n{settings}')
+    return load_mission(folder)
+
+
+def test_from_mission_toml_to_alerts_that_hold_to_their_schema(tmp_path: Path, rng: Rng) -> None:
+    chain, records, base = Chain(mission(tmp_path, EVERY)), [], 1_700_000_000 * SECOND
+    n = 9000
+    truth = np.sin(2 * np.pi * np.arange(n) / 300) + 0.3 * np.sin(2 * np.pi * np.arange(n) / 9)
+    values = truth[:, None] * [1, 1, 1, 2] + rng.normal(0, 0.05, (n, 4))
+    values[8000:8010, 1] += 5.0
+    values[8500:8700, 3] = rng.normal(0, 0.05, 200)
+    for i, row in enumerate(values.tolist()):
+        time = base + i * SECOND // 10
+        packet = struct.pack(">HHH4f", 1, 0xC000 | i & 0x3FFF, 15, *row)
+        records.append(RawRecord(len(records), encode_packets([time], packet), PACKETS_HEADERS))
+        if i % 10 == 9:
+            tick = encode_tick(time + SECOND // 10)
+            records.append(RawRecord(len(records), tick, TICK_HEADERS))
+    fed = chain.feed(records).outputs
+    alerts = [orjson.loads(o.value) for _, o in fed if o.topic == topics.ALERTS]
+    for alert in alerts:
+        Draft202012Validator(orjson.loads(SCHEMA.read_bytes())).validate(alert)
+    kinds = {a["monitor"]["kind"] for a in alerts if a["transition"] == "raised"}
+    assert kinds >= {"departure", "seasonal", "bands", "coupled", "voting"}
+    voted = next(a for a in alerts if a["monitor"]["kind"] == "voting")
+    assert voted["parameter"] == "/S/A2"
+    assert "where the 3 sensors of it vote" in voted["sentence"]
+    assert "2 is allowed (warning)." in voted["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ("[[voting]]\nenabled = true\n", "tolerance must be given"),
+        ('[[voting]]\nmatch = "B1"\nenabled = true\ntolerance = 1\n', "names 1 parameters"),
+        ("[[seasonal]]\nenabled = true\n", "period_s must be given"),
+        ("[[bands]]\nedges_hz = [3, 2]\n", "edges_hz must rise"),
+        ('[[bands]]\nedges_hz = [1, 2]\nnames = ["a", "b"]\n', "one a band"),
+        ("[[bands]]\nedges_hz = 3\n", "must be a list"),
+        ("[[resonance]]\nenabled = true\nlow_hz = 3\nhigh_hz = 2\n", "is not below"),
+        ("[[resonance]]\nenabled = true\nlow_hz = 2\nhigh_hz = 2.1\n", "two bins or more"),
+        ("[[coupled]]\nmemory = 1\n", "memory = 1"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(tmp_path: Path, settings: str, why: str) -> None:
+    with pytest.raises(MissionError, match=why):
+        Chain(mission(tmp_path, settings))
