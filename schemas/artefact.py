@@ -24,6 +24,7 @@ MAX_BYTES = 900_000  # it travels in a control record, whole; a broker takes 1 M
 MAX_ARRAYS, MAX_DIMENSIONS = 64, 4
 _TYPES: dict[str, np.dtype[Any]] = {
     "f8": np.dtype(np.float64),
+    "f4": np.dtype(np.float32),
     "i8": np.dtype(np.int64),
     "u1": np.dtype(np.uint8),
 }
@@ -203,10 +204,11 @@ def _array(name: str, told: Any) -> np.ndarray[Any, Any]:
     if math.prod(sizes) != len(words):
         raise ValueError(f"weights {name} are {len(words)} numbers, not {sizes}")
     try:
-        numbers: Any = [*map(float if kind == "f8" else int, words)]
-        array: np.ndarray[Any, Any] = np.array(numbers, dtype=_TYPES[str(kind)])
+        numbers: Any = [*map(float if str(kind).startswith("f") else int, words)]
+        with np.errstate(over="raise"):
+            array: np.ndarray[Any, Any] = np.array(numbers, dtype=_TYPES[str(kind)])
         return array.reshape(sizes)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, FloatingPointError):
         raise ValueError(f"weights {name} hold what is no number of type {kind}") from None
 
 

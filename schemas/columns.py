@@ -20,6 +20,7 @@ U8 = NDArray[np.uint64]
 I4 = NDArray[np.int32]
 I8 = NDArray[np.int64]
 F8 = NDArray[np.float64]
+F4 = NDArray[np.float32]
 State = dict[str, NDArray[Any]]
 
 PADDING = 16  # readable bytes behind the last packet, so that kernels may load whole words

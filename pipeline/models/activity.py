@@ -16,9 +16,9 @@ import numpy as np
 from pipeline.kernel import kernel
 from pipeline.models.extent import Extents, stretch
 from pipeline.models.record import GAP_BIT, ExtentModel, heard
+from pipeline.models.window import ROWS, mean_of, variance_of
 from schemas.columns import F8, I8, U1, Grid
 
-ROWS = 64
 FLOOR = 5e-4  # of the extent
 
 
@@ -61,12 +61,6 @@ def activity(
             least, most = stretch(x, j, extents)
             if held[j] < ROWS or not most > least:
                 continue
-            mean = 0.0
-            for k in range(ROWS):
-                mean += ring[j, k]
-            mean /= ROWS
-            square = 0.0
-            for k in range(ROWS):
-                square += (ring[j, k] - mean) ** 2
             floor = FLOOR * (most - least)
-            features[i, 0, j] = 0.5 * np.log(square / ROWS + floor * floor)
+            variance = variance_of(ring[j], mean_of(ring[j]))
+            features[i, 0, j] = 0.5 * np.log(variance + floor * floor)

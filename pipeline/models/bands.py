@@ -24,7 +24,8 @@ from pipeline.kernel import kernel
 from pipeline.models.contract import GroupParameter
 from pipeline.models.extent import Extents, stretch
 from pipeline.models.record import GAP_BIT, ExtentModel, heard
-from pipeline.models.spectrum import BINS, ROWS, Tables, frequencies, mean_of, segment, tables, turn
+from pipeline.models.spectrum import BINS, Tables, frequencies, segment, tables, turn
+from pipeline.models.window import ROWS, mean_of
 from schemas.columns import F8, I8, U1, Grid
 from schemas.settings import BandsRule
 

@@ -14,9 +14,8 @@ import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.record import GAP_BIT, RecordModel, heard
+from pipeline.models.window import ROWS, mean_of
 from schemas.columns import F8, I8, U1, Grid
-
-ROWS = 64
 
 
 class Departure(RecordModel):
@@ -48,8 +47,5 @@ def departures(value: F8, quality: U1, ring: F8, held: I8, features: F8, predict
             held[j] += 1
             if held[j] < ROWS:
                 continue
-            total = 0.0
-            for k in range(ROWS):
-                total += ring[j, k]
-            predicted[i, j] = total / ROWS
+            predicted[i, j] = mean_of(ring[j])
             features[i, 0, j] = x - predicted[i, j]

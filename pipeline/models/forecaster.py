@@ -94,25 +94,25 @@ def forecast(
 @part
 def _learn(miss: float, terms: F8, readout: F8, spread: F8, gain: F8) -> None:
     """One step of recursive least squares, the spread's trace bounded (Haykin 2002, 9.2)."""
-    total = FORGET
+    total, n = FORGET, len(terms)  # of a length it knows LLVM unrolls the loops, and no lanes
     gain[:] = 0.0
-    for k in range(TERMS):  # the spread is symmetric: by rows, so that a row is one sweep
-        for m in range(TERMS):
+    for k in range(n):  # the spread is symmetric: by rows, so that a row is one sweep
+        for m in range(n):
             gain[m] += terms[k] * spread[k, m]
-    for k in range(TERMS):
+    for k in range(n):
         total += terms[k] * gain[k]
-    for k in range(TERMS):
+    for k in range(n):
         readout[k] += gain[k] / total * miss
     trace = 0.0
-    for k in range(TERMS):
+    for k in range(n):
         share = gain[k] / total
-        for m in range(TERMS):
+        for m in range(n):
             spread[k, m] = (spread[k, m] - share * gain[m]) * (1.0 / FORGET)
         trace += spread[k, k]
-    if trace > LOOSE * TERMS:
-        for k in range(TERMS):
-            for m in range(TERMS):
-                spread[k, m] *= LOOSE * TERMS / trace
+    if trace > LOOSE * n:
+        for k in range(n):
+            for m in range(n):
+                spread[k, m] *= LOOSE * n / trace
 
 
 @part

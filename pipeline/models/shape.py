@@ -7,6 +7,9 @@ w are POINTS values, STRIDES rows apart: one book looks at the last eight rows, 
 of the last 57. S is the parameter's extent (`pipeline.models.extent`). A book is a leader
 clustering (Hartigan 1975, ch. 3) of what this parameter has done; an old value at the wrong place
 in a familiar pattern stands out, and a pattern seen once is known.
+
+The book holds u = (x - first value) / first extent in single precision, which halves its memory and
+the time to search it; 2^-24 of an extent is a five-thousandth of a per cent of RADIUS.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import numpy as np
 from pipeline.kernel import kernel, part
 from pipeline.models.extent import Extents, stretch
 from pipeline.models.record import GAP_BIT, ExtentModel, heard
-from schemas.columns import F8, I8, U1, Grid
+from schemas.columns import F4, F8, I8, U1, Grid
 
 POINTS = 8
 STRIDES = (1, 8)
@@ -28,7 +31,7 @@ RING = 64  # a power of two, at least (POINTS - 1) · 8 + 1
 
 
 class Shape(ExtentModel):
-    family, version = "shape", 1
+    family, version = "shape", 2
     features = (
         ("distance of the last 8 rows", False), ("distance of every eighth of 57 rows", False),
     )  # fmt: skip
@@ -39,17 +42,18 @@ class Shape(ExtentModel):
         self.state |= {
             "ring": np.zeros((f, RING)), "held": np.zeros(f, np.int64),
             "clock": np.zeros(f, np.int64),  # rows ever
+            "first": np.full(f, np.nan), "scale": np.zeros(f),  # 0 until there is an extent
             # an entry a column, so that all of them are compared at once; infinitely far: none yet
-            "book": np.full((f, s, POINTS, BOOK), np.inf),
+            "book": np.full((f, s, POINTS, BOOK), np.inf, np.float32),
             "matched": np.full((f, s, BOOK), -1, np.int64),
         }  # fmt: skip
-        self._square = np.empty(BOOK)
+        self._square = np.empty(BOOK, np.float32)
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
         s = self.state
         shapes(
-            grid.value, grid.quality, s["ring"], s["held"], s["clock"], s["book"], s["matched"],
-            self._extents, self._square, features,
+            grid.value, grid.quality, s["ring"], s["held"], s["clock"], s["first"], s["scale"],
+            s["book"], s["matched"], self._extents, self._square, features,
         )  # fmt: skip
 
 
@@ -60,10 +64,12 @@ def shapes(
     ring: F8,
     held: I8,
     clock: I8,
-    book: F8,
+    first: F8,
+    scale: F8,
+    book: F4,
     matched: I8,
     extents: Extents,
-    square: F8,
+    square: F4,
     features: F8,
 ) -> None:
     """held: rows since the gap; a window does not reach over one. square: room to work in."""
@@ -80,36 +86,72 @@ def shapes(
             held[j] += 1
             clock[j] += 1
             least, most = stretch(x, j, extents)
+            if first[j] != first[j]:
+                first[j] = x
+            if (scale[j] == 0.0) & (most > least):
+                scale[j] = 1.0 / (most - least)
             for s in range(len(STRIDES)):
                 if held[j] > (POINTS - 1) * STRIDES[s]:
                     features[i, s, j] = _distance(
                         held[j] - 1 - (POINTS - 1) * STRIDES[s], STRIDES[s], most - least,
-                        clock[j], ring[j], book[j, s], matched[j, s], square,
+                        clock[j], first[j], scale[j], ring[j], book[j, s], matched[j, s], square,
                     )  # fmt: skip
 
 
 @part
+def _point(row: int, first: float, scale: float, ring: F8) -> np.float32:
+    u: np.float32 = np.float32((ring[row & (RING - 1)] - first) * scale)
+    return u
+
+
+@part
+def _least(square: F4) -> np.float32:
+    """Eight chains at once: in one, each comparison waits for the one before it."""
+    a, b, c, d = square[0], square[1], square[2], square[3]
+    e, f, g, h = square[4], square[5], square[6], square[7]
+    for k in range(8, BOOK, 8):
+        a, b = min(square[k], a), min(square[k + 1], b)
+        c, d = min(square[k + 2], c), min(square[k + 3], d)
+        e, f = min(square[k + 4], e), min(square[k + 5], f)
+        g, h = min(square[k + 6], g), min(square[k + 7], h)
+    low = min(min(min(a, b), min(c, d)), min(min(e, f), min(g, h)))
+    least: np.float32 = low
+    return least
+
+
+@part
 def _distance(
-    first: int,
+    begin: int,
     stride: int,
     extent: float,
     now: int,
+    first: float,
+    scale: float,
     ring: F8,
-    book: F8,
+    book: F4,
     matched: I8,
-    square: F8,
+    square: F4,
 ) -> float:
-    """Distance to the nearest entry; then the book learns. first: row of point 0."""
-    square[:] = 0.0
-    for p in range(POINTS):
-        x = ring[(first + p * stride) & (RING - 1)]
+    """Distance to the nearest entry; then the book learns. begin: row of point 0."""
+    square[:] = np.float32(0.0)
+    for p in range(0, POINTS, 4):  # four at once: each sum is fetched and put back half as often
+        a = _point(begin + p * stride, first, scale, ring)
+        b = _point(begin + (p + 1) * stride, first, scale, ring)
+        c = _point(begin + (p + 2) * stride, first, scale, ring)
+        d = _point(begin + (p + 3) * stride, first, scale, ring)
         for k in range(BOOK):
-            square[k] += (x - book[p, k]) ** 2
-    at, least = 0, np.inf
-    for k in range(BOOK):  # the least in a register: to look it up again costs five times as much
-        if square[k] < least:
-            at, least = k, square[k]
-    distance = np.sqrt(least / POINTS) if least < np.inf else 0.0
+            square[k] += (
+                (a - book[p, k]) * (a - book[p, k]) + (b - book[p + 1, k]) * (b - book[p + 1, k])
+            ) + (
+                (c - book[p + 2, k]) * (c - book[p + 2, k])
+                + (d - book[p + 3, k]) * (d - book[p + 3, k])
+            )  # fmt: skip
+    at, least = 0, _least(square)
+    while at < BOOK - 1 and square[at] != least:
+        at += 1
+    distance = 0.0
+    if (least < np.inf) & (scale > 0.0):
+        distance = np.sqrt(np.float64(least) / POINTS) / scale
     if least < np.inf and distance <= RADIUS * extent:
         matched[at] = now
         return distance
@@ -118,6 +160,6 @@ def _distance(
         if matched[k] < oldest:
             at, oldest = k, matched[k]
     for p in range(POINTS):
-        book[p, at] = ring[(first + p * stride) & (RING - 1)]
+        book[p, at] = _point(begin + p * stride, first, scale, ring)
     matched[at] = now
     return distance

@@ -15,29 +15,33 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.kernel import part
+from pipeline.models.window import ROWS
 from schemas.columns import F8, I8
 
-ROWS = 64
 HOP = 16
 PACE = 0.2
 BINS = ROWS // 2
 
 
 class Tables(NamedTuple):
-    """f8[BINS, ROWS] each: windowed and scaled, so that a bin's power is the sum of two squares."""
+    """f8[ROWS, BINS] each: windowed and scaled, so that a bin's power is the sum of two squares.
+
+    sums f8[2, BINS]: room to work in.
+    """
 
     cosine: F8
     sine: F8
+    sums: F8
 
 
 def tables() -> Tables:
     n = np.arange(ROWS)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * n / ROWS)
-    angle = 2 * np.pi * np.outer(np.arange(1, BINS + 1), n) / ROWS
-    scale = np.sqrt(2.0 / (ROWS * np.sum(window**2))) * window
+    angle = 2 * np.pi * np.outer(n, np.arange(1, BINS + 1)) / ROWS
+    scale = np.sqrt(2.0 / (ROWS * np.sum(window**2))) * window[:, None]
     cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
-    cosine[-1] /= np.sqrt(2.0)  # half the rate has no partner beyond it
-    return Tables(cosine, sine)
+    cosine[:, -1] /= np.sqrt(2.0)  # half the rate has no partner beyond it
+    return Tables(cosine, sine, np.empty((2, BINS)))
 
 
 def frequencies(period_ns: int) -> F8:
@@ -58,21 +62,16 @@ def turn(x: float, gap: bool, j: int, ring: F8, held: I8) -> bool:
 
 
 @part
-def mean_of(ring: F8) -> float:
-    total = 0.0
-    for n in range(ROWS):
-        total += ring[n]
-    return total / ROWS
-
-
-@part
 def segment(ring: F8, held: int, mean: float, table: Tables, smooth: F8) -> None:
     """Take a whole segment into smooth[BINS]. The oldest row of the ring stands at `held`."""
     pace = 1.0 if held == ROWS else PACE
-    for k in range(BINS):
-        a, b = 0.0, 0.0
-        for n in range(ROWS):
-            x = ring[(held + n) % ROWS] - mean
-            a += x * table.cosine[k, n]
-            b += x * table.sine[k, n]
-        smooth[k] += pace * (a * a + b * b - smooth[k])
+    a, b = table.sums[0], table.sums[1]
+    bins = len(a)  # of a length it knows LLVM unrolls the loops, and no lanes
+    a[:], b[:] = 0.0, 0.0
+    for n in range(ROWS):
+        x = ring[(held + n) % ROWS] - mean
+        for k in range(bins):
+            a[k] += x * table.cosine[n, k]
+            b[k] += x * table.sine[n, k]
+    for k in range(bins):
+        smooth[k] += pace * (a[k] * a[k] + b[k] * b[k] - smooth[k])

@@ -88,7 +88,7 @@ def test_a_tone_has_its_variance_in_its_bin() -> None:
     """Hann's window leaves a whole tone's power in three bins; all of them are its variance."""
     made, n = tables(), np.arange(64)
     tone = 3.0 * np.sin(2 * np.pi * 10 * n / 64 + 0.3)
-    power = (made.cosine @ tone) ** 2 + (made.sine @ tone) ** 2
+    power = (tone @ made.cosine) ** 2 + (tone @ made.sine) ** 2
     assert power.sum() == pytest.approx(4.5, rel=1e-9)
     assert set(np.argsort(power)[-3:]) == {8, 9, 10}
     assert frequencies(CENTISECOND)[9] == pytest.approx(15.625)

@@ -1,0 +1,33 @@
+"""Sums over a window of ROWS rows, in several chains of addition at once: a processor adds several
+numbers in the time of one, but only where the order of additions lets it."""
+
+from __future__ import annotations
+
+from pipeline.kernel import part
+from schemas.columns import F8
+
+ROWS = 64
+
+
+@part
+def mean_of(window: F8) -> float:
+    """Of all ROWS values."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    e, f, g, h = 0.0, 0.0, 0.0, 0.0
+    for k in range(0, ROWS, 8):
+        a, b, c, d = a + window[k], b + window[k + 1], c + window[k + 2], d + window[k + 3]
+        e, f, g, h = e + window[k + 4], f + window[k + 5], g + window[k + 6], h + window[k + 7]
+    whole: float = ((a + b) + (c + d)) + ((e + f) + (g + h))
+    return whole / ROWS
+
+
+@part
+def variance_of(window: F8, mean: float) -> float:
+    """Mean square of the distances from `mean`."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for k in range(0, ROWS, 4):
+        p, q = window[k] - mean, window[k + 1] - mean
+        r, s = window[k + 2] - mean, window[k + 3] - mean
+        a, b, c, d = a + p * p, b + q * q, c + r * r, d + s * s
+    whole: float = (a + b) + (c + d)
+    return whole / ROWS
