@@ -12,7 +12,9 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from agents.around import around_in, around_on
 from agents.cli.options import bootstrap_option
+from agents.cli.sketch import sketch
 from agents.kafka import BrokerError
 from agents.run_files import alerts_in
 from agents.tail import follow
@@ -26,9 +28,13 @@ from schemas import topics
     "--from", "folder", type=click.Path(path_type=Path), help="Folder of `run`, instead of Kafka."
 )
 @click.option("--namespace", default="", help="Put before every topic's name.")
+@click.option("--json", "as_json", is_flag=True, help="The alert and the samples as JSON.")
 @bootstrap_option
-def explain(id_: str, folder: Path | None, namespace: str, bootstrap: str) -> None:
-    """Print why an alert was raised: what was seen, expected, in force, and the input's place."""
+def explain(
+    id_: str, folder: Path | None, namespace: str, as_json: bool, bootstrap: str
+) -> None:  # fmt: skip
+    """Print why an alert was raised: what was seen, expected, in force, and the input's place; and
+    draw the samples around it."""
     alert = _from_folder(folder, id_) if folder else asyncio.run(
         _from_kafka(bootstrap, namespace, id_)
     )  # fmt: skip
@@ -37,8 +43,21 @@ def explain(id_: str, folder: Path | None, namespace: str, bootstrap: str) -> No
         raise BrokerError(
             f"No alert {id_!r} in {where} (another --namespace? --from FOLDER for a `run`?)."
         )
-    console = Console()
+    around = around_in(folder, alert) if folder else asyncio.run(
+        around_on(bootstrap, namespace, alert)
+    )  # fmt: skip
+    if as_json:
+        samples = [{"time_ns": t, "value": v, "quality": q} for t, v, q in around.samples]
+        click.echo(orjson.dumps(alert | {"samples": samples}))
+        return
+    console = Console(highlight=False)
     console.print(alert["sentence"], style="bold")
+    values = [v for _, v, _ in around.samples]
+    for line in sketch(values, around.place, _levels(alert)):
+        console.print(line, no_wrap=True)
+    if values:
+        first, last = around.samples[0][0], around.samples[-1][0]
+        console.print(f"{len(values)} samples, {iso(first)} to {iso(last)}; ● is the alert's.")
     table = Table(show_header=False)
     for name, value in _flat(alert):
         table.add_row(name, value)
@@ -56,6 +75,14 @@ async def _from_kafka(bootstrap: str, namespace: str, id_: str) -> dict[str, Any
         if alert.get("id") == id_:
             return alert
     return None
+
+
+def _levels(alert: dict[str, Any]) -> dict[str, float]:
+    """What the sample is to be looked at beside."""
+    told = {"limit": alert.get("limit"), "expected": alert.get("predicted")}
+    if alert.get("feature") == "value":
+        told |= dict(zip(("smallest before", "largest before"), alert["record"], strict=True))
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _flat(value: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

@@ -1,10 +1,12 @@
-"""Activity: how lively a parameter is, against its record (`pipeline.models.record`).
+"""Activity: where a parameter lingers and how lively it is (`pipeline.models.record`).
 
-    feature  ½ log(v + (FLOOR · S)²)
+    features m
+             ½ log(v + (FLOOR · S)²)
 
-v is the variance of the last ROWS rows, S the parameter's extent (`pipeline.models.extent`): a
-sensor that falls silent, and one that begins to shake, whatever its level. FLOOR keeps the noise of
-a value that hardly moves from being a record each time it halves.
+m and v are mean and variance of the last ROWS rows, S the parameter's extent
+(`pipeline.models.extent`): a sensor that stays for long where it used to pass, one that falls
+silent, one that begins to shake. FLOOR keeps the noise of a value that hardly moves from being a
+record each time it halves.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from pipeline.models.window import ROWS, mean_of, variance_of
 from schemas.columns import F8, I8, U1, Grid
 
 FLOOR = 5e-4  # of the extent
+_MEAN, _LIVELY = range(2)
 
 
 class Activity(ExtentModel):
-    family, version = "activity", 1
-    features = (("log of the 64-row standard deviation", True),)
+    family, version = "activity", 2
+    features = (("64-row mean", True), ("log of the 64-row standard deviation", True))
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -50,7 +53,7 @@ def activity(
     """held: rows since the gap; the ring's place is their number."""
     for i in range(len(value)):
         for j in range(value.shape[1]):
-            features[i, 0, j] = np.nan
+            features[i, _MEAN, j] = features[i, _LIVELY, j] = np.nan
             x = value[i, j]
             if not heard(x, quality[i, j]):
                 continue
@@ -62,5 +65,7 @@ def activity(
             if held[j] < ROWS or not most > least:
                 continue
             floor = FLOOR * (most - least)
-            variance = variance_of(ring[j], mean_of(ring[j]))
-            features[i, 0, j] = 0.5 * np.log(variance + floor * floor)
+            mean = mean_of(ring[j])
+            variance = variance_of(ring[j], mean)
+            features[i, _MEAN, j] = mean
+            features[i, _LIVELY, j] = 0.5 * np.log(variance + floor * floor)

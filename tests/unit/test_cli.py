@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pytest
 from click.testing import CliRunner, Result
 
@@ -20,7 +21,7 @@ def heartline(*arguments: str) -> Result:
 @pytest.fixture(scope="module")
 def flight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cli") / "flight"
-    done = heartline("simulate", "--out", str(out), "--start", "-2", "--end", "30")
+    done = heartline("simulate", "--out", str(out), "--start", "-2", "--end", "40")
     assert done.exit_code == 0, done.output
     return out
 
@@ -47,6 +48,24 @@ def test_simulate_check_run_explain(flight: Path, tmp_path: Path) -> None:
         "summary.json",
     }
     assert {p.name for p in out.iterdir()} == names
+    alerts = [orjson.loads(line) for line in (out / "alerts.jsonl").read_bytes().splitlines()]
+    one = next(a for a in alerts if a.get("limit") is not None and a["monitor"]["kind"] == "limit")
+    done = heartline("explain", "--from", str(out), one["id"])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("●") == 2  # drawn, and named below
+    assert " limit" in done.output
+    told = orjson.loads(heartline("explain", "--from", str(out), "--json", one["id"]).output)
+    samples = told.pop("samples")
+    assert told == one
+    assert len(samples) == 20
+    times = [s["time_ns"] for s in samples]
+    assert times == sorted(times)
+    assert (times[9], samples[9]["value"]) == (one["generation_ns"], one["observed"])
+    verified = heartline("audit", "verify", "--from", str(out))
+    assert verified.exit_code == 0, verified.output
+    kept = (out / "alerts.jsonl").read_bytes()
+    (out / "alerts.jsonl").write_bytes(kept.replace(b'"raised"', b'"cleared"', 1))
+    assert heartline("audit", "verify", "--from", str(out)).exit_code == 1
     done = heartline("explain", "--from", str(out), "telemetry.raw-0-999999-0")
     assert done.exit_code == 1
     assert "No alert" in done.stderr
