@@ -49,7 +49,8 @@ def test_simulate_check_run_explain(flight: Path, tmp_path: Path) -> None:
     }
     assert {p.name for p in out.iterdir()} == names
     alerts = [orjson.loads(line) for line in (out / "alerts.jsonl").read_bytes().splitlines()]
-    one = next(a for a in alerts if a.get("limit") is not None and a["monitor"]["kind"] == "limit")
+    limits = [a for a in alerts if a["monitor"]["kind"] == "limit" and a.get("limit") is not None]
+    one = limits[-1]
     done = heartline("explain", "--from", str(out), one["id"])
     assert done.exit_code == 0, done.output
     assert done.output.count("●") == 2  # drawn, and named below
@@ -57,10 +58,12 @@ def test_simulate_check_run_explain(flight: Path, tmp_path: Path) -> None:
     told = orjson.loads(heartline("explain", "--from", str(out), "--json", one["id"]).output)
     samples = told.pop("samples")
     assert told == one
-    assert len(samples) == 20
     times = [s["time_ns"] for s in samples]
     assert times == sorted(times)
-    assert (times[9], samples[9]["value"]) == (one["generation_ns"], one["observed"])
+    place = times.index(one["generation_ns"])
+    assert samples[place]["value"] == one["observed"]
+    assert place < 10  # it comes soon after the flight begins
+    assert len(samples) == place + 11
     verified = heartline("audit", "verify", "--from", str(out))
     assert verified.exit_code == 0, verified.output
     kept = (out / "alerts.jsonl").read_bytes()
