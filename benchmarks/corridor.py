@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.real_flights import PROJECT
+from pipeline.after_gap import after_gap
 from pipeline.formats.importing import import_flight
 from pipeline.formats.series import Options
-from pipeline.gate.after_gap import after_gap
 from pipeline.gate.calibrate import fit
 from pipeline.gate.grids import Heard, hear, read_flight
 from pipeline.mission import load_mission

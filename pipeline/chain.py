@@ -12,7 +12,7 @@ records) gives the same bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,12 +20,12 @@ import numpy as np
 
 from pipeline.container_chain import ContainerChain
 from pipeline.control import apply, event, stage_event
-from pipeline.decode import Decoder, compile_plans
+from pipeline.decode import Decoder, Plan, compile_plans
 from pipeline.decode.decoder import Flat
 from pipeline.fingerprint import fingerprint
 from pipeline.gate.registry import Registry
 from pipeline.los import LossOfSignal
-from pipeline.mission import Mission
+from pipeline.mission import Mission, phase_values
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, input_of
 from pipeline.outputs.ledger import Ledger
@@ -33,6 +33,7 @@ from pipeline.outputs.pending import Pending, Rank, number
 from pipeline.outputs.rejects import group, ranges_of, reject_output
 from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
 from pipeline.packets import PacketReader, Reassembler
+from pipeline.phases import Phases
 from schemas.columns import ABSENT, Output, PacketBatch, Reason, Rejects, Rows, Stage
 from schemas.control import Control, decode_control
 from schemas.records import Kind, RawRecord, classify
@@ -76,7 +77,7 @@ class Chain(Composite):
         ]
         self.models = Registry(self.containers)
         self._root = f"/{mission.mdb.name}"
-        self._ledger = Ledger()
+        self._ledger, self._phases = Ledger(), _phases(mission, self.plans.plans)
         self._los = LossOfSignal(self._root, mission.settings.time.los_s, origin)
         self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
         self.watermark_ns = -(2**63)
@@ -90,6 +91,8 @@ class Chain(Composite):
         }  # fmt: skip
         if self.reassembly:
             named["reassembly"] = self.reassembly
+        if self._phases:
+            named["phases"] = self._phases
         return named | {f"container{i}": c for i, c in enumerate(self.containers)}
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
@@ -166,6 +169,8 @@ class Chain(Composite):
         rejects.append(decoded.rejects)
         ticks = np.flatnonzero(batch.length == 0)
         rows = {r.container: r for r in decoded.rows}
+        if self._phases:
+            batch = replace(batch, phases=self._phases.feed(rows))
         for i, container in enumerate(self.containers):
             mine = rows.get(i, self._no_rows[i])
             if len(mine.packet) or len(ticks):
@@ -210,6 +215,19 @@ class Chain(Composite):
                 records[record].value if records[record].offset == offset else None,
             )  # fmt: skip
             out.append(Pending(last, record, Rank.REJECT, (reason, offset), make))
+
+
+def _phases(mission: Mission, plans: tuple[Plan, ...]) -> Phases | None:
+    wanted = mission.settings.phases
+    if not wanted.parameter:
+        return None
+    columns = {
+        i: column
+        for i, plan in enumerate(plans)
+        for column, field in enumerate(plan.fields)
+        if field.parameter.name == wanted.parameter and not field.wide
+    }
+    return Phases(phase_values(wanted, mission.mdb), columns)
 
 
 def _runs(records: Sequence[RawRecord]) -> Iterator[tuple[int, Sequence[RawRecord]]]:

@@ -13,8 +13,9 @@ from pipeline.errors import MissionError
 from pipeline.gate.gated import Gated
 from pipeline.groups import Group
 from pipeline.mission import Mission, rule_for
-from pipeline.modelled import Modelled, Site
+from pipeline.modelled import Modelled, PhasedModelled, Site
 from pipeline.models.families import FAMILIES, MODEL_KINDS, Family
+from pipeline.models.phased import Phased
 from pipeline.monitor import Monitor
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
@@ -96,11 +97,15 @@ class GroupChain(Composite):
             return None
         parameters = [self.group.parameters[i] for i in chosen]
         rules_in_force = [every[i] for i in chosen]
+        phases = ("other", *self._settings.phases.labels)
+        make = partial(family.make, parameters, self._resample.period_ns, rules_in_force)
+        where = (family, place, self._site, np.array(chosen))
         try:
-            model = family.make(parameters, self._resample.period_ns, rules_in_force)
+            if len(phases) > 1 and family.judges_by_records:
+                return PhasedModelled(*where, Phased([make() for _ in phases]), phases)
+            return Modelled(*where, make())
         except ValueError as error:
             raise MissionError(f"[[{family.name}]] in {self._site.container}: {error}.") from None
-        return Modelled(family, place, self._site, np.array(chosen), model)
 
     @property
     def period_ns(self) -> int:

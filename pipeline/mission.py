@@ -19,7 +19,14 @@ from pipeline.errors import MissionError, Place, SettingsError
 from pipeline.mdb import load_xtce
 from pipeline.settings_lines import line_of
 from pipeline.settings_shape import check_shape
-from pipeline.settings_values import DEFAULT_RULES, RULES, check_rule, check_values, given
+from pipeline.settings_values import (
+    DEFAULT_RULES,
+    MAX_PHASES,
+    RULES,
+    check_rule,
+    check_values,
+    given,
+)
 from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase, Parameter
 from schemas.settings import (
     MODEL_RULES,
@@ -27,6 +34,7 @@ from schemas.settings import (
     AlarmRule,
     GateSettings,
     MissionSettings,
+    PhaseSettings,
     TimeSettings,
     WindowSettings,
 )
@@ -104,6 +112,7 @@ def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettin
     if time.correlation:
         time = dataclasses.replace(time, runs=read_correlation(folder / time.correlation))
     gate = _build(GateSettings, table.pop("gate", {}), ("gate",))
+    phases = _build(PhaseSettings, table.pop("phases", {}), ("phases",))
     alarms = {name: _alarm(name, dict(rule)) for name, rule in table.pop("alarms", {}).items()}
     lists: dict[str, tuple[Any, ...]] = {}
     for key, kind in (RULES | {"statistics": WindowSettings}).items():
@@ -119,8 +128,8 @@ def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettin
             lists[key] = tuple(table.pop(key))
     table.setdefault("source", table.get("name", ""))
     table.setdefault("xtce", "")
-    digest = _sha256(table, time, gate, alarms, lists)
-    whole = {**table, "time": time, "gate": gate, "alarms": alarms, **lists}
+    digest = _sha256(table, time, gate, phases, alarms, lists)
+    whole = {**table, "time": time, "gate": gate, "phases": phases, "alarms": alarms, **lists}
     settings = _build(MissionSettings, whole, ())
     settings = dataclasses.replace(settings, sha256=digest)
     check_values(settings)
@@ -211,6 +220,8 @@ def _check(s: MissionSettings, mdb: MissionDatabase) -> None:
     if not mdb.parameters:
         raise MissionError(f"{mdb.path}: has no parameters.")
     _check_time_parameters(s.time, mdb)
+    if s.phases.parameter or s.phases.labels:
+        phase_values(s.phases, mdb)
     for name, rule in s.alarms.items():
         if name not in mdb.parameters:
             raise SettingsError(f"no such parameter in {mdb.path}.", ("alarms", name))
@@ -233,6 +244,26 @@ def _check_time_parameters(time: TimeSettings, mdb: MissionDatabase) -> None:
     if time.parameter and mdb.parameters[time.parameter].type.time is None:
         what = f"parameter = {time.parameter!r} is no AbsoluteTimeParameterType."
         raise SettingsError(what, place, "parameter")
+
+
+def phase_values(phases: PhaseSettings, mdb: MissionDatabase) -> tuple[float, ...]:
+    """The engineering value of each phase. SettingsError: no such parameter, label or number."""
+    place, name = ("phases",), phases.parameter
+    if name not in mdb.parameters:
+        what = f"parameter = {name!r} is not in {mdb.path}."
+        raise SettingsError(what, place, "parameter")
+    if not 1 <= len(phases.labels) <= MAX_PHASES:
+        raise SettingsError(f"labels must be 1 to {MAX_PHASES} phases.", place)
+    known = {label: float(value) for value, label in mdb.parameters[name].type.labels}
+    values = []
+    for label in phases.labels:
+        text = str(label)
+        if text not in known and not text.lstrip("-").isdecimal():
+            told = ", ".join(known) or "it has none, so write its numbers as texts"
+            what = f"{label!r} is no label of {name} ({told})."
+            raise SettingsError(what, place, "labels")
+        values.append(known[text] if text in known else float(text))
+    return tuple(values)
 
 
 def _patterns(s: MissionSettings) -> Iterator[tuple[str, Place, *tuple[str | int, ...]]]:

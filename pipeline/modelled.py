@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,11 +13,13 @@ from pipeline.control import Watched
 from pipeline.groups import Group
 from pipeline.models.contract import Model
 from pipeline.models.families import Family
+from pipeline.models.phased import Phased
 from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.monitor import Monitor
 from pipeline.outputs.alerts import alert_output, number_or_none
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
+from pipeline.phases import phase_of
 from schemas import topics
 from schemas.columns import I8, Grid, PacketBatch, Scores, Stage, Transitions
 from schemas.mission import Five
@@ -81,8 +83,11 @@ class Modelled(Composite):
     def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None:
         """Judge rows of the group; offset: input record of each."""
         mine = self.of(grid)
-        scores = self.model.feed(mine)
+        scores = self.judge(mine, batch)
         self.tell(mine, scores, self.monitor.feed(grid.time_ns, offset, scores), batch, out)
+
+    def judge(self, grid: Grid, batch: PacketBatch) -> Scores:  # noqa: ARG002
+        return self.model.feed(grid)
 
     def tell(
         self, grid: Grid, scores: Scores, t: Transitions, batch: PacketBatch, out: list[Pending],
@@ -134,3 +139,26 @@ class Modelled(Composite):
     def sha256(self, parameter: int) -> str:
         """Of what determines its words on a parameter."""
         return self.model.weights_sha256[parameter]
+
+
+class PhasedModelled(Modelled):
+    """A model that has a past for each flight phase. phases: their names, from phase 0 on."""
+
+    def __init__(
+        self, family: Family, place: int, site: Site, columns: I8, model: Phased,
+        phases: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        super().__init__(family, place, site, columns, cast(Model, model))
+        self._phased, self._phases = model, phases
+
+    def judge(self, grid: Grid, batch: PacketBatch) -> Scores:
+        return self._phased.feed(grid, phase_of(grid.time_ns, grid.packet, batch.phases))
+
+    def _evidence(
+        self, grid: Grid, scores: Scores, t: Transitions, i: int, batch: PacketBatch,
+        label: dict[str, Any],
+    ) -> dict[str, Any]:  # fmt: skip
+        alert = super()._evidence(grid, scores, t, i, batch, label)
+        row = t.row[i : i + 1]
+        phase = phase_of(grid.time_ns[row], grid.packet[row], batch.phases)
+        return alert | {"phase": self._phases[int(phase[0])]}

@@ -39,6 +39,7 @@ def _text(value: Any) -> bool:
 _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "time": ("a table, [time]", _table),
     "gate": ("a table, [gate]", _table),
+    "phases": ("a table, [phases]", _table),
     "alarms": ("a table of tables, [alarms.NAME]", _tables),
     **{k: (f"a list of tables, [[{k}]]", _list_of(_table))
        for k in ("resample", *MODEL_RULES, "statistics")},

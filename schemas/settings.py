@@ -256,6 +256,17 @@ class AlarmRule:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseSettings:
+    """Flight phases, each with a past of its own for the families that judge by records.
+
+    labels: of an enumeration, or its numbers; each is a phase, all other values are one together.
+    """
+
+    parameter: str = ""
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class GateSettings:
     """What a trained model must show before it may speak, and what it may cost while it does.
 
@@ -297,6 +308,7 @@ class MissionSettings:
     corridor: tuple[CorridorRule, ...] = (CorridorRule(),)
     fatigue: tuple[FatigueRule, ...] = (FatigueRule(),)
     gate: GateSettings = GateSettings()
+    phases: PhaseSettings = PhaseSettings()
     alarms: dict[str, AlarmRule] = field(default_factory=dict)
     gauges: tuple[str, ...] = ()  # parameters whose statistics become Prometheus gauges
     frame_values: int = 65536  # a frame of samples closes at a tick, or at this many values

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.after_gap import after_gap
 from pipeline.errors import FlightError
-from pipeline.gate.after_gap import after_gap
 from pipeline.gate.budget import at_least
 from pipeline.gate.grids import Heard
 from pipeline.models.contract import Model

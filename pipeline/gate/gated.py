@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.after_gap import after_gap
 from pipeline.control import Watched
 from pipeline.errors import MissionError
-from pipeline.gate.after_gap import after_gap
 from pipeline.gate.budget import Budget
 from pipeline.mission import Mission, read_rule
 from pipeline.modelled import Modelled, Site

@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from pipeline.after_gap import UNHEARD
 from pipeline.chain import Chain
 from pipeline.errors import FlightError, MissionError
-from pipeline.gate.after_gap import UNHEARD
 from pipeline.gate.baselines import NAMES, judged
 from pipeline.gate.calibrate import Rate
 from pipeline.gate.grids import Heard, Recorded, listen, read_flight

@@ -20,6 +20,7 @@ from pipeline.models.fatigue import Fatigue
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
+from pipeline.models.record import RecordModel
 from pipeline.models.residual import Residual
 from pipeline.models.resonance import Resonance
 from pipeline.models.seasonal import Seasonal
@@ -63,6 +64,10 @@ class Family:
     def name(self) -> str:
         made: Any = self.make
         return str(made.family)
+
+    @property
+    def judges_by_records(self) -> bool:
+        return isinstance(self.make, type) and issubclass(self.make, RecordModel)
 
     @property
     def version(self) -> int:

@@ -7,7 +7,7 @@ stream to the stage, returning the bytes of what came out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from pipeline.models.fatigue import Fatigue
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
+from pipeline.models.phased import Phased
 from pipeline.models.residual import Residual
 from pipeline.models.resonance import Resonance
 from pipeline.models.seasonal import Seasonal
@@ -43,6 +44,7 @@ from pipeline.outputs.ledger import Ledger
 from pipeline.outputs.pending import Pending
 from pipeline.outputs.samples import Samples, SamplesEncoder
 from pipeline.packets import PacketReader, Reassembler, Scanner
+from pipeline.phases import Phases, phase_of
 from pipeline.resample import Resample
 from pipeline.simulate import SYSTEM, TABLES
 from pipeline.statistics import Statistics
@@ -267,6 +269,25 @@ def _feed_model(stage: Any, stream: Any, a: int, b: int) -> bytes:
         + (_bytes(s.detail[i]) if rows[i] else b"")
         for i in range(b - a)
     )
+
+
+def _feed_phased(stage: Any, stream: Any, a: int, b: int) -> bytes:
+    grid = _grid(stream, a, b)
+    s = stage.feed(grid, grid.time_ns // (97 * SECOND) % 3)
+    return b"".join(_bytes(s.enter[i], s.predicted[i], s.score[i]) for i in range(b - a))
+
+
+def _feed_phases(stage: Any, stream: Any, a: int, b: int) -> bytes:
+    """Of each row, given that it was closed by itself."""
+    rows = _rows(*(x[a:b] for x in stream))
+    packet = np.arange(b - a)
+    return _bytes(phase_of(rows.time_ns, packet, stage.feed({0: replace(rows, packet=packet)})))
+
+
+def _phase_numbers(rng: Rng) -> Any:
+    time, value, quality = wild_numbers(rng)
+    value[:, 1] = rng.integers(0, 4, N) // 2 * rng.integers(0, 3, N)
+    return time, value, quality
 
 
 def _feed_limits(stage: Any, stream: Any, a: int, b: int) -> bytes:
@@ -688,6 +709,16 @@ CASES = [
         )
         for family, rule in RECORDS
     ),
+    Case(
+        "phased",
+        lambda: Phased(
+            [Departure(parameters(), SECOND, [DepartureRule(**_SHORT)] * F) for _ in range(3)]
+        ),
+        long_numbers,
+        _feed_phased,
+        LONG,
+    ),
+    Case("phases", lambda: Phases((1.0, 2.0), {0: 1}), _phase_numbers, _feed_phases),
     Case(
         "voting",
         lambda: Voting(parameters(), SECOND, [VotingRule(tolerance=0.5, min_samples=2)] * F),

@@ -356,3 +356,48 @@ def test_from_mission_toml_to_alerts_that_hold_to_their_schema(tmp_path: Path, r
 def test_settings_that_mean_nothing_are_refused(tmp_path: Path, settings: str, why: str) -> None:
     with pytest.raises(MissionError, match=why):
         Chain(mission(tmp_path, settings))
+
+
+def test_what_is_nominal_on_the_pad_is_not_in_ascent(tmp_path: Path, rng: Rng) -> None:
+    """A1 is about 0 in phase 1 and about 10 in phase 2. Without phases every change of them is
+    news; with them only the 0.5 in phase 2 is."""
+    heads = "[[level]]\nmatch = 'A1'\nenabled = true\n[[resample]]\nhz = 10\n" + "".join(
+        f"[[{k}]]\nenabled = false\n" for k in ("residual", "time_to_limit", "flat")
+    )
+    phases = '[phases]\nparameter = "B1"\nlabels = ["1", "2"]\n'
+    n, base = 8000, 1_700_000_000 * SECOND
+    phase = np.arange(n) // 2000 % 2 + 1
+    a1 = 10.0 * (phase - 1) + rng.uniform(0, 1, n)
+    a1[7500:7510] = 0.5
+    found = {}
+    for words in ("", phases):
+        chain, records = Chain(mission(tmp_path, words + heads)), []
+        for i in range(n):
+            time = base + i * SECOND // 10
+            packet = struct.pack(">HHH4f", 1, 0xC000 | i & 0x3FFF, 15, a1[i], 0, 0, phase[i])
+            records.append(RawRecord(i, encode_packets([time], packet), PACKETS_HEADERS))
+        parts = (records[k : k + 1000] for k in range(0, n, 1000))
+        outputs = [o for part in parts for _, o in chain.feed(part).outputs]
+        alerts = [orjson.loads(o.value) for o in outputs if o.topic == topics.ALERTS]
+        for alert in alerts:
+            Draft202012Validator(orjson.loads(SCHEMA.read_bytes())).validate(alert)
+        found[words] = [a for a in alerts if a["transition"] == "raised"]
+    assert {2000, 4000, 6000} <= {a["input"]["first_offset"] // 10 * 10 for a in found[""]}
+    (raised,) = found[phases]
+    assert 7500 <= raised["input"]["last_offset"] <= 7503
+    assert raised["phase"] == "2"
+    assert 9.9 < raised["record"][0] < raised["record"][1] < 11.1
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('parameter = "NONE"\nlabels = ["1"]', "is not in"),
+        ('parameter = "B1"', "labels must be 1 to 16"),
+        ('parameter = "B1"\nlabels = ["PAD"]', "no label of B1"),
+        ('parameter = "B1"\nlabels = 3', "must be a list"),
+    ],
+)
+def test_phases_that_are_none_are_refused(tmp_path: Path, line: str, why: str) -> None:
+    with pytest.raises(MissionError, match=why):
+        mission(tmp_path, f"[phases]\n{line}\n")
