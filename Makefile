@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TELEMETRY_DATA ?= ../shared/data
 
-.PHONY: demo test lint unit integration bench bench-kafka peers corridor flights lead-time fuzz chaos lock clean
+.PHONY: demo test lint unit integration bench bench-kafka peers corridor coverage flights lead-time fuzz chaos lock clean
 
 demo: .venv/installed
 	$(BIN)/heartline demo
@@ -37,6 +37,9 @@ flights: .venv/installed
 
 corridor: .venv/installed
 	$(BIN)/python -m benchmarks.corridor
+
+coverage: .venv/installed
+	$(BIN)/python -m benchmarks.coverage $(TELEMETRY_DATA)
 
 lead-time: .venv/installed
 	$(BIN)/python -m benchmarks.lead_time

@@ -7,9 +7,18 @@ Models, 2nd ed., 1997: 6.3 discount models, 4.5 variance learning). State m, b; 
     predict   a = m + b,   P ← G·P·Gᵀ / δ,   S = P₀₀ + 1,   e = x - a
     learn     m ← a + e·P₀₀/S,  b ← b + e·P₀₁/S,  P ← P - K·S·Kᵀ,  R ← R + g·(e²/S - R)
 
-The crossing of a limit L at an 80 % interval: the t at which |L - m - b·t| equals z·sd(m + b·t),
-a quadratic in t (Fieller 1954). Quiet while the slope is not `significance` deviations from zero.
-R is never below that of the sensor's own step (the smallest change ever seen, squared, by 12).
+The crossing of a limit L at an 80 % interval: the t at which |L - m - b·t| equals z·sd(m + b·t), a
+a  quadratic in t (Fieller 1954). A filter of lines thinks that the line goes on; what its slope has
+done of late is the better judge of that:
+
+    bend    u ← u + (b - u)/M,   c² = max((b - u)² - R·P₁₁, 0)/M²,   M = 1/(1 - δ)
+    sd      m: c·M²,   b: c·(2M + t/2)           beside those of the filter, t the time to L
+
+Where a slope changes by c a step, the filter's level lags by c·M² and its slope by 2M·c (its gains
+are 1 - δ² and (1 - δ)²), and the slope is c·t/2 away again in the mean until the crossing. How
+often the interval holds stands in docs/models.md. Quiet while b is not `significance` deviations
+from zero. R is never below that of the sensor's own step (the smallest change ever seen, squared,
+by 12).
 A lasting jump (JUMPS surprises in a row) starts the filter anew: a step is not a trend.
 """
 
@@ -35,7 +44,7 @@ LEAVE = 1.5  # an alert ends where horizon or significance are missed by this fa
 _NO_WORD = np.uint8(NO_WORD)
 _HELD_BIT = np.uint8(Quality.HELD)
 _GAP_BIT = np.uint8(Quality.AFTER_GAP)
-FILTER = ("level", "slope", "p00", "p01", "p11", "variance")  # R is the variance
+FILTER = ("level", "slope", "p00", "p01", "p11", "variance", "usual")  # R, and u
 HUGE = 1e150
 SERIOUS = 2  # index of DISTRESS in ALARM_LEVELS: from here on a crossing is worth a warning
 
@@ -49,12 +58,13 @@ class Filter(NamedTuple):
     p01: F8
     p11: F8
     variance: F8
+    usual: F8
 
 
 class TimeToLimit(Stateful):
     """Time-to-limit of one group. WARNING for a range from distress on, WATCH for a milder one."""
 
-    family, version = "time_to_limit", 1
+    family, version = "time_to_limit", 2
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[TimeToLimitRule]
@@ -98,7 +108,7 @@ class TimeToLimit(Stateful):
         self._targets()
 
     def _room(self, n: int) -> Scores:
-        scores = empty_scores(n, len(self._parameters), 6)
+        scores = empty_scores(n, len(self._parameters), 7)
         scores.leave = np.empty_like(scores.enter)
         return scores
 
@@ -135,13 +145,20 @@ class TimeToLimit(Stateful):
 
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
         """Slope, and the time to every alarm range ahead with its 80 % interval, in seconds."""
-        m, b, p00, p01, p11, r = (float(v) for v in detail)
+        m, b, p00, p01, p11, r, usual = (float(v) for v in detail)
+        memory = 1.0 / (1.0 - float(self._discount[parameter]))
+        change = (b - usual) * (b - usual) - r * p11
+        bend = math.sqrt(change) / memory if change > 0 else 0.0
         sides, period = self.state["ranges"][parameter].tolist(), self._period
         ranges = []
         for level, low, high in zip(ALARM_LEVELS, *sides, strict=True):
             limit = high if b > 0 else low
             if math.isfinite(limit):
-                times = crossing(limit - m, b, r * p00, r * p01, r * p11)
+                ahead = max((limit - m) / b, 0.0) if b else 0.0
+                lag, tilt = bend * memory * memory, bend * (2 * memory + ahead / 2)
+                times = crossing(
+                    limit - m, b, r * p00 + lag * lag, r * p01 + lag * tilt, r * p11 + tilt * tilt
+                )  # fmt: skip
                 lead, soonest, latest = (None if t is None else t * period for t in times)
                 ranges.append(
                     {"level": level.word, "limit": limit, "lead_s": lead,
@@ -182,7 +199,8 @@ def crossing(
 ) -> tuple[float | None, float | None, float | None]:
     """Steps until `slope · t = distance`, and its 80 % interval; None is never, or no bound.
 
-    The interval's ends solve (distance - slope·t)² = z²·(v00 + 2·v01·t + v11·t²).
+    The interval's ends solve (distance - slope·t)² = z²·(v00 + 2·v01·t + v11·t²); where the slope
+    is not z deviations from zero it has no end (Fieller's unbounded case).
     """
     if distance * slope <= 0:
         return 0.0, 0.0, 0.0  # beyond it already
@@ -190,10 +208,11 @@ def crossing(
     b = distance * slope + Z80 * Z80 * v01
     c = distance * distance - Z80 * Z80 * v00
     inside = b * b - a * c
-    if a <= 0 or inside < 0:
+    root = math.sqrt(max(inside, 0.0))
+    if inside < 0 or b + root <= 0:
         return distance / slope, None, None
-    root = math.sqrt(inside)
-    return distance / slope, max((b - root) / a, 0.0), (b + root) / a
+    # c / (b + root) is (b - root) / a, and holds where a is 0 too
+    return distance / slope, max(c / (b + root), 0.0), (b + root) / a if a > 0 else None
 
 
 @kernel
@@ -235,6 +254,7 @@ def track(
                 detail[i, 0, j], detail[i, 1, j] = state.level[j], state.slope[j]
                 detail[i, 2, j], detail[i, 3, j] = state.p00[j], state.p01[j]
                 detail[i, 4, j], detail[i, 5, j] = state.p11[j], state.variance[j]
+                detail[i, 6, j] = state.usual[j]
 
 
 # Conditions below are joined by & and |, and columns are read before they are chosen from: an
@@ -275,7 +295,11 @@ def _learn(
         k0 = r00 / s if news else 0.0
         k1 = r01 / s if news else 0.0
         f.level[j] = x if jump else a + k0 * e
-        f.slope[j] = 0.0 if jump else slope + k1 * e
+        slope = 0.0 if jump else slope + k1 * e
+        f.slope[j] = slope
+        usual = 0.0 if jump | fresh else f.usual[j]
+        pace = max(1.0 / (age + 1.0), 1.0 - d) if news else 0.0
+        f.usual[j] = usual + pace * (slope - usual)
         f.p00[j] = 1.0 if jump else r00 - k0 * k0 * s
         f.p01[j] = 0.0 if jump else r01 - k0 * k1 * s
         f.p11[j] = 1.0 if jump else r11 - k1 * k1 * s

@@ -74,7 +74,8 @@ def sentence(alert: dict[str, Any]) -> str:
             away = f"beyond {alert['limit']:g}{unit} already and moving further away"
             return f"{seen}, {away} ({after})."
         soon, late = alert["lead_80_s"]
-        span = "" if soon is None else f" (80 %: {soon:.0f} to {late:.0f} s)"
+        until = " s or later" if late is None else f" to {plain(round(late))} s"
+        span = "" if soon is None else f" (80 %: {soon:.0f}{until})"
         reached = f"will cross {alert['limit']:g}{unit} in {alert['lead_s']:.0f} s{span}"
         return f"{seen} and {reached} if it goes on like this ({after})."
     if "life_used" in alert:

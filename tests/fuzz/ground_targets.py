@@ -29,7 +29,7 @@ from schemas.settings import ClockRun, TimeSettings
 from tests.fuzz import ground_inputs, inputs
 from tests.fuzz.inputs import Input
 from tests.fuzz.targets import Refused, feed_chain, tell_in_a_line, vehicle, work_folder
-from tests.laws.gated_cases import artefact_of
+from tests.laws.gated_cases import NEEDED, SETS, artefact_of
 
 _FAR = 2**62
 _LEAST = 1024 - _FAR  # nearer to it, a float says that it is there
@@ -65,15 +65,21 @@ def models(mission: Mission) -> tuple[Artefact, ...]:
     """One of each family for the mission's first three numbers; made once."""
     name = mission.settings.name
     if name not in _MODELS:
-        numbers = [
-            n for c in Chain(mission).containers for g in c.groups
-            for n, p in zip(g.group.qualified_names, g.group.parameters, strict=True)
-            if p.type.kind in MODEL_KINDS
-        ][:3]  # fmt: skip
+        groups = [
+            [n for n, p in zip(g.group.qualified_names, g.group.parameters, strict=True)
+             if p.type.kind in MODEL_KINDS]
+            for c in Chain(mission).containers for g in c.groups
+        ]  # fmt: skip
+        numbers = tuple(n for g in groups for n in g)[:3]
+        largest = tuple(max(groups, key=len))[:3]
         _MODELS[name] = tuple(
-            artefact_of(mission, f.name, f"m{i % 2}", tuple(numbers))
+            artefact_of(
+                mission, f.name, f"m{i % 2}", largest if f.name in SETS else numbers,
+                **NEEDED.get(f.name, {}),
+            )
             for i, f in enumerate(FAMILIES)
-        )
+            if f.name not in SETS or len(largest) > 1
+        )  # fmt: skip
     return _MODELS[name]
 
 
@@ -81,7 +87,7 @@ def said_of(output: Output) -> bytes:
     if output.topic not in (topics.ALERTS, topics.SHADOW):
         return output.value
     alert = orjson.loads(output.value)
-    del alert["input"]["sha256"]
+    del alert["input"]["sha256"], alert["ledger"]  # which hash what was refused too
     return orjson.dumps(alert)
 
 

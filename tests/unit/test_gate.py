@@ -33,7 +33,7 @@ from schemas.mission import FloatEncoding, ParameterType
 from schemas.records import CONTROL_HEADERS, RawRecord
 from schemas.settings import GateSettings
 from tests.laws.cases import raw_records, vehicle_mission
-from tests.laws.gated_cases import artefact_of, gated_chain
+from tests.laws.gated_cases import NEEDED, SETS, artefact_of, gated_chain
 from tests.unit.test_alarms import SCHEMA
 
 FAULTS = ("slow_leak", "tank_warming")
@@ -466,19 +466,13 @@ def test_training_refuses_what_it_cannot_do(mission: Mission, flights: dict[str,
         validate(made, mission, [flights["n1"]])
 
 
-NEEDED: dict[str, dict[str, Any]] = {
-    "seasonal": {"period_s": 20.0}, "resonance": {"low_hz": 0.1, "high_hz": 0.4},
-    "voting": {"tolerance": 1e3}, "bands": {"edges_hz": (0.1, 0.2, 0.4)},
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("family", [f.name for f in FAMILIES])
 def test_every_family_is_trained_and_shows_what_it_knows(
     family: str, mission: Mission, flights: dict[str, Path]
 ) -> None:
     paths = [flights[n] for n in ("n1", "n2", "n3")]
     given = NEEDED.get(family, {})
-    names = ("LOX_T", "LOX_P") if family in ("coupled", "voting") else ("HE_P", "LOX_T")
+    names = ("LOX_T", "LOX_P") if family in SETS else ("HE_P", "LOX_T")
     made, rate = train("x", family, mission, paths, names, given, lambda *_: None)
     assert rate.a_day <= mission.settings.gate.false_alarms_per_parameter_day
     assert decode_artefact(encode_artefact(made)) == made

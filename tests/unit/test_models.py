@@ -13,7 +13,7 @@ from pipeline.models.contract import GroupParameter
 from pipeline.models.corridor import Corridor
 from pipeline.models.fatigue import STACK, Fatigue
 from pipeline.models.residual import Residual
-from pipeline.models.time_to_limit import TimeToLimit, crossing
+from pipeline.models.time_to_limit import Z80, TimeToLimit, crossing
 from pipeline.monitor import Monitor
 from schemas.columns import NO_WORD, Grid, Quality, Rows, Scores
 from schemas.mission import FloatEncoding, Level, ParameterType
@@ -116,7 +116,7 @@ def test_crossing_by_hand() -> None:
     assert crossing(-10.0, 2.0, 0.0, 0.0, 0.0) == (0.0, 0.0, 0.0)
     lead, soon, late = crossing(10.0, 2.0, 0.0, 0.0, 100.0)
     assert lead == 5.0
-    assert soon is None
+    assert soon == pytest.approx(10 / (2 + 10 * Z80))  # no slope is too steep, so there is a first
     assert late is None
 
 
