@@ -11,7 +11,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from agents.cli.options import FILE
+from agents.cli.options import FILE, drawing
 from pipeline.benchmark import labelled
 from pipeline.benchmark.column import METRICS, SPACECRAFT
 from pipeline.benchmark.nab import PROFILES, said, series
@@ -31,12 +31,17 @@ def benchmark() -> None:
 @click.argument("folder", type=FILE)
 @click.option("--channels", "each", is_flag=True, help="A line for every channel too.")
 @click.option("--out", type=FILE, help="JSON of {channel: [[first, last], …]}, rows of the test.")
-def smap(folder: Path, each: bool, out: Path | None) -> None:
+@click.option("--png", type=FILE, help="Draw every channel (extra `plot`).")
+def smap(folder: Path, each: bool, out: Path | None, png: Path | None) -> None:
     """FOLDER in SMAP's layout: train/ID.npy, test/ID.npy, labeled_anomalies.csv."""
     found = channels(folder)
     by_crop = {crop: list(score(found, crop)) for crop in CROPS}
     if out:
         out.write_bytes(orjson.dumps({s.channel.name: s.predicted for s in by_crop[0]}))
+    if png:
+        drawing("pipeline.benchmark.figure").draw(
+            [(s.channel.name, s.channel.test, s.channel.true, s.predicted) for s in by_crop[0]], png
+        )
     console = Console(highlight=False)
     if each:
         console.print(_lines("channel", [

@@ -12,22 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import click
+import orjson
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from agents.cli.control import write_control
-from agents.cli.options import FILE
+from agents.cli.options import FILE, drawing
 from agents.models_topic import staged
+from agents.run_files import alerts_in
+from agents.tail import follow
 from pipeline.chain import Chain
 from pipeline.errors import MissionError
 from pipeline.gate.folder import ModelFolder
 from pipeline.gate.knowledge import knowledge
 from pipeline.gate.report import markdown, told
+from pipeline.gate.side_by_side import side_by_side
 from pipeline.gate.train import train as fit
 from pipeline.gate.validate import validate as backtest
-from pipeline.mission import load_mission, read_rule
+from pipeline.mission import Mission, load_mission, read_rule
 from pipeline.outputs.alerts import iso
+from schemas import topics
 from schemas.control import ModelStage, encode_control
 from schemas.settings import MODEL_RULES
 
@@ -99,17 +104,22 @@ def _setting(family: str, text: str) -> tuple[str, Any]:
 @click.argument("name")
 @click.argument("flights", nargs=-1, required=True, type=FILE)
 @mission_option
-def validate(name: str, flights: tuple[Path, ...], folder: Path) -> None:
+@click.option("--png", type=FILE, help="Draw it too (extra `plot`).")
+def validate(name: str, flights: tuple[Path, ...], folder: Path, png: Path | None) -> None:
     """Hold NAME against FLIGHTs whose faults are known (truth.json beside each).
 
     Writes a report beside the model; status 1 where the gate stays shut.
     """
     mission, kept = load_mission(folder), ModelFolder(folder)
-    report = told(backtest(kept.artefact(name), mission, flights), mission)
+    result = backtest(kept.artefact(name), mission, flights)
+    report = told(result, mission)
     text = markdown(report)
     path = kept.add_report(name, report, text)
     click.echo(text)
     console.print(f"{path}", highlight=False)
+    if png:
+        drawing("pipeline.gate.plots").draw_backtest(result, png)
+        console.print(f"{png}", highlight=False)
     sys.exit(0 if report["passed"] else 1)
 
 
@@ -202,22 +212,55 @@ def show(name: str, folder: Path, png: Path | None) -> None:
     for line in knowledge(artefact):
         click.echo(line)
     if png:
-        try:
-            from pipeline.gate.drawing import draw
-        except ImportError:
-            raise MissionError("--png needs the extra: pip install heartline[plot].") from None
-        draw(artefact, png)
+        drawing("pipeline.gate.drawing").draw(artefact, png)
         console.print(f"{png}", highlight=False)
 
 
 @models.command()
 @click.argument("first")
 @click.argument("second")
-@click.argument("flights", nargs=-1, required=True, type=FILE)
+@click.argument("flights", nargs=-1, type=FILE)
 @mission_option
-def compare(first: str, second: str, flights: tuple[Path, ...], folder: Path) -> None:
-    """Hold two models against the same FLIGHTs, side by side."""
-    mission, kept = load_mission(folder), ModelFolder(folder)
+@click.option("--from", "run", type=FILE, help="Folder of `run`: by the alerts in it.")
+@source_option
+@namespace_option
+@broker_option
+def compare(
+    first: str, second: str, flights: tuple[Path, ...], folder: Path, run: Path | None, source: str,
+    namespace: str, bootstrap: str,
+) -> None:  # fmt: skip
+    """Two models side by side: held against the same FLIGHTs, or by the alerts that they raised,
+    live or replayed, on a broker or in the folder of a `run`."""
+    mission = load_mission(folder)
+    if sum(map(bool, (flights, run, bootstrap))) != 1:
+        raise click.UsageError("say one of FLIGHT…, --from FOLDER and --bootstrap HOST:PORT.")
+    if flights:
+        _backtests(first, second, flights, mission, ModelFolder(folder))
+        return
+    own = source or mission.settings.source
+    stored = (orjson.loads(line) for _, line in alerts_in(run)) if run else None
+    alerts = stored or asyncio.run(_alerts_on(bootstrap, namespace))
+    mine = (a for a in alerts if a["source"] == own)
+    table = Table(
+        "parameter", "both", f"{first} alone", f"{second} alone", f"{second} is earlier by"
+    )
+    rows = side_by_side(mine, first, second, mission.settings.gate.confirm_s)
+    for r in rows:
+        earlier = "" if r.earlier_s is None else f"{r.earlier_s:.1f} s"
+        table.add_row(r.parameter, str(r.both), str(r.first), str(r.second), earlier)
+    Console(highlight=False).print(table)
+    if not rows:
+        console.print("Neither has raised an alarm there.")
+
+
+async def _alerts_on(bootstrap: str, namespace: str) -> list[dict[str, Any]]:
+    follows = follow(bootstrap, namespace, topics.ALERTS_OF_ALL, True, True)
+    return [orjson.loads(record.value or b"{}") async for _, record in follows]
+
+
+def _backtests(
+    first: str, second: str, flights: tuple[Path, ...], mission: Mission, kept: ModelFolder
+) -> None:
     table = Table("", first, second)
     reports = [
         told(backtest(kept.artefact(n), mission, flights), mission) for n in (first, second)

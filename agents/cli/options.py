@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
+
+from pipeline.errors import MissionError
+
+
+def drawing(module: str) -> Any:
+    """A module that draws, and wants more than a worker does."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise MissionError("--png needs the extra: pip install heartline[plot].") from None
+
 
 FILE = click.Path(path_type=Path)
 mdb_option = click.option("--mdb", type=FILE, help="XTCE file, in place of the mission's own.")

@@ -40,7 +40,7 @@ def _judge_told(judge: Judge, result: Backtest) -> dict[str, Any]:
         both[0] += f is not None
         both[1] += 1
     per: dict[str, int] = {}
-    for name, _ in judge.false:
+    for name, *_ in judge.false:
         per[name] = per.get(name, 0) + 1
     return {
         "name": judge.name, "found": judge.hits, "events": len(result.events),

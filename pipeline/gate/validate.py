@@ -56,11 +56,14 @@ class Event:
 
 @dataclass(slots=True)
 class Judge:
-    """How the model, or a baseline, did. found: of each event, when and on what, or None."""
+    """How the model, or a baseline, did. found: of each event, when and on what, or None.
+
+    false: alarms that belong to no event, (parameter, generation time, flight).
+    """
 
     name: str
     found: list[tuple[str, int] | None] = field(default_factory=list)
-    false: Raised = field(default_factory=list)
+    false: list[tuple[str, int, str]] = field(default_factory=list)
     parameter_days: float = 0.0
 
     @property
@@ -127,7 +130,7 @@ def _fly(result: Backtest, recorded: Recorded, mission: Mission) -> None:
     days = sum(h.parameter_days for h in heard)
     for judge, alerts in zip(result.judges, said, strict=True):
         judge.parameter_days += days
-        _score(judge, events, sorted(alerts, key=lambda a: a[1]))
+        _score(judge, events, sorted(alerts, key=lambda a: a[1]), recorded.name)
     clock = recorded.flight.reception_ns
     result.hours += float(clock[-1] - clock[0]) / 3.6e12
     result.flights.append((recorded.name, recorded.sha256))
@@ -184,7 +187,7 @@ def _baselines(artefact: Artefact, heard: Sequence[Heard]) -> list[Raised]:
     return said
 
 
-def _score(judge: Judge, events: Sequence[Event], raised: Raised) -> None:
+def _score(judge: Judge, events: Sequence[Event], raised: Raised, flight: str) -> None:
     hits: list[tuple[str, int] | None] = [None] * len(events)
     for name, at in raised:
         mine = [
@@ -195,7 +198,7 @@ def _score(judge: Judge, events: Sequence[Event], raised: Raised) -> None:
         for i in mine:
             hits[i] = hits[i] or (name, at)
         if not mine:
-            judge.false.append((name, at))
+            judge.false.append((name, at, flight))
     judge.found += hits
 
 

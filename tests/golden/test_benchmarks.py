@@ -99,3 +99,16 @@ def test_a_csv_that_is_not_labelled_is_refused(tmp_path: Path, text: str, why: s
     (tmp_path / "one.csv").write_text(text)
     with pytest.raises(FlightError, match=why):
         labelled.files(tmp_path)
+
+
+def test_every_channel_is_drawn(smap: Path, tmp_path: Path) -> None:
+    some = tmp_path / "some"
+    for part in ("train", "test"):
+        (some / part).mkdir(parents=True)
+        for name in ("E-1", "T-1"):
+            (some / part / f"{name}.npy").write_bytes((smap / part / f"{name}.npy").read_bytes())
+    (some / "labeled_anomalies.csv").write_text((smap / "labeled_anomalies.csv").read_text())
+    png = tmp_path / "x.png"
+    done = CliRunner().invoke(main, ["benchmark", "smap", str(some), "--png", str(png)])
+    assert done.exit_code == 0, done.output
+    assert png.read_bytes().startswith(b"\x89PNG")

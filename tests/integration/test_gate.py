@@ -64,7 +64,10 @@ def test_the_gate_through_kafka(tmp_path: Path) -> None:
         done = ask("models", "train", name, *flights, *rest)
         assert done.exit_code == 0, done.output
     held = (faulty[3], nominal[3])
-    assert ask("models", "validate", "good", *held, "--mission", mission).exit_code == 0
+    png = tmp_path / "good.png"
+    done = ask("models", "validate", "good", *held, "--mission", mission, "--png", png)
+    assert done.exit_code == 0, done.output
+    assert png.read_bytes().startswith(b"\x89PNG")
     done = ask("models", "validate", "bad", *held, "--mission", mission)
     assert done.exit_code == 1
     assert "is refused" in done.output

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
+from agents.cli import main
 from pipeline.chain import Chain
 from pipeline.errors import FlightError, MissionError
 from pipeline.gate.budget import Budget, at_least
@@ -32,6 +34,7 @@ from schemas.control import Control, ModelStage, decode_control, encode_control
 from schemas.mission import FloatEncoding, ParameterType
 from schemas.records import CONTROL_HEADERS, RawRecord
 from schemas.settings import GateSettings
+from tests.conftest import PROJECT
 from tests.laws.cases import raw_records, vehicle_mission
 from tests.laws.gated_cases import NEEDED, SETS, artefact_of, gated_chain
 from tests.unit.test_alarms import SCHEMA
@@ -385,8 +388,6 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def mission(tmp_path: Path) -> Mission:
     import shutil
 
-    from tests.conftest import PROJECT
-
     shutil.copytree(PROJECT / "missions" / "demo", tmp_path / "m")
     return load_mission(tmp_path / "m")
 
@@ -482,3 +483,36 @@ def test_every_family_is_trained_and_shows_what_it_knows(
     assert made.sha256 in text
     assert "/HL1/LOX_T" in text
     assert str(flights["n1"].parent.name) in text
+
+
+def _raised(model: str, parameter: str, second: float, stage: str = "shadow") -> dict[str, Any]:
+    return {
+        "source": "demo", "parameter": parameter, "transition": "raised",
+        "generation_ns": round(second * 1e9), "model": {"id": model, "stage": stage},
+    }  # fmt: skip
+
+
+def test_two_models_are_compared_by_the_alerts_they_raised(tmp_path: Path) -> None:
+    """The same alarm where they are no further apart than confirm_s, 600 s."""
+    shadow = [
+        _raised("new", "/HL1/A", 90), _raised("new", "/HL1/A", 3000), _raised("new", "/HL1/B", 10),
+        _raised("new", "/HL1/C", 0) | {"source": "another"},
+    ]  # fmt: skip
+    aloud = [
+        _raised("old", "/HL1/A", 100, "active"), _raised("old", "/HL1/C", 5, "active"),
+        _raised("old", "/HL1/A", 200, "active") | {"transition": "cleared"},
+        {**_raised("old", "/HL1/B", 11), "model": {"id": "old"}},  # not a trained one
+    ]  # fmt: skip
+    (tmp_path / "alerts.jsonl").write_bytes(b"\n".join(map(orjson.dumps, aloud)))
+    (tmp_path / "alerts.shadow.jsonl").write_bytes(b"\n".join(map(orjson.dumps, shadow)))
+    words = ["models", "compare", "old", "new", "--mission", str(PROJECT / "missions/demo")]
+    done = CliRunner().invoke(main, [*words, "--from", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in done.output.splitlines()]
+    assert [r for r in rows if r and r[0].startswith("/")] == [
+        ["/HL1/A", "1", "0", "1", "10.0 s"], ["/HL1/B", "0", "0", "1", ""],
+        ["/HL1/C", "0", "1", "0", ""],
+    ]  # fmt: skip
+    neither = CliRunner().invoke(main, words)
+    assert neither.exit_code == 2
+    assert "say one of" in neither.output

@@ -1,0 +1,56 @@
+"""Two models beside each other by the alerts they raised, live or replayed (docs/gate.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from pipeline.replay_diff import Key, changes
+
+
+@dataclass(slots=True)
+class Beside:
+    """Alarms on one parameter. both: raised by the two no further apart than asked.
+
+    earlier_s: by which the second was earlier, in the median of those; None where there are none.
+    """
+
+    parameter: str
+    both: int
+    first: int
+    second: int
+    earlier_s: float | None
+
+
+def raised_by(alerts: Iterable[dict[str, Any]], model: str) -> dict[Key, list[int]]:
+    """Generation times of the alarms that a model raised, aloud or in the shadow."""
+    found: dict[Key, list[int]] = {}
+    for alert in alerts:
+        mine = alert.get("model", {})
+        if mine.get("id") == model and "stage" in mine and alert["transition"] == "raised":
+            key = (alert["parameter"], model, "")
+            found.setdefault(key, []).append(alert["generation_ns"])
+    return found
+
+
+def side_by_side(
+    alerts: Iterable[dict[str, Any]], first: str, second: str, within_s: float
+) -> list[Beside]:
+    """By parameter, in order of name."""
+    kept = [*alerts]
+    a = {key[0]: times for key, times in raised_by(kept, first).items()}
+    b = {key[0]: times for key, times in raised_by(kept, second).items()}
+    made = []
+    for name in sorted({*a, *b}):
+        ours, theirs = a.get(name, []), b.get(name, [])
+        key = (name, "", "")
+        differ = changes({key: ours}, {key: theirs}, within_s)
+        only_a = sum(c.word == "vanishes" for c in differ)
+        only_b = sum(c.word == "appears" for c in differ)
+        both = len(ours) - only_a
+        moved = [c.earlier_s for c in differ if c.earlier_s is not None]
+        earlier = median(moved + [0.0] * (both - len(moved))) if both else None
+        made.append(Beside(name, both, only_a, only_b, earlier))
+    return made
