@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.across import across_all
 from pipeline.container_chain import ContainerChain
 from pipeline.control import apply, event, stage_event
 from pipeline.decode import Decoder, Plan, compile_plans
@@ -78,6 +79,8 @@ class Chain(Composite):
         self.models = Registry(self.containers)
         self._root = f"/{mission.mdb.name}"
         self._ledger, self._phases = Ledger(), _phases(mission, self.plans.plans)
+        groups = [g for c in self.containers for g in c.groups]
+        self._across = across_all(mission, groups, self._root, len(self.containers), origin)
         self._los = LossOfSignal(self._root, mission.settings.time.los_s, origin)
         self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
         self.watermark_ns = -(2**63)
@@ -93,6 +96,7 @@ class Chain(Composite):
             named["reassembly"] = self.reassembly
         if self._phases:
             named["phases"] = self._phases
+        named |= {f"across{i}": a for i, a in enumerate(self._across)}
         return named | {f"container{i}": c for i, c in enumerate(self.containers)}
 
     def forecasts(self) -> Iterator[tuple[str, float]]:
@@ -139,7 +143,7 @@ class Chain(Composite):
     def _apply(self, control: Control, at: dict[str, Any]) -> list[dict[str, Any]]:
         """The alerts that say what was changed; none where nothing was."""
         if control.model is None:
-            changed = apply(control, [self._los, *self.containers])
+            changed = apply(control, [self._los, *self.containers, *self._across])
             return [event(control, one, at) for one in changed]
         old = self.models.working.get(control.model.name)
         artefact = control.model.artefact or (old.artefact if old else None)
@@ -175,6 +179,8 @@ class Chain(Composite):
             mine = rows.get(i, self._no_rows[i])
             if len(mine.packet) or len(ticks):
                 rejects.append(container.feed(batch, mine, ticks, out))
+        for across in self._across:
+            across.feed(batch, ticks, out)
         self._feed_samples(batch, decoded.flat, out)
         refused = Rejects.concatenate([r for r in rejects if len(r)])
         self._add_rejects(refused, records, out)

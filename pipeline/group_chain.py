@@ -91,7 +91,9 @@ class GroupChain(Composite):
         chosen = [
             i
             for i, p in enumerate(self.group.parameters)
-            if p.type.kind in MODEL_KINDS and every[i].enabled
+            if p.type.kind in MODEL_KINDS
+            and every[i].enabled
+            and not getattr(every[i], "across", False)
         ]
         if not chosen:
             return None

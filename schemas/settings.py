@@ -174,15 +174,15 @@ class ResonanceRule(RecordRule):
 
 @dataclass(frozen=True, slots=True)
 class CoupledRule(RecordRule):
-    """Settings of a subsystem: the parameters of one container that match are told of by each
-    other."""
+    """Settings of a subsystem: the parameters that match are told of by each other."""
 
     memory: float = 5000.0  # rows after which two thirds of a relation are forgotten
+    across: bool = False  # of any containers, and looked at on every tick
 
 
 @dataclass(frozen=True, slots=True)
 class VotingRule:
-    """Settings of redundant sensors: those of one container that match measure one quantity."""
+    """Settings of redundant sensors: those that match measure one quantity."""
 
     match: str = "*"
     enabled: bool = False
@@ -190,6 +190,7 @@ class VotingRule:
     min_samples: int = 3  # persistence
     min_seconds: float = 0.0
     memory_s: float = 60.0  # of a sensor's bias and drift
+    across: bool = False  # of any containers, and looked at on every tick
 
 
 @dataclass(frozen=True, slots=True)

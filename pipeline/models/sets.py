@@ -23,8 +23,8 @@ def sets_of(rules: Sequence[Any]) -> I8:
     for rule, columns in members.items():
         if not 2 <= len(columns) <= MOST:
             raise ValueError(
-                f"{rule.match!r} names {len(columns)} parameters of one container and rate, and 2 "
-                f"to {MOST} can be looked at together"
+                f"{rule.match!r} names {len(columns)} parameters here, and 2 to {MOST} of one "
+                "container and rate, or with `across` of any, can be looked at together"
             )
     made = np.full((len(members), max(map(len, members.values()))), -1, np.int64)
     for row, columns in zip(made, members.values(), strict=True):

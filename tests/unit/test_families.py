@@ -401,3 +401,63 @@ def test_what_is_nominal_on_the_pad_is_not_in_ascent(tmp_path: Path, rng: Rng) -
 def test_phases_that_are_none_are_refused(tmp_path: Path, line: str, why: str) -> None:
     with pytest.raises(MissionError, match=why):
         mission(tmp_path, f"[phases]\n{line}\n")
+
+
+def _computers(folder: Path, settings: str) -> Any:
+    """Three flight computers, each with a packet of its own and one sensor of the same quantity."""
+    parameters = '<Parameter name="APID" parameterTypeRef="U11"/>' + "".join(
+        f'<Parameter name="P_{n}" parameterTypeRef="F"/>' for n in "ABC"
+    )
+    containers = CONTAINERS[: CONTAINERS.index('<SequenceContainer name="C">')] + "".join(
+        f'<SequenceContainer name="C{n}"><EntryList><ParameterRefEntry parameterRef="P_{n}">'
+        f'{START.format(48)}</ParameterRefEntry></EntryList><BaseContainer containerRef="R">'
+        f'<RestrictionCriteria><Comparison parameterRef="APID" value="{k + 1}"/>'
+        "</RestrictionCriteria></BaseContainer></SequenceContainer>"
+        for k, n in enumerate("ABC")
+    )
+    (folder / "x.xml").write_text(document(TYPES, parameters, containers))
+    (folder / "mission.toml").write_text(f'name = "m"\nxtce = "x.xml"\n{settings}')
+    return load_mission(folder)
+
+
+VOTE = '[[voting]]\nmatch = "P_?"\nenabled = true\ntolerance = 1\nacross = true\n'
+
+
+def test_flight_computers_vote_across_their_containers(tmp_path: Path, rng: Rng) -> None:
+    """C leaves the others at second 200; A is silent from 300 on, so two are left that differ."""
+    made, records, base = _computers(tmp_path, VOTE), [], 1_700_000_000 * SECOND
+    for t in range(400):
+        for k in range(3):
+            if k == 0 and t >= 300:
+                continue
+            value = np.sin(t / 9) + (2.5 if k == 2 and t >= 200 else 0.0)
+            packet = struct.pack(">HHHf", k + 1, 0xC000 | t, 3, value)
+            time = base + t * SECOND + k * SECOND // 5
+            records.append(RawRecord(len(records), encode_packets([time], packet), PACKETS_HEADERS))
+        tick = encode_tick(base + (t + 1) * SECOND)
+        records.append(RawRecord(len(records), tick, TICK_HEADERS))
+    whole = [o for _, o in Chain(made).feed(records).outputs]
+    alerts = [orjson.loads(o.value) for o in whole if o.topic == topics.ALERTS]
+    votes = [a for a in alerts if a["monitor"]["kind"] == "voting"]
+    for alert in votes:
+        Draft202012Validator(orjson.loads(SCHEMA.read_bytes())).validate(alert)
+    told = [(a["parameter"], a["level_after"]) for a in votes]
+    assert told[0] == ("/S/P_C", "warning")
+    assert 200 <= (votes[0]["generation_ns"] / SECOND - 1_700_000_000) <= 206
+    assert votes[0]["members"] == 3
+    assert set(told[1:]) == {("/S/P_B", "watch"), ("/S/P_C", "watch")}
+    assert all(a["members"] == 2 for a in votes[1:])
+
+    pieces, other = Chain(made), Chain(made)  # however it is cut, and restored in between
+    outputs, at = [], 0
+    while at < len(records):
+        end = at + int(rng.integers(1, 40))
+        outputs += [o for _, o in pieces.feed(records[at:end]).outputs]
+        other.restore(pieces.snapshot())
+        pieces, other, at = other, pieces, end
+    assert [(o.id, o.value) for o in outputs] == [(o.id, o.value) for o in whole]
+
+
+def test_a_vote_across_of_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissionError, match=r"\[\[voting\]\] across containers: .*names 1"):
+        Chain(_computers(tmp_path, VOTE.replace("P_?", "P_A")))
