@@ -96,19 +96,19 @@ def test_a_tone_has_its_variance_in_its_bin() -> None:
 
 def vibration(rng: Rng, n: int = 12000) -> Any:
     """A pump at 12 Hz in noise, sampled at 100 Hz."""
-    return np.sin(2 * np.pi * 12 * np.arange(n) / 100) + rng.normal(0, 0.3, n)
+    return 3 * np.sin(2 * np.pi * 12 * np.arange(n) / 100) + rng.normal(0, 0.3, n)
 
 
 def test_a_band_that_rises_is_named_and_the_level_does_not_see_it(rng: Rng) -> None:
     rule = BandsRule(edges_hz=(5.0, 20.0, 25.0, 40.0), names=("pump", "blade", "rest"))
     x, t = vibration(rng), np.arange(12000) / 100
-    x[10000:] += 0.8 * np.sin(2 * np.pi * 22.5 * t[10000:])
+    x[10000:] += 1.5 * np.sin(2 * np.pi * 22.5 * t[10000:])
     assert said(LevelModel([parameter()], CENTISECOND, [RecordRule()]), rows(x)) == [[]]
     model = Bands([parameter()], CENTISECOND, [rule])
     scores = model.feed(rows(x, period_ns=CENTISECOND))
     found = np.flatnonzero((scores.enter[:, 0] > 0) & (scores.enter[:, 0] != NO_WORD))
     assert len(found)
-    assert 10000 <= found[0] < 10000 + 64 + 6 * HOP
+    assert 10000 <= found[0] < 10000 + 64 + 10 * HOP
     told = model.evidence(0, scores.detail[found[0], :, 0])
     assert told["feature"] == "log of the amplitude of blade, 20 to 25 Hz"
 
