@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.kernel import kernel
 from pipeline.models.extent import Extents, stretch
 from pipeline.models.record import GAP_BIT, ExtentModel, heard
-from pipeline.models.window import ROWS, mean_of, variance_of
+from pipeline.models.window import ROWS, mean_of, push, variance_of
 from schemas.columns import F8, I8, U1, Grid
 
 FLOOR = 5e-4  # of the extent
@@ -50,17 +50,13 @@ def activity(
     extents: Extents,
     features: F8,
 ) -> None:
-    """held: rows since the gap; the ring's place is their number."""
     for i in range(len(value)):
         for j in range(value.shape[1]):
             features[i, _MEAN, j] = features[i, _LIVELY, j] = np.nan
             x = value[i, j]
             if not heard(x, quality[i, j]):
                 continue
-            if (quality[i, j] & GAP_BIT) != 0:
-                held[j] = 0
-            ring[j, held[j] % ROWS] = x
-            held[j] += 1
+            push(x, (quality[i, j] & GAP_BIT) != 0, j, ring, held)
             least, most = stretch(x, j, extents)
             if held[j] < ROWS or not most > least:
                 continue

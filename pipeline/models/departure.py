@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.record import GAP_BIT, RecordModel, heard
-from pipeline.models.window import ROWS, mean_of
+from pipeline.models.window import ROWS, mean_of, push
 from schemas.columns import F8, I8, U1, Grid
 
 
@@ -34,17 +34,13 @@ class Departure(RecordModel):
 
 @kernel
 def departures(value: F8, quality: U1, ring: F8, held: I8, features: F8, predicted: F8) -> None:
-    """held: rows since the gap; the ring's place is their number."""
     for i in range(len(value)):
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
             x = value[i, j]
             if not heard(x, quality[i, j]):
                 continue
-            if (quality[i, j] & GAP_BIT) != 0:
-                held[j] = 0
-            ring[j, held[j] % ROWS] = x
-            held[j] += 1
+            push(x, (quality[i, j] & GAP_BIT) != 0, j, ring, held)
             if held[j] < ROWS:
                 continue
             predicted[i, j] = mean_of(ring[j])

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.kernel import part
-from pipeline.models.window import ROWS
+from pipeline.models.window import ROWS, push
 from schemas.columns import F8, I8
 
 HOP = 16
@@ -52,11 +52,8 @@ def frequencies(period_ns: int) -> F8:
 
 @part
 def turn(x: float, gap: bool, j: int, ring: F8, held: I8) -> bool:
-    """Take a row in; whether a segment is whole with it. held: rows since the gap."""
-    if gap:
-        held[j] = 0
-    ring[j, held[j] % ROWS] = x
-    held[j] += 1
+    """Take a row in; whether a segment is whole with it."""
+    push(x, gap, j, ring, held)
     whole: bool = (held[j] >= ROWS) & (held[j] % HOP == 0)
     return whole
 

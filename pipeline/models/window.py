@@ -1,12 +1,21 @@
-"""Sums over a window of ROWS rows, in several chains of addition at once: a processor adds several
-numbers in the time of one, but only where the order of additions lets it."""
+"""The last ROWS rows of a parameter, and sums over them in several chains of addition at once: a
+processor adds several numbers in the time of one, but only where the order lets it."""
 
 from __future__ import annotations
 
 from pipeline.kernel import part
-from schemas.columns import F8
+from schemas.columns import F8, I8
 
 ROWS = 64
+
+
+@part
+def push(x: float, gap: bool, j: int, ring: F8, held: I8) -> None:
+    """Take a row in. held: rows since the gap; the ring's place is their number."""
+    if gap:
+        held[j] = 0
+    ring[j, held[j] % ROWS] = x
+    held[j] += 1
 
 
 @part
