@@ -6,8 +6,8 @@
 
 S is a parameter's extent (`pipeline.models.extent`). The difference between a value and its
 conditional mean is that parameter's own part in Hotelling's T² (Mason, Tracy and Young 1995): the
-alert names the parameter that left the others, not merely that something did. A row is looked at
-where all of the set are heard. It sees relations that are linear, and between no containers.
+alert names a parameter, not merely that something left; of few, others are drawn along by it. A row
+is looked at where all of the set are heard. It sees relations that are linear.
 """
 
 from __future__ import annotations

@@ -624,6 +624,13 @@ def _feed_ledger(stage: Any, stream: Any, start: int, stop: int) -> bytes:
     return b"".join(stage.enter(output).value for output in stream[start:stop])
 
 
+def _voting() -> Mission:
+    """Two barometers vote on every tick, and nearly always differ."""
+    rule = VotingRule("BARO_P_?", True, 1e-9, min_samples=1, across=True)
+    made = vehicle_mission()
+    return replace(made, settings=replace(made.settings, voting=(VotingRule(), rule)))
+
+
 def _ones(value: int) -> Any:
     return np.full(F, value, np.int64)
 
@@ -745,5 +752,6 @@ CASES = [
     Case("monitor", lambda: Monitor(_ones(3), _ones(SECOND), _ones(2)), _levels, _feed_monitor),
     Case("ledger", Ledger, _alerts, _feed_ledger),
     Case("chain", lambda: Chain(vehicle_mission()), raw_records, _feed_chain),
+    Case("across", lambda: Chain(_voting()), raw_records, _feed_chain),
     Case("gated, budget", lambda: gated_chain(vehicle_mission()), raw_records, _feed_chain),
 ]
