@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import orjson
 
@@ -106,8 +106,19 @@ class RunFolder:
         ]
 
 
+def read_alerts(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every alert in a folder that `run` wrote. FlightError: the line that is none."""
+    for topic, line in alerts_in(folder):
+        try:
+            alert = orjson.loads(line)
+            alert["id"], alert["source"], alert["sentence"]
+        except (ValueError, TypeError, KeyError):
+            raise FlightError(f"{folder / FILES[topic]}: no alert: {line[:60]!r}.") from None
+        yield alert
+
+
 def alerts_in(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """(topic, record) of every alert in a folder that `run` wrote. FlightError: none is there."""
+    """(topic, record) of every line in a folder that `run` wrote. FlightError: it is not there."""
     for topic in topics.ALERTS_OF_ALL:
         path = folder / FILES[topic]
         try:

@@ -23,6 +23,7 @@ from pipeline.container_chain import ContainerChain
 from pipeline.control import apply, event, stage_event
 from pipeline.decode import Decoder, Plan, compile_plans
 from pipeline.decode.decoder import Flat
+from pipeline.errors import MissionError
 from pipeline.fingerprint import fingerprint
 from pipeline.gate.registry import Registry
 from pipeline.los import LossOfSignal
@@ -231,9 +232,17 @@ def _phases(mission: Mission, plans: tuple[Plan, ...]) -> Phases | None:
         i: column
         for i, plan in enumerate(plans)
         for column, field in enumerate(plan.fields)
-        if field.parameter.name == wanted.parameter and not field.wide
+        if field.parameter.name == wanted.parameter
+        and field.parameter.type.kind not in ("time", "binary", "string")
+        and not field.wide
     }
-    return Phases(phase_values(wanted, mission.mdb), columns)
+    if not columns:
+        raise MissionError(
+            f"{mission.folder}: [phases] parameter = {wanted.parameter!r} stands in no container "
+            "as a number or an enumeration, so no phase would ever begin."
+        )
+    jump_ns = round(mission.settings.time.jump_s * 1e9)
+    return Phases(phase_values(wanted, mission.mdb), columns, jump_ns)
 
 
 def _runs(records: Sequence[RawRecord]) -> Iterator[tuple[int, Sequence[RawRecord]]]:

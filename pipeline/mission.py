@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -246,23 +247,27 @@ def _check_time_parameters(time: TimeSettings, mdb: MissionDatabase) -> None:
         raise SettingsError(what, place, "parameter")
 
 
-def phase_values(phases: PhaseSettings, mdb: MissionDatabase) -> tuple[float, ...]:
-    """The engineering value of each phase. SettingsError: no such parameter, label or number."""
+def phase_values(phases: PhaseSettings, mdb: MissionDatabase) -> tuple[tuple[float, ...], ...]:
+    """The engineering values of each phase. SettingsError: no such parameter, label or number."""
     place, name = ("phases",), phases.parameter
     if name not in mdb.parameters:
         what = f"parameter = {name!r} is not in {mdb.path}."
         raise SettingsError(what, place, "parameter")
     if not 1 <= len(phases.labels) <= MAX_PHASES:
         raise SettingsError(f"labels must be 1 to {MAX_PHASES} phases.", place)
-    known = {label: float(value) for value, label in mdb.parameters[name].type.labels}
+    known: dict[str, tuple[float, ...]] = {}
+    for value, label in mdb.parameters[name].type.labels:  # one may stand for several
+        known[label] = (*known.get(label, ()), float(value))
     values = []
     for label in phases.labels:
-        text = str(label)
-        if text not in known and not text.lstrip("-").isdecimal():
+        number = isinstance(label, str) and re.fullmatch(r"-?[0-9]{1,18}", label)
+        if label not in known and not number:
             told = ", ".join(known) or "it has none, so write its numbers as texts"
             what = f"{label!r} is no label of {name} ({told})."
             raise SettingsError(what, place, "labels")
-        values.append(known[text] if text in known else float(text))
+        values.append(known[label] if label in known else (float(label),))
+    if len({*phases.labels}) < len(phases.labels):
+        raise SettingsError("a label stands in labels twice.", place, "labels")
     return tuple(values)
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.cli.options import FILE, bootstrap_option
+from agents.kafka import BrokerError
 from agents.run_files import alerts_in
 from agents.tail import follow
 from pipeline.outputs.ledger import Audit
@@ -31,7 +32,10 @@ def verify(folder: Path | None, namespace: str, bootstrap: str) -> None:
     """Follow the ledger of every source through its alerts: status 1 where one was changed, left
     out, put in or moved. Keep the head it prints: it alone vouches for the last alert."""
     findings = asyncio.run(_read(book := Audit(), folder, namespace, bootstrap))
-    console = Console(highlight=False, soft_wrap=True)
+    if not (book.books or findings):
+        where = str(folder) if folder else topics.on_wire(topics.ALERTS, namespace)
+        raise BrokerError(f"No alert in {where} (another --namespace? --from FOLDER for a `run`?).")
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     table = Table("topic", "source", "alerts", "from", "to", "repeats", "head")
     for (topic, source), b in sorted(book.books.items()):
         table.add_row(

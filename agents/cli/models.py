@@ -20,7 +20,7 @@ from rich.table import Table
 from agents.cli.control import write_control
 from agents.cli.options import FILE, drawing
 from agents.models_topic import staged
-from agents.run_files import alerts_in
+from agents.run_files import read_alerts
 from agents.tail import follow
 from pipeline.chain import Chain
 from pipeline.errors import MissionError
@@ -36,7 +36,7 @@ from schemas import topics
 from schemas.control import ModelStage, encode_control
 from schemas.settings import MODEL_RULES
 
-console = Console(stderr=True)
+console = Console(stderr=True, markup=False)
 mission_option = click.option(
     "--mission", "folder", type=FILE, required=True, help="Mission folder."
 )
@@ -199,7 +199,7 @@ def list_(folder: Path, source: str, namespace: str, bootstrap: str) -> None:
         words = [live[name], *live[name]["demoted"]] if name in live else []
         at_work = "\n".join(w["sentence"] for w in words) if bootstrap else "not asked"
         table.add_row(name, family, count, *moved, at_work)
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 @models.command()
@@ -238,9 +238,8 @@ def compare(
         _backtests(first, second, flights, mission, ModelFolder(folder))
         return
     own = source or mission.settings.source
-    stored = (orjson.loads(line) for _, line in alerts_in(run)) if run else None
-    alerts = stored or asyncio.run(_alerts_on(bootstrap, namespace))
-    mine = (a for a in alerts if a["source"] == own)
+    alerts = read_alerts(run) if run else asyncio.run(_alerts_on(bootstrap, namespace))
+    mine = (a for a in alerts if a.get("source") == own)
     table = Table(
         "parameter", "both", f"{first} alone", f"{second} alone", f"{second} is earlier by"
     )
@@ -248,7 +247,7 @@ def compare(
     for r in rows:
         earlier = "" if r.earlier_s is None else f"{r.earlier_s:.1f} s"
         table.add_row(r.parameter, str(r.both), str(r.first), str(r.second), earlier)
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
     if not rows:
         console.print("Neither has raised an alarm there.")
 
@@ -275,4 +274,4 @@ def _backtests(
     for pair in zip(*(r["events"] for r in reports), strict=True):
         cells = ("missed" if e["found_on"] is None else f"{e['after_onset_s']:.0f} s" for e in pair)
         table.add_row(f"{pair[0]['flight']} {pair[0]['kind']}", *cells)
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)

@@ -16,7 +16,7 @@ from agents.around import around_in, around_on
 from agents.cli.options import bootstrap_option
 from agents.cli.sketch import sketch
 from agents.kafka import BrokerError
-from agents.run_files import alerts_in
+from agents.run_files import read_alerts
 from agents.tail import follow
 from pipeline.outputs.alerts import iso
 from schemas import topics
@@ -50,7 +50,7 @@ def explain(
         samples = [{"time_ns": t, "value": v, "quality": q} for t, v, q in around.samples]
         click.echo(orjson.dumps(alert | {"samples": samples}))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print(alert["sentence"], style="bold")
     values = [v for _, v, _ in around.samples]
     for line in sketch(values, around.place, _levels(alert)):
@@ -65,8 +65,7 @@ def explain(
 
 
 def _from_folder(folder: Path, id_: str) -> dict[str, Any] | None:
-    found = (orjson.loads(line) for _, line in alerts_in(folder))
-    return next((a for a in found if a["id"] == id_), None)
+    return next((a for a in read_alerts(folder) if a["id"] == id_), None)
 
 
 async def _from_kafka(bootstrap: str, namespace: str, id_: str) -> dict[str, Any] | None:

@@ -18,6 +18,9 @@ def sketch(values: Sequence[float], at: int, lines: Mapping[str, float]) -> list
     finite = [v for v in values if np.isfinite(v)]
     if not finite:
         return []
+    scale = max(map(abs, finite)) or 1.0  # so that differences are numbers
+    values, finite = [v / scale for v in values], [v / scale for v in finite]
+    lines = {name: level / scale for name, level in lines.items()}
     low, high = min(finite), max(finite)
     room = (high - low) or abs(high) or 1.0
     near = {n: v for n, v in lines.items() if low - 2 * room <= v <= high + 2 * room}
@@ -37,7 +40,7 @@ def sketch(values: Sequence[float], at: int, lines: Mapping[str, float]) -> list
     for i, value in enumerate(values):
         if np.isfinite(value):
             drawn[row(value)][WIDE * i + 1] = "●" if i == at else "•"
-    axis = np.linspace(high, low, ROWS)
+    axis = np.linspace(high, low, ROWS) * scale
     return [
         f"{label:>12.6g} │{''.join(cells)}{end}"
         for label, cells, end in zip(axis, drawn, ends, strict=True)

@@ -11,6 +11,7 @@ Every file is judged from its first row on, as a worker would see it, without a 
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from numpy.typing import NDArray
 from pipeline.benchmark.column import GAP, judged
 from pipeline.benchmark.rules import Interval, Tally, intervals, orion, telemanom
 from pipeline.errors import FlightError
+from pipeline.formats.series import unique_names
 from pipeline.formats.times import is_time_name
 from schemas.columns import F8
 
 LABELS = ("label", "anomaly", "is_anomaly")
 NOT_VALUES = ("changepoint", "index", "id")
-NORMAL = ("", "0", "0.0", "false", "no", "normal")
+NORMAL = ("", "0", "0.0", "false", "no", "normal", "nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,12 @@ def _labelled(folder: Path, path: Path, label: str) -> Labelled:
     except (OSError, ValueError) as error:
         raise FlightError(f"{path}: cannot be read: {error}.") from None
     head = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=head.count)
-    names, *rows = [r for r in csv.reader(text.splitlines(), delimiter=delimiter) if r] or [[]]
-    names = [n.strip() for n in names]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
+    try:
+        names, *rows = [r for r in reader if r] or [[]]
+    except csv.Error as error:
+        raise FlightError(f"{path}, line {reader.line_num}: {error}.") from None
+    names = unique_names([n.strip() for n in names])
     marks = (label.lower(),) if label else LABELS
     at = next((i for m in marks for i, n in enumerate(names) if n.lower() == m), None)
     if at is None:

@@ -54,9 +54,11 @@ def activity(
         for j in range(value.shape[1]):
             features[i, _MEAN, j] = features[i, _LIVELY, j] = np.nan
             x = value[i, j]
+            if (quality[i, j] & GAP_BIT) != 0:
+                held[j] = 0
             if not heard(x, quality[i, j]):
                 continue
-            push(x, (quality[i, j] & GAP_BIT) != 0, j, ring, held)
+            push(x, j, ring, held)
             least, most = stretch(x, j, extents)
             if held[j] < ROWS or not most > least:
                 continue

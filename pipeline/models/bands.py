@@ -51,6 +51,12 @@ class Bands(ExtentModel):
         self._band = np.array([np.searchsorted(e, hz, "right") - 1 for e in edges], np.int64)
         for row, e in zip(self._band, edges, strict=True):
             row[row >= len(e) - 1] = -1
+            if empty := {*range(len(e) - 1)} - {*row.tolist()}:
+                k = min(empty)
+                raise ValueError(
+                    f"no bin of the spectrum is from {e[k]:g} to {e[k + 1]:g} Hz: they are "
+                    f"{hz[0]:g} Hz apart, up to {hz[-1]:g} Hz"
+                )
         self.state |= {
             "ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64),
             "smooth": np.zeros((f, BINS)),
@@ -99,9 +105,11 @@ def bands(
             for g in range(BANDS + 2):
                 features[i, g, j] = np.nan
             x = value[i, j]
+            if (quality[i, j] & GAP_BIT) != 0:
+                held[j] = 0
             if not heard(x, quality[i, j]):
                 continue
-            whole = turn(x, (quality[i, j] & GAP_BIT) != 0, j, ring, held)
+            whole = turn(x, j, ring, held)
             least, most = stretch(x, j, extents)
             if not (whole and most > least):
                 continue

@@ -38,9 +38,11 @@ def departures(value: F8, quality: U1, ring: F8, held: I8, features: F8, predict
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
             x = value[i, j]
+            if (quality[i, j] & GAP_BIT) != 0:
+                held[j] = 0
             if not heard(x, quality[i, j]):
                 continue
-            push(x, (quality[i, j] & GAP_BIT) != 0, j, ring, held)
+            push(x, j, ring, held)
             if held[j] < ROWS:
                 continue
             predicted[i, j] = mean_of(ring[j])

@@ -73,10 +73,10 @@ def forecast(
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
             x = value[i, j]
-            if not heard(x, quality[i, j]):
-                continue
             if (quality[i, j] & GAP_BIT) != 0:
                 ready[j] = 0
+            if not heard(x, quality[i, j]):
+                continue
             least, most = stretch(x, j, extents)
             u = (2.0 * x - least - most) / (most - least) if most > least else 0.0
             if ready[j] != 0:

@@ -71,9 +71,11 @@ def centres(
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
             x = value[i, j]
+            if (quality[i, j] & GAP_BIT) != 0:
+                held[j] = 0
             if not heard(x, quality[i, j]):
                 continue
-            if not turn(x, (quality[i, j] & GAP_BIT) != 0, j, ring, held):
+            if not turn(x, j, ring, held):
                 continue
             segment(ring[j], held[j], mean_of(ring[j]), table, smooth[j])
             every, here, moment = 0.0, 0.0, 0.0

@@ -22,6 +22,7 @@ from schemas.settings import SeasonalRule
 BINS = 64
 TURNS = 2
 PACE = 0.125
+LEAST_ROWS = 4  # of a turn
 
 
 class Seasonal(RecordModel):
@@ -36,8 +37,10 @@ class Seasonal(RecordModel):
         super().__init__(parameters, period_ns, list(rules))
         f = len(parameters)
         self._turn_ns = np.array([round(r.period_s * 1e9) for r in rules], np.int64)
-        if (self._turn_ns <= 0).any():
-            raise ValueError("period_s must be given: how long one turn takes")
+        if (self._turn_ns < LEAST_ROWS * period_ns).any():
+            raise ValueError(
+                f"period_s must be given, how long one turn takes: {LEAST_ROWS} rows or more"
+            )
         self.state |= {
             "profile": np.zeros((f, BINS)), "turns": np.zeros((f, BINS), np.int64),
             "place": np.full(f, -1, np.int64), "total": np.zeros(f), "rows": np.zeros(f, np.int64),

@@ -78,10 +78,10 @@ def shapes(
             for s in range(len(STRIDES)):
                 features[i, s, j] = np.nan
             x = value[i, j]
-            if not heard(x, quality[i, j]):
-                continue
             if (quality[i, j] & GAP_BIT) != 0:
                 held[j] = 0
+            if not heard(x, quality[i, j]):
+                continue
             ring[j, held[j] & (RING - 1)] = x
             held[j] += 1
             clock[j] += 1

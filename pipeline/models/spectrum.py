@@ -51,9 +51,9 @@ def frequencies(period_ns: int) -> F8:
 
 
 @part
-def turn(x: float, gap: bool, j: int, ring: F8, held: I8) -> bool:
+def turn(x: float, j: int, ring: F8, held: I8) -> bool:
     """Take a row in; whether a segment is whole with it."""
-    push(x, gap, j, ring, held)
+    push(x, j, ring, held)
     whole: bool = (held[j] >= ROWS) & (held[j] % HOP == 0)
     return whole
 

@@ -169,7 +169,7 @@ class TimeToLimit(Stateful):
         return {
             "limit": float(aim),
             "slope_per_s": b / period,
-            "slope_sd_per_s": math.sqrt(r * p11) / period,
+            "slope_sd_per_s": math.sqrt(max(r * p11, 0.0)) / period,
             "lead_s": at["lead_s"] if at else None,
             "lead_80_s": at["lead_80_s"] if at else None,
             "ranges": ranges,
@@ -208,11 +208,13 @@ def crossing(
     b = distance * slope + Z80 * Z80 * v01
     c = distance * distance - Z80 * Z80 * v00
     inside = b * b - a * c
-    root = math.sqrt(max(inside, 0.0))
-    if inside < 0 or b + root <= 0:
+    if not 0 <= inside < math.inf:  # nor where squares overflow
         return distance / slope, None, None
-    # c / (b + root) is (b - root) / a, and holds where a is 0 too
-    return distance / slope, max(c / (b + root), 0.0), (b + root) / a if a > 0 else None
+    ends = b + math.sqrt(inside)
+    if ends <= 0:
+        return distance / slope, None, None
+    # c / ends is (b - root) / a, and holds where a is 0 too
+    return distance / slope, max(c / ends, 0.0), ends / a if a > 0 else None
 
 
 @kernel

@@ -10,10 +10,8 @@ ROWS = 64
 
 
 @part
-def push(x: float, gap: bool, j: int, ring: F8, held: I8) -> None:
+def push(x: float, j: int, ring: F8, held: I8) -> None:
     """Take a row in. held: rows since the gap; the ring's place is their number."""
-    if gap:
-        held[j] = 0
     ring[j, held[j] % ROWS] = x
     held[j] += 1
 

@@ -70,7 +70,10 @@ class Audit:
         try:
             alert = orjson.loads(value)
             name, source, entry = alert["id"], alert["source"], alert["ledger"]
-            number, before = int(entry["number"]), bytes.fromhex(entry["before_sha256"])
+            number, before = entry["number"], bytes.fromhex(entry["before_sha256"])
+            whole = type(number) is int and 0 <= number < 2**63 and len(before) == 32
+            if not (whole and isinstance(source, str) and isinstance(name, str)):
+                raise ValueError
         except (ValueError, KeyError, TypeError):
             yield f"{topic}: no alert with a ledger's entry: {value[:60]!r}"
             return

@@ -91,7 +91,7 @@ def test_a_folder_of_labelled_csvs_is_scored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [("A,B\n1,2\n", "no column label"), ("A,label\n1\n", "row 2: 1 cells under 2 names"),
-     ("A,label\nx,0\n", "no column of numbers"), ("", "no column label")],
+     ("A,label\nx,0\n", "no column of numbers"), ('A,label\n1,"' + "x" * 200_000, "line 2: field"), ("", "no column label")],
 )  # fmt: skip
 def test_a_csv_that_is_not_labelled_is_refused(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(FlightError, match="no CSV"):

@@ -725,7 +725,12 @@ CASES = [
         _feed_phased,
         LONG,
     ),
-    Case("phases", lambda: Phases((1.0, 2.0), {0: 1}), _phase_numbers, _feed_phases),
+    Case(
+        "phases",
+        lambda: Phases(((1.0,), (2.0,)), {0: 1}, 100 * SECOND),
+        _phase_numbers,
+        _feed_phases,
+    ),
     Case(
         "voting",
         lambda: Voting(parameters(), SECOND, [VotingRule(tolerance=0.5, min_samples=2)] * F),

@@ -23,8 +23,9 @@ from pipeline.models.resonance import Resonance
 from pipeline.models.seasonal import Seasonal
 from pipeline.models.spectrum import HOP, frequencies, tables
 from pipeline.models.voting import Voting
+from pipeline.phases import Phases, phase_of
 from schemas import topics
-from schemas.columns import NO_WORD, Grid, Quality
+from schemas.columns import NO_WORD, Grid, Quality, Rows
 from schemas.mission import Level
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
 from schemas.settings import (
@@ -349,6 +350,8 @@ def test_from_mission_toml_to_alerts_that_hold_to_their_schema(tmp_path: Path, r
         ("[[bands]]\nedges_hz = [3, 2]\n", "edges_hz must rise"),
         ('[[bands]]\nedges_hz = [1, 2]\nnames = ["a", "b"]\n', "one a band"),
         ("[[bands]]\nedges_hz = 3\n", "must be a list"),
+        ("[[bands]]\nenabled = true\nedges_hz = [100, 200]\n", "no bin of the spectrum"),
+        ("[[seasonal]]\nenabled = true\nperiod_s = 1e-12\n", "4 rows or more"),
         ("[[resonance]]\nenabled = true\nlow_hz = 3\nhigh_hz = 2\n", "is not below"),
         ("[[resonance]]\nenabled = true\nlow_hz = 2\nhigh_hz = 2.1\n", "two bins or more"),
         ("[[coupled]]\nmemory = 1\n", "memory = 1"),
@@ -390,6 +393,51 @@ def test_what_is_nominal_on_the_pad_is_not_in_ascent(tmp_path: Path, rng: Rng) -
     assert 9.9 < raised["record"][0] < raised["record"][1] < 11.1
 
 
+def _told(*said: tuple[int, int]) -> dict[int, Rows]:
+    """(time, phase) of packets, in order of arrival."""
+    n, none = len(said), np.zeros((0, 0), np.uint8)
+    time, value = (np.array(column, np.int64) for column in zip(*said, strict=True))
+    quality = np.zeros((n, 1), np.uint8)
+    raw = np.zeros((n, 1), np.uint64)
+    return {0: Rows(0, np.arange(n), time, raw, value[:, None].astype(float), quality, none, none)}
+
+
+@pytest.mark.parametrize(
+    ("said", "phases"),
+    [
+        # one stamp far ahead, with a phase that is true
+        ([(10, 1), (20, 1), (10**12, 2), (40, 2), (50, 2), (60, 2)], [1, 1, 2, 2, 2, 2]),
+        # a clock that is set back, in a phase that goes on
+        ([(1000, 2), (1010, 2), (5, 2), (15, 2), (25, 2)], [2, 2, 2, 2, 2]),
+        # one late packet of the phase before
+        ([(10, 1), (20, 1), (30, 2), (15, 1), (40, 2), (50, 2)], [1, 1, 2, 1, 2, 2]),
+        # enumerations may have several values to a label
+        ([(10, 3), (20, 4), (30, 7)], [2, 2, 0]),
+    ],
+)
+def test_a_damaged_or_late_time_begins_no_phase(
+    said: list[tuple[int, int]], phases: list[int]
+) -> None:
+    """The phase of each packet's own row, once the packet after it was heard."""
+    stage = Phases(((1.0,), (2.0, 3.0, 4.0)), {0: 0}, 1000)
+    changes = stage.feed(_told(*said))
+    times, n = np.array([t for t, _ in said]), len(said)
+    assert phase_of(times, np.minimum(np.arange(n) + 1, n - 1), changes).tolist() == phases
+
+
+def test_a_window_does_not_reach_over_a_gap_of_which_the_first_row_is_bad() -> None:
+    x = np.concatenate([np.zeros(500), np.full(500, 50.0)])
+    quality = np.zeros((1000, 1), np.uint8)
+    quality[500] = Quality.AFTER_GAP | Quality.OUT_OF_RANGE
+    predicted = (
+        Departure([parameter()], SECOND, [DepartureRule()])
+        .feed(rows(x, quality=quality))
+        .predicted[:, 0]
+    )
+    assert np.isnan(predicted[500 : 500 + ROWS]).all()
+    assert (predicted[501 + ROWS :] == 50).all()
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [
@@ -397,6 +445,9 @@ def test_what_is_nominal_on_the_pad_is_not_in_ascent(tmp_path: Path, rng: Rng) -
         ('parameter = "B1"', "labels must be 1 to 16"),
         ('parameter = "B1"\nlabels = ["PAD"]', "no label of B1"),
         ('parameter = "B1"\nlabels = 3', "must be a list"),
+        ('parameter = "B1"\nlabels = [3]', "no label of B1"),
+        ('parameter = "B1"\nlabels = ["--5"]', "no label of B1"),
+        ('parameter = "B1"\nlabels = ["1", "1"]', "twice"),
     ],
 )
 def test_phases_that_are_none_are_refused(tmp_path: Path, line: str, why: str) -> None:

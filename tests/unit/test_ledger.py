@@ -63,6 +63,15 @@ def swapped(lines: Lines) -> Lines:
     return [*lines[:4], lines[5], lines[4], *lines[6:]]
 
 
+def of_another_program(lines: Lines) -> Lines:
+    entry = {"number": 0, "before_sha256": "00" * 32}
+    odd = [b'["[/a]"]', b"{}", orjson.dumps({"id": "a", "source": [], "ledger": entry}),
+           orjson.dumps({"id": "a", "source": "s", "ledger": {**entry, "number": -1}}),
+           orjson.dumps({"id": "a", "source": "s", "ledger": {**entry, "before_sha256": ""}})]  # fmt: skip
+    assert all(findings([(topics.ALERTS, one)]) for one in odd)
+    return [*lines, *((topics.ALERTS, one) for one in odd)]
+
+
 def unledgered(lines: Lines) -> Lines:
     return [*lines, (topics.ALERTS, b'{"id": "x", "source": "s"}')]
 
@@ -72,7 +81,9 @@ def torn(lines: Lines) -> Lines:
     return [*lines[:4], (topic, value[:-9]), *lines[5:]]
 
 
-@pytest.mark.parametrize("done", [flipped, left_out, put_in, swapped, unledgered, torn])
+@pytest.mark.parametrize(
+    "done", [flipped, left_out, put_in, swapped, unledgered, torn, of_another_program]
+)
 def test_what_was_done_to_alerts_is_found(done: Callable[[Lines], Lines]) -> None:
     assert findings(done(written()[0]))
 

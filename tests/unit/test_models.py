@@ -120,6 +120,14 @@ def test_crossing_by_hand() -> None:
     assert late is None
 
 
+def test_numbers_beyond_physics_have_no_interval() -> None:
+    """b² and a·c overflow; and weights of an artefact may be anything."""
+    assert crossing(1e100, 1e60, 1e200, 0.0, 1e130) == (1e40, None, None)
+    model = forecaster(high=100.0)
+    odd = np.array([99.0, 1.0, 1.0, 0.0, 1e-6, -1e9, 0.0])
+    assert model.evidence(0, odd)["slope_sd_per_s"] == 0.0
+
+
 def residual(**given: Any) -> Residual:
     rule = ResidualRule(**({"warm_up_s": 30, "threshold": 8} | given))
     return Residual([parameter()], SECOND, [rule])
