@@ -36,13 +36,14 @@ def verify(folder: Path | None, namespace: str, bootstrap: str) -> None:
         where = str(folder) if folder else topics.on_wire(topics.ALERTS, namespace)
         raise BrokerError(f"No alert in {where} (another --namespace? --from FOLDER for a `run`?).")
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    table = Table("topic", "source", "alerts", "from", "to", "repeats", "head")
+    table = Table("topic", "source", "alerts", "last", "repeats", "seams", "head")
     for (topic, source), b in sorted(book.books.items()):
-        table.add_row(
-            topic, source, str(len(b.hashes)), str(min(b.hashes)), str(b.last), str(b.repeats),
-            b.head,
-        )  # fmt: skip
+        numbers = (b.alerts, b.last, b.repeats, len(b.seams))
+        table.add_row(topic, source, *map(str, numbers), b.head)
     console.print(table)
+    for (topic, _), b in sorted(book.books.items()):
+        for id_ in b.seams:
+            console.print(f"{topic}: from {id_} on other code or settings made them, anew.")
     for finding in findings:
         console.print(finding)
     if findings:

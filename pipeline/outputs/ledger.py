@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import orjson
@@ -48,11 +49,18 @@ class Ledger(Stateful):
 
 @dataclass(slots=True)
 class Book:
-    """What was read of one ledger. hashes: of each alert, by its number."""
+    """What was read of one ledger. hashes: of each alert since the last seam, by its number.
+
+    seams: alerts from which on other code, settings or mission database made them, and the state
+    was computed anew: what was written before is vouched for up to there, and not across it.
+    """
 
     hashes: dict[int, bytes] = field(default_factory=dict)
     last: int = -1
+    alerts: int = 0
     repeats: int = 0
+    seams: list[str] = field(default_factory=list)
+    made_by: Any = None
 
     @property
     def head(self) -> str:
@@ -78,14 +86,20 @@ class Audit:
             yield f"{topic}: no alert with a ledger's entry: {value[:60]!r}"
             return
         book = self.books.setdefault((topic, source), Book())
-        yield from (f"{topic}, alert {name}: {what}" for what in self._follow(
-            book, number, before, hashlib.sha256(value).digest()
-        ))  # fmt: skip
-
-    def _follow(self, book: Book, number: int, before: bytes, own: bytes) -> Iterator[str]:
+        own, other = hashlib.sha256(value).digest(), alert.get("fingerprint") != book.made_by
         if book.hashes.get(number) == own:
             book.repeats += 1  # written again after a crash, byte for byte
             return
+        found = [*self._follow(book, number, before)]
+        if found and other:
+            book.seams.append(name)
+            book.hashes.clear()
+        else:
+            yield from (f"{topic}, alert {name}: {what}" for what in found)
+        book.hashes[number], book.last, book.made_by = own, number, alert.get("fingerprint")
+        book.alerts += 1
+
+    def _follow(self, book: Book, number: int, before: bytes) -> Iterator[str]:
         known = book.hashes.get(number - 1, None if number else NOTHING)
         if number in book.hashes:
             yield f"number {number} stands here a second time, with other bytes"
@@ -93,4 +107,3 @@ class Audit:
             yield f"number {number} comes after number {book.last}"
         if known is not None and known != before:
             yield f"alert number {number - 1} before it is not the one that was written"
-        book.hashes[number], book.last = own, number

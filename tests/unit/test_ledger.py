@@ -41,7 +41,7 @@ def test_what_was_written_follows_and_ends_at_the_head() -> None:
     assert [f for topic, value in lines for f in book.read(topic, value)] == []
     kept = [book.books[topic, "s"] for topic in topics.ALERTS_OF_ALL]
     assert [b.head for b in kept] == [h.tobytes().hex() for h in ledger.state["head"]]
-    assert [len(b.hashes) for b in kept] == ledger.state["count"].tolist() == [5, 3]
+    assert [b.alerts for b in kept] == ledger.state["count"].tolist() == [5, 3]
 
 
 def flipped(lines: Lines) -> Lines:
@@ -93,6 +93,23 @@ def test_repeats_after_a_crash_and_a_topic_that_lost_its_beginning_are_no_findin
     again = [*lines[:6], *lines[3:6], *lines[6:]]
     assert findings(again) == []
     assert findings(lines[3:]) == []
+
+
+def test_other_settings_make_a_seam_that_is_told_and_no_finding() -> None:
+    """A worker that computes its state anew with them begins another ledger; with the same it may
+    not."""
+    lines, _ = written()
+    again = Ledger()
+    for made_by, told in (({"settings": "x"}, True), (None, False)):
+        made = alert(0)
+        if made_by:
+            made = dataclasses.replace(made, event={**(made.event or {}), "fingerprint": made_by})
+        more = again.enter(made)
+        book = Audit()
+        found = [f for t, v in [*lines, (more.topic, more.value)] for f in book.read(t, v)]
+        assert bool(found) is not told
+        assert bool(book.books[topics.ALERTS, "s"].seams) is told
+        again = Ledger()
 
 
 def test_only_the_head_tells_that_the_last_alert_was_changed() -> None:
