@@ -1,4 +1,4 @@
-"""`make coverage`: how often the 80 % interval of time to limit holds (docs/models.md).
+"""`make coverage`: how often the 80 % interval of time to limit holds (docs/benchmarks.md).
 
 Simulated: every forecast that is raised on a parameter of a slow fault, against the crossing of the
 value free of noise. Recorded: every number of every flight under `flights`, with limits where its
