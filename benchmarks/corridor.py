@@ -1,4 +1,4 @@
-"""`make corridor`: each webcast launch judged by the corridor of the others (docs/benchmarks.md)."""
+"""`make corridor`: a webcast launch judged by the corridor of the others (docs/benchmarks.md)."""
 
 from __future__ import annotations
 

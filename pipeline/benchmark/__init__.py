@@ -1,1 +1,1 @@
-"""Public anomaly benchmarks, scored by their authors' rules (docs/models.md, docs/benchmarks.md)."""
+"""Public anomaly benchmarks, scored by their authors' rules (docs/benchmarks.md)."""

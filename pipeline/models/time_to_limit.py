@@ -16,9 +16,9 @@ done of late is the better judge of that:
 
 Where a slope changes by c a step, the filter's level lags by c·M² and its slope by 2M·c (its gains
 are 1 - δ² and (1 - δ)²), and the slope is c·t/2 away again in the mean until the crossing. How
-often the interval holds stands in docs/benchmarks.md. Quiet while b is not `significance` deviations
-from zero. R is never below that of the sensor's own step (the smallest change ever seen, squared,
-by 12).
+often the interval holds stands in docs/benchmarks.md. Quiet while b is not `significance`
+deviations from zero. R is never below that of the sensor's own step (the smallest change ever seen,
+squared, by 12).
 A lasting jump (JUMPS surprises in a row) starts the filter anew: a step is not a trend.
 """
 
