@@ -86,7 +86,8 @@ class Across(Composite):
         for group in groups:
             both = zip(group.group.parameters, group.group.qualified_names, strict=True)
             for i, (p, name) in enumerate(both):
-                mine = p.type.kind in MODEL_KINDS and rule_for(p.name, rules).across
+                rule = rule_for(p.name, rules)
+                mine = p.type.kind in MODEL_KINDS and rule.enabled and rule.across
                 if mine and name not in members:  # where it stands in several, the first
                     members[name] = p, group
                     self._ears.append(_Ear(i))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import orjson
@@ -72,6 +73,17 @@ def test_simulate_check_run_explain(flight: Path, tmp_path: Path) -> None:
     done = heartline("explain", "--from", str(out), "telemetry.raw-0-999999-0")
     assert done.exit_code == 1
     assert "No alert" in done.stderr
+
+
+def test_check_says_what_a_worker_could_not_run(flight: Path, tmp_path: Path) -> None:
+    """One sensor cannot vote, which is known once its container is put together."""
+    shutil.copytree(flight, tmp_path / "m", ignore=shutil.ignore_patterns("*.bin"))
+    toml = tmp_path / "m" / "mission.toml"
+    lonely = '[[voting]]\nmatch = "PC"\nenabled = true\ntolerance = 1\n'
+    toml.write_text(f"{toml.read_text()}\n{lonely}")
+    done = heartline("check", str(tmp_path / "m"))
+    assert done.exit_code == 1
+    assert "[[voting]] in /HL1/ENGINE: 'PC' names 1 parameters here" in done.stderr
 
 
 def test_decode_of_several_containers_needs_a_folder(flight: Path, tmp_path: Path) -> None:
