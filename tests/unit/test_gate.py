@@ -487,7 +487,7 @@ def test_every_family_is_trained_and_shows_what_it_knows(
 
 def _raised(model: str, parameter: str, second: float, stage: str = "shadow") -> dict[str, Any]:
     return {
-        "source": "demo", "parameter": parameter, "transition": "raised",
+        "id": "x", "sentence": "", "source": "demo", "parameter": parameter, "transition": "raised",
         "generation_ns": round(second * 1e9), "model": {"id": model, "stage": stage},
     }  # fmt: skip
 
