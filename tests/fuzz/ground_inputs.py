@@ -171,7 +171,8 @@ def _wild_weights(rnd: random.Random, part: Part) -> Part:
             if flat.dtype.kind == "f" else (0, 1, 63, 1000, 2**62)
         )  # fmt: skip
         for _ in range(rnd.randint(1, 5)):
-            flat[rnd.randrange(len(flat))] = rnd.choice(odd)
+            with np.errstate(over="ignore"):  # of single precision: infinite is wild enough
+                flat[rnd.randrange(len(flat))] = rnd.choice(odd)
     return replace(part, weights=weights)
 
 
