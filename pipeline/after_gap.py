@@ -7,10 +7,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.columns import I8, Grid, Quality
+from schemas.columns import I8, U1, Grid, Quality
 
 UNHEARD = np.uint8(Quality.INVALID | Quality.HELD | Quality.STALE)
 _GAP_BIT = np.uint8(Quality.AFTER_GAP)
+
+
+def first_heard(grid: Grid, fresh: U1) -> Grid:
+    """The grid with the first heard row marked of each parameter that is fresh u1[f], which it then
+    is no more."""
+    if not fresh.any():
+        return grid
+    marked, found = after_gap(grid, fresh.astype(bool))
+    fresh[found] = 0
+    return marked
 
 
 def after_gap(grid: Grid, fresh: NDArray[np.bool_] | None = None) -> tuple[Grid, I8]:

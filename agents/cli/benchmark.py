@@ -16,8 +16,8 @@ from pipeline.benchmark import labelled
 from pipeline.benchmark.column import METRICS, SPACECRAFT
 from pipeline.benchmark.nab import PROFILES, said, series
 from pipeline.benchmark.nab import score as nab_score
-from pipeline.benchmark.rules import Interval, Tally
-from pipeline.benchmark.smap import CROPS, Scored, channels, false_a_day, floors, score
+from pipeline.benchmark.rules import Interval, Scored, Tally, pooled
+from pipeline.benchmark.smap import CROPS, Channel, channels, false_a_day, floors, score
 
 Some = Sequence[Interval]
 
@@ -37,15 +37,15 @@ def smap(folder: Path, each: bool, out: Path | None, png: Path | None) -> None:
     found = channels(folder)
     by_crop = {crop: list(score(found, crop)) for crop in CROPS}
     if out:
-        out.write_bytes(orjson.dumps({s.channel.name: s.predicted for s in by_crop[0]}))
+        out.write_bytes(orjson.dumps({s.series.name: s.predicted for s in by_crop[0]}))
     if png:
         drawing("pipeline.benchmark.figure").draw(
-            [(s.channel.name, s.channel.test, s.channel.true, s.predicted) for s in by_crop[0]], png
+            [(s.series.name, s.series.test, s.series.true, s.predicted) for s in by_crop[0]], png
         )
     console = Console(highlight=False, markup=False)
     if each:
         console.print(_lines("channel", [
-            (s.channel.name, s.channel.kind, s.telemanom, s.channel.true, s.predicted)
+            (s.series.name, s.series.kind, s.telemanom, s.series.true, s.predicted)
             for s in by_crop[0]
         ]))  # fmt: skip
     console.print(_summary(by_crop))
@@ -97,10 +97,8 @@ def csv_(folder: Path, label: str, each: bool, out: Path | None) -> None:
         ]))  # fmt: skip
     table = Table("families", "rule", "precision", "recall", "F1", "hit/false/missed")
     for families, made in ((SPACECRAFT, scored), (METRICS, others)):
-        for rule, tallies in (
-            ("telemanom", [s.telemanom for s in made]), ("Orion", [s.orion for s in made]),
-        ):  # fmt: skip
-            table.add_row(", ".join(families), rule, *_cells(sum(tallies, Tally())))
+        for rule, tally in pooled(made).items():
+            table.add_row(", ".join(families), rule, *_cells(tally))
     console.print(table)
     rows, events = sum(s.series.rows for s in scored), sum(len(s.series.true) for s in scored)
     console.print(f"{len(scored)} files, {rows} rows, {events} labelled anomalies.")
@@ -111,14 +109,11 @@ def _cells(t: Tally) -> tuple[str, ...]:
     return (*shares, f"{t.hits}/{t.false}/{t.missed}")
 
 
-def _summary(by_crop: dict[int, list[Scored]]) -> Table:
+def _summary(by_crop: dict[int, list[Scored[Channel]]]) -> Table:
     table = Table("first rows left out", "rule", "precision", "recall", "F1", "hit/false/missed")
     means: dict[str, list[float]] = {"telemanom": [], "Orion": []}
     for crop, scored in by_crop.items():
-        for rule, tallies in (
-            ("telemanom", [s.telemanom for s in scored]), ("Orion", [s.orion for s in scored]),
-        ):  # fmt: skip
-            t = sum(tallies, Tally())
+        for rule, t in pooled(scored).items():
             means[rule].append(t.f1)
             table.add_row(str(crop), rule, *_cells(t))
     for rule, f1 in means.items():

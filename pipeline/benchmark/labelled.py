@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.benchmark.column import GAP, judged
-from pipeline.benchmark.rules import Interval, Tally, intervals, orion, telemanom
+from pipeline.benchmark.rules import Interval, Scored, intervals
 from pipeline.errors import FlightError
 from pipeline.formats.series import unique_names
 from pipeline.formats.times import is_time_name
@@ -40,22 +40,6 @@ class Labelled:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One file with what was said of it."""
-
-    series: Labelled
-    predicted: list[Interval]
-
-    @property
-    def telemanom(self) -> Tally:
-        return telemanom(self.predicted, self.series.true)
-
-    @property
-    def orion(self) -> Tally:
-        return orion(self.predicted, self.series.true)
-
-
 def files(folder: Path, label: str = "") -> list[Labelled]:
     """Every *.csv under the folder. FlightError: none is there, or one that cannot be read."""
     paths = sorted(folder.rglob("*.csv"))
@@ -72,10 +56,11 @@ def _labelled(folder: Path, path: Path, label: str) -> Labelled:
     head = text.split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
     try:
-        names, *rows = [r for r in reader if r] or [[]]
+        header, *rows = [r for r in reader if r] or [[]]
     except csv.Error as error:
         raise FlightError(f"{path}, line {reader.line_num}: {error}.") from None
-    names = unique_names([n.strip() for n in names])
+    header = [n.strip() for n in header]
+    names = unique_names(header)
     marks = (label.lower(),) if label else LABELS
     at = next((i for m in marks for i, n in enumerate(names) if n.lower() == m), None)
     if at is None:
@@ -84,8 +69,8 @@ def _labelled(folder: Path, path: Path, label: str) -> Labelled:
         if len(row) != len(names):
             raise FlightError(f"{path}, row {i + 2}: {len(row)} cells under {len(names)} names.")
     odd = np.array([row[at].strip().lower() not in NORMAL for row in rows], np.bool_)
-    others = (n for n in enumerate(names) if n[0] != at and not _no_value(n[1]))
-    columns = {n: _numbers([row[i] for row in rows]) for i, n in others}
+    others = (i for i, n in enumerate(header) if i != at and not _no_value(n))
+    columns = {names[i]: _numbers([row[i] for row in rows]) for i in others}
     values = {n: c for n, c in columns.items() if np.isfinite(c).any()}
     if not values:
         raise FlightError(f"{path}: no column of numbers beside {names[at]}.")
@@ -115,5 +100,5 @@ def odd_rows(series: Labelled, families: tuple[str, ...]) -> NDArray[np.bool_]:
     return odd
 
 
-def score(found: list[Labelled], families: tuple[str, ...]) -> list[Scored]:
+def score(found: list[Labelled], families: tuple[str, ...]) -> list[Scored[Labelled]]:
     return [Scored(one, intervals(odd_rows(one, families), GAP)) for one in found]

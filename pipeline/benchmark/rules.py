@@ -5,8 +5,9 @@ Point-adjusted scores are not comparable with either rule, and are not here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,41 @@ def orion(predicted: Sequence[Interval], true: Sequence[Interval]) -> Tally:
     hits = sum(any(overlap(p, t) for p in predicted) for t in true)
     false = sum(not any(overlap(p, t) for t in true) for p in predicted)
     return Tally(hits, false, len(true) - hits)
+
+
+class Known(Protocol):
+    """A series whose anomalies are labelled."""
+
+    @property
+    def true(self) -> Sequence[Interval]: ...
+
+
+K = TypeVar("K", bound=Known)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored(Generic[K]):
+    """A series with what was said of it."""
+
+    series: K
+    predicted: list[Interval]
+
+    @property
+    def telemanom(self) -> Tally:
+        return telemanom(self.predicted, self.series.true)
+
+    @property
+    def orion(self) -> Tally:
+        return orion(self.predicted, self.series.true)
+
+
+def pooled(scored: Iterable[Scored[K]]) -> dict[str, Tally]:
+    """By rule, over all of them."""
+    kept = [*scored]
+    return {
+        "telemanom": sum((s.telemanom for s in kept), Tally()),
+        "Orion": sum((s.orion for s in kept), Tally()),
+    }
 
 
 def intervals(odd: NDArray[np.bool_], gap: int = 0) -> list[Interval]:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.benchmark.column import GAP, judged
-from pipeline.benchmark.rules import Interval, Tally, intervals, orion, telemanom
+from pipeline.benchmark.rules import Interval, Scored, Tally, intervals, telemanom
 from pipeline.errors import FlightError
 from schemas.columns import F8
 
@@ -87,23 +87,7 @@ def floor_rows(channel: Channel) -> NDArray[np.bool_]:
     return outside
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One channel at one crop."""
-
-    channel: Channel
-    predicted: list[Interval]
-
-    @property
-    def telemanom(self) -> Tally:
-        return telemanom(self.predicted, self.channel.true)
-
-    @property
-    def orion(self) -> Tally:
-        return orion(self.predicted, self.channel.true)
-
-
-def score(found: list[Channel], crop: int) -> Iterator[Scored]:
+def score(found: list[Channel], crop: int) -> Iterator[Scored[Channel]]:
     """Every channel with the first `crop` rows of its test left out."""
     known: dict[str, list[Interval]] = {}
     for whole in found:
@@ -123,8 +107,8 @@ def floors(found: list[Channel]) -> tuple[Tally, Tally]:
     return plain, merged
 
 
-def false_a_day(scored: list[Scored]) -> float:
+def false_a_day(scored: list[Scored[Channel]]) -> float:
     """False alarms per channel and day, each channel once, rows a minute apart."""
-    once = {s.channel.name: s for s in scored}.values()
-    rows = sum(len(s.channel.test) for s in once)
+    once = {s.series.name: s for s in scored}.values()
+    rows = sum(len(s.series.test) for s in once)
     return sum(s.telemanom.false for s in once) / (rows / ROWS_A_DAY)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.after_gap import after_gap
+from pipeline.after_gap import first_heard
 from pipeline.control import Watched
 from pipeline.errors import MissionError
 from pipeline.gate.budget import Budget
@@ -99,7 +99,8 @@ class Gated(Modelled):
         return [(name, v) for name, v in zip(self.names, levels, strict=False) if v]
 
     def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None:
-        mine = self._after_training(self.of(grid))
+        # the first row heard of each parameter comes after a gap: the training lies before it
+        mine = first_heard(self.of(grid), self._flags.state["fresh"])
         self.budget.follow(self.monitor.state["level"])
         scores = self.model.feed(mine)
         t = self.monitor.feed(grid.time_ns, offset, scores)
@@ -112,15 +113,6 @@ class Gated(Modelled):
             return
         self.tell(mine, scores, t, batch, out, row)
         self._demote(mine, row, offset, batch, out)
-
-    def _after_training(self, grid: Grid) -> Grid:
-        """The first row heard of each parameter comes after a gap: the training lies before it."""
-        fresh = self._flags.state["fresh"]
-        if not fresh.any():
-            return grid
-        marked, found = after_gap(grid, fresh.astype(bool))
-        fresh[found] = 0
-        return marked
 
     def _demote(
         self, grid: Grid, row: int, offset: I8, batch: PacketBatch, out: list[Pending]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from pipeline.replay_diff import Key, changes
+from pipeline.replay_diff import changes
 
 
 @dataclass(slots=True)
@@ -24,14 +24,13 @@ class Beside:
     earlier_s: float | None
 
 
-def raised_by(alerts: Iterable[dict[str, Any]], model: str) -> dict[Key, list[int]]:
-    """Generation times of the alarms that a model raised, aloud or in the shadow."""
-    found: dict[Key, list[int]] = {}
+def raised_by(alerts: Iterable[dict[str, Any]], model: str) -> dict[str, list[int]]:
+    """Generation times of the alarms that a model raised, aloud or in the shadow, by parameter."""
+    found: dict[str, list[int]] = {}
     for alert in alerts:
         mine = alert.get("model", {})
         if mine.get("id") == model and "stage" in mine and alert["transition"] == "raised":
-            key = (alert["parameter"], model, "")
-            found.setdefault(key, []).append(alert["generation_ns"])
+            found.setdefault(alert["parameter"], []).append(alert["generation_ns"])
     return found
 
 
@@ -40,8 +39,7 @@ def side_by_side(
 ) -> list[Beside]:
     """By parameter, in order of name."""
     kept = [*alerts]
-    a = {key[0]: times for key, times in raised_by(kept, first).items()}
-    b = {key[0]: times for key, times in raised_by(kept, second).items()}
+    a, b = raised_by(kept, first), raised_by(kept, second)
     made = []
     for name in sorted({*a, *b}):
         ours, theirs = a.get(name, []), b.get(name, [])

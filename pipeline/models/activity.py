@@ -17,8 +17,8 @@ import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import GAP_BIT, ExtentModel, heard
-from pipeline.models.window import ROWS, mean_of, push, variance_of
+from pipeline.models.record import ExtentModel
+from pipeline.models.window import ROWS, mean_of, take, variance_of
 from schemas.columns import F8, I8, U1, Grid
 
 FLOOR = 5e-4  # of the extent
@@ -54,11 +54,8 @@ def activity(
         for j in range(value.shape[1]):
             features[i, _MEAN, j] = features[i, _LIVELY, j] = np.nan
             x = value[i, j]
-            if (quality[i, j] & GAP_BIT) != 0:
-                held[j] = 0
-            if not heard(x, quality[i, j]):
+            if not take(x, quality[i, j], j, ring, held):
                 continue
-            push(x, j, ring, held)
             least, most = stretch(x, j, extents)
             if held[j] < ROWS or not most > least:
                 continue

@@ -23,9 +23,9 @@ import numpy as np
 from pipeline.kernel import kernel
 from pipeline.models.contract import GroupParameter
 from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import GAP_BIT, ExtentModel, heard
-from pipeline.models.spectrum import BINS, Tables, frequencies, segment, tables, turn
-from pipeline.models.window import ROWS, mean_of
+from pipeline.models.record import ExtentModel
+from pipeline.models.spectrum import BINS, Tables, frequencies, segment, tables, whole
+from pipeline.models.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
 from schemas.settings import BandsRule
 
@@ -105,13 +105,10 @@ def bands(
             for g in range(BANDS + 2):
                 features[i, g, j] = np.nan
             x = value[i, j]
-            if (quality[i, j] & GAP_BIT) != 0:
-                held[j] = 0
-            if not heard(x, quality[i, j]):
+            if not take(x, quality[i, j], j, ring, held):
                 continue
-            whole = turn(x, j, ring, held)
             least, most = stretch(x, j, extents)
-            if not (whole and most > least):
+            if not (whole(held[j]) and most > least):
                 continue
             floor = (FLOOR * (most - least)) ** 2
             mean = mean_of(ring[j])

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.record import GAP_BIT, RecordModel, heard
-from pipeline.models.window import ROWS, mean_of, push
+from pipeline.models.record import RecordModel
+from pipeline.models.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
 
 
@@ -38,11 +38,8 @@ def departures(value: F8, quality: U1, ring: F8, held: I8, features: F8, predict
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
             x = value[i, j]
-            if (quality[i, j] & GAP_BIT) != 0:
-                held[j] = 0
-            if not heard(x, quality[i, j]):
+            if not take(x, quality[i, j], j, ring, held):
                 continue
-            push(x, j, ring, held)
             if held[j] < ROWS:
                 continue
             predicted[i, j] = mean_of(ring[j])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.after_gap import after_gap
+from pipeline.after_gap import first_heard
 from pipeline.models.contract import Model, empty_scores
 from schemas.columns import I8, Grid, Scores, Stage
 from schemas.state import Composite, Stateful
@@ -69,9 +69,6 @@ class Phased(Composite):
             grid, time_ns=grid.time_ns[a:b], packet=grid.packet[a:b], value=grid.value[a:b],
             quality=grid.quality[a:b], age_ns=grid.age_ns[a:b],
         )  # fmt: skip
-        if fresh.any():
-            mine, found = after_gap(mine, fresh.astype(bool))
-            fresh[found] = 0
-        s = self._models[phase].feed(mine)
+        s = self._models[phase].feed(first_heard(mine, fresh))
         levels = s.enter.copy()
         return Scores(levels, levels, s.predicted.copy(), s.score.copy(), s.detail.copy())

@@ -13,9 +13,9 @@ import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.contract import GroupParameter
-from pipeline.models.record import GAP_BIT, HUGE, RecordModel, heard
-from pipeline.models.spectrum import BINS, Tables, frequencies, segment, tables, turn
-from pipeline.models.window import ROWS, mean_of
+from pipeline.models.record import HUGE, RecordModel
+from pipeline.models.spectrum import BINS, Tables, frequencies, segment, tables, whole
+from pipeline.models.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
 from schemas.settings import ResonanceRule
 
@@ -71,11 +71,7 @@ def centres(
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
             x = value[i, j]
-            if (quality[i, j] & GAP_BIT) != 0:
-                held[j] = 0
-            if not heard(x, quality[i, j]):
-                continue
-            if not turn(x, j, ring, held):
+            if not (take(x, quality[i, j], j, ring, held) and whole(held[j])):
                 continue
             segment(ring[j], held[j], mean_of(ring[j]), table, smooth[j])
             every, here, moment = 0.0, 0.0, 0.0

@@ -20,14 +20,14 @@ import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import GAP_BIT, ExtentModel, heard
+from pipeline.models.record import ExtentModel
+from pipeline.models.window import ROWS, take
 from schemas.columns import F4, F8, I8, U1, Grid
 
 POINTS = 8
 STRIDES = (1, 8)
 BOOK = 64
 RADIUS = 0.05
-RING = 64  # a power of two, at least (POINTS - 1) · 8 + 1
 
 
 class Shape(ExtentModel):
@@ -40,7 +40,7 @@ class Shape(ExtentModel):
         super().__init__(*arguments)
         f, s = len(self.min_ns), len(STRIDES)
         self.state |= {
-            "ring": np.zeros((f, RING)), "held": np.zeros(f, np.int64),
+            "ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64),
             "clock": np.zeros(f, np.int64),  # rows ever
             "first": np.full(f, np.nan), "scale": np.zeros(f),  # 0 until there is an extent
             # an entry a column, so that all of them are compared at once; infinitely far: none yet
@@ -78,12 +78,8 @@ def shapes(
             for s in range(len(STRIDES)):
                 features[i, s, j] = np.nan
             x = value[i, j]
-            if (quality[i, j] & GAP_BIT) != 0:
-                held[j] = 0
-            if not heard(x, quality[i, j]):
+            if not take(x, quality[i, j], j, ring, held):
                 continue
-            ring[j, held[j] & (RING - 1)] = x
-            held[j] += 1
             clock[j] += 1
             least, most = stretch(x, j, extents)
             if first[j] != first[j]:
@@ -100,7 +96,7 @@ def shapes(
 
 @part
 def _point(row: int, first: float, scale: float, ring: F8) -> np.float32:
-    u: np.float32 = np.float32((ring[row & (RING - 1)] - first) * scale)
+    u: np.float32 = np.float32((ring[row % ROWS] - first) * scale)
     return u
 
 

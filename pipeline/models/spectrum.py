@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.kernel import part
-from pipeline.models.window import ROWS, push
-from schemas.columns import F8, I8
+from pipeline.models.window import ROWS
+from schemas.columns import F8
 
 HOP = 16
 PACE = 0.2
@@ -51,11 +51,10 @@ def frequencies(period_ns: int) -> F8:
 
 
 @part
-def turn(x: float, j: int, ring: F8, held: I8) -> bool:
-    """Take a row in; whether a segment is whole with it."""
-    push(x, j, ring, held)
-    whole: bool = (held[j] >= ROWS) & (held[j] % HOP == 0)
-    return whole
+def whole(held: int) -> bool:
+    """Whether a segment is whole with the row that was just taken into the window."""
+    done: bool = (held >= ROWS) & (held % HOP == 0)
+    return done
 
 
 @part

@@ -4,16 +4,23 @@ processor adds several numbers in the time of one, but only where the order lets
 from __future__ import annotations
 
 from pipeline.kernel import part
+from pipeline.models.record import GAP_BIT, heard
 from schemas.columns import F8, I8
 
 ROWS = 64
 
 
 @part
-def push(x: float, j: int, ring: F8, held: I8) -> None:
-    """Take a row in. held: rows since the gap; the ring's place is their number."""
-    ring[j, held[j] % ROWS] = x
-    held[j] += 1
+def take(x: float, quality: int, j: int, ring: F8, held: I8) -> bool:
+    """Take a row in, if it is one to learn from; whether it was. A window does not reach over a
+    gap, whatever its first row is. held: rows since then; the ring's place is their number."""
+    if (quality & GAP_BIT) != 0:
+        held[j] = 0
+    good: bool = heard(x, quality)
+    if good:
+        ring[j, held[j] % ROWS] = x
+        held[j] += 1
+    return good
 
 
 @part

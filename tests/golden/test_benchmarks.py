@@ -69,7 +69,8 @@ def test_a_folder_of_labelled_csvs_is_scored(tmp_path: Path) -> None:
     ]
     (tmp_path / "one.csv").write_text("\n".join(lines))
     (tmp_path / "below").mkdir()
-    other = ["\ufeffA;Label", *(f"{a:.4f};false" for a in plain)]
+    # an index without a name is no value
+    other = ["\ufeff;A;Label", *(f"{i};{a:.4f};false" for i, a in enumerate(plain))]
     (tmp_path / "below" / "two.csv").write_text("\n".join(other))
 
     below, one = labelled.files(tmp_path)
