@@ -89,8 +89,7 @@ def create_app(settings: Settings) -> App:
         value_serializer="raw",
         broker_credentials=faust_credentials(in_use()),
     )
-    add_desk(app, settings.namespace, "alarms", topics.ALARMS, alarm_of)
-    add_desk(app, settings.namespace, "models", topics.MODELS, stage_of)
+    add_desk(app, settings.namespace, {topics.ALARMS: alarm_of, topics.MODELS: stage_of})
 
     class LaneService(Service):
         """Lanes, metrics and health; the worker leaves with its reason when a lane cannot go on."""

@@ -60,10 +60,12 @@ class Worker:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self) -> int:
+    def stop(self) -> None:
+        """Told to stop, it does so by itself, with everything committed."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
-        return self.process.wait(30)
+        status = self.process.wait(30)
+        assert status == 0, f"the worker's status is {status}:\n{self.text()}"
 
 
 def wait_until(
