@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, reject, settings
+from hypothesis import Phase, given, reject, settings
 from hypothesis import strategies as st
 
 from pipeline.decode.layout import MAX_COLUMNS
@@ -36,15 +35,16 @@ ELEMENTS = {
 }  # fmt: skip
 
 
-@given(st.randoms(use_true_random=False))
+@given(st.integers(0, 2**32 - 1))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck),
-    # no shrinking: it takes minutes and gigabytes, and the seed that is printed repeats a failure
+    max_examples=200, deadline=None,
+    # no shrinking: another seed is another database, and the one that is printed repeats a failure
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )  # fmt: skip
-def test_both_decoders_agree(rnd: Any) -> None:
+def test_both_decoders_agree(seed: int) -> None:
+    """A seed, not hypothesis's own random numbers: through those a database took five seconds."""
     try:
-        _, _, wrong = run(rnd, 40)
+        _, _, wrong = run(random.Random(seed), 40)
     except MissionError as error:  # repeats of repeats: the reference has no such bound
         if f"holds more than {MAX_COLUMNS} values" not in str(error):
             raise
