@@ -6,7 +6,7 @@
 m and v are mean and variance of the last ROWS rows, S the parameter's extent
 (`pipeline.models.extent`): a sensor that stays for long where it used to pass, one that falls
 silent, one that begins to shake. FLOOR keeps the noise of a value that hardly moves from being a
-record each time it halves.
+record each time it halves, and a mean that moves by less than that is none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import ExtentModel
+from pipeline.models.record import TENTH, ExtentModel, Feature
 from pipeline.models.window import ROWS, mean_of, take, variance_of
 from schemas.columns import F8, I8, U1, Grid
 
@@ -26,8 +26,11 @@ _MEAN, _LIVELY = range(2)
 
 
 class Activity(ExtentModel):
-    family, version = "activity", 2
-    features = (("64-row mean", True), ("log of the 64-row standard deviation", True))
+    family, version = "activity", 3
+    features = (
+        Feature("64-row mean", below=True, share=FLOOR),
+        Feature("log of the 64-row standard deviation", below=True, least=TENTH),
+    )
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -37,7 +40,7 @@ class Activity(ExtentModel):
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
         s = self.state
         activity(
-            grid.value, grid.quality, s["ring"], s["held"], self._extents, features,
+            grid.value, grid.quality, s["ring"], s["held"], self._extents, self._extent, features,
         )  # fmt: skip
 
 
@@ -48,6 +51,7 @@ def activity(
     ring: F8,
     held: I8,
     extents: Extents,
+    extent: F8,
     features: F8,
 ) -> None:
     for i in range(len(value)):
@@ -59,6 +63,7 @@ def activity(
             least, most = stretch(x, j, extents)
             if held[j] < ROWS or not most > least:
                 continue
+            extent[i, j] = most - least
             floor = FLOOR * (most - least)
             mean = mean_of(ring[j])
             variance = variance_of(ring[j], mean)

@@ -23,7 +23,7 @@ import numpy as np
 from pipeline.kernel import kernel
 from pipeline.models.contract import GroupParameter
 from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import ExtentModel
+from pipeline.models.record import TENTH, ExtentModel, Feature
 from pipeline.models.spectrum import BINS, Tables, frequencies, segment, tables, whole
 from pipeline.models.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
@@ -35,9 +35,10 @@ _KURTOSIS, _CREST = BANDS, BANDS + 1
 
 
 class Bands(ExtentModel):
-    family, version = "bands", 1
+    family, version = "bands", 2
     features = (
-        *(("band", True) for _ in range(BANDS)), ("kurtosis", False), ("crest factor", False),
+        *(Feature("band", below=True, least=TENTH) for _ in range(BANDS)),
+        Feature("kurtosis"), Feature("crest factor"),
     )  # fmt: skip
 
     def __init__(

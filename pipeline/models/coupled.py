@@ -7,7 +7,8 @@
 S is a parameter's extent (`pipeline.models.extent`). The difference between a value and its
 conditional mean is that parameter's own part in Hotelling's T² (Mason, Tracy and Young 1995): the
 alert names a parameter, not merely that something left; of few, others are drawn along by it. A row
-is looked at where all of the set are heard. It sees relations that are linear.
+is looked at where all of the set are heard. It sees relations that are linear, and no margin is
+below the ridge's noise.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from pipeline.kernel import kernel, part
 from pipeline.models.contract import GroupParameter
 from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import HUGE, ExtentModel, heard
+from pipeline.models.record import HUGE, ExtentModel, Feature, heard
 from pipeline.models.sets import sets_of
 from schemas.columns import F8, I8, U1, Grid
 from schemas.settings import CoupledRule
@@ -31,8 +32,8 @@ WIDE = 4.0  # extents: no row teaches more
 class Coupled(ExtentModel):
     """ValueError where a rule's set is of one parameter, or of too many."""
 
-    family, version = "coupled", 1
-    features = (("difference from what the others say", True),)
+    family, version = "coupled", 2
+    features = (Feature("difference from what the others say", below=True, share=RIDGE**0.5),)
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[CoupledRule]
@@ -51,7 +52,7 @@ class Coupled(ExtentModel):
         s = self.state
         relations(
             grid.value, grid.quality, self._sets, self._alpha, s["mean"], s["spread"],
-            s["inverse"], s["rows"], self._extents, self._room, features, predicted,
+            s["inverse"], s["rows"], self._extents, self._room, self._extent, features, predicted,
         )  # fmt: skip
 
 
@@ -67,6 +68,7 @@ def relations(
     rows: I8,
     extents: Extents,
     room: F8,
+    extent: F8,
     features: F8,
     predicted: F8,
 ) -> None:
@@ -84,7 +86,7 @@ def relations(
             for a in range(n):
                 j = sets[s, a]
                 least, most = stretch(value[i, j], j, extents)
-                room[1, a] = most - least
+                room[1, a] = extent[i, j] = most - least
                 d = (value[i, j] - mean[j]) / room[1, a] if most > least else 0.0
                 room[0, a] = min(max(d, -WIDE), WIDE)
             if rows[s] >= WARM:

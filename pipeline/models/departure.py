@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.record import RecordModel
+from pipeline.models.record import Feature, RecordModel
 from pipeline.models.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
 
 
 class Departure(RecordModel):
     family, version = "departure", 1
-    features = (("distance from its 64-row mean", True),)
+    features = (Feature("distance from its 64-row mean", below=True),)
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

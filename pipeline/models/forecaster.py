@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import GAP_BIT, ExtentModel, heard
+from pipeline.models.record import GAP_BIT, ExtentModel, Feature, heard
 from schemas.columns import F8, I8, U1, Grid
 
 NODES = 16
@@ -34,7 +34,7 @@ PACE = 0.05
 
 class Forecaster(ExtentModel):
     family, version = "forecaster", 1
-    features = (("mean error of the forecast", False),)
+    features = (Feature("mean error of the forecast"),)
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

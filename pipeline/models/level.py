@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.record import RecordModel, heard
+from pipeline.models.record import Feature, RecordModel, heard
 from schemas.columns import F8, U1, Grid
 
 
 class LevelModel(RecordModel):
     family, version = "level", 1
-    features = (("value", True),)
+    features = (Feature("value", below=True),)
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
         levels(grid.value, grid.quality, features)

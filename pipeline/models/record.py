@@ -1,7 +1,7 @@
 """Record limits: a feature is odd where it goes beyond all that it has done before.
 
     limit    U + m,  and L - m where too little is odd as well
-    margin   m = margin · (U - L) · (1 + CAUTION / rows)
+    margin   m = margin · (U - L) · (1 + CAUTION / rows), and never finer than the feature is
     learning L ← min(L, x), U ← max(U, x)   of rows that are not in alarm, PATIENCE rows later
 
 L and U are the smallest and largest value of the last `history` rows (two blocks of half of it),
@@ -23,7 +23,7 @@ What lets go of a past that no longer fits:
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,7 @@ DROP = 1000
 CALM = 100
 TAKEN = 0.5
 PATIENCE = 12
+TENTH = 0.1  # a logarithm is no finer: a tenth more or less
 HUGE = 1e150  # beyond any quantity of physics: squares of it are no numbers
 UNHEARD = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE | Quality.HELD | Quality.STALE)
 GAP_BIT = np.uint8(Quality.AFTER_GAP)
@@ -56,15 +57,34 @@ _PAST_LOW, _PAST_HIGH, _OWN_LOW, _OWN_HIGH, _WORST_LOW, _WORST_HIGH = range(6)
 _NEXT_LOW, _NEXT_HIGH, _NEW_LOW, _NEW_HIGH, _BOUNDS = range(6, 11)
 
 
-class RecordModel(Stateful):
-    """A family that gives features of each row, and is judged by their records. WATCH at most.
+class Feature(NamedTuple):
+    """What is judged by its records, and how fine it is: no margin is below least + share · S.
 
-    features: (name, whether too little is odd as well) of each.
+    S is the extent of the parameter (`pipeline.models.extent`). known: up to known · S it is never
+    odd. below: whether too little is odd as well.
     """
+
+    name: str
+    below: bool = False
+    least: float = 0.0
+    share: float = 0.0
+    known: float = 0.0
+
+
+class Fineness(NamedTuple):
+    """f8[g] each, of g features (`Feature`)."""
+
+    least: F8
+    share: F8
+    known: F8
+
+
+class RecordModel(Stateful):
+    """A family that gives features of each row, and is judged by their records. WATCH at most."""
 
     family: str
     version: int
-    features: ClassVar[tuple[tuple[str, bool], ...]]
+    features: ClassVar[tuple[Feature, ...]]
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[RecordRule]
@@ -74,7 +94,9 @@ class RecordModel(Stateful):
         self._margin = np.array([r.margin for r in rules])
         self._half = np.array([max(r.history // 2, 1) for r in rules], np.int64)
         self._let_go = np.array([r.let_go for r in rules], np.int64)
-        self._below = np.array([below for _, below in self.features], np.uint8)
+        self._below = np.array([x.below for x in self.features], np.uint8)
+        columns = [np.array([getattr(x, k) for x in self.features]) for k in Fineness._fields]
+        self._fineness = Fineness(*columns)
         self.min_samples = np.ones(f, np.int64)
         self.min_ns = np.zeros(f, np.int64)
         self.leave_samples = np.full(f, CALM, np.int64)
@@ -86,6 +108,7 @@ class RecordModel(Stateful):
             "since_gap": np.full(f, DROP, np.int64),
         }  # fmt: skip
         self._scores, self._features = empty_scores(0, f, _DETAILS), np.empty((0, g, f))
+        self._extent = np.zeros((0, f))  # of each row, where a feature's fineness is a part of it
 
     @abstractmethod
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
@@ -97,12 +120,14 @@ class RecordModel(Stateful):
         if n > len(self._features):
             self._scores = empty_scores(n, f, _DETAILS)
             self._features = np.empty((n, len(self.features), f))
+            self._extent = np.zeros((n, f))
         o, s = self._scores, self.state
         o.predicted[:n] = np.nan
         self.extract(grid, self._features[:n], o.predicted[:n])
         judge(
-            self._features[:n], grid.quality, self._below, self._margin, self._half,
-            self._let_go, s["bounds"], s["counters"], s["since_gap"], o.enter, o.score, o.detail,
+            self._features[:n], self._extent[:n], grid.quality, self._below, self._fineness,
+            self._margin, self._half, self._let_go, s["bounds"], s["counters"], s["since_gap"],
+            o.enter, o.score, o.detail,
         )  # fmt: skip
         return cut(o, n)
 
@@ -112,7 +137,7 @@ class RecordModel(Stateful):
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
         which, value, low, high, rows = detail.tolist()
         return {
-            "feature": self.features[int(which)][0], "feature_value": value,
+            "feature": self.features[int(which)].name, "feature_value": value,
             "record": [low, high], "record_rows": int(rows),
         }  # fmt: skip
 
@@ -136,8 +161,10 @@ def heard(x: float, quality: int) -> bool:
 @kernel
 def judge(
     features: F8,
+    extent: F8,
     quality: U1,
     below: U1,
+    fineness: Fineness,
     margin: F8,
     half: I8,
     let_go: I8,
@@ -162,8 +189,8 @@ def judge(
         for g in range(len(below)):
             for j in range(len(margin)):
                 _feature(
-                    features[i, g, j], i, g, j, below[g], margin[j], half[j], let_go[j],
-                    since_gap[j], bounds, counters, enter, score, detail,
+                    features[i, g, j], extent[i, j], i, g, j, below[g], fineness, margin[j],
+                    half[j], let_go[j], since_gap[j], bounds, counters, enter, score, detail,
                 )  # fmt: skip
 
 
@@ -206,10 +233,12 @@ def _forget(g: int, j: int, bounds: F8, counters: I8) -> None:
 @part
 def _feature(
     x: float,
+    extent: float,
     i: int,
     g: int,
     j: int,
     below: int,
+    fineness: Fineness,
     margin: float,
     half: int,
     let_go: int,
@@ -231,8 +260,11 @@ def _feature(
     seen = counters[_SEEN, g, j]
     alarm = False
     if seen >= LEAST:
-        m = max(margin * (high - low) * (1.0 + CAUTION / seen), 1e-300)
+        finest = max(fineness.least[g] + fineness.share[g] * extent, 1e-300)
+        m = max(margin * (high - low) * (1.0 + CAUTION / seen), finest)
         excess = max(x - high, low - x if below != 0 else -np.inf) / m
+        if fineness.known[g] > 0.0:
+            excess = min(excess, x / (fineness.known[g] * extent))
         alarm = excess > 1.0
         if not score[i, j] >= excess:
             score[i, j], detail[i, _WHICH, j], detail[i, _VALUE, j] = excess, g, x

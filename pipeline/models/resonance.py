@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.contract import GroupParameter
-from pipeline.models.record import HUGE, RecordModel
+from pipeline.models.record import HUGE, Feature, RecordModel
 from pipeline.models.spectrum import BINS, Tables, frequencies, segment, tables, whole
 from pipeline.models.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
@@ -26,7 +26,7 @@ class Resonance(RecordModel):
     """ValueError where a rule's band holds no bin of the spectrum."""
 
     family, version = "resonance", 1
-    features = (("middle of the band, Hz", True),)
+    features = (Feature("middle of the band, Hz", below=True),)
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[ResonanceRule]

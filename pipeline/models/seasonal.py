@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.contract import GroupParameter
-from pipeline.models.record import RecordModel, heard
+from pipeline.models.record import Feature, RecordModel, heard
 from schemas.columns import F8, I8, U1, Grid
 from schemas.settings import SeasonalRule
 
@@ -29,7 +29,7 @@ class Seasonal(RecordModel):
     """ValueError where a rule has no period."""
 
     family, version = "seasonal", 1
-    features = (("difference from its profile", True),)
+    features = (Feature("difference from its profile", below=True),)
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[SeasonalRule]

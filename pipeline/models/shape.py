@@ -1,6 +1,7 @@
 """Shape memory: how unlike all earlier shapes the last rows are (`pipeline.models.record`).
 
     feature  d = min over the book of ‖w - c‖ / √POINTS
+    known    d ≤ RADIUS · S: never odd, whatever the record is
     learning d > RADIUS · S: w takes the place of the entry matched longest ago, or never
 
 w are POINTS values, STRIDES rows apart: one book looks at the last eight rows, one at every eighth
@@ -20,7 +21,7 @@ import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import ExtentModel
+from pipeline.models.record import ExtentModel, Feature
 from pipeline.models.window import ROWS, take
 from schemas.columns import F4, F8, I8, U1, Grid
 
@@ -31,10 +32,11 @@ RADIUS = 0.05
 
 
 class Shape(ExtentModel):
-    family, version = "shape", 2
+    family, version = "shape", 3
     features = (
-        ("distance of the last 8 rows", False), ("distance of every eighth of 57 rows", False),
-    )  # fmt: skip
+        Feature("distance of the last 8 rows", known=RADIUS),
+        Feature("distance of every eighth of 57 rows", known=RADIUS),
+    )
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -53,7 +55,7 @@ class Shape(ExtentModel):
         s = self.state
         shapes(
             grid.value, grid.quality, s["ring"], s["held"], s["clock"], s["first"], s["scale"],
-            s["book"], s["matched"], self._extents, self._square, features,
+            s["book"], s["matched"], self._extents, self._square, self._extent, features,
         )  # fmt: skip
 
 
@@ -70,6 +72,7 @@ def shapes(
     matched: I8,
     extents: Extents,
     square: F4,
+    extent: F8,
     features: F8,
 ) -> None:
     """held: rows since the gap; a window does not reach over one. square: room to work in."""
@@ -82,6 +85,7 @@ def shapes(
                 continue
             clock[j] += 1
             least, most = stretch(x, j, extents)
+            extent[i, j] = most - least
             if first[j] != first[j]:
                 first[j] = x
             if (scale[j] == 0.0) & (most > least):

@@ -14,11 +14,12 @@ from jsonschema import Draft202012Validator
 from pipeline.chain import Chain
 from pipeline.errors import MissionError
 from pipeline.mission import load_mission
-from pipeline.models.activity import Activity
+from pipeline.models.activity import FLOOR, Activity
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
 from pipeline.models.record import CALM, CAUTION, LEAST, PATIENCE, SETTLE
-from pipeline.models.shape import Shape
+from pipeline.models.shape import POINTS, RADIUS, Shape
+from pipeline.models.window import ROWS
 from schemas import topics
 from schemas.columns import NO_WORD, Quality
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
@@ -85,6 +86,33 @@ def test_an_old_value_at_the_wrong_place_is_seen_by_shape_alone() -> None:
     assert set(said(Shape, x)) <= set(range(2500, 2580))
     assert len(said(Shape, x))
     assert not len(said(Shape, np.round(np.sin(np.arange(3000) * 2 * np.pi / 100), 3)))
+
+
+def test_a_shape_within_the_radius_is_known_whatever_the_record_is() -> None:
+    """Once what the book learnt at first has left the history, the record of its distance is 0."""
+    x = np.tile([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0], 250)
+    x[1497] = 0.9 * RADIUS * POINTS**0.5  # 0.9 RADIUS from the nearest entry
+    assert not len(said(Shape, x, history=600))
+    x[1497] = 1.1 * RADIUS * POINTS**0.5
+    assert said(Shape, x, history=600)[0] == 1497
+
+
+def test_a_mean_that_moves_by_less_than_the_floor_is_no_record() -> None:
+    """A value that repeats exactly has one mean, and the record of it no width."""
+    x = np.tile([0.0, 1.0], 1500)
+    x[2000:2003:2] += 0.4 * ROWS * FLOOR
+    assert not len(said(Activity, x))
+    x[2000:2003:2] += 0.2 * ROWS * FLOOR
+    assert len(said(Activity, x))
+
+
+def test_a_parameter_that_is_a_little_less_lively_is_no_record() -> None:
+    x = np.tile([0.0, 1.0], 1500)
+    x[0] = -1.0  # so that half a pair more or less does not move the mean by FLOOR
+    x[2500:] = 0.5 + (x[2500:] - 0.5) * 0.92
+    assert not len(said(Activity, x))
+    x[2500:] = 0.5 + (x[2500:] - 0.5) * 0.6
+    assert len(said(Activity, x))
 
 
 @pytest.mark.parametrize("factor", [10.0, 0.001])
