@@ -27,10 +27,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline.kernel import kernel, part
+from pipeline.kernel import kernel, macro, part
 from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
 from pipeline.models.extent import empty_extents
-from schemas.columns import F8, I8, NO_WORD, U1, Grid, Quality, Scores
+from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores
 from schemas.mission import Level
 from schemas.settings import RecordRule
 from schemas.state import Stateful
@@ -50,11 +50,6 @@ _WATCH = np.uint8(Level.WATCH)
 _NO_WORD = np.uint8(NO_WORD)
 # of Scores.detail
 _WHICH, _VALUE, _LOW, _HIGH, _ROWS, _DETAILS = range(6)
-# of the counters
-_FILLED, _SEEN, _ALARM, _CALM, _ODD, _COUNTERS = range(6)
-# of the bounds
-_PAST_LOW, _PAST_HIGH, _OWN_LOW, _OWN_HIGH, _WORST_LOW, _WORST_HIGH = range(6)
-_NEXT_LOW, _NEXT_HIGH, _NEW_LOW, _NEW_HIGH, _BOUNDS = range(6, 11)
 
 
 class Feature(NamedTuple):
@@ -79,6 +74,37 @@ class Fineness(NamedTuple):
     known: F8
 
 
+class Past(NamedTuple):
+    """f8[g, f] each, of g features; arrays of their own, so that a loop over parameters gets lanes.
+
+    low, high: of the block that fills, past_ of the one before it; next_ and new_ of rows that
+    wait, worst_ of the alarm that stands. filled: rows of this block, seen: rows behind the record,
+    waited: since the last turn; alarm: rows in alarm, calm: since; odd: alarms while it settles.
+    """
+
+    past_low: F8
+    past_high: F8
+    low: F8
+    high: F8
+    worst_low: F8
+    worst_high: F8
+    next_low: F8
+    next_high: F8
+    new_low: F8
+    new_high: F8
+    filled: F8
+    seen: F8
+    waited: F8
+    alarm: F8
+    calm: F8
+    odd: F8
+
+
+def _empty_past(g: int, f: int) -> Past:
+    begin = {"low": np.inf, "high": -np.inf}
+    return Past(*(np.full((g, f), begin.get(k.rsplit("_")[-1], 0.0)) for k in Past._fields))
+
+
 class RecordModel(Stateful):
     """A family that gives features of each row, and is judged by their records. WATCH at most."""
 
@@ -92,8 +118,8 @@ class RecordModel(Stateful):
         del period_ns  # it counts rows
         f, g = len(parameters), len(self.features)
         self._margin = np.array([r.margin for r in rules])
-        self._half = np.array([max(r.history // 2, 1) for r in rules], np.int64)
-        self._let_go = np.array([r.let_go for r in rules], np.int64)
+        self._half = np.array([max(r.history // 2, 1) for r in rules], np.float64)
+        self._let_go = np.array([r.let_go for r in rules], np.float64)
         self._below = np.array([x.below for x in self.features], np.uint8)
         columns = [np.array([getattr(x, k) for x in self.features]) for k in Fineness._fields]
         self._fineness = Fineness(*columns)
@@ -101,12 +127,10 @@ class RecordModel(Stateful):
         self.min_ns = np.zeros(f, np.int64)
         self.leave_samples = np.full(f, CALM, np.int64)
         self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
-        bounds = np.empty((_BOUNDS, g, f))
-        bounds[::2], bounds[1::2] = np.inf, -np.inf
-        self.state = {
-            "bounds": bounds, "counters": np.zeros((_COUNTERS, g, f), np.int64),
-            "since_gap": np.full(f, DROP, np.int64),
-        }  # fmt: skip
+        self._past = _empty_past(g, f)
+        self.state = {f"record.{k}": v for k, v in self._past._asdict().items()}
+        self.state |= {"since_gap": np.full(f, float(DROP))}
+        self._busy = np.empty(f, np.uint8)
         self._scores, self._features = empty_scores(0, f, _DETAILS), np.empty((0, g, f))
         self._extent = np.zeros((0, f))  # of each row, where a feature's fineness is a part of it
 
@@ -126,7 +150,7 @@ class RecordModel(Stateful):
         self.extract(grid, self._features[:n], o.predicted[:n])
         judge(
             self._features[:n], self._extent[:n], grid.quality, self._below, self._fineness,
-            self._margin, self._half, self._let_go, s["bounds"], s["counters"], s["since_gap"],
+            self._margin, self._half, self._let_go, self._past, s["since_gap"], self._busy,
             o.enter, o.score, o.detail,
         )  # fmt: skip
         return cut(o, n)
@@ -166,68 +190,106 @@ def judge(
     below: U1,
     fineness: Fineness,
     margin: F8,
-    half: I8,
-    let_go: I8,
-    bounds: F8,
-    counters: I8,
-    since_gap: I8,
+    half: F8,
+    let_go: F8,
+    past: Past,
+    since_gap: F8,
+    busy: U1,
     enter: U1,
     score: F8,
     detail: F8,
 ) -> None:
-    """Sequential in rows: what is said of a row does not know the row's own value."""
+    """Sequential in rows: what is said of a row does not know the row's own value.
+
+    Most rows are calm and change little: they are taken with all parameters at once, and what they
+    leave is taken one by one. Detail is written of rows that speak. busy u1[f]: to work in.
+    """
     for i in range(len(features)):
+        gap = np.uint8(0)
         for j in range(len(margin)):
+            gap |= quality[i, j] & GAP_BIT
             enter[i, j], score[i, j] = _NO_WORD, np.nan
-            for d in range(_DETAILS):
-                detail[i, d, j] = np.nan
-            if (quality[i, j] & GAP_BIT) != 0:
-                since_gap[j] = 0
-                for g in range(len(below)):
-                    _close(g, j, bounds, counters)
-            since_gap[j] += 1
-        for g in range(len(below)):
+        if gap != 0:
             for j in range(len(margin)):
-                _feature(
-                    features[i, g, j], extent[i, j], i, g, j, below[g], fineness, margin[j],
-                    half[j], let_go[j], since_gap[j], bounds, counters, enter, score, detail,
-                )  # fmt: skip
+                if (quality[i, j] & GAP_BIT) != 0:
+                    since_gap[j] = 0.0
+                    for g in range(len(below)):
+                        _close(g, j, past)
+        for j in range(len(margin)):
+            since_gap[j] += 1.0
+        for g in range(len(below)):
+            left = _calm(
+                features[i, g], extent[i], below[g], fineness.least[g], fineness.share[g],
+                fineness.known[g], margin, half, _row(g, past), since_gap, busy, enter[i], score[i],
+            )  # fmt: skip
+            if left == 0:
+                continue
+            for j in range(len(margin)):
+                if busy[j] != 0:
+                    _feature(
+                        features[i, g, j], extent[i, j], i, g, j, below[g], fineness, margin[j],
+                        half[j], let_go[j], since_gap[j], past, enter, score, detail,
+                    )  # fmt: skip
 
 
 @part
-def _close(g: int, j: int, bounds: F8, counters: I8) -> None:
-    """A gap: what was before it is the past."""
-    bounds[_PAST_LOW, g, j] = min(bounds[_PAST_LOW, g, j], bounds[_OWN_LOW, g, j])
-    bounds[_PAST_HIGH, g, j] = max(bounds[_PAST_HIGH, g, j], bounds[_OWN_HIGH, g, j])
-    bounds[_OWN_LOW, g, j], bounds[_OWN_HIGH, g, j] = np.inf, -np.inf
-    counters[_FILLED, g, j], counters[_ODD, g, j] = 0, 0
+def _row(g: int, p: Past) -> Past:
+    """Of one feature, f8[f] each."""
+    return Past(
+        p.past_low[g], p.past_high[g], p.low[g], p.high[g], p.worst_low[g], p.worst_high[g],
+        p.next_low[g], p.next_high[g], p.new_low[g], p.new_high[g], p.filled[g], p.seen[g],
+        p.waited[g], p.alarm[g], p.calm[g], p.odd[g],
+    )  # fmt: skip
+
+
+@macro
+def _excess(x, low, high, seen, below, margin, finest, known):  # fmt: skip
+    """How far x is beyond the record, in margins; not more than it is beyond what is known."""
+    return min(
+        max(x - high, (low - x) if below != 0 else -np.inf)
+        / max(margin * (high - low) * (1.0 + CAUTION / seen), finest),
+        x / known if known > 0.0 else np.inf,
+    )
 
 
 @part
-def _drop_waiting(g: int, j: int, bounds: F8) -> None:
-    bounds[_NEXT_LOW, g, j], bounds[_NEXT_HIGH, g, j] = np.inf, -np.inf
-    bounds[_NEW_LOW, g, j], bounds[_NEW_HIGH, g, j] = np.inf, -np.inf
+def _calm(
+    x, extent, below, least, share, known, margin, half, past, since, busy, enter, score
+):  # fmt: skip
+    """Judge and learn where nothing else happens; marks the others in `busy`, and returns if any.
 
-
-@part
-def _wait(x: float, turn: bool, g: int, j: int, bounds: F8) -> None:
-    """A row joins those that wait; at each turn those of the turn before are learnt."""
-    bounds[_NEW_LOW, g, j] = min(bounds[_NEW_LOW, g, j], x)
-    bounds[_NEW_HIGH, g, j] = max(bounds[_NEW_HIGH, g, j], x)
-    if turn:
-        bounds[_OWN_LOW, g, j] = min(bounds[_OWN_LOW, g, j], bounds[_NEXT_LOW, g, j])
-        bounds[_OWN_HIGH, g, j] = max(bounds[_OWN_HIGH, g, j], bounds[_NEXT_HIGH, g, j])
-        bounds[_NEXT_LOW, g, j] = bounds[_NEW_LOW, g, j]
-        bounds[_NEXT_HIGH, g, j] = bounds[_NEW_HIGH, g, j]
-        bounds[_NEW_LOW, g, j], bounds[_NEW_HIGH, g, j] = np.inf, -np.inf
-
-
-@part
-def _forget(g: int, j: int, bounds: F8, counters: I8) -> None:
-    for b in range(0, _BOUNDS, 2):
-        bounds[b, g, j], bounds[b + 1, g, j] = np.inf, -np.inf
-    for c in range(_COUNTERS):
-        counters[c, g, j] = 0
+    Conditions are joined by & and |: an `and` is a branch, and a loop with branches gets no lanes.
+    """
+    left = np.uint8(0)
+    for j in range(len(margin)):
+        value, seen, filled, waited = x[j], past.seen[j], past.filled[j], past.waited[j]
+        new_low, new_high = past.new_low[j], past.new_high[j]
+        low, high = min(past.past_low[j], past.low[j]), max(past.past_high[j], past.high[j])
+        before, word = score[j], enter[j]
+        excess = _excess(
+            value, low, high, seen, below, margin[j], max(least + share * extent[j], 1e-300),
+            known * extent[j],
+        )  # fmt: skip
+        judged = seen >= LEAST
+        turns = (
+            (waited >= PATIENCE - 1) | (since[j] == DROP)
+            | ((filled >= half[j] - 1) & (since[j] >= DROP))
+        )  # fmt: skip
+        here = value == value
+        other = (here & (turns | (past.alarm[j] > 0) | (judged & (excess > 1.0)))) | (
+            since[j] == DROP
+        )
+        plain = here & (not other)
+        one = 1.0 if plain else 0.0
+        past.new_low[j] = min(new_low, value) if plain else new_low
+        past.new_high[j] = max(new_high, value) if plain else new_high
+        past.seen[j], past.filled[j], past.waited[j] = seen + one, filled + one, waited + one
+        better = plain & judged & (not before >= excess)
+        score[j] = excess if better else before
+        enter[j] = np.uint8(0) if plain & judged & (word == _NO_WORD) else word
+        busy[j] = np.uint8(other)
+        left |= np.uint8(other)
+    return left
 
 
 @part
@@ -240,31 +302,30 @@ def _feature(
     below: int,
     fineness: Fineness,
     margin: float,
-    half: int,
-    let_go: int,
-    since: int,
-    bounds: F8,
-    counters: I8,
+    half: float,
+    let_go: float,
+    since: float,
+    past: Past,
     enter: U1,
     score: F8,
     detail: F8,
 ) -> None:
     """Judge one feature of one row, then learn from it."""
-    if since == DROP and counters[_FILLED, g, j] >= DROP // 2:
-        bounds[_PAST_LOW, g, j], bounds[_PAST_HIGH, g, j] = np.inf, -np.inf
-        counters[_SEEN, g, j] = counters[_FILLED, g, j]
+    if since == DROP and past.filled[g, j] >= DROP // 2:
+        past.past_low[g, j], past.past_high[g, j] = np.inf, -np.inf
+        past.seen[g, j] = past.filled[g, j]
+        past.waited[g, j] = past.seen[g, j] % PATIENCE
     if x != x:
         return
-    low = min(bounds[_PAST_LOW, g, j], bounds[_OWN_LOW, g, j])
-    high = max(bounds[_PAST_HIGH, g, j], bounds[_OWN_HIGH, g, j])
-    seen = counters[_SEEN, g, j]
+    low = min(past.past_low[g, j], past.low[g, j])
+    high = max(past.past_high[g, j], past.high[g, j])
+    seen = past.seen[g, j]
     alarm = False
     if seen >= LEAST:
-        finest = max(fineness.least[g] + fineness.share[g] * extent, 1e-300)
-        m = max(margin * (high - low) * (1.0 + CAUTION / seen), finest)
-        excess = max(x - high, low - x if below != 0 else -np.inf) / m
-        if fineness.known[g] > 0.0:
-            excess = min(excess, x / (fineness.known[g] * extent))
+        excess = _excess(
+            x, low, high, seen, below, margin,
+            max(fineness.least[g] + fineness.share[g] * extent, 1e-300), fineness.known[g] * extent,
+        )  # fmt: skip
         alarm = excess > 1.0
         if not score[i, j] >= excess:
             score[i, j], detail[i, _WHICH, j], detail[i, _VALUE, j] = excess, g, x
@@ -272,43 +333,79 @@ def _feature(
             detail[i, _ROWS, j] = seen
         if alarm and since <= SETTLE:
             alarm = False
-            counters[_ODD, g, j] += 1
-            if counters[_ODD, g, j] == SETTLE // 2:
-                _forget(g, j, bounds, counters)
+            past.odd[g, j] += 1.0
+            if past.odd[g, j] == SETTLE // 2:
+                _forget(g, j, past)
         word = _WATCH if alarm else np.uint8(0)
         enter[i, j] = word if enter[i, j] == _NO_WORD else max(enter[i, j], word)
     if alarm:
-        counters[_ALARM, g, j] += 1
-        counters[_CALM, g, j] = 0
-        bounds[_WORST_LOW, g, j] = min(bounds[_WORST_LOW, g, j], x)
-        bounds[_WORST_HIGH, g, j] = max(bounds[_WORST_HIGH, g, j], x)
-        _drop_waiting(g, j, bounds)
-        if counters[_ALARM, g, j] > let_go:
-            _forget(g, j, bounds, counters)
+        past.alarm[g, j] += 1.0
+        past.calm[g, j] = 0.0
+        past.worst_low[g, j] = min(past.worst_low[g, j], x)
+        past.worst_high[g, j] = max(past.worst_high[g, j], x)
+        _drop_waiting(g, j, past)
+        if past.alarm[g, j] > let_go:
+            _forget(g, j, past)
         return
-    if counters[_ALARM, g, j] > 0:
-        counters[_CALM, g, j] += 1
-        if counters[_CALM, g, j] >= CALM:
-            _take(low, high, g, j, bounds, counters)
-    counters[_SEEN, g, j] += 1
-    counters[_FILLED, g, j] += 1
-    _wait(x, counters[_SEEN, g, j] % PATIENCE == 0, g, j, bounds)
-    if counters[_FILLED, g, j] >= half and since >= DROP:
-        bounds[_PAST_LOW, g, j] = bounds[_OWN_LOW, g, j]
-        bounds[_PAST_HIGH, g, j] = bounds[_OWN_HIGH, g, j]
-        bounds[_OWN_LOW, g, j], bounds[_OWN_HIGH, g, j] = np.inf, -np.inf
-        counters[_FILLED, g, j] = 0
+    if past.alarm[g, j] > 0:
+        past.calm[g, j] += 1.0
+        if past.calm[g, j] >= CALM:
+            _take(low, high, g, j, past)
+    past.seen[g, j] += 1.0
+    past.filled[g, j] += 1.0
+    _wait(x, g, j, past)
+    if past.filled[g, j] >= half and since >= DROP:
+        past.past_low[g, j], past.past_high[g, j] = past.low[g, j], past.high[g, j]
+        past.low[g, j], past.high[g, j] = np.inf, -np.inf
+        past.filled[g, j] = 0.0
 
 
 @part
-def _take(low: float, high: float, g: int, j: int, bounds: F8, counters: I8) -> None:
+def _wait(x: float, g: int, j: int, p: Past) -> None:
+    """A row joins those that wait; at each turn those of the turn before are learnt."""
+    p.new_low[g, j], p.new_high[g, j] = min(p.new_low[g, j], x), max(p.new_high[g, j], x)
+    p.waited[g, j] += 1.0
+    if p.waited[g, j] >= PATIENCE:
+        p.low[g, j] = min(p.low[g, j], p.next_low[g, j])
+        p.high[g, j] = max(p.high[g, j], p.next_high[g, j])
+        p.next_low[g, j], p.next_high[g, j] = p.new_low[g, j], p.new_high[g, j]
+        p.new_low[g, j], p.new_high[g, j] = np.inf, -np.inf
+        p.waited[g, j] = 0.0
+
+
+@part
+def _drop_waiting(g: int, j: int, p: Past) -> None:
+    p.next_low[g, j], p.next_high[g, j] = np.inf, -np.inf
+    p.new_low[g, j], p.new_high[g, j] = np.inf, -np.inf
+
+
+@part
+def _close(g: int, j: int, p: Past) -> None:
+    """A gap: what was before it is the past."""
+    p.past_low[g, j] = min(p.past_low[g, j], p.low[g, j])
+    p.past_high[g, j] = max(p.past_high[g, j], p.high[g, j])
+    p.low[g, j], p.high[g, j] = np.inf, -np.inf
+    p.filled[g, j], p.odd[g, j] = 0.0, 0.0
+
+
+@part
+def _forget(g: int, j: int, p: Past) -> None:
+    """Everything, as if it had never been heard."""
+    p.past_low[g, j], p.past_high[g, j] = np.inf, -np.inf
+    p.low[g, j], p.high[g, j] = np.inf, -np.inf
+    p.worst_low[g, j], p.worst_high[g, j] = np.inf, -np.inf
+    _drop_waiting(g, j, p)
+    p.filled[g, j], p.seen[g, j], p.waited[g, j] = 0.0, 0.0, 0.0
+    p.alarm[g, j], p.calm[g, j], p.odd[g, j] = 0.0, 0.0, 0.0
+
+
+@part
+def _take(low: float, high: float, g: int, j: int, p: Past) -> None:
     """An alarm is over: a part of what it went beyond is known from now on."""
-    worst_low, worst_high = bounds[_WORST_LOW, g, j], bounds[_WORST_HIGH, g, j]
+    worst_low, worst_high = p.worst_low[g, j], p.worst_high[g, j]
     if worst_high > high:
-        taken = high + TAKEN * (worst_high - high)
-        bounds[_OWN_HIGH, g, j] = max(bounds[_OWN_HIGH, g, j], taken)
+        p.high[g, j] = max(p.high[g, j], high + TAKEN * (worst_high - high))
     if worst_low < low:
-        taken = low - TAKEN * (low - worst_low)
-        bounds[_OWN_LOW, g, j] = min(bounds[_OWN_LOW, g, j], taken)
-    bounds[_WORST_LOW, g, j], bounds[_WORST_HIGH, g, j] = np.inf, -np.inf
-    counters[_ALARM, g, j] = 0
+        p.low[g, j] = min(p.low[g, j], low - TAKEN * (low - worst_low))
+    p.worst_low[g, j], p.worst_high[g, j] = np.inf, -np.inf
+    p.alarm[g, j] = 0.0

@@ -105,6 +105,27 @@ def _point(row: int, first: float, scale: float, ring: F8) -> np.float32:
 
 
 @part
+def _squares(
+    begin: int, stride: int, first: float, scale: float, ring: F8, book: F4, square: F4
+) -> None:
+    """Squared distances to every entry, all eight points in one sweep over them."""
+    a = _point(begin, first, scale, ring)
+    b = _point(begin + stride, first, scale, ring)
+    c = _point(begin + 2 * stride, first, scale, ring)
+    d = _point(begin + 3 * stride, first, scale, ring)
+    e = _point(begin + 4 * stride, first, scale, ring)
+    f = _point(begin + 5 * stride, first, scale, ring)
+    g = _point(begin + 6 * stride, first, scale, ring)
+    h = _point(begin + 7 * stride, first, scale, ring)
+    for k in range(BOOK):
+        ab = (a - book[0, k]) * (a - book[0, k]) + (b - book[1, k]) * (b - book[1, k])
+        cd = (c - book[2, k]) * (c - book[2, k]) + (d - book[3, k]) * (d - book[3, k])
+        ef = (e - book[4, k]) * (e - book[4, k]) + (f - book[5, k]) * (f - book[5, k])
+        gh = (g - book[6, k]) * (g - book[6, k]) + (h - book[7, k]) * (h - book[7, k])
+        square[k] = (ab + cd) + (ef + gh)
+
+
+@part
 def _least(square: F4) -> np.float32:
     """Eight chains at once: in one, each comparison waits for the one before it."""
     a, b, c, d = square[0], square[1], square[2], square[3]
@@ -133,19 +154,7 @@ def _distance(
     square: F4,
 ) -> float:
     """Distance to the nearest entry; then the book learns. begin: row of point 0."""
-    square[:] = np.float32(0.0)
-    for p in range(0, POINTS, 4):  # four at once: each sum is fetched and put back half as often
-        a = _point(begin + p * stride, first, scale, ring)
-        b = _point(begin + (p + 1) * stride, first, scale, ring)
-        c = _point(begin + (p + 2) * stride, first, scale, ring)
-        d = _point(begin + (p + 3) * stride, first, scale, ring)
-        for k in range(BOOK):
-            square[k] += (
-                (a - book[p, k]) * (a - book[p, k]) + (b - book[p + 1, k]) * (b - book[p + 1, k])
-            ) + (
-                (c - book[p + 2, k]) * (c - book[p + 2, k])
-                + (d - book[p + 3, k]) * (d - book[p + 3, k])
-            )  # fmt: skip
+    _squares(begin, stride, first, scale, ring, book, square)
     at, least = 0, _least(square)
     while at < BOOK - 1 and square[at] != least:
         at += 1
