@@ -263,10 +263,8 @@ def _feed_statistics(stage: Statistics, stream: Any, a: int, b: int) -> bytes:
 def _feed_model(stage: Any, stream: Any, a: int, b: int) -> bytes:
     s = stage.feed(_grid(stream, a, b))
     spoken = (s.enter > 0) & (s.enter < 255)
-    rows = spoken.any(axis=1)
     return b"".join(
-        _bytes(s.enter[i], s.leave[i], s.predicted[i], s.score[i])
-        + (_bytes(s.detail[i]) if rows[i] else b"")
+        _bytes(s.enter[i], s.leave[i], s.predicted[i], s.score[i], s.detail[i][:, spoken[i]])
         for i in range(b - a)
     )
 
