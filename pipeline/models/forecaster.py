@@ -7,7 +7,7 @@
     w   recursive least squares, forgetting by FORGET a row (Haykin 2002, ch. 9)
     feature  e ← e + PACE · (|x - x̂| - e),  x̂ the value that û stands for
 
-The ring remembers some sixteen rows of the past by a fixed, unlearnt dynamics; only the readout is
+The ring remembers some fourteen rows of the past by a fixed, unlearnt dynamics; only the readout is
 learnt, row by row. What it could say all the time and suddenly cannot is odd; of noise it says
 nothing, since its error was as large before.
 """
@@ -32,7 +32,7 @@ LOOSE = 100.0  # the readout's variance before it knows anything, and its bound 
 PACE = 0.05
 _INPUTS = INPUT * np.where(np.arange(NODES) % 3, 1.0, -1.0)
 # numba asks of each signed index whether it is negative, and then LLVM makes no lanes
-_1, _2, _3, _4 = np.uint64([1, 2, 3, 4])
+_1, _2, _3, _4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 _TERMS = np.uint64(TERMS)
 
 
@@ -137,12 +137,8 @@ def _narrow(share: float, forget: float, terms: F8, spread: F8, gain: F8, room: 
     room[:] = 0.0
     trace = 0.0
     for k in range(np.uint64(0), np.uint64(len(terms)), _4):
-        a, b, c, d = (
-            gain[k] * share,
-            gain[k + _1] * share,
-            gain[k + _2] * share,
-            gain[k + _3] * share,
-        )
+        a, b = gain[k] * share, gain[k + _1] * share
+        c, d = gain[k + _2] * share, gain[k + _3] * share
         p, q, r, s = terms[k], terms[k + _1], terms[k + _2], terms[k + _3]
         at = k * _TERMS
         for m in range(np.uint64(len(terms))):
