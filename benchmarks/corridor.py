@@ -84,7 +84,7 @@ def main() -> None:
     all_delays: dict[str, list[float]] = {k: [] for k in TAMPERED}
     for who, heard in every.items():
         past = [h for other, h in every.items() if other != who]
-        known = fit(past, family, rule)
+        known = fit(past, family, rule, ())
         grid = after_gap(heard.whole)[0]
         said = raised(grid, heard, known, rule)
         times = [f"{(grid.time_ns[r] - grid.time_ns[0]) / 1e9:.0f}" for r, _, v in said if v >= 2]

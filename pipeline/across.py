@@ -17,8 +17,10 @@ from pipeline.mission import Mission, rule_for
 from pipeline.modelled import Modelled, Site
 from pipeline.models.contract import GroupParameter
 from pipeline.models.families import FAMILIES, MODEL_KINDS, Family
+from pipeline.models.phased import make
 from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Pending
+from pipeline.phases import phase_of
 from schemas.columns import F8, I8, U1, Grid, PacketBatch, Quality, Stage
 from schemas.control import Control
 from schemas.settings import ResampleRule
@@ -101,11 +103,12 @@ class Across(Composite):
             if not members:
                 raise ValueError("no number that is decoded matches")
             in_force = [rule_for(p.name, rules) for p in parameters]
-            model = family.make([*parameters], TICK_NS, in_force)
+            phases = mission.settings.phases.names
+            model = make(family, [*parameters], TICK_NS, in_force, phases)
         except ValueError as error:
             raise MissionError(f"[[{family.name}]] across containers: {error}.") from None
         self._modelled = Modelled(
-            family, place, Site(together, container, where, origin), columns, model
+            family, place, Site(together, container, where, origin), columns, model, phases
         )
         self._last = _Last(len(members))
 
@@ -147,6 +150,8 @@ class Across(Composite):
         packet, none = ticks[new], np.zeros(0, np.int64)
         age = np.zeros(len(packet), np.int64)
         grid = Grid(newest[new], packet, value[new], quality[new], age, none, none, none)
+        if batch.phases is not None:
+            grid.phase = phase_of(grid.time_ns, grid.packet, batch.phases)
         self._modelled.feed(grid, batch.offset[packet], batch, out)
 
 

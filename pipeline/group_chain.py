@@ -13,14 +13,15 @@ from pipeline.errors import MissionError
 from pipeline.gate.gated import Gated
 from pipeline.groups import Group
 from pipeline.mission import Mission, rule_for
-from pipeline.modelled import Modelled, PhasedModelled, Site
+from pipeline.modelled import Modelled, Site
 from pipeline.models.families import FAMILIES, MODEL_KINDS, Family
-from pipeline.models.phased import Phased
+from pipeline.models.phased import make
 from pipeline.monitor import Monitor
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Make, Pending, Rank
 from pipeline.outputs.statistics import statistics_output
+from pipeline.phases import phase_of
 from pipeline.resample import Resample
 from pipeline.statistics import Statistics
 from schemas.artefact import Artefact, Part
@@ -99,13 +100,10 @@ class GroupChain(Composite):
             return None
         parameters = [self.group.parameters[i] for i in chosen]
         rules_in_force = [every[i] for i in chosen]
-        phases = ("other", *self._settings.phases.labels)
-        make = partial(family.make, parameters, self._resample.period_ns, rules_in_force)
-        where = (family, place, self._site, np.array(chosen))
+        phases = self._settings.phases.names
         try:
-            if len(phases) > 1 and family.judges_by_records:
-                return PhasedModelled(*where, Phased([make() for _ in phases]), phases)
-            return Modelled(*where, make())
+            model = make(family, parameters, self._resample.period_ns, rules_in_force, phases)
+            return Modelled(family, place, self._site, np.array(chosen), model, phases)
         except ValueError as error:
             raise MissionError(f"[[{family.name}]] in {self._site.container}: {error}.") from None
 
@@ -166,6 +164,8 @@ class GroupChain(Composite):
             self._feed_statistics(grid, batch, out)
             if not len(grid.time_ns):
                 continue
+            if batch.phases is not None:
+                grid.phase = phase_of(grid.time_ns, grid.packet, batch.phases)
             offset = batch.offset[grid.packet]
             if self._stale:
                 self._feed_stale(grid, offset, batch, out)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +13,12 @@ from pipeline.control import Watched
 from pipeline.groups import Group
 from pipeline.models.contract import Model
 from pipeline.models.families import Family
-from pipeline.models.phased import Phased
+from pipeline.models.phased import phases_of
 from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.monitor import Monitor
 from pipeline.outputs.alerts import alert_output, number_or_none
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
-from pipeline.phases import phase_of
 from schemas import topics
 from schemas.columns import I8, Grid, PacketBatch, Scores, Stage, Transitions
 from schemas.mission import Five
@@ -38,10 +37,14 @@ class Site:
 
 class Modelled(Composite):
     """place: among the models of its group, which orders their alerts. columns: of the group's
-    parameters, those it looks at."""
+    parameters, those it looks at. phases: of the mission."""
 
-    def __init__(self, family: Family, place: int, site: Site, columns: I8, model: Model) -> None:
+    def __init__(
+        self, family: Family, place: int, site: Site, columns: I8, model: Model,
+        phases: tuple[str, ...],
+    ) -> None:  # fmt: skip
         self._family, self.place, self._site, self.columns = family, place, site, columns
+        self._phases = phases_of(family, phases)
         self.model = model
         self.monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
         self.names = tuple(site.group.qualified_names[i] for i in columns)
@@ -74,20 +77,14 @@ class Modelled(Composite):
         """Its own columns."""
         if len(self.columns) == grid.value.shape[1]:  # columns rise, so it is all of them
             return grid
-        return Grid(
-            grid.time_ns, grid.packet, grid.value.take(self.columns, 1),
-            grid.quality.take(self.columns, 1),
-            grid.age_ns, grid.advance_row, grid.advance_ns, grid.advance_packet,
-        )  # fmt: skip
+        value = grid.value.take(self.columns, 1)
+        return replace(grid, value=value, quality=grid.quality.take(self.columns, 1))
 
     def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None:
         """Judge rows of the group; offset: input record of each."""
         mine = self.of(grid)
-        scores = self.judge(mine, batch)
+        scores = self.model.feed(mine)
         self.tell(mine, scores, self.monitor.feed(grid.time_ns, offset, scores), batch, out)
-
-    def judge(self, grid: Grid, batch: PacketBatch) -> Scores:  # noqa: ARG002
-        return self.model.feed(grid)
 
     def tell(
         self, grid: Grid, scores: Scores, t: Transitions, batch: PacketBatch, out: list[Pending],
@@ -134,31 +131,10 @@ class Modelled(Composite):
             alert |= model.evidence(j, scores.detail[row, :, j])
         alert["model"] = label | {"weights_sha256": self.sha256(j)}
         alert["fingerprint"] = site.origin.fingerprint
+        if self._phases and grid.phase is not None:
+            alert["phase"] = self._phases[int(grid.phase[row])]
         return alert
 
     def sha256(self, parameter: int) -> str:
         """Of what determines its words on a parameter."""
         return self.model.weights_sha256[parameter]
-
-
-class PhasedModelled(Modelled):
-    """A model that has a past for each flight phase. phases: their names, from phase 0 on."""
-
-    def __init__(
-        self, family: Family, place: int, site: Site, columns: I8, model: Phased,
-        phases: tuple[str, ...],
-    ) -> None:  # fmt: skip
-        super().__init__(family, place, site, columns, cast(Model, model))
-        self._phased, self._phases = model, phases
-
-    def judge(self, grid: Grid, batch: PacketBatch) -> Scores:
-        return self._phased.feed(grid, phase_of(grid.time_ns, grid.packet, batch.phases))
-
-    def _evidence(
-        self, grid: Grid, scores: Scores, t: Transitions, i: int, batch: PacketBatch,
-        label: dict[str, Any],
-    ) -> dict[str, Any]:  # fmt: skip
-        alert = super()._evidence(grid, scores, t, i, batch, label)
-        row = t.row[i : i + 1]
-        phase = phase_of(grid.time_ns[row], grid.packet[row], batch.phases)
-        return alert | {"phase": self._phases[int(phase[0])]}

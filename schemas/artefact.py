@@ -19,9 +19,10 @@ import orjson
 from schemas.columns import State
 from schemas.settings import MODEL_RULES
 
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 900_000  # it travels in a control record, whole; a broker takes 1 MB by default
-MAX_ARRAYS, MAX_DIMENSIONS = 64, 4
+MAX_ARRAYS, MAX_DIMENSIONS = 512, 4  # some thirty a phase
+MAX_PHASES = 17  # those that a mission may name, and all others
 _TYPES: dict[str, np.dtype[Any]] = {
     "f8": np.dtype(np.float64),
     "f4": np.dtype(np.float32),
@@ -67,7 +68,10 @@ class Trained:
 
 @dataclass(frozen=True, eq=False)
 class Artefact:
-    """Two are the same where their content is, whose hash is `sha256`."""
+    """Two are the same where their content is, whose hash is `sha256`.
+
+    phases: names of the flight phases of which it has a past each; none: one past for all.
+    """
 
     name: str
     family: str
@@ -75,6 +79,7 @@ class Artefact:
     parts: tuple[Part, ...]
     trained: tuple[Trained, ...]
     code: dict[str, str]  # version and SHA-256 of the code that fitted it
+    phases: tuple[str, ...] = ()
 
     @cached_property
     def content(self) -> bytes:
@@ -87,7 +92,7 @@ class Artefact:
                  "last_ns": t.last_ns, "rows": t.rows}
                 for t in self.trained
             ],
-            "code": self.code,
+            "code": self.code, "phases": list(self.phases),
         }  # fmt: skip
         return orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
 
@@ -138,7 +143,8 @@ def decode_artefact(content: bytes) -> Artefact:
     if len(content) > MAX_BYTES:
         raise ValueError(f"is larger than {MAX_BYTES} bytes")
     told = orjson.loads(content)
-    keys = {"format", "name", "family", "version", "parts", "trained", "code", "sha256"}
+    keys = {"format", "name", "family", "version", "parts", "trained", "code", "phases",
+            "sha256"}  # fmt: skip
     _keys(told, keys, "an artefact")
     if told["format"] != FORMAT:
         raise ValueError(f"format {told['format']!r} is not {FORMAT}")
@@ -153,6 +159,7 @@ def decode_artefact(content: bytes) -> Artefact:
         name, told["family"], _whole(told["version"], "version"),
         tuple(_part(p) for p in _list(told["parts"], "parts")),
         tuple(_trained(t) for t in _list(told["trained"], "trained")), code,
+        _phases(told["phases"]),
     )  # fmt: skip
     if not artefact.parts:
         raise ValueError("parts must hold one part or more")
@@ -219,6 +226,13 @@ def _trained(told: Any) -> Trained:
         raise ValueError("trained must name its flights and their SHA-256")
     times = (_whole(told[k], k) for k in ("first_ns", "last_ns", "rows"))
     return Trained(flight, digest, *times)
+
+
+def _phases(told: Any) -> tuple[str, ...]:
+    names = _list(told, "phases")
+    if len(names) > MAX_PHASES or not all(isinstance(n, str) for n in names):
+        raise ValueError(f"phases must be names, {MAX_PHASES} at most")
+    return tuple(names)
 
 
 def _keys(told: Any, keys: set[str], what: str) -> None:

@@ -161,6 +161,7 @@ class Grid:
     advance_row: I8
     advance_ns: I8
     advance_packet: I8
+    phase: I8 | None = None  # [k] flight phase, where the mission names phases
 
 
 @dataclass(slots=True)

@@ -266,6 +266,11 @@ class PhaseSettings:
     parameter: str = ""
     labels: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all phases, from phase 0 on; none where the mission has none."""
+        return ("other", *self.labels) if self.labels else ()
+
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:

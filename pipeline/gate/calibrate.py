@@ -22,6 +22,7 @@ from pipeline.gate.budget import at_least
 from pipeline.gate.grids import Heard
 from pipeline.models.contract import Model
 from pipeline.models.families import Family
+from pipeline.models.phased import make
 from pipeline.monitor import Monitor
 from schemas.columns import State
 
@@ -63,21 +64,26 @@ def _solve(rising: Callable[[float], float]) -> float:
     return high
 
 
-def fit(flights: Sequence[Heard], family: Family, rule: Any) -> State:
+def fit(
+    flights: Sequence[Heard], family: Family, rule: Any, phases: tuple[str, ...]
+) -> State:  # fmt: skip
     """What a family knows after all flights, one after the other with a gap between.
 
+    phases: of the mission.
     Nominal flights are to be learnt, all of them: what a low threshold would call odd too.
     """
-    model = _model(flights[0], family, replace(rule, **{family.theta: BLIND}))
+    model = _model(flights[0], family, replace(rule, **{family.theta: BLIND}), phases)
     learn = getattr(model, "learn", model.feed)  # what judges in flight need not learn there
     for flight in flights:
         learn(after_gap(flight.whole)[0])
     return model.snapshot()
 
 
-def judge(flight: Heard, family: Family, rule: Any, known: State) -> Rate:
+def judge(
+    flight: Heard, family: Family, rule: Any, phases: tuple[str, ...], known: State
+) -> Rate:  # fmt: skip
     """What a model that knows so much raises on one flight more."""
-    model, (grid, _) = _model(flight, family, rule), after_gap(flight.whole)
+    model, (grid, _) = _model(flight, family, rule, phases), after_gap(flight.whole)
     model.restore(known)
     monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
     t = monitor.feed(grid.time_ns, grid.packet, model.feed(grid))
@@ -85,17 +91,17 @@ def judge(flight: Heard, family: Family, rule: Any, known: State) -> Rate:
     return Rate(raised, flight.parameter_days)
 
 
-def _model(flight: Heard, family: Family, rule: Any) -> Model:
+def _model(flight: Heard, family: Family, rule: Any, phases: tuple[str, ...]) -> Model:
     parameters = [flight.group.parameters[i] for i in flight.columns]
     try:
-        return family.make(parameters, flight.period_ns, [rule] * len(parameters))
+        return make(family, parameters, flight.period_ns, [rule] * len(parameters), phases)
     except ValueError as error:
         raise FlightError(f"{family.name}: {error}.") from None
 
 
 def calibrate(
-    groups: Sequence[Sequence[Heard]], family: Family, rule: Any, budget: float,
-    on_step: Callable[[], None],
+    groups: Sequence[Sequence[Heard]], family: Family, rule: Any, phases: tuple[str, ...],
+    budget: float, on_step: Callable[[], None],
 ) -> tuple[Any, Rate]:  # fmt: skip
     """The rule with the least threshold within the budget, and its rate on flights left out.
 
@@ -107,8 +113,8 @@ def calibrate(
 
     def without(one: tuple[Sequence[Heard], int]) -> list[Rate]:
         flights, k = one
-        known = fit([*flights[:k], *flights[k + 1 :]], family, rule)
-        rates = [judge(flights[k], family, r, known) for r in rules]
+        known = fit([*flights[:k], *flights[k + 1 :]], family, rule, phases)
+        rates = [judge(flights[k], family, r, phases, known) for r in rules]
         on_step()
         return rates
 

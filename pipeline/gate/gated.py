@@ -4,6 +4,7 @@ raises more false alarms than the mission allows (`pipeline.gate.budget`)."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from pipeline.errors import MissionError
 from pipeline.gate.budget import Budget
 from pipeline.mission import Mission, read_rule
 from pipeline.modelled import Modelled, Site
-from pipeline.models.contract import GroupParameter
-from pipeline.models.families import BY_NAME, FAMILIES, MODEL_KINDS, Family
+from pipeline.models.contract import GroupParameter, Model
+from pipeline.models.families import BY_NAME, FAMILIES, MODEL_KINDS
+from pipeline.models.phased import make, phases_of
 from pipeline.outputs.evidence import input_of
 from pipeline.outputs.pending import Pending
 from schemas import topics
@@ -53,10 +55,18 @@ class Gated(Modelled):
             raise ValueError(
                 f"is of version {artefact.version} of {family.name}, this one is {family.version}"
             )
-        _check_size(family, parameters, period_ns, rule, part)
-        model = family.make(parameters, period_ns, [rule] * len(parameters))
+        phases = phases_of(family, mission.settings.phases.names)
+        if phases != artefact.phases:
+            raise ValueError(
+                f"is trained for {_listed(artefact.phases)}, and the mission has "
+                f"{_listed(phases)}: train it anew"
+            )
+        new = partial(make, family, period_ns=period_ns, phases=phases)
+        some = parameters[:2]  # a set that is looked at together is of two or more
+        _check_size(new(some, rules=[rule] * len(some)), some, part, phases)
+        model = new(parameters, rules=[rule] * len(parameters))
         model.restore(part.weights)
-        super().__init__(family, len(FAMILIES) + slot, site, columns, model)
+        super().__init__(family, len(FAMILIES) + slot, site, columns, model, phases)
         self.artefact = artefact
         self._digest = artefact.sha256
         self.budget = Budget(parameters, period_ns, mission.settings.gate)
@@ -147,14 +157,20 @@ class Gated(Modelled):
         self._flags.state["active"][0] = 0
 
 
+def _listed(phases: tuple[str, ...]) -> str:
+    return f"the phases {', '.join(phases)}" if phases else "no phases"
+
+
 def _check_size(
-    family: Family, parameters: list[GroupParameter], period_ns: int, rule: Any, part: Part
+    small: Model, some: list[GroupParameter], part: Part, phases: tuple[str, ...]
 ) -> None:
-    """ValueError before anything large is made: the weights must be as many as the family's."""
-    some = parameters[:2]  # a set that is looked at together is of two or more
-    small = family.make(some, period_ns, [rule] * len(some)).snapshot()
+    """ValueError before anything large is made: the weights must be as many as the family's.
+
+    small: a model of some parameters.
+    """
     given = sum(array.size for array in part.weights.values())
-    shared = 8  # numbers at most that are not a parameter's own
-    wanted = (sum(a.size for a in small.values()) - shared) * len(parameters) // len(some)
+    shared = 8 * max(len(phases), 1)  # numbers at most that are not a parameter's own
+    own = sum(array.size for array in small.snapshot().values()) - shared
+    wanted = own * len(part.parameters) // len(some)
     if given < wanted:
-        raise ValueError(f"holds {given} weights, and {family.name} has {wanted} or more")
+        raise ValueError(f"holds {given} weights, and {small.family} has {wanted} or more")

@@ -43,6 +43,7 @@ class Heard:
             Grid(
                 grid.time_ns.copy(), grid.packet.copy(), grid.value.take(self.columns, 1),
                 grid.quality.take(self.columns, 1), grid.age_ns.copy(), _NONE, _NONE, _NONE,
+                None if grid.phase is None else grid.phase.copy(),
             )
         )  # fmt: skip
 
@@ -60,6 +61,7 @@ class Heard:
             np.concatenate([np.empty((0, f)), *(x.value for x in g)]),
             np.concatenate([np.empty((0, f), np.uint8), *(x.quality for x in g)]),
             np.concatenate([_NONE, *(x.age_ns for x in g)]), _NONE, _NONE, _NONE,
+            np.concatenate([_NONE, *(x.phase for x in g if x.phase is not None)]),
         )  # fmt: skip
 
 

@@ -14,6 +14,9 @@ def knowledge(artefact: Artefact) -> Iterator[str]:
     yield f"{artefact.name}: {artefact.family}, version {artefact.version}"
     yield f"SHA-256 {artefact.sha256}"
     yield f"fitted by code {artefact.code.get('version')}, {artefact.code.get('sha256')}"
+    if artefact.phases:
+        named = ", ".join(f"phase{i} {name}" for i, name in enumerate(artefact.phases))
+        yield f"a past for each flight phase: {named}"
     for t in artefact.trained:
         yield (
             f"trained on {t.flight}: {t.rows} rows, {iso(t.first_ns)} to {iso(t.last_ns)}, "

@@ -17,6 +17,7 @@ from pipeline.gate.grids import Heard, Recorded, hear, read_flight
 from pipeline.kernel import source_sha256
 from pipeline.mission import Mission
 from pipeline.models.families import BY_NAME
+from pipeline.models.phased import phases_of
 from schemas.artefact import Artefact, Part, Trained, check_name, encode_artefact
 from schemas.settings import MODEL_RULES
 
@@ -67,8 +68,9 @@ def train(
         what = ", ".join(patterns)
         raise FlightError(f"{what}: no number of {mission.mdb.path} has such a name.")
     budget = mission.settings.gate.false_alarms_per_parameter_day
-    rule, rate = calibrate(groups, family, rule, budget, step)
-    known = [fit(g, family, rule) for g in groups]
+    phases = mission.settings.phases.names
+    rule, rate = calibrate(groups, family, rule, phases, budget, step)
+    known = [fit(g, family, rule, phases) for g in groups]
     told = {k: v for k, v in asdict(rule).items() if k not in ("match", "enabled")}
     parts = [
         Part(g[0].names, told, state, baseline([f.whole for f in g]))
@@ -76,7 +78,9 @@ def train(
     ]
     code = {"version": VERSION, "sha256": source_sha256()}
     trained = tuple(_trained(f, [h[i] for h in groups]) for i, f in enumerate(flights))
-    made = Artefact(name, family_name, family.version, tuple(parts), trained, code)
+    made = Artefact(
+        name, family_name, family.version, tuple(parts), trained, code, phases_of(family, phases)
+    )  # fmt: skip
     try:
         encode_artefact(made)
     except ValueError as error:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.after_gap import first_heard
-from pipeline.models.contract import Model, empty_scores
-from schemas.columns import I8, Grid, Scores, Stage
+from pipeline.models.contract import GroupParameter, Model, empty_scores
+from pipeline.models.families import Family
+from schemas.columns import Grid, Scores, Stage
 from schemas.state import Composite, Stateful
 
 
@@ -21,6 +22,21 @@ class _Where(Stateful):
     def __init__(self, phases: int, f: int) -> None:
         # fresh: parameters that were not heard yet since the phase began
         self.state = {"phase": np.full(1, -1, np.int64), "fresh": np.ones((phases, f), np.uint8)}
+
+
+def make(
+    family: Family, parameters: list[GroupParameter], period_ns: int, rules: list[Any],
+    phases: tuple[str, ...],
+) -> Model:  # fmt: skip
+    """A model of the family, or one of each phase. ValueError where the rules do not fit."""
+    if not phases_of(family, phases):
+        return family.make(parameters, period_ns, rules)
+    return Phased([family.make(parameters, period_ns, rules) for _ in phases])
+
+
+def phases_of(family: Family, phases: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that a family keeps apart."""
+    return phases if family.judges_by_records else ()
 
 
 class Phased(Composite):
@@ -44,8 +60,10 @@ class Phased(Composite):
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
         return self._first.evidence(parameter, detail)
 
-    def feed(self, grid: Grid, phase: I8) -> Scores:
-        """Scores of each row. phase i8[k]: of each row."""
+    def feed(self, grid: Grid) -> Scores:
+        """Scores of each row, by the model of its phase."""
+        phase = grid.phase
+        assert phase is not None, "a mission with phases has them in its grids"
         edges = np.flatnonzero(np.diff(phase)) + 1
         runs = zip([0, *edges.tolist()], [*edges.tolist(), len(phase)], strict=True)
         parts = [self._run(grid, a, b, int(phase[a])) for a, b in runs if a < b]

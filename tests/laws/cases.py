@@ -271,7 +271,7 @@ def _feed_model(stage: Any, stream: Any, a: int, b: int) -> bytes:
 
 def _feed_phased(stage: Any, stream: Any, a: int, b: int) -> bytes:
     grid = _grid(stream, a, b)
-    s = stage.feed(grid, grid.time_ns // (97 * SECOND) % 3)
+    s = stage.feed(replace(grid, phase=grid.time_ns // (97 * SECOND) % 3))
     return b"".join(_bytes(s.enter[i], s.predicted[i], s.score[i]) for i in range(b - a))
 
 

@@ -510,6 +510,43 @@ def test_flight_computers_vote_across_their_containers(tmp_path: Path, rng: Rng)
     assert [(o.id, o.value) for o in outputs] == [(o.id, o.value) for o in whole]
 
 
+def test_a_relation_across_containers_is_one_of_its_phase(tmp_path: Path, rng: Rng) -> None:
+    """A says the phase. C follows B in phase 1 and mirrors it in phase 2, until it follows it there
+    too: of all phases together there is no relation to break."""
+    settings = '[[coupled]]\nmatch = "P_[BC]"\nenabled = true\nacross = true\n' + "".join(
+        f"[[{k}]]\nenabled = false\n" for k in ("residual", "time_to_limit", "flat")
+    )
+    phases = '[phases]\nparameter = "P_A"\nlabels = ["1", "2"]\n'
+    n, base = 4000, 1_700_000_000 * SECOND
+    phase = np.arange(n) // 1000 % 2 + 1
+    b = np.sin(np.arange(n) / 9) + rng.normal(0, 0.02, n)
+    c = np.where(phase == 2, -b, b) + rng.normal(0, 0.02, n)
+    c[3800:3810] = 0.7
+    b[3800:3810] = 0.7
+    found = {}
+    for words in ("", phases):
+        records = []
+        for t in range(n):
+            for k, value in enumerate((phase[t], b[t], c[t])):
+                packet = struct.pack(">HHHf", k + 1, 0xC000 | t & 0x3FFF, 3, value)
+                time = base + t * SECOND + k * SECOND // 5
+                records.append(
+                    RawRecord(len(records), encode_packets([time], packet), PACKETS_HEADERS)
+                )
+            tick = encode_tick(base + (t + 1) * SECOND)
+            records.append(RawRecord(len(records), tick, TICK_HEADERS))
+        outputs = Chain(_computers(tmp_path, words + settings)).feed(records).outputs
+        alerts = [orjson.loads(o.value) for _, o in outputs if o.topic == topics.ALERTS]
+        found[words] = [
+            (a["phase"] if words else "", round(a["generation_ns"] / SECOND - 1_700_000_000))
+            for a in alerts
+            if a["monitor"]["kind"] == "coupled" and a["transition"] == "raised"
+        ]
+    assert not [t for _, t in found[""] if 3795 <= t <= 3815]
+    assert found[phases]
+    assert all(p == "2" and 3800 <= t <= 3811 for p, t in found[phases])
+
+
 def test_a_vote_across_of_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissionError, match=r"\[\[voting\]\] across containers: .*names 1"):
         Chain(_computers(tmp_path, VOTE.replace("P_?", "P_A")))

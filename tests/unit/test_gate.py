@@ -26,6 +26,7 @@ from pipeline.gate.validate import Event, timing, validate
 from pipeline.mission import Mission, load_mission
 from pipeline.models.contract import GroupParameter
 from pipeline.models.families import FAMILIES
+from pipeline.run import load_recording, run_flight
 from pipeline.simulate import simulate
 from schemas import topics
 from schemas.artefact import Artefact, Part, decode_artefact, encode_artefact
@@ -89,7 +90,7 @@ def test_an_artefact_reads_back_exactly() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"format": 2}, "format"),
+        ({"format": 1}, "format"),
         ({"name": "No/Good"}, "name"),
         ({"family": "oracle"}, "none of"),
         ({"parts": []}, "one part"),
@@ -100,6 +101,9 @@ def test_an_artefact_reads_back_exactly() -> None:
         ({"trained": [{"flight": "x"}]}, "trained"),
         ({"family": []}, "none of"),
         ({"name": "stages"}, "can be called"),
+        ({"phases": "ascent"}, "list"),
+        ({"phases": ["x"] * 18}, "phases"),
+        ({"phases": [1]}, "phases"),
     ],
 )
 def test_a_changed_artefact_is_refused(change: dict[str, Any], says: str) -> None:
@@ -483,6 +487,42 @@ def test_every_family_is_trained_and_shows_what_it_knows(
     assert made.sha256 in text
     assert "/HL1/LOX_T" in text
     assert str(flights["n1"].parent.name) in text
+
+
+PHASES = '[phases]\nparameter = "PHASE"\nlabels = ["COUNTDOWN", "ASCENT"]\n'
+
+
+def test_a_trained_model_has_a_past_for_each_phase(mission: Mission, tmp_path: Path) -> None:
+    """A pump that loses head stays within what it did between the pad and full thrust: the model
+    that was trained for the phases sees it, and without them nothing is seen."""
+    paths = []
+    for seed, faults in ((311, ()), (312, ()), (313, ()), (314, ("pump_losing_head",))):
+        made = simulate(seed, faults, start=-90.0, end=110.0)
+        paths.append(tmp_path / f"{seed}.bin")
+        paths[-1].write_bytes(made.packets)
+    toml = mission.folder / "mission.toml"
+    toml.write_text(f"{toml.read_text()}\n{PHASES}")
+    models, said = [], []
+    for of in (mission, load_mission(mission.folder)):
+        made, _ = train("x", "level", of, paths[:2], ("TP_SPEED", "TP_OUT_P"), {}, lambda *_: None)
+        assert decode_artefact(encode_artefact(made)) == made
+        models.append(made)
+        for path in paths[2:]:
+            chain = Chain(of)
+            chain.models.apply(ModelStage("x", "active", made))
+            flight = load_recording(path, of, Chain(of)).flight
+            alerts = [
+                o.event for fed in run_flight(flight, chain) for _, o in fed.outputs if o.event
+            ]
+            mine = [a for a in alerts if a.get("model", {}).get("id") == "x"]
+            said.append({(a["parameter"], a["phase"]) for a in mine})
+    nominal, pump = set[tuple[str, str]](), {"/HL1/TP_SPEED", "/HL1/TP_OUT_P"}
+    assert said == [nominal, nominal, nominal, {(name, "ASCENT") for name in pump}]
+    assert [m.phases for m in models] == [(), ("other", "COUNTDOWN", "ASCENT")]
+    assert "phase2 ASCENT" in "\n".join(knowledge(models[1]))
+    for of, other in ((mission, models[1]), (load_mission(mission.folder), models[0])):
+        with pytest.raises(ValueError, match="train it anew"):
+            Chain(of).models.apply(ModelStage("x", "shadow", other))
 
 
 def _raised(model: str, parameter: str, second: float, stage: str = "shadow") -> dict[str, Any]:
