@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.kernel import kernel
 from pipeline.models.extent import Extents, stretch
 from pipeline.models.record import TENTH, ExtentModel, Feature
-from pipeline.models.window import ROWS, mean_of, take, variance_of
+from pipeline.models.window import ROWS, Rolling, roll, take
 from schemas.columns import F8, I8, U1, Grid
 
 FLOOR = 5e-4  # of the extent
@@ -35,12 +35,16 @@ class Activity(ExtentModel):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         f = len(self.min_ns)
-        self.state |= {"ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64)}
+        self._sums = Rolling(np.zeros(f), np.zeros(f), np.zeros(f))
+        self.state |= {
+            "ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64), **self._sums._asdict()
+        }  # fmt: skip
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
         s = self.state
         activity(
-            grid.value, grid.quality, s["ring"], s["held"], self._extents, self._extent, features,
+            grid.value, grid.quality, s["ring"], s["held"], self._sums, self._extents,
+            self._extent, features,
         )  # fmt: skip
 
 
@@ -50,6 +54,7 @@ def activity(
     quality: U1,
     ring: F8,
     held: I8,
+    sums: Rolling,
     extents: Extents,
     extent: F8,
     features: F8,
@@ -58,14 +63,16 @@ def activity(
         for j in range(value.shape[1]):
             features[i, _MEAN, j] = features[i, _LIVELY, j] = np.nan
             x = value[i, j]
+            before = ring[j, held[j] % ROWS]
             if not take(x, quality[i, j], j, ring, held):
                 continue
             least, most = stretch(x, j, extents)
-            if held[j] < ROWS or not most > least:
+            if held[j] < ROWS:
+                continue
+            mean, variance = roll(before, j, ring, held, sums)
+            if not most > least:
                 continue
             extent[i, j] = most - least
             floor = FLOOR * (most - least)
-            mean = mean_of(ring[j])
-            variance = variance_of(ring[j], mean)
             features[i, _MEAN, j] = mean
             features[i, _LIVELY, j] = 0.5 * np.log(variance + floor * floor)

@@ -3,11 +3,21 @@ processor adds several numbers in the time of one, but only where the order lets
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pipeline.kernel import part
 from pipeline.models.record import GAP_BIT, heard
 from schemas.columns import F8, I8
 
 ROWS = 64
+
+
+class Rolling(NamedTuple):
+    """Sums of a window kept up row by row, f8[f] each: of distances from an anchor, and squares."""
+
+    anchor: F8
+    total: F8
+    square: F8
 
 
 @part
@@ -45,3 +55,24 @@ def variance_of(window: F8, mean: float) -> float:
         a, b, c, d = a + p * p, b + q * q, c + r * r, d + s * s
     whole: float = (a + b) + (c + d)
     return whole / ROWS
+
+
+@part
+def roll(before: float, j: int, ring: F8, held: I8, sums: Rolling) -> tuple[float, float]:
+    """Mean and variance of a whole window that a row was taken into. before: what it took the
+    place of.
+
+    By differences, and anew from the window every ROWS rows: an error is at most a rounding of the
+    largest value in it, and does not grow. Good enough where what is finer than the parameter's
+    extent does not matter.
+    """
+    if held[j] % ROWS == 0:
+        mean = mean_of(ring[j])
+        variance = variance_of(ring[j], mean)
+        sums.anchor[j], sums.total[j], sums.square[j] = mean, 0.0, ROWS * variance
+        return mean, variance
+    new, old = ring[j, (held[j] - 1) % ROWS] - sums.anchor[j], before - sums.anchor[j]
+    sums.total[j] += new - old
+    sums.square[j] += new * new - old * old
+    off = sums.total[j] / ROWS
+    return sums.anchor[j] + off, max(sums.square[j] / ROWS - off * off, 0.0)

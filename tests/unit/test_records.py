@@ -97,6 +97,28 @@ def test_a_shape_within_the_radius_is_known_whatever_the_record_is() -> None:
     assert said(Shape, x, history=600)[0] == 1497
 
 
+def test_the_window_kept_up_by_differences_is_the_window(rng: Rng) -> None:
+    """Far from zero, over a gap, with a value a million times the others that comes and goes."""
+    x = 1e6 + np.cumsum(rng.normal(0, 0.1, 3000)) + rng.normal(0, 1, 3000)
+    x[1111] = 1e12
+    quality = np.zeros(3000, np.uint8)
+    quality[700] = Quality.AFTER_GAP
+    model = Activity([parameter()], SECOND, [RecordRule()])
+    features, none = np.empty((3000, 2, 1)), np.empty((3000, 1))
+    model._extent = np.zeros((3000, 1))
+    model.extract(grid(x, quality), features, none)
+    for i in range(0, 3000, 7):
+        window = x[max(i - ROWS + 1, 700 if i >= 700 else 0) : i + 1]
+        mean, lively = features[i, :, 0]
+        if len(window) < ROWS:
+            assert np.isnan(mean)
+            continue
+        extent = np.ptp(x[: i + 1])
+        want = 0.5 * np.log(window.var() + (FLOOR * extent) ** 2)
+        assert abs(mean - window.mean()) < 1e-9 * extent
+        assert abs(lively - want) < 1e-6
+
+
 def test_a_mean_that_moves_by_less_than_the_floor_is_no_record() -> None:
     """A value that repeats exactly has one mean, and the record of it no width."""
     x = np.tile([0.0, 1.0], 1500)
