@@ -34,7 +34,8 @@ class Commit(Protocol):
     """Outputs in, offsets on."""
 
     async def open(self) -> None:
-        """Ready to send; whoever had the partition before can commit no more (Transactional)."""
+        """Ready to send. Transactional: whoever had the partition before can commit no more, and
+        what they committed can be read."""
 
     async def send(self, outputs: Sequence[Output]) -> None:
         """Hand over the outputs of whole records."""
@@ -119,6 +120,7 @@ class Transactional:
         with _lost("no transactions could be begun"):
             async with asyncio.timeout(DEADLINE_S):
                 await self._fence()
+                await self._barrier()
 
     async def send(self, outputs: Sequence[Output]) -> None:
         """Waits while a commit is on its way: what comes after it is of the next transaction."""
@@ -171,6 +173,17 @@ class Transactional:
 
     async def _fence(self) -> None:
         await self._client.start()
+
+    async def _barrier(self) -> None:
+        """A write to the group that is never committed: what was committed before is read after it.
+
+        Kafka 4 answers for a group from what it knows to be replicated, and a coordinator that has
+        just taken over knows less than was acknowledged (apache/kafka#14120): it told an offset of
+        long ago, or none. A write that it acknowledges stands behind all that came before.
+        """
+        await self._client.begin_transaction()
+        await self._client.send_offsets_to_transaction({self._partition: 0}, self._group)
+        await self._client.abort_transaction()
 
     async def _begin(self) -> None:
         if not self._begun:

@@ -1,8 +1,8 @@
 """A lane: one partition of telemetry.raw, its chains, its commits (docs/lane.md).
 
-Taken in this order: fence, committed offset C, newest snapshot S ≤ C, silent re-reading of [S, C),
-then on from C. Work is handed to the worker's compute thread in chunks, so that the event loop
-keeps the group's heartbeat; the next chunk is computed while the last one's outputs are
+Taken in this order: fence, barrier, committed offset C, newest snapshot S ≤ C, silent re-reading of
+[S, C), then on from C. Work is handed to the worker's compute thread in chunks, so that the event
+loop keeps the group's heartbeat; the next chunk is computed while the last one's outputs are
 acknowledged.
 """
 

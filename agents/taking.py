@@ -1,4 +1,4 @@
-"""Taking a partition: fence, offset, guard, snapshot, in this order and no other (docs/lane.md)."""
+"""Taking a partition: fence, barrier, offset, guard, snapshot, in no other order (docs/lane.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A commit strategy before a producer that refuses. The producer is a fake: only its error counts."""
+"""A commit strategy before a producer that is a fake: only its errors and what is asked count."""
 
 from __future__ import annotations
 
@@ -17,10 +17,22 @@ from schemas.columns import Output
 class Refusing:
     def __init__(self, error: Exception) -> None:
         self._error = error
+        self.asked: list[Any] = []
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        self.asked.append("start")
 
-    async def begin_transaction(self) -> None: ...
+    async def begin_transaction(self) -> None:
+        self.asked.append("begin")
+
+    async def send_offsets_to_transaction(self, *given: Any) -> None:
+        self.asked.append(given)
+
+    async def abort_transaction(self) -> None:
+        self.asked.append("abort")
+
+    async def commit_transaction(self) -> None:
+        self.asked.append("commit")
 
     async def send(self, *_: Any, **__: Any) -> None:
         raise self._error
@@ -49,3 +61,15 @@ def test_whatever_a_producer_refuses_is_recovered_from(error: Exception) -> None
             await commit.send([output])
 
     asyncio.run(twice())
+
+
+def test_opening_puts_a_write_to_the_group_behind_the_fence_and_takes_it_back() -> None:
+    """Until it is acknowledged a coordinator that has just taken over may tell an old offset."""
+    made: Any = Refusing(KafkaConnectionError())
+    mine = TopicPartition(topics.RAW, 0)
+
+    async def opened() -> None:
+        await Transactional(lambda: made, mine, "g", "").open()
+
+    asyncio.run(opened())
+    assert made.asked == ["start", "begin", ({mine: 0}, "g"), "abort"]

@@ -23,7 +23,7 @@ from agents.taking import Taking
 from schemas import topics
 from schemas.columns import Output
 
-STEPS = ("fence", "committed", "guard", "restore", "begin", "produce", "offsets", "end", "block",
+STEPS = ("fence", "barrier", "committed", "guard", "restore", "begin", "produce", "offsets", "end", "block",
          "trailer")  # fmt: skip
 POINTS = tuple(f"{when} {step}" for step in STEPS for when in ("before", "after"))
 OVERSIZE = 2 * 1024 * 1024  # more than telemetry.alerts takes
@@ -75,7 +75,8 @@ class Armed:
 def arm(armed: Armed) -> None:
     """Wrap every step of the lane."""
     for owner, name, step in (
-        (Transactional, "_fence", "fence"), (Taking, "_committed", "committed"),
+        (Transactional, "_fence", "fence"), (Transactional, "_barrier", "barrier"),
+        (Taking, "_committed", "committed"),
         (Taking, "_guard", "guard"), (Lane, "recover", "restore"),
         (Transactional, "_begin", "begin"), (Transactional, "_offsets", "offsets"),
         (Transactional, "_end", "end"),
