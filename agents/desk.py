@@ -8,6 +8,7 @@ alert that one of them had taken already and the other never will.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ import orjson
 
 from schemas import topics
 
+log = logging.getLogger("heartline.desk")
 State = tuple[bytes, bytes] | None  # key and value; None: the alert tells nothing of it
 
 
@@ -35,7 +37,11 @@ def add_desk(
     @app.agent(alerts, name="desk")
     async def keep(stream: AsyncIterable[bytes]) -> None:
         async for value in stream:
-            alert = orjson.loads(value)
             for where, state_of in states:
-                if told := state_of(alert):
+                try:
+                    told = state_of(orjson.loads(value))
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    log.warning("what stands on telemetry.alerts is no alert of ours: %r", error)
+                    continue
+                if told:
                     await where.send(key=told[0], value=told[1])

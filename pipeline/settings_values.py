@@ -36,6 +36,7 @@ MAX_ROWS = 2**40
 MAX_HORIZON_S = 7200  # a corridor is kept second by second
 MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
 BANDS = 4  # of one parameter
+LEAST_HISTORY = 100  # rows; one is learnt twelve to twenty-four rows after it came
 MAX_PHASES = 16  # each with a past of its own
 _ABOVE_0 = ("half_life_s", "memory_s")  # of what forgets: at once is never
 RULES: dict[str, Any] = {"resample": ResampleRule, **MODEL_RULES}
@@ -43,7 +44,9 @@ DEFAULT_RULES: dict[str, Any] = {key: kind() for key, kind in RULES.items()}
 
 # of a family's settings: least and most
 _SPANS: dict[type[Any], dict[str, tuple[float, float]]] = {
-    RecordRule: {"margin": (1e-300, 1e6), "history": (1, MAX_ROWS), "let_go": (1, MAX_ROWS)},
+    RecordRule: {
+        "margin": (1e-300, 1e6), "history": (LEAST_HISTORY, MAX_ROWS), "let_go": (1, MAX_ROWS),
+    },
     CorridorRule: {"margin": (1e-300, 1e6), "horizon_s": (1, MAX_HORIZON_S)},
     FatigueRule: {
         "reference": (0, 1e12), "cycles": (1, 1e15), "slope": (1, 30), "threshold": (0, 1e6),

@@ -49,7 +49,9 @@ class Part:
         """The weights of one parameter, without those that all of them share."""
         f, found = len(self.parameters), {}
         for name, array in self.weights.items():
-            axis = next((a for a in (-1, 0) if array.ndim and array.shape[a] == f), None)
+            last_first = "record." in name or name.endswith("fresh")
+            axes = (-1, 0) if last_first else (0, -1)  # one that is as long may be another's
+            axis = next((a for a in axes if array.ndim and array.shape[a] == f), None)
             if axis is not None:
                 found[name] = array.take(j, axis).ravel()
         return found
@@ -145,9 +147,9 @@ def decode_artefact(content: bytes) -> Artefact:
     told = orjson.loads(content)
     keys = {"format", "name", "family", "version", "parts", "trained", "code", "phases",
             "sha256"}  # fmt: skip
+    if isinstance(told, dict) and told.get("format", FORMAT) != FORMAT:
+        raise ValueError(f"its format is {told['format']!r}, not {FORMAT}: train it anew")
     _keys(told, keys, "an artefact")
-    if told["format"] != FORMAT:
-        raise ValueError(f"format {told['format']!r} is not {FORMAT}")
     name = told["name"]
     check_name(name)
     if not isinstance(told["family"], str) or told["family"] not in MODEL_RULES:
@@ -186,8 +188,12 @@ def _part(told: Any) -> Part:
     settings = told["settings"]
     if not isinstance(settings, dict):
         raise ValueError("settings must be an object")
-    states = (_arrays(told[key], key) for key in ("weights", "baseline"))
-    return Part(tuple(names), settings, *states)
+    weights, known = (_arrays(told[key], key) for key in ("weights", "baseline"))
+    if known.keys() != {"low", "high", "step"} or any(
+        a.shape != (len(names),) or a.dtype != np.float64 for a in known.values()
+    ):
+        raise ValueError("a baseline must hold low, high and step of each parameter, as f8")
+    return Part(tuple(names), settings, weights, known)
 
 
 def _arrays(told: Any, what: str) -> State:

@@ -19,7 +19,7 @@ from pipeline.errors import FlightError, MissionError
 from pipeline.fate import fate
 from pipeline.formats.importing import identifier, import_flight, mission_toml
 from pipeline.formats.series import DEFAULT_EPOCH_NS, Options
-from pipeline.gate.folder import models_first
+from pipeline.gate.in_force import in_force, models_first
 from pipeline.groups import make_groups, watched_columns
 from pipeline.known_apids import known_apids
 from pipeline.mdb import load_xtce
@@ -222,7 +222,11 @@ def check(folder: Path, mdb: Path | None, root_container: str, parameter: str) -
                 plan.container, p.name, p.type.kind, p.type.unit, rate.get(p.name, "–"), limits
             )
     Console().print(table)
-    console.print(f"{len(plans.plans)} containers, {len(found.mdb.parameters)} parameters: good")
+    models = len([*in_force(found)])
+    told = f", {models} trained in force" if models else ""
+    console.print(
+        f"{len(plans.plans)} containers, {len(found.mdb.parameters)} parameters{told}: good"
+    )
 
 
 @click.group()

@@ -22,9 +22,8 @@ from agents.cli.options import FILE, drawing
 from agents.models_topic import staged
 from agents.run_files import read_alerts
 from agents.tail import follow
-from pipeline.chain import Chain
-from pipeline.errors import MissionError
 from pipeline.gate.folder import ModelFolder
+from pipeline.gate.in_force import check_fit
 from pipeline.gate.knowledge import knowledge
 from pipeline.gate.report import markdown, told
 from pipeline.gate.side_by_side import side_by_side
@@ -161,10 +160,7 @@ def _move(
 ) -> None:  # fmt: skip
     mission, kept = load_mission(folder), ModelFolder(folder)
     if stage != "retired":
-        try:
-            Chain(mission).models.apply(ModelStage(name, stage, kept.artefact(name)))
-        except ValueError as error:
-            raise MissionError(f"model {name} does not fit this mission: {error}.") from None
+        check_fit(mission, ModelStage(name, stage, kept.artefact(name)))
     move = kept.move(name, stage, who or getpass.getuser(), why, time.time_ns())
     console.print(f"{name} is {stage} in {kept.path}", highlight=False)
     if bootstrap:

@@ -24,7 +24,7 @@ from agents.cli.options import (
 from agents.replay import Replayed, holds_records
 from agents.replay import replay as run_replay
 from pipeline.chain import Chain
-from pipeline.gate.folder import models_first
+from pipeline.gate.in_force import models_first
 from pipeline.loop import pack_rounds
 from pipeline.mission import load_mission
 from pipeline.run import cut_flight, load_recording

@@ -6,7 +6,6 @@ word on a name holds. A mission without that folder has no trained models.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,8 @@ from typing import Any
 import orjson
 
 from pipeline.errors import MissionError
-from pipeline.flight import FlightRecord
-from pipeline.mission import Mission
 from schemas.artefact import RESERVED, Artefact, decode_artefact, encode_artefact
-from schemas.control import STAGES, Control, ModelStage, encode_control
-from schemas.records import CONTROL_HEADERS
+from schemas.control import STAGES, Control, ModelStage
 
 _KEPT = f"{RESERVED}.json"
 
@@ -144,12 +140,3 @@ def _refused(
     if not report.get("passed"):
         return "; ".join(report.get("reasons", ["its report is not one"]))
     return ""
-
-
-def models_first(mission: Mission, when_ns: int) -> Iterator[FlightRecord]:
-    """Control records that put a mission's models in force, before the flight that begins then."""
-    folder = ModelFolder(mission.folder)
-    for move in folder.stages().values():
-        if move.stage in ("shadow", "active"):
-            value = encode_control(folder.control(move))
-            yield FlightRecord(when_ns, value, CONTROL_HEADERS, 0)

@@ -42,6 +42,7 @@ DROP = 1000
 CALM = 100
 TAKEN = 0.5
 PATIENCE = 12
+MOST_ROWS = 2.0**53  # weights may claim more
 TENTH = 0.1  # a logarithm is no finer: a tenth more or less
 HUGE = 1e150  # beyond any quantity of physics: squares of it are no numbers
 UNHEARD = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE | Quality.HELD | Quality.STALE)
@@ -162,7 +163,7 @@ class RecordModel(Stateful):
         which, value, low, high, rows = detail.tolist()
         return {
             "feature": self.features[int(which)].name, "feature_value": value,
-            "record": [low, high], "record_rows": int(rows),
+            "record": [low, high], "record_rows": int(min(rows, MOST_ROWS)),
         }  # fmt: skip
 
 
@@ -270,7 +271,7 @@ def _calm(
             value, low, high, seen, below, margin[j], max(least + share * extent[j], 1e-300),
             known * extent[j],
         )  # fmt: skip
-        judged = seen >= LEAST
+        judged = (seen >= LEAST) & (low <= high)
         turns = (
             (waited >= PATIENCE - 1) | (since[j] == DROP)
             | ((filled >= half[j] - 1) & (since[j] >= DROP))
@@ -321,7 +322,7 @@ def _feature(
     high = max(past.past_high[g, j], past.high[g, j])
     seen = past.seen[g, j]
     alarm = False
-    if seen >= LEAST:
+    if seen >= LEAST and low <= high:
         excess = _excess(
             x, low, high, seen, below, margin,
             max(fineness.least[g] + fineness.share[g] * extent, 1e-300), fineness.known[g] * extent,
@@ -354,7 +355,8 @@ def _feature(
     past.seen[g, j] += 1.0
     past.filled[g, j] += 1.0
     _wait(x, g, j, past)
-    if past.filled[g, j] >= half and since >= DROP:
+    learnt = past.low[g, j] <= past.high[g, j]  # a short block may have closed before any row was
+    if past.filled[g, j] >= half and since >= DROP and learnt:
         past.past_low[g, j], past.past_high[g, j] = past.low[g, j], past.high[g, j]
         past.low[g, j], past.high[g, j] = np.inf, -np.inf
         past.filled[g, j] = 0.0

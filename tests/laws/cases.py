@@ -272,7 +272,11 @@ def _feed_model(stage: Any, stream: Any, a: int, b: int) -> bytes:
 def _feed_phased(stage: Any, stream: Any, a: int, b: int) -> bytes:
     grid = _grid(stream, a, b)
     s = stage.feed(replace(grid, phase=grid.time_ns // (97 * SECOND) % 3))
-    return b"".join(_bytes(s.enter[i], s.predicted[i], s.score[i]) for i in range(b - a))
+    spoken = (s.enter > 0) & (s.enter < 255)
+    return b"".join(
+        _bytes(s.enter[i], s.predicted[i], s.score[i], s.detail[i][:, spoken[i]])
+        for i in range(b - a)
+    )
 
 
 def _feed_phases(stage: Any, stream: Any, a: int, b: int) -> bytes:

@@ -87,10 +87,26 @@ def test_an_artefact_reads_back_exactly() -> None:
             assert array.dtype == other.weights[key].dtype
 
 
+def test_an_artefact_of_before_phases_says_what_to_do() -> None:
+    old = orjson.loads(encode_artefact(noisy())) | {"format": 1}
+    del old["phases"]
+    with pytest.raises(ValueError, match="train it anew"):
+        decode_artefact(orjson.dumps(old))
+
+
+@pytest.mark.parametrize("baseline", [{}, {"low": 1}, {"low": 0, "high": 0}])
+def test_an_artefact_without_a_baseline_is_refused(baseline: dict[str, Any]) -> None:
+    told_ = orjson.loads(encode_artefact(noisy()))
+    first = told_["parts"][0]
+    first["baseline"] = dict.fromkeys(baseline, first["baseline"]["low"])
+    with pytest.raises(ValueError, match="a baseline must hold"):
+        decode_artefact(orjson.dumps(told_))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"format": 1}, "format"),
+        ({"format": 1}, "train it anew"),
         ({"name": "No/Good"}, "name"),
         ({"family": "oracle"}, "none of"),
         ({"parts": []}, "one part"),
@@ -244,7 +260,8 @@ def test_an_artefact_nested_for_ever_is_refused(told: bytes) -> None:
 def test_what_is_accepted_can_be_stored() -> None:
     """Numbers may be written short; as they are stored they must still fit."""
     made = noisy()
-    whole = Part(("/HL1/X",), {}, {"a": np.zeros(440_000)}, made.parts[0].baseline)
+    known = {k: v[:1] for k, v in made.parts[0].baseline.items()}
+    whole = Part(("/HL1/X",), {}, {"a": np.zeros(440_000)}, known)
     content = replace(made, parts=(whole,)).content
     short = orjson.loads(content) | {"sha256": replace(made, parts=(whole,)).sha256}
     short["parts"][0]["weights"]["a"]["values"] = "0 " * 440_000
@@ -523,6 +540,17 @@ def test_a_trained_model_has_a_past_for_each_phase(mission: Mission, tmp_path: P
     for of, other in ((mission, models[1]), (load_mission(mission.folder), models[0])):
         with pytest.raises(ValueError, match="train it anew"):
             Chain(of).models.apply(ModelStage("x", "shadow", other))
+    folder = ModelFolder(mission.folder)
+    folder.add(models[1])
+    folder.move("x", "shadow", "Ada", "to be looked at", 7)
+    good = CliRunner().invoke(main, ["check", str(mission.folder)])
+    assert (good.exit_code, "1 trained in force: good" in good.output) == (0, True), good.output
+    toml.write_text(toml.read_text().replace('"COUNTDOWN", "ASCENT"', '"ASCENT", "COUNTDOWN"'))
+    for command in (["check"], ["run", str(paths[2]), "--out", str(tmp_path / "o"), "--mission"]):
+        wrong = CliRunner().invoke(main, [*command, str(mission.folder)])
+        assert wrong.exit_code != 0
+        told_ = " ".join(wrong.output.split())
+        assert "model x does not fit this mission: is trained for the phases" in told_, told_
 
 
 def _raised(model: str, parameter: str, second: float, stage: str = "shadow") -> dict[str, Any]:

@@ -15,11 +15,12 @@ from pipeline.chain import Chain
 from pipeline.errors import MissionError
 from pipeline.mission import load_mission
 from pipeline.models.activity import FLOOR, Activity
-from pipeline.models.forecaster import Forecaster
+from pipeline.models.forecaster import TERMS, Forecaster
 from pipeline.models.level import LevelModel
 from pipeline.models.record import CALM, CAUTION, LEAST, PATIENCE, SETTLE
 from pipeline.models.shape import POINTS, RADIUS, Shape
 from pipeline.models.window import ROWS
+from pipeline.settings_values import LEAST_HISTORY
 from schemas import topics
 from schemas.columns import NO_WORD, Quality
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
@@ -95,6 +96,38 @@ def test_a_shape_within_the_radius_is_known_whatever_the_record_is() -> None:
     assert not len(said(Shape, x, history=600))
     x[1497] = 1.1 * RADIUS * POINTS**0.5
     assert said(Shape, x, history=600)[0] == 1497
+
+
+def test_a_forecaster_hears_noise_for_a_day_and_says_nothing(rng: Rng) -> None:
+    """Least squares whose spread is not symmetric come apart after some 37,000 rows."""
+    model = Forecaster([parameter()], SECOND, [RecordRule()])
+    said_ = 0
+    for _ in range(8):
+        enter = model.feed(grid(rng.normal(0, 1, 10_000))).enter
+        said_ += int(((enter > 0) & (enter != NO_WORD)).sum())
+    spread = model.state["spread"].reshape(TERMS, TERMS)
+    np.testing.assert_array_equal(spread, spread.T)
+    assert np.linalg.eigvalsh(spread).min() > 0
+    assert model.state["error"][0] < 1.5
+    assert said_ <= 20
+
+
+@pytest.mark.parametrize("history", [1, 20, 47, 200])
+def test_a_record_that_rests_on_nothing_judges_nothing(rng: Rng, history: int) -> None:
+    """A block may close before the rows in it have waited long enough to be learnt."""
+    x = rng.uniform(0, 1, 6000)
+    model = LevelModel([parameter()], SECOND, [RecordRule(history=history)])
+    scores = model.feed(grid(x))
+    odd = (scores.enter[:, 0] > 0) & (scores.enter[:, 0] != NO_WORD)
+    assert np.isfinite(scores.detail[odd, :, 0]).all()
+    assert odd.mean() < 0.5 if history < LEAST_HISTORY else not odd.any()
+
+
+@pytest.mark.parametrize("rows", [np.inf, 1e300, 2.0**63])
+def test_rows_that_weights_claim_are_numbers(rows: float) -> None:
+    model = LevelModel([parameter()], SECOND, [RecordRule()])
+    told = model.evidence(0, np.array([0.0, 1.0, 0.0, 0.5, rows]))
+    assert orjson.loads(orjson.dumps(told))["record_rows"] == 2**53
 
 
 def test_the_window_kept_up_by_differences_is_the_window(rng: Rng) -> None:
@@ -220,7 +253,7 @@ def test_an_alert_tells_which_feature_and_what_record(tmp_path: Path, rng: Rng) 
 
 
 @pytest.mark.parametrize(
-    ("line", "why"), [("margin = 0.0", "margin"), ("history = 0", "history"), ("let_go = -1", "let_go")]
+    ("line", "why"), [("margin = 0.0", "margin"), ("history = 99", "history"), ("let_go = -1", "let_go")]
 )  # fmt: skip
 def test_settings_that_mean_nothing_are_refused(tmp_path: Path, line: str, why: str) -> None:
     (tmp_path / "x.xml").write_text(document(TYPES, PARAMETERS, CONTAINERS))

@@ -1,0 +1,38 @@
+"""The models that a mission folder has in force, each held against the mission first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.chain import Chain
+from pipeline.errors import MissionError
+from pipeline.flight import FlightRecord
+from pipeline.gate.folder import ModelFolder
+from pipeline.mission import Mission
+from schemas.control import Control, ModelStage, encode_control
+from schemas.records import CONTROL_HEADERS
+
+
+def check_fit(mission: Mission, staged: ModelStage) -> None:
+    """MissionError where a model does not fit the mission."""
+    try:
+        Chain(mission).models.apply(staged)
+    except ValueError as error:
+        raise MissionError(f"model {staged.name} does not fit this mission: {error}.") from None
+
+
+def in_force(mission: Mission) -> Iterator[Control]:
+    """What puts each of them in force. MissionError where one does not fit."""
+    folder = ModelFolder(mission.folder)
+    for move in folder.stages().values():
+        if move.stage in ("shadow", "active"):
+            control = folder.control(move)
+            assert control.model
+            check_fit(mission, control.model)
+            yield control
+
+
+def models_first(mission: Mission, when_ns: int) -> Iterator[FlightRecord]:
+    """Control records that put a mission's models in force, before the flight that begins then."""
+    for control in in_force(mission):
+        yield FlightRecord(when_ns, encode_control(control), CONTROL_HEADERS, 0)
