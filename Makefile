@@ -8,8 +8,12 @@ export TELEMETRY_DATA ?= ../shared/data
 demo: .venv/installed
 	$(BIN)/heartline demo
 
+# the tests on brokers wait more than they work: the others run beside them, and are told after them
 test: lint
-	$(BIN)/pytest
+	@$(BIN)/pytest tests/unit tests/laws tests/golden tests/fuzz > .others.log 2>&1 & others=$$!; \
+	trap "kill $$others" INT TERM; \
+	$(BIN)/pytest tests/integration; brokers=$$?; \
+	wait $$others; here=$$?; cat .others.log; rm .others.log; exit $$((brokers + here))
 
 lint: .venv/installed
 	$(BIN)/ruff check .
