@@ -178,8 +178,8 @@ class Transactional:
         """A write to the group that is never committed: what was committed before is read after it.
 
         Kafka 4 answers for a group from what it knows to be replicated, and a coordinator that has
-        just taken over knows less than was acknowledged (apache/kafka#14120): it told an offset of
-        long ago, or none. A write that it acknowledges stands behind all that came before.
+        just taken over knows less than was acknowledged (apache/kafka#14120): it has told that
+        there was none. A write that it acknowledges stands behind all that came before.
         """
         await self._client.begin_transaction()
         await self._client.send_offsets_to_transaction({self._partition: 0}, self._group)
