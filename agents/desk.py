@@ -37,11 +37,12 @@ def add_desk(
     @app.agent(alerts, name="desk")
     async def keep(stream: AsyncIterable[bytes]) -> None:
         async for value in stream:
-            for where, state_of in states:
-                try:
-                    told = state_of(orjson.loads(value))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    log.warning("what stands on telemetry.alerts is no alert of ours: %r", error)
-                    continue
-                if told:
-                    await where.send(key=told[0], value=told[1])
+            try:
+                alert = orjson.loads(value)
+                told = [(where, state_of(alert)) for where, state_of in states]
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                log.warning("what stands on telemetry.alerts is no alert of ours: %r", error)
+                continue
+            for where, state in told:
+                if state:
+                    await where.send(key=state[0], value=state[1])

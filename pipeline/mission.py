@@ -22,7 +22,6 @@ from pipeline.settings_lines import line_of
 from pipeline.settings_shape import check_shape
 from pipeline.settings_values import (
     DEFAULT_RULES,
-    MAX_PHASES,
     RULES,
     check_rule,
     check_values,
@@ -30,6 +29,7 @@ from pipeline.settings_values import (
 )
 from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase, Parameter
 from schemas.settings import (
+    MAX_PHASES,
     MODEL_RULES,
     READ,
     AlarmRule,

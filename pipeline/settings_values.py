@@ -37,7 +37,6 @@ MAX_HORIZON_S = 7200  # a corridor is kept second by second
 MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
 BANDS = 4  # of one parameter
 LEAST_HISTORY = 100  # rows; one is learnt twelve to twenty-four rows after it came
-MAX_PHASES = 16  # each with a past of its own
 _ABOVE_0 = ("half_life_s", "memory_s")  # of what forgets: at once is never
 RULES: dict[str, Any] = {"resample": ResampleRule, **MODEL_RULES}
 DEFAULT_RULES: dict[str, Any] = {key: kind() for key, kind in RULES.items()}

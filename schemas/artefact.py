@@ -17,12 +17,11 @@ import numpy as np
 import orjson
 
 from schemas.columns import State
-from schemas.settings import MODEL_RULES
+from schemas.settings import MAX_PHASES, MODEL_RULES
 
 FORMAT = 2
 MAX_BYTES = 900_000  # it travels in a control record, whole; a broker takes 1 MB by default
 MAX_ARRAYS, MAX_DIMENSIONS = 512, 4  # some thirty a phase
-MAX_PHASES = 17  # those that a mission may name, and all others
 _TYPES: dict[str, np.dtype[Any]] = {
     "f8": np.dtype(np.float64),
     "f4": np.dtype(np.float32),
@@ -236,8 +235,9 @@ def _trained(told: Any) -> Trained:
 
 def _phases(told: Any) -> tuple[str, ...]:
     names = _list(told, "phases")
-    if len(names) > MAX_PHASES or not all(isinstance(n, str) for n in names):
-        raise ValueError(f"phases must be names, {MAX_PHASES} at most")
+    most = MAX_PHASES + 1  # those that a mission names, and all others
+    if len(names) > most or not all(isinstance(n, str) for n in names):
+        raise ValueError(f"phases must be names, {most} at most")
     return tuple(names)
 
 

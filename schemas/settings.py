@@ -256,6 +256,9 @@ class AlarmRule:
     latch: bool = False
 
 
+MAX_PHASES = 16  # named, each with a past of its own
+
+
 @dataclass(frozen=True, slots=True)
 class PhaseSettings:
     """Flight phases, each with a past of its own for the families that judge by records.

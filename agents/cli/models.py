@@ -22,6 +22,7 @@ from agents.cli.options import FILE, drawing
 from agents.models_topic import staged
 from agents.run_files import read_alerts
 from agents.tail import follow
+from pipeline.chain import Chain
 from pipeline.gate.folder import ModelFolder
 from pipeline.gate.in_force import check_fit
 from pipeline.gate.knowledge import knowledge
@@ -160,7 +161,7 @@ def _move(
 ) -> None:  # fmt: skip
     mission, kept = load_mission(folder), ModelFolder(folder)
     if stage != "retired":
-        check_fit(mission, ModelStage(name, stage, kept.artefact(name)))
+        check_fit(Chain(mission), ModelStage(name, stage, kept.artefact(name)))
     move = kept.move(name, stage, who or getpass.getuser(), why, time.time_ns())
     console.print(f"{name} is {stage} in {kept.path}", highlight=False)
     if bootstrap:

@@ -13,10 +13,10 @@ from schemas.control import Control, ModelStage, encode_control
 from schemas.records import CONTROL_HEADERS
 
 
-def check_fit(mission: Mission, staged: ModelStage) -> None:
-    """MissionError where a model does not fit the mission."""
+def check_fit(chain: Chain, staged: ModelStage) -> None:
+    """Puts a model to work. MissionError where it does not fit the chain's mission."""
     try:
-        Chain(mission).models.apply(staged)
+        chain.models.apply(staged)
     except ValueError as error:
         raise MissionError(f"model {staged.name} does not fit this mission: {error}.") from None
 
@@ -24,12 +24,15 @@ def check_fit(mission: Mission, staged: ModelStage) -> None:
 def in_force(mission: Mission) -> Iterator[Control]:
     """What puts each of them in force. MissionError where one does not fit."""
     folder = ModelFolder(mission.folder)
-    for move in folder.stages().values():
-        if move.stage in ("shadow", "active"):
-            control = folder.control(move)
-            assert control.model
-            check_fit(mission, control.model)
-            yield control
+    moves = [m for m in folder.stages().values() if m.stage in ("shadow", "active")]
+    if not moves:
+        return
+    chain = Chain(mission)
+    for move in moves:
+        control = folder.control(move)
+        assert control.model
+        check_fit(chain, control.model)
+        yield control
 
 
 def models_first(mission: Mission, when_ns: int) -> Iterator[FlightRecord]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from agents.broker import free_port
 from agents.kafka import consumer, partitions_of
@@ -174,14 +175,31 @@ async def _behind(bootstrap: str, group: str) -> int:
     await client.start()
     part = TopicPartition(topics.RAW, 0)
     try:
-        client.assign([part])
-        client.seek(part, 0)
-        await client.getmany(timeout_ms=500, max_records=1)
-        high = client.highwater(part) or 0
+        high = await _end(client, part)
         committed = await client.committed(part)
         return high - (committed or 0)
     finally:
         await client.stop()
+
+
+async def end_of(bootstrap: str, topic: str) -> int:
+    """End of a topic's first partition."""
+    from aiokafka import TopicPartition
+
+    client = consumer(bootstrap)
+    await client.start()
+    try:
+        return await _end(client, TopicPartition(topic, 0))
+    finally:
+        await client.stop()
+
+
+async def _end(client: Any, part: Any) -> int:
+    """As a fetch tells it: the embedded broker answers the request for ends with another."""
+    client.assign([part])
+    client.seek(part, 0)
+    await client.getmany(timeout_ms=500, max_records=1)
+    return client.highwater(part) or 0
 
 
 def same(got: dict[str, Collected], want: dict[str, dict[str, bytes]]) -> None:

@@ -21,6 +21,7 @@ from tests.conftest import PROJECT
 from tests.integration.system import (
     collect,
     committed_all,
+    end_of,
     expected,
     same,
     send,
@@ -153,30 +154,13 @@ async def _alerts(bootstrap: str, n: int) -> None:
         await producer.stop()
 
 
-async def _end(bootstrap: str, topic: str) -> int:
-    from aiokafka import TopicPartition
-
-    from agents.kafka import consumer
-
-    client = consumer(bootstrap)
-    await client.start()
-    try:
-        part = TopicPartition(topic, 0)
-        client.assign([part])
-        client.seek(part, 0)
-        await client.getmany(timeout_ms=500, max_records=1)
-        return client.highwater(part) or 0
-    finally:
-        await client.stop()
-
-
 def test_stops_while_alerts_are_read(broker: str, tmp_path: Path) -> None:
     """With two agents on telemetry.alerts Faust waited for an alert that one of them had taken."""
     with worker(broker, DEMO, tmp_path) as one:
         asyncio.run(_alerts(broker, 50_000))
-        wait_until(lambda: asyncio.run(_end(broker, topics.ALARMS)) > 100, 60, one.text, one)
+        wait_until(lambda: asyncio.run(end_of(broker, topics.ALARMS)) > 100, 60, one.text, one)
         one.stop()
-        assert asyncio.run(_end(broker, topics.ALARMS)) < 50_000, "it had read them all"
+        assert asyncio.run(end_of(broker, topics.ALARMS)) < 50_000, "it had read them all"
 
 
 def test_a_control_goes_through_the_broker(
