@@ -10,6 +10,7 @@ demo: .venv/installed
 
 # the tests on brokers wait more than they work: the others run beside them, and are told after them
 test: lint
+	@$(BIN)/python -m agents.warm
 	@$(BIN)/pytest tests/unit tests/laws tests/golden tests/fuzz > .others.log 2>&1 & others=$$!; \
 	trap "kill $$others" INT TERM; \
 	$(BIN)/pytest tests/integration; brokers=$$?; \

@@ -58,7 +58,7 @@ def demo(seed: int, speed: float, metrics_port: int, hold: bool) -> None:
     """Embedded broker, worker, and a simulated launch with faults, replayed at speed."""
     with tempfile.TemporaryDirectory(prefix="heartline-") as name:
         folder = Path(name)
-        console.print("Compiling kernels (half a minute the first time) …")
+        console.print("Compiling kernels (a minute or two, the first time) …")
         warm_up()
         console.print(f"Simulating a launch of {SYSTEM}, {len(TABLES)} containers, seed {seed} …")
         flight = simulate(seed)

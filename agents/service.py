@@ -88,6 +88,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._aside: list[asyncio.Task[None]] = []  # what looks at the broker now and then
         self._compute = ThreadPoolExecutor(1, "compute")
         self.ready = asyncio.Event()
+        self._waits_for = "a broker"  # while it is not ready
         self._consumer: AIOKafkaConsumer | None = None
         self._producer: AIOKafkaProducer | None = None  # where there are no transactions
         self.exactly_once = False
@@ -99,7 +100,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         made = partial(ensure_topics, s.bootstrap, s.namespace, s.partitions)
         await patiently(made, s.bootstrap)
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._compute, warm_up)
+        self._waits_for = "its kernels, which take minutes to compile the first time"
+        taken = await loop.run_in_executor(self._compute, warm_up)
+        log.info("kernels ready in %.1f s", taken)
+        self._waits_for = "a broker"
         gc.collect()
         gc.freeze()  # 400,000 objects of libraries: to collect among them took 300 ms each time
         capable = await patiently(partial(exactly_once_capable, s.bootstrap), s.bootstrap)
@@ -121,6 +125,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         )  # fmt: skip
         self._consumer = await start(client, s.bootstrap)
         client.subscribe([self._topic], listener=self)
+        self._waits_for = "a partition"
         self.heard = time.monotonic()
         self._aside.append(asyncio.create_task(self._probe(client)))
         if self.exactly_once:
@@ -224,7 +229,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     def health(self) -> tuple[bool, str]:
         """(healthy, why): a lane that stands still while its partition grows is not."""
         if not self.ready.is_set():
-            return False, "not ready: no partition assigned yet"
+            return False, f"not ready: waits for {self._waits_for}"
         unheard = time.monotonic() - self.heard
         if unheard > UNHEARD_S:
             return (

@@ -89,8 +89,10 @@ class Decoder(Stateful):
         layout, tables, n = self.plans.layout, self.plans.tables, len(batch)
         self._room(n, 0, 0)
         plan, reason = self._plan[:n], self._reason[:n]
+        data = batch.data.view()
+        data.flags.writeable = False  # of bytes or of a file: one type, or all is compiled twice
         classify(
-            batch.data, batch.start, batch.length, layout, tables, self._allow_trailing,
+            data, batch.start, batch.length, layout, tables, self._allow_trailing,
             self._head_cache, plan, reason, self._counts,
         )  # fmt: skip
         row0, value0 = _starts(self._counts), _starts(self._counts * layout.columns)
@@ -102,7 +104,7 @@ class Decoder(Stateful):
         work = Work(s["latest"], s["word"], s["has"], s["text"], *self._scratch)
         next_row = row0[:-1].copy()
         decode(
-            batch.data, batch.start, batch.length, batch.reception_ns, batch.time_offset_ns,
+            data, batch.start, batch.length, batch.reception_ns, batch.time_offset_ns,
             batch.duplicate, plan, reason, layout, tables, work, self._allow_trailing, next_row,
             value0[:-1].copy(), self._value_at, self._row_at, self._packet, self._time, self._raw,
             self._eng, self._quality, self._choice,

@@ -6,6 +6,13 @@ import pytest
 
 from agents.broker import EmbeddedBroker, broker_binary
 from agents.kafka import BrokerError
+from agents.warm import warm_up
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels() -> None:
+    """No test waits for a worker that compiles: how long that takes is the machine's matter."""
+    warm_up()
 
 
 @pytest.fixture

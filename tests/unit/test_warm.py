@@ -1,0 +1,34 @@
+"""After the warm-up nothing waits for a compiler in flight."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import orjson
+
+# of all kernels that are loaded: module, name, how many types each was compiled for
+_ASK = """
+import gc, sys
+import numba.core.dispatcher
+import orjson
+import pipeline.models.corridor
+from agents.warm import warm_up
+warm_up()
+kernels = [d for d in gc.get_objects() if isinstance(d, numba.core.dispatcher.Dispatcher)]
+kernels = [d for d in kernels if d.targetoptions.get("nogil")]
+told = {f"{d.py_func.__module__}.{d.py_func.__name__}": len(d.overloads) for d in kernels}
+sys.stdout.buffer.write(orjson.dumps(told))
+"""
+LEFT = {  # which only an XTCE document can ask for, or training
+    "pipeline.limits.in_force", "pipeline.limits_of_change.changes",
+    "pipeline.limits_of_state.states", "pipeline.models.corridor.widen",
+}  # fmt: skip
+
+
+def test_every_kernel_is_compiled_once() -> None:
+    """In a process of its own; twice would mean two types of the same argument, and two minutes."""
+    asked = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, check=True)
+    compiled = orjson.loads(asked.stdout)
+    assert len(compiled) > 25
+    assert {n: k for n, k in compiled.items() if k != 1} == dict.fromkeys(LEFT, 0)
