@@ -104,3 +104,16 @@ def _load_be64(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG
 
 
 load_be64: Any = _load_be64  # called from kernels as load_be64(array, index)
+
+
+@intrinsic
+def _fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: ARG001
+    """a · b + c of three floats of one width, rounded once (IEEE 754-2008, 5.4.1)."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.fma(*args)
+
+    return a(a, a, a), generate
+
+
+fma: Any = _fma  # half the work of a product and a sum, and the same bits on every processor

@@ -7,7 +7,7 @@
     w   recursive least squares, forgetting by FORGET a row (Haykin 2002, ch. 9)
     feature  e ← e + PACE · (|x - x̂| - e),  x̂ the value that û stands for
 
-The ring remembers some fourteen rows of the past by a fixed, unlearnt dynamics; only the readout is
+The ring remembers some ten rows of the past by a fixed, unlearnt dynamics; only the readout is
 learnt, row by row. What it could say all the time and suddenly cannot is odd; of noise it says
 nothing, since its error was as large before.
 """
@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.kernel import kernel, part
+from pipeline.kernel import fma, kernel, part
 from pipeline.models.extent import Extents, stretch
 from pipeline.models.record import GAP_BIT, ExtentModel, Feature, heard
 from schemas.columns import F8, I8, U1, Grid
 
-NODES = 14
+NODES = 10
 TERMS = NODES + 2
 RADIUS = 0.9
 INPUT = 0.5
@@ -37,7 +37,7 @@ _TERMS = np.uint64(TERMS)
 
 
 class Forecaster(ExtentModel):
-    family, version = "forecaster", 2
+    family, version = "forecaster", 3
     features = (Feature("mean error of the forecast"),)
 
     def __init__(self, *arguments: Any) -> None:
@@ -104,8 +104,8 @@ def _dot(p: F8, q: F8) -> float:
     """Four sums at once."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     for k in range(np.uint64(0), np.uint64(len(p)), _4):
-        a, b = a + p[k] * q[k], b + p[k + _1] * q[k + _1]
-        c, d = c + p[k + _2] * q[k + _2], d + p[k + _3] * q[k + _3]
+        a, b = fma(p[k], q[k], a), fma(p[k + _1], q[k + _1], b)
+        c, d = fma(p[k + _2], q[k + _2], c), fma(p[k + _3], q[k + _3], d)
     whole: float = (a + b) + (c + d)
     return whole
 
@@ -113,7 +113,7 @@ def _dot(p: F8, q: F8) -> float:
 @part
 def _teach(by: float, gain: F8, readout: F8) -> None:
     for k in range(len(gain)):
-        readout[k] += gain[k] * by
+        readout[k] = fma(gain[k], by, readout[k])
 
 
 @part
@@ -137,19 +137,19 @@ def _narrow(share: float, forget: float, terms: F8, spread: F8, gain: F8, room: 
     the last bit. What is not grows by 1 / FORGET a row, and after 37,000 rows it is all there is.
     """
     room[:] = 0.0
-    trace = 0.0
+    trace, less = 0.0, -share * forget
     for k in range(np.uint64(0), np.uint64(len(terms)), _4):
         a, b, c, d = gain[k], gain[k + _1], gain[k + _2], gain[k + _3]
         p, q, r, s = terms[k], terms[k + _1], terms[k + _2], terms[k + _3]
         at = k * _TERMS
         for m in range(np.uint64(len(terms))):
-            one = (spread[at + m] - a * gain[m] * share) * forget
-            two = (spread[at + _TERMS + m] - b * gain[m] * share) * forget
-            three = (spread[at + _2 * _TERMS + m] - c * gain[m] * share) * forget
-            four = (spread[at + _3 * _TERMS + m] - d * gain[m] * share) * forget
+            one = fma(a * gain[m], less, spread[at + m] * forget)
+            two = fma(b * gain[m], less, spread[at + _TERMS + m] * forget)
+            three = fma(c * gain[m], less, spread[at + _2 * _TERMS + m] * forget)
+            four = fma(d * gain[m], less, spread[at + _3 * _TERMS + m] * forget)
             spread[at + m], spread[at + _TERMS + m] = one, two
             spread[at + _2 * _TERMS + m], spread[at + _3 * _TERMS + m] = three, four
-            room[m] += (p * one + q * two) + (r * three + s * four)
+            room[m] += fma(p, one, q * two) + fma(r, three, s * four)
         trace += (spread[at + k] + spread[at + _TERMS + k + _1]) + (
             spread[at + _2 * _TERMS + k + _2] + spread[at + _3 * _TERMS + k + _3]
         )

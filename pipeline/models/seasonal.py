@@ -2,11 +2,12 @@
 
     place    b = ⌊BINS · (t mod period) / period⌋
     feature  x - p_b
-    learning p_b ← p_b + max(1/n_b, PACE) · (m - p_b)   once a turn, m the mean of its rows there
+    learning p_b ← p_b + 1/min(n_b, MOST) · (m - p_b)   once a turn, m the mean of its rows there
 
 t is generation time and n_b the turns that b was heard in: a seasonal-subseries mean that forgets
 (Cleveland et al. 1990, 2). An old value at the wrong time stands out. Nothing is said of a place
-that was not heard in TURNS turns before; what lasts for some eight turns is the new profile.
+that was not heard in TURNS turns before; what lasts for some eight turns is the new profile. It is
+held in single precision, as the difference from the first value: 2^-24 of how far that moves.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ import numpy as np
 from pipeline.kernel import kernel, part
 from pipeline.models.contract import GroupParameter
 from pipeline.models.record import Feature, RecordModel, heard
-from schemas.columns import F8, I8, U1, Grid
+from schemas.columns import F4, F8, I8, U1, Grid
 from schemas.settings import SeasonalRule
 
 BINS = 64
 TURNS = 2
-PACE = 0.125
+MOST = 8  # turns that are counted
+FARTHEST = 3e38  # what single precision holds
 LEAST_ROWS = 4  # of a turn
 
 
 class Seasonal(RecordModel):
     """ValueError where a rule has no period."""
 
-    family, version = "seasonal", 1
+    family, version = "seasonal", 2
     features = (Feature("difference from its profile", below=True),)
 
     def __init__(
@@ -42,15 +44,16 @@ class Seasonal(RecordModel):
                 f"period_s must be given, how long one turn takes: {LEAST_ROWS} rows or more"
             )
         self.state |= {
-            "profile": np.zeros((f, BINS)), "turns": np.zeros((f, BINS), np.int64),
+            "first": np.full(f, np.nan),
+            "profile": np.zeros((f, BINS), np.float32), "turns": np.zeros((f, BINS), np.uint8),
             "place": np.full(f, -1, np.int64), "total": np.zeros(f), "rows": np.zeros(f, np.int64),
         }  # fmt: skip
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
         s = self.state
         seasons(
-            grid.time_ns, grid.value, grid.quality, self._turn_ns, s["profile"], s["turns"],
-            s["place"], s["total"], s["rows"], features, predicted,
+            grid.time_ns, grid.value, grid.quality, self._turn_ns, s["first"], s["profile"],
+            s["turns"], s["place"], s["total"], s["rows"], features, predicted,
         )  # fmt: skip
 
 
@@ -60,8 +63,9 @@ def seasons(
     value: F8,
     quality: U1,
     turn: I8,
-    profile: F8,
-    turns: I8,
+    first: F8,
+    profile: F4,
+    turns: U1,
     place: I8,
     total: F8,
     rows: I8,
@@ -75,22 +79,25 @@ def seasons(
             x = value[i, j]
             if not heard(x, quality[i, j]):
                 continue
+            if first[j] != first[j]:
+                first[j] = x
             now = min(int((time[i] % turn[j]) / turn[j] * BINS), BINS - 1)
             if now != place[j]:
                 _close(j, profile, turns, place[j], total[j], rows[j])
                 place[j], total[j], rows[j] = now, 0.0, 0
-            total[j] += x
+            total[j] += x - first[j]
             rows[j] += 1
             if turns[j, now] >= TURNS:
-                predicted[i, j] = profile[j, now]
-                features[i, 0, j] = x - profile[j, now]
+                predicted[i, j] = first[j] + profile[j, now]
+                features[i, 0, j] = x - predicted[i, j]
 
 
 @part
-def _close(j: int, profile: F8, turns: I8, place: int, total: float, rows: int) -> None:
+def _close(j: int, profile: F4, turns: U1, place: int, total: float, rows: int) -> None:
     """A bin is over for this turn."""
     if (place < 0) | (place >= BINS) | (rows <= 0):
         return
-    turns[j, place] += 1
-    share = max(1.0 / max(turns[j, place], 1), PACE)
-    profile[j, place] += share * (total / rows - profile[j, place])
+    turns[j, place] = min(turns[j, place] + 1, MOST)
+    p = np.float64(profile[j, place])
+    p += (total / rows - p) / turns[j, place]
+    profile[j, place] = np.float32(min(max(p, -FARTHEST), FARTHEST))

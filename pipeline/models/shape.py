@@ -1,16 +1,19 @@
 """Shape memory: how unlike all earlier shapes the last rows are (`pipeline.models.record`).
 
-    feature  d = min over the book of ‖w - c‖ / √POINTS
+    feature  d = ‖w - c‖ / √POINTS of an entry c within RADIUS · S, else the least over the book
     known    d ≤ RADIUS · S: never odd, whatever the record is
-    learning d > RADIUS · S: w takes the place of the entry matched longest ago, or never
+    learning such a c is marked; where there is none, w takes the place of the next entry without a
+             mark, and marks on the way there are taken off
 
 w are POINTS values, STRIDES rows apart: one book looks at the last eight rows, one at every eighth
 of the last 57. S is the parameter's extent (`pipeline.models.extent`). A book is a leader
-clustering (Hartigan 1975, ch. 3) of what this parameter has done; an old value at the wrong place
-in a familiar pattern stands out, and a pattern seen once is known.
+clustering (Hartigan 1975, ch. 3) of what this parameter has done, with a second chance for what is
+met again (Corbató 1968); an old value at the wrong place in a familiar pattern stands out, and a
+pattern seen once is known. The entry matched last and the one behind it are looked at first: what
+goes on as it did costs no search.
 
-The book holds u = (x - first value) / first extent in single precision, which halves its memory and
-the time to search it; 2^-24 of an extent is a five-thousandth of a per cent of RADIUS.
+A row is held as u = (x - first value) / first extent in single precision, which halves the memory
+and the time to search; 2^-24 of an extent is a five-thousandth of a per cent of RADIUS.
 """
 
 from __future__ import annotations
@@ -18,21 +21,25 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.kernel import kernel, part
+from pipeline.kernel import fma, kernel, part
 from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import ExtentModel, Feature
-from pipeline.models.window import ROWS, take
-from schemas.columns import F4, F8, I8, U1, Grid
+from pipeline.models.record import GAP_BIT, ExtentModel, Feature, heard
+from pipeline.models.window import ROWS
+from schemas.columns import F4, F8, I8, U1, U8, Grid
 
 POINTS = 8
 STRIDES = (1, 8)
 BOOK = 64
 RADIUS = 0.05
+U4 = NDArray[np.uint32]
+# unsigned: numba asks of each signed index whether it is negative, and then LLVM makes no lanes
+_BOOK, _1 = np.uint64(BOOK), np.uint64(1)
 
 
 class Shape(ExtentModel):
-    family, version = "shape", 3
+    family, version = "shape", 4
     features = (
         Feature("distance of the last 8 rows", known=RADIUS),
         Feature("distance of every eighth of 57 rows", known=RADIUS),
@@ -42,20 +49,22 @@ class Shape(ExtentModel):
         super().__init__(*arguments)
         f, s = len(self.min_ns), len(STRIDES)
         self.state |= {
-            "ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64),
-            "clock": np.zeros(f, np.int64),  # rows ever
+            "ring": np.zeros((f, ROWS), np.float32), "held": np.zeros(f, np.int64),
             "first": np.full(f, np.nan), "scale": np.zeros(f),  # 0 until there is an extent
             # an entry a column, so that all of them are compared at once; infinitely far: none yet
             "book": np.full((f, s, POINTS, BOOK), np.inf, np.float32),
-            "matched": np.full((f, s, BOOK), -1, np.int64),
+            "marked": np.zeros((f, s), np.uint64),  # a bit an entry
+            "next": np.zeros((f, s), np.uint64),  # to be taken
+            "latest": np.zeros((f, s), np.uint64),  # that was matched or taken
         }  # fmt: skip
-        self._square = np.empty(BOOK, np.float32)
+        self._window, self._square = np.empty(POINTS, np.float32), np.empty(BOOK, np.float32)
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
         s = self.state
         shapes(
-            grid.value, grid.quality, s["ring"], s["held"], s["clock"], s["first"], s["scale"],
-            s["book"], s["matched"], self._extents, self._square, self._extent, features,
+            grid.value, grid.quality, s["ring"], s["held"], s["first"], s["scale"], s["book"],
+            s["marked"], s["next"], s["latest"], self._extents, self._window, self._square,
+            self._square.view(np.uint32), self._extent, features,
         )  # fmt: skip
 
 
@@ -63,112 +72,130 @@ class Shape(ExtentModel):
 def shapes(
     value: F8,
     quality: U1,
-    ring: F8,
+    ring: F4,
     held: I8,
-    clock: I8,
     first: F8,
     scale: F8,
     book: F4,
-    matched: I8,
+    marked: U8,
+    following: U8,
+    latest: U8,
     extents: Extents,
+    window: F4,
     square: F4,
+    bits: U4,
     extent: F8,
     features: F8,
 ) -> None:
-    """held: rows since the gap; a window does not reach over one. square: room to work in."""
-    for i in range(len(value)):
-        for j in range(value.shape[1]):
+    """held: rows since the gap; a window does not reach over one. window, square: room to work in;
+    bits: the same memory as square."""
+    for j in range(value.shape[1]):
+        for i in range(len(value)):
             for s in range(len(STRIDES)):
                 features[i, s, j] = np.nan
             x = value[i, j]
-            if not take(x, quality[i, j], j, ring, held):
+            if (quality[i, j] & GAP_BIT) != 0:
+                held[j] = 0
+            if not heard(x, quality[i, j]):
                 continue
-            clock[j] += 1
             least, most = stretch(x, j, extents)
             extent[i, j] = most - least
             if first[j] != first[j]:
                 first[j] = x
             if (scale[j] == 0.0) & (most > least):
                 scale[j] = 1.0 / (most - least)
+            ring[j, held[j] % ROWS] = np.float32((x - first[j]) * scale[j])
+            held[j] += 1
+            radius = RADIUS * (most - least)
+            known = np.float32(POINTS * (radius * scale[j]) * (radius * scale[j]))
             for s in range(len(STRIDES)):
-                if held[j] > (POINTS - 1) * STRIDES[s]:
-                    features[i, s, j] = _distance(
-                        held[j] - 1 - (POINTS - 1) * STRIDES[s], STRIDES[s], most - least,
-                        clock[j], first[j], scale[j], ring[j], book[j, s], matched[j, s], square,
-                    )  # fmt: skip
+                begin = held[j] - 1 - (POINTS - 1) * STRIDES[s]
+                if begin < 0:
+                    continue
+                for p in range(POINTS):
+                    window[p] = ring[j, (begin + p * STRIDES[s]) % ROWS]
+                far = _search(window, known, book[j, s], s, marked[j], latest[j], square, bits)
+                if far > known:
+                    _learn(window, book[j, s], s, marked[j], following[j], latest[j])
+                if (far < np.inf) & (scale[j] > 0.0):
+                    features[i, s, j] = np.sqrt(np.float64(far) / POINTS) / scale[j]
+                else:
+                    features[i, s, j] = 0.0
 
 
 @part
-def _point(row: int, first: float, scale: float, ring: F8) -> np.float32:
-    u: np.float32 = np.float32((ring[row % ROWS] - first) * scale)
-    return u
+def _search(
+    window: F4,
+    known: np.float32,
+    book: F4,
+    s: int,
+    marked: U8,
+    latest: U8,
+    square: F4,
+    bits: U4,
+) -> np.float32:
+    """Square of the distance to an entry that is known, which is marked, else to the nearest."""
+    for step in range(np.uint64(2)):
+        at = (latest[s] + step) % _BOOK
+        far: np.float32 = _square(window, book, at)
+        if far <= known:
+            marked[s], latest[s] = marked[s] | (_1 << at), at
+            return far
+    _squares(window, book, square)
+    at, low = np.uint64(0), _least(bits)
+    far = np.uint32(low).view(np.float32)
+    if far <= known:
+        while bits[at] != low:
+            at += _1
+        marked[s], latest[s] = marked[s] | (_1 << at), at
+    return far if far == far else np.float32(np.inf)
 
 
 @part
-def _squares(
-    begin: int, stride: int, first: float, scale: float, ring: F8, book: F4, square: F4
-) -> None:
-    """Squared distances to every entry, all eight points in one sweep over them."""
-    a = _point(begin, first, scale, ring)
-    b = _point(begin + stride, first, scale, ring)
-    c = _point(begin + 2 * stride, first, scale, ring)
-    d = _point(begin + 3 * stride, first, scale, ring)
-    e = _point(begin + 4 * stride, first, scale, ring)
-    f = _point(begin + 5 * stride, first, scale, ring)
-    g = _point(begin + 6 * stride, first, scale, ring)
-    h = _point(begin + 7 * stride, first, scale, ring)
-    for k in range(BOOK):
-        ab = (a - book[0, k]) * (a - book[0, k]) + (b - book[1, k]) * (b - book[1, k])
-        cd = (c - book[2, k]) * (c - book[2, k]) + (d - book[3, k]) * (d - book[3, k])
-        ef = (e - book[4, k]) * (e - book[4, k]) + (f - book[5, k]) * (f - book[5, k])
-        gh = (g - book[6, k]) * (g - book[6, k]) + (h - book[7, k]) * (h - book[7, k])
-        square[k] = (ab + cd) + (ef + gh)
+def _square(window: F4, book: F4, k: np.uint64) -> np.float32:
+    whole: np.float32 = np.float32(0.0)
+    for p in range(POINTS):
+        d = window[p] - book[p, k]
+        whole = np.float32(fma(d, d, whole))
+    return whole
 
 
 @part
-def _least(square: F4) -> np.float32:
-    """Eight chains at once: in one, each comparison waits for the one before it."""
-    a, b, c, d = square[0], square[1], square[2], square[3]
-    e, f, g, h = square[4], square[5], square[6], square[7]
-    for k in range(8, BOOK, 8):
-        a, b = min(square[k], a), min(square[k + 1], b)
-        c, d = min(square[k + 2], c), min(square[k + 3], d)
-        e, f = min(square[k + 4], e), min(square[k + 5], f)
-        g, h = min(square[k + 6], g), min(square[k + 7], h)
-    low = min(min(min(a, b), min(c, d)), min(min(e, f), min(g, h)))
-    least: np.float32 = low
+def _squares(window: F4, book: F4, square: F4) -> None:
+    """Of all entries, in one sweep over them."""
+    a, b, c, d = window[0], window[1], window[2], window[3]
+    e, f, g, h = window[4], window[5], window[6], window[7]
+    for k in range(_BOOK):
+        p, q, r, s = a - book[0, k], b - book[1, k], c - book[2, k], d - book[3, k]
+        t, u, v, w = e - book[4, k], f - book[5, k], g - book[6, k], h - book[7, k]
+        one, two = fma(r, r, fma(q, q, p * p)), fma(u, u, fma(t, t, s * s))
+        square[k] = fma(w, w, fma(v, v, one)) + two
+
+
+@part
+def _least(bits: U4) -> np.uint32:
+    """Of what is not negative the bits are in order, and of whole numbers LLVM takes eight minima
+    at once. What is no number comes last."""
+    least: np.uint32 = bits[0]
+    for k in range(_1, _BOOK):
+        least = min(least, bits[k])
     return least
 
 
 @part
-def _distance(
-    begin: int,
-    stride: int,
-    extent: float,
-    now: int,
-    first: float,
-    scale: float,
-    ring: F8,
+def _learn(
+    window: F4,
     book: F4,
-    matched: I8,
-    square: F4,
-) -> float:
-    """Distance to the nearest entry; then the book learns. begin: row of point 0."""
-    _squares(begin, stride, first, scale, ring, book, square)
-    at, least = 0, _least(square)
-    while at < BOOK - 1 and square[at] != least:
-        at += 1
-    distance = 0.0
-    if (least < np.inf) & (scale > 0.0):
-        distance = np.sqrt(np.float64(least) / POINTS) / scale
-    if least < np.inf and distance <= RADIUS * extent:
-        matched[at] = now
-        return distance
-    at, oldest = 0, now
-    for k in range(BOOK):
-        if matched[k] < oldest:
-            at, oldest = k, matched[k]
+    s: int,
+    marked: U8,
+    following: U8,
+    latest: U8,
+) -> None:
+    """A place is found after one turn at most: marks are taken off on the way."""
+    at = following[s] % _BOOK
+    while marked[s] & (_1 << at) != 0:
+        marked[s] ^= _1 << at
+        at = (at + _1) % _BOOK
     for p in range(POINTS):
-        book[p, at] = _point(begin + p * stride, first, scale, ring)
-    matched[at] = now
-    return distance
+        book[p, at] = window[p]
+    following[s], latest[s] = (at + _1) % _BOOK, at
