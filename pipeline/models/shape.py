@@ -10,7 +10,8 @@ of the last 57. S is the parameter's extent (`pipeline.models.extent`). A book i
 clustering (Hartigan 1975, ch. 3) of what this parameter has done, with a second chance for what is
 met again (Corbató 1968); an old value at the wrong place in a familiar pattern stands out, and a
 pattern seen once is known. The entry matched last and the one behind it are looked at first: what
-goes on as it did costs no search.
+goes on as it did costs no search. Where none was matched in BOOK rows, as in noise, every SKIP-th
+row is looked at until one is.
 
 A row is held as u = (x - first value) / first extent in single precision, which halves the memory
 and the time to search; 2^-24 of an extent is a five-thousandth of a per cent of RADIUS.
@@ -27,12 +28,13 @@ from pipeline.kernel import fma, kernel, part
 from pipeline.models.extent import Extents, stretch
 from pipeline.models.record import GAP_BIT, ExtentModel, Feature, heard
 from pipeline.models.window import ROWS
-from schemas.columns import F4, F8, I8, U1, U8, Grid
+from schemas.columns import F4, F8, I8, U1, Grid
 
 POINTS = 8
 STRIDES = (1, 8)
 BOOK = 64
 RADIUS = 0.05
+SKIP = 4  # each row still stands in two windows of eight
 U4 = NDArray[np.uint32]
 # unsigned: numba asks of each signed index whether it is negative, and then LLVM makes no lanes
 _BOOK, _1 = np.uint64(BOOK), np.uint64(1)
@@ -53,9 +55,10 @@ class Shape(ExtentModel):
             "first": np.full(f, np.nan), "scale": np.zeros(f),  # 0 until there is an extent
             # an entry a column, so that all of them are compared at once; infinitely far: none yet
             "book": np.full((f, s, POINTS, BOOK), np.inf, np.float32),
-            "marked": np.zeros((f, s), np.uint64),  # a bit an entry
-            "next": np.zeros((f, s), np.uint64),  # to be taken
-            "latest": np.zeros((f, s), np.uint64),  # that was matched or taken
+            "marked": np.zeros((f, s), np.int64),  # a bit an entry
+            "next": np.zeros((f, s), np.int64),  # to be taken
+            "latest": np.zeros((f, s), np.int64),  # that was matched or taken
+            "missed": np.zeros((f, s), np.int64),  # windows since one was matched
         }  # fmt: skip
         self._window, self._square = np.empty(POINTS, np.float32), np.empty(BOOK, np.float32)
 
@@ -63,8 +66,8 @@ class Shape(ExtentModel):
         s = self.state
         shapes(
             grid.value, grid.quality, s["ring"], s["held"], s["first"], s["scale"], s["book"],
-            s["marked"], s["next"], s["latest"], self._extents, self._window, self._square,
-            self._square.view(np.uint32), self._extent, features,
+            s["marked"], s["next"], s["latest"], s["missed"], self._extents, self._window,
+            self._square, self._square.view(np.uint32), self._extent, features,
         )  # fmt: skip
 
 
@@ -77,9 +80,10 @@ def shapes(
     first: F8,
     scale: F8,
     book: F4,
-    marked: U8,
-    following: U8,
-    latest: U8,
+    marked: I8,
+    following: I8,
+    latest: I8,
+    missed: I8,
     extents: Extents,
     window: F4,
     square: F4,
@@ -110,17 +114,18 @@ def shapes(
             known = np.float32(POINTS * (radius * scale[j]) * (radius * scale[j]))
             for s in range(len(STRIDES)):
                 begin = held[j] - 1 - (POINTS - 1) * STRIDES[s]
-                if begin < 0:
+                if (begin < 0) | ((missed[j, s] >= BOOK) & (held[j] % SKIP != 0)):
                     continue
                 for p in range(POINTS):
                     window[p] = ring[j, (begin + p * STRIDES[s]) % ROWS]
                 far = _search(window, known, book[j, s], s, marked[j], latest[j], square, bits)
+                missed[j, s] = missed[j, s] + 1 if far > known else 0
                 if far > known:
                     _learn(window, book[j, s], s, marked[j], following[j], latest[j])
-                if (far < np.inf) & (scale[j] > 0.0):
-                    features[i, s, j] = np.sqrt(np.float64(far) / POINTS) / scale[j]
-                else:
+                if far == 0.0:  # also where there is no extent yet
                     features[i, s, j] = 0.0
+                elif far < np.inf:
+                    features[i, s, j] = np.sqrt(np.float64(far) / POINTS) / scale[j]
 
 
 @part
@@ -129,17 +134,17 @@ def _search(
     known: np.float32,
     book: F4,
     s: int,
-    marked: U8,
-    latest: U8,
+    marked: I8,
+    latest: I8,
     square: F4,
     bits: U4,
 ) -> np.float32:
     """Square of the distance to an entry that is known, which is marked, else to the nearest."""
     for step in range(np.uint64(2)):
-        at = (latest[s] + step) % _BOOK
+        at = (np.uint64(latest[s]) + step) % _BOOK
         far: np.float32 = _square(window, book, at)
         if far <= known:
-            marked[s], latest[s] = marked[s] | (_1 << at), at
+            _mark(at, s, marked, latest)
             return far
     _squares(window, book, square)
     at, low = np.uint64(0), _least(bits)
@@ -147,8 +152,13 @@ def _search(
     if far <= known:
         while bits[at] != low:
             at += _1
-        marked[s], latest[s] = marked[s] | (_1 << at), at
+        _mark(at, s, marked, latest)
     return far if far == far else np.float32(np.inf)
+
+
+@part
+def _mark(at: np.uint64, s: int, marked: I8, latest: I8) -> None:
+    marked[s], latest[s] = np.int64(np.uint64(marked[s]) | (_1 << at)), np.int64(at)
 
 
 @part
@@ -187,15 +197,16 @@ def _learn(
     window: F4,
     book: F4,
     s: int,
-    marked: U8,
-    following: U8,
-    latest: U8,
+    marked: I8,
+    following: I8,
+    latest: I8,
 ) -> None:
     """A place is found after one turn at most: marks are taken off on the way."""
-    at = following[s] % _BOOK
-    while marked[s] & (_1 << at) != 0:
-        marked[s] ^= _1 << at
+    at, marks = np.uint64(following[s]) % _BOOK, np.uint64(marked[s])
+    while marks & (_1 << at) != 0:
+        marks ^= _1 << at
         at = (at + _1) % _BOOK
+    marked[s] = np.int64(marks)
     for p in range(POINTS):
         book[p, at] = window[p]
-    following[s], latest[s] = (at + _1) % _BOOK, at
+    following[s], latest[s] = np.int64((at + _1) % _BOOK), np.int64(at)

@@ -18,7 +18,7 @@ from pipeline.models.activity import FLOOR, Activity
 from pipeline.models.forecaster import TERMS, Forecaster
 from pipeline.models.level import LevelModel
 from pipeline.models.record import CALM, CAUTION, LEAST, PATIENCE, SETTLE
-from pipeline.models.shape import POINTS, RADIUS, Shape
+from pipeline.models.shape import BOOK, POINTS, RADIUS, SKIP, STRIDES, Shape
 from pipeline.models.window import ROWS
 from pipeline.settings_values import LEAST_HISTORY
 from schemas import topics
@@ -96,6 +96,56 @@ def test_a_shape_within_the_radius_is_known_whatever_the_record_is() -> None:
     assert not len(said(Shape, x, history=600))
     x[1497] = 1.1 * RADIUS * POINTS**0.5
     assert said(Shape, x, history=600)[0] == 1497
+
+
+def test_a_book_as_it_is_written(rng: Rng) -> None:
+    """Row by row against distances by numpy in double precision, to every entry of the book."""
+    x = np.repeat(rng.normal(0, 1, 40), 8)[rng.integers(0, 4, 700).cumsum() % 320]
+    model = Shape([parameter()], SECOND, [RecordRule()])
+    found = dict.fromkeys(("known", "learnt"), 0)
+    for row in range(len(x)):
+        before = {k: v.copy() for k, v in model.state.items()}
+        model.feed(grid(x[row : row + 1]))
+        first, scale = before["first"][0], before["scale"][0]
+        if row < (POINTS - 1) * max(STRIDES) or scale == 0.0:
+            continue
+        radius = RADIUS * np.ptp(x[: row + 1])
+        for s, stride in enumerate(STRIDES):
+            window = (x[row - (POINTS - 1) * stride : row + 1 : stride] - first) * scale
+            book, after = before["book"][0, s], model.state["book"][0, s]
+            far = np.sqrt(((window[:, None] - book) ** 2).mean(0)) / scale
+            told, changed = model._features[0, s, 0], (book != after).any(0)
+            if before["missed"][0, s] >= BOOK and (row + 1) % SKIP:
+                assert np.isnan(told)
+                assert not changed.any()
+            elif abs(far.min() / radius - 1) < 1e-4:
+                continue  # either, by the last bits of single precision
+            elif far.min() < radius:
+                found["known"] += 1
+                assert not changed.any()
+                assert np.isclose(far, told, 1e-4, 1e-6).any()
+                assert told <= radius * 1.0001
+            else:
+                found["learnt"] += 1
+                assert (
+                    told == pytest.approx(far.min(), 1e-4) if far.min() < np.inf else told != told
+                )
+                assert np.flatnonzero(changed).tolist() == [model.state["latest"][0, s]]
+                assert not before["marked"][0, s] >> model.state["latest"][0, s] & 1
+                np.testing.assert_array_equal(after[:, changed][:, 0], window.astype(np.float32))
+    assert min(found.values()) > 50, found
+
+
+def test_of_noise_a_book_looks_at_every_fourth_row_until_something_is_known() -> None:
+    x = np.random.default_rng(1).normal(0, 1, 400)  # of another seed two windows may be alike
+    x[300:] = 0.0
+    model = Shape([parameter()], SECOND, [RecordRule()])
+    model.feed(grid(x))
+    looked = np.flatnonzero(~np.isnan(model._features[:400, 0, 0]))
+    first = POINTS - 1  # of it nothing is said: the book is empty
+    assert looked[: BOOK - 1].tolist() == list(range(first + 1, first + BOOK))
+    assert set(np.diff(looked[(looked >= BOOK + POINTS) & (looked < 300)])) == {SKIP}
+    assert looked[-60:].tolist() == list(range(340, 400))
 
 
 def test_a_forecaster_hears_noise_for_a_day_and_says_nothing(rng: Rng) -> None:
