@@ -216,9 +216,13 @@ def judge(
                     since_gap[j] = 0.0
                     for g in range(len(below)):
                         _close(g, j, past)
+        drops = np.uint8(0)
         for j in range(len(margin)):
             since_gap[j] += 1.0
+            drops |= np.uint8(since_gap[j] == DROP)
         for g in range(len(below)):
+            if drops == 0 and not _any(features[i, g]):
+                continue  # nothing to judge, as in most rows of a spectrum
             left = _calm(
                 features[i, g], extent[i], below[g], fineness.least[g], fineness.share[g],
                 fineness.known[g], margin, half, _row(g, past), since_gap, busy, enter[i], score[i],
@@ -243,13 +247,24 @@ def _row(g: int, p: Past) -> Past:
     )  # fmt: skip
 
 
+@part
+def _any(x: F8) -> bool:
+    here = np.uint8(0)
+    for j in range(len(x)):
+        here |= np.uint8(x[j] == x[j])
+    found: bool = here != 0
+    return found
+
+
 @macro
-def _excess(x, low, high, seen, below, margin, finest, known):  # fmt: skip
-    """How far x is beyond the record, in margins; not more than it is beyond what is known."""
+def _excess(x, low, high, seen, below, margin, finest, known, extent):  # fmt: skip
+    """How far x is beyond the record, in margins; not more than it is beyond what is known. Both
+    sides are multiplied by the rows seen, which saves a division."""
     return min(
         max(x - high, (low - x) if below != 0 else -np.inf)
-        / max(margin * (high - low) * (1.0 + CAUTION / seen), finest),
-        x / known if known > 0.0 else np.inf,
+        * seen
+        / max(margin * (high - low) * (seen + CAUTION), finest * seen),
+        x / max(known * extent, 1e-300) if known > 0.0 else np.inf,
     )
 
 
@@ -268,8 +283,8 @@ def _calm(
         low, high = min(past.past_low[j], past.low[j]), max(past.past_high[j], past.high[j])
         before, word = score[j], enter[j]
         excess = _excess(
-            value, low, high, seen, below, margin[j], max(least + share * extent[j], 1e-300),
-            known * extent[j],
+            value, low, high, seen, below, margin[j], max(least + share * extent[j], 1e-300), known,
+            extent[j],
         )  # fmt: skip
         judged = (seen >= LEAST) & (low <= high)
         turns = (
@@ -325,7 +340,7 @@ def _feature(
     if seen >= LEAST and low <= high:
         excess = _excess(
             x, low, high, seen, below, margin,
-            max(fineness.least[g] + fineness.share[g] * extent, 1e-300), fineness.known[g] * extent,
+            max(fineness.least[g] + fineness.share[g] * extent, 1e-300), fineness.known[g], extent,
         )  # fmt: skip
         alarm = excess > 1.0
         if not score[i, j] >= excess:
