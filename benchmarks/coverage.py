@@ -140,23 +140,26 @@ def _against(
         yield _told(told, float(real), float(heard))
 
 
-def table(found: list[tuple[str, Forecast]]) -> None:
-    print("| | forecasts | interval holds | too soon | too late | cannot be told | width |")
-    print("|---|---|---|---|---|---|---|")
-    for kind in [*dict.fromkeys(k for k, _ in found), "all"]:
-        mine = [f for k, f in found if kind in (k, "all")]
-        told = [f for f in mine if f.holds is not None]
-        holds = sum(bool(f.holds) for f in told)
-        soon = sum(not f.holds and f.real < (f.soonest or 0) for f in told)
-        widths = sorted(
-            math.inf if f.latest is None else (f.latest - (f.soonest or 0)) / f.lead for f in told
-        )
-        width = f"{widths[len(widths) // 2]:.0%}" if widths else "–"
-        share = f"{holds / len(told):.0%}" if told else "–"
-        print(
-            f"| {kind} | {len(told)} | {share} | {soon} | {len(told) - holds - soon} | "
-            f"{len(mine) - len(told)} | {width} |", flush=True,
-        )  # fmt: skip
+def table(found: list[tuple[str, Forecast]], name: str) -> None:
+    """A row for each kind, and one for all of them by this name."""
+    for kind in dict.fromkeys(k for k, _ in found):
+        line(kind, [f for k, f in found if k == kind])
+    line(name, [f for _, f in found])
+
+
+def line(name: str, mine: list[Forecast]) -> None:
+    told = [f for f in mine if f.holds is not None]
+    holds = sum(bool(f.holds) for f in told)
+    soon = sum(not f.holds and f.real < (f.soonest or 0) for f in told)
+    widths = sorted(
+        math.inf if f.latest is None else (f.latest - (f.soonest or 0)) / f.lead for f in told
+    )
+    width = f"{widths[len(widths) // 2]:.0%}" if widths else "–"
+    share = f"{holds / len(told):.0%}" if told else "–"
+    print(
+        f"| {name} | {len(told)} | {share} | {soon} | {len(told) - holds - soon} | "
+        f"{len(mine) - len(told)} | {width} |", flush=True,
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -165,9 +168,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
     given = parser.parse_args()
     print("Width: of the interval, in the forecast's own lead, the median.\n")
-    table(list(simulated(given.seeds)))
-    print()
-    table(list(recorded(given.data)))
+    print("| | forecasts | interval holds | too soon | too late | cannot be told | width |")
+    print("|---|---|---|---|---|---|---|")
+    flown, real = list(simulated(given.seeds)), list(recorded(given.data))
+    table(flown, "all simulated")
+    table(real, "all recorded")
+    line("all", [f for _, f in flown + real])
 
 
 if __name__ == "__main__":
