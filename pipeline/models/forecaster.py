@@ -4,8 +4,7 @@
     h   h_k ← σ(RADIUS · h_(k-1) + INPUT · ±u)   σ(z) = z / (1 + |z|); a ring of NODES
          (Rodan and Tiňo 2011)
     û   w · (h, u, 1)
-    w   recursive least squares (Haykin 2002, ch. 9) of the rows that û was worse for than for most,
-        |x - x̂| ≥ e (Gollamudi et al. 1998), forgetting by FORGET at each
+    w   recursive least squares, forgetting by FORGET a row (Haykin 2002, ch. 9)
     feature  e ← e + PACE · (|x - x̂| - e),  x̂ the value that û stands for
 
 The ring remembers some ten rows of the past by a fixed, unlearnt dynamics; only the readout is
@@ -48,6 +47,7 @@ class Forecaster(ExtentModel):
             "ready": np.zeros(f, np.int64),  # 1 where the last row was heard
             "terms": np.zeros((f, TERMS)), "readout": np.zeros((f, TERMS)),
             "spread": np.tile((LOOSE * np.eye(TERMS)).ravel(), (f, 1)),
+            "gain": np.zeros((f, TERMS)),  # spread · terms
             "error": np.zeros(f),
         }  # fmt: skip
         self._room = np.empty(TERMS)
@@ -55,8 +55,8 @@ class Forecaster(ExtentModel):
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
         s = self.state
         forecast(
-            grid.value, grid.quality, s["ready"], s["terms"], s["readout"], s["spread"], s["error"],
-            self._extents, self._room, features, predicted,
+            grid.value, grid.quality, s["ready"], s["terms"], s["readout"], s["spread"], s["gain"],
+            s["error"], self._extents, self._room, features, predicted,
         )  # fmt: skip
 
 
@@ -68,6 +68,7 @@ def forecast(
     terms: F8,
     readout: F8,
     spread: F8,
+    gain: F8,
     error: F8,
     extents: Extents,
     room: F8,
@@ -85,15 +86,16 @@ def forecast(
                 continue
             least, most = stretch(x, j, extents)
             u = (2.0 * x - least - most) / (most - least) if most > least else 0.0
+            share, forget = 0.0, 1.0
             if ready[j] != 0:
                 said = _dot(readout[j], terms[j])
                 predicted[i, j] = 0.5 * (least + most + said * (most - least))
-                missed = abs(x - predicted[i, j])
-                if missed >= error[j]:
-                    _learn(u - said, terms[j], readout[j], spread[j], room)
-                error[j] += PACE * (missed - error[j])
+                error[j] += PACE * (abs(x - predicted[i, j]) - error[j])
                 features[i, 0, j] = error[j]
+                share, forget = 1.0 / (FORGET + _dot(terms[j], gain[j])), 1.0 / FORGET
+                _teach((u - said) * share, gain[j], readout[j])
             _step(u, terms[j], room)
+            _narrow(share, forget, terms[j], spread[j], gain[j], room)
             ready[j] = 1
 
 
@@ -109,6 +111,12 @@ def _dot(p: F8, q: F8) -> float:
 
 
 @part
+def _teach(by: float, gain: F8, readout: F8) -> None:
+    for k in range(len(gain)):
+        readout[k] = fma(gain[k], by, readout[k])
+
+
+@part
 def _step(u: float, terms: F8, room: F8) -> None:
     """The ring turns by one node."""
     n = len(terms) - 2
@@ -121,40 +129,34 @@ def _step(u: float, terms: F8, room: F8) -> None:
 
 
 @part
-def _learn(missed: float, terms: F8, readout: F8, spread: F8, gain: F8) -> None:
-    """gain: room for spread · terms. Its length is TERMS, but a loop of a length that LLVM knows is
-    written out, without lanes."""
-    gain[:] = 0.0
-    n = np.uint64(len(gain))
-    for k in range(np.uint64(0), n, _4):
+def _narrow(share: float, forget: float, terms: F8, spread: F8, gain: F8, room: F8) -> None:
+    """The spread after the gain's row, its trace bounded (Haykin 2002, 9.2), and the next gain.
+
+    In one sweep, four rows at once: the new rows are multiplied while they are at hand. The product
+    of two gains comes first: it is the same from either side, so that the spread stays symmetric to
+    the last bit. What is not grows by 1 / FORGET a row, and after 37,000 rows it is all there is.
+    """
+    room[:] = 0.0
+    trace, less = 0.0, -share * forget
+    for k in range(np.uint64(0), np.uint64(len(terms)), _4):
+        a, b, c, d = gain[k], gain[k + _1], gain[k + _2], gain[k + _3]
         p, q, r, s = terms[k], terms[k + _1], terms[k + _2], terms[k + _3]
         at = k * _TERMS
-        for m in range(n):
-            one = fma(p, spread[at + m], q * spread[at + _TERMS + m])
-            two = fma(r, spread[at + _2 * _TERMS + m], s * spread[at + _3 * _TERMS + m])
-            gain[m] += one + two
-    share = 1.0 / (FORGET + _dot(terms, gain))
-    for k in range(n):
-        readout[k] = fma(gain[k], missed * share, readout[k])
-    _narrow(share, gain, spread)
-
-
-@part
-def _narrow(share: float, gain: F8, spread: F8) -> None:
-    """The spread after a row of this gain, its trace bounded (Haykin 2002, 9.2).
-
-    The product of two gains comes first: it is the same from either side, so that the spread stays
-    symmetric to the last bit. What is not grows by 1 / FORGET a row, and after 37,000 rows it is
-    all there is.
-    """
-    less, trace = -share / FORGET, 0.0
-    n = np.uint64(len(gain))
-    for k in range(n):
-        at = k * _TERMS
-        for m in range(n):
-            spread[at + m] = fma(gain[k] * gain[m], less, spread[at + m] * (1.0 / FORGET))
-        trace += spread[at + k]
-    if trace > LOOSE * TERMS:
-        bound = LOOSE * TERMS / trace
+        for m in range(np.uint64(len(terms))):
+            one = fma(a * gain[m], less, spread[at + m] * forget)
+            two = fma(b * gain[m], less, spread[at + _TERMS + m] * forget)
+            three = fma(c * gain[m], less, spread[at + _2 * _TERMS + m] * forget)
+            four = fma(d * gain[m], less, spread[at + _3 * _TERMS + m] * forget)
+            spread[at + m], spread[at + _TERMS + m] = one, two
+            spread[at + _2 * _TERMS + m], spread[at + _3 * _TERMS + m] = three, four
+            room[m] += fma(p, one, q * two) + fma(r, three, s * four)
+        trace += (spread[at + k] + spread[at + _TERMS + k + _1]) + (
+            spread[at + _2 * _TERMS + k + _2] + spread[at + _3 * _TERMS + k + _3]
+        )
+    bound = 1.0
+    if trace > LOOSE * len(terms):
+        bound = LOOSE * len(terms) / trace
         for k in range(len(spread)):
             spread[k] *= bound
+    for k in range(len(gain)):
+        gain[k] = room[k] * bound

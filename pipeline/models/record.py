@@ -76,7 +76,8 @@ class Fineness(NamedTuple):
 
 
 class Past(NamedTuple):
-    """f8[g, f] each, of g features; arrays of their own, so that a loop over parameters gets lanes.
+    """f8[g, f] each, of g features, calm and odd u1 (they end at CALM and SETTLE); arrays of their
+    own, so that a loop over parameters gets lanes.
 
     low, high: of the block that fills, past_ of the one before it; next_ and new_ of rows that
     wait, worst_ of the alarm that stands. filled: rows of this block, seen: rows behind the record,
@@ -97,13 +98,16 @@ class Past(NamedTuple):
     seen: F8
     waited: F8
     alarm: F8
-    calm: F8
-    odd: F8
+    calm: U1
+    odd: U1
 
 
 def _empty_past(g: int, f: int) -> Past:
     begin = {"low": np.inf, "high": -np.inf}
-    return Past(*(np.full((g, f), begin.get(k.rsplit("_")[-1], 0.0)) for k in Past._fields))
+    small = {"calm": np.uint8, "odd": np.uint8}
+    return Past(
+        *(np.full((g, f), begin.get(k.rsplit("_")[-1], 0.0), small.get(k)) for k in Past._fields)
+    )
 
 
 class RecordModel(Stateful):
@@ -349,14 +353,14 @@ def _feature(
             detail[i, _ROWS, j] = seen
         if alarm and since <= SETTLE:
             alarm = False
-            past.odd[g, j] += 1.0
+            past.odd[g, j] += 1
             if past.odd[g, j] == SETTLE // 2:
                 _forget(g, j, past)
         word = _WATCH if alarm else np.uint8(0)
         enter[i, j] = word if enter[i, j] == _NO_WORD else max(enter[i, j], word)
     if alarm:
         past.alarm[g, j] += 1.0
-        past.calm[g, j] = 0.0
+        past.calm[g, j] = 0
         past.worst_low[g, j] = min(past.worst_low[g, j], x)
         past.worst_high[g, j] = max(past.worst_high[g, j], x)
         _drop_waiting(g, j, past)
@@ -364,7 +368,7 @@ def _feature(
             _forget(g, j, past)
         return
     if past.alarm[g, j] > 0:
-        past.calm[g, j] += 1.0
+        past.calm[g, j] += 1
         if past.calm[g, j] >= CALM:
             _take(low, high, g, j, past)
     past.seen[g, j] += 1.0
@@ -402,7 +406,7 @@ def _close(g: int, j: int, p: Past) -> None:
     p.past_low[g, j] = min(p.past_low[g, j], p.low[g, j])
     p.past_high[g, j] = max(p.past_high[g, j], p.high[g, j])
     p.low[g, j], p.high[g, j] = np.inf, -np.inf
-    p.filled[g, j], p.odd[g, j] = 0.0, 0.0
+    p.filled[g, j], p.odd[g, j] = 0.0, 0
 
 
 @part
@@ -413,7 +417,7 @@ def _forget(g: int, j: int, p: Past) -> None:
     p.worst_low[g, j], p.worst_high[g, j] = np.inf, -np.inf
     _drop_waiting(g, j, p)
     p.filled[g, j], p.seen[g, j], p.waited[g, j] = 0.0, 0.0, 0.0
-    p.alarm[g, j], p.calm[g, j], p.odd[g, j] = 0.0, 0.0, 0.0
+    p.alarm[g, j], p.calm[g, j], p.odd[g, j] = 0.0, 0, 0
 
 
 @part

@@ -6,8 +6,7 @@
 
 t is generation time and n_b the turns that b was heard in: a seasonal-subseries mean that forgets
 (Cleveland et al. 1990, 2). An old value at the wrong time stands out. Nothing is said of a place
-that was not heard in TURNS turns before; what lasts for some eight turns is the new profile. It is
-held in single precision, as the difference from the first value: 2^-24 of how far that moves.
+that was not heard in TURNS turns before; what lasts for some eight turns is the new profile.
 """
 
 from __future__ import annotations
@@ -17,13 +16,12 @@ import numpy as np
 from pipeline.kernel import kernel, part
 from pipeline.models.contract import GroupParameter
 from pipeline.models.record import Feature, RecordModel, heard
-from schemas.columns import F4, F8, I8, U1, Grid
+from schemas.columns import F8, I8, U1, Grid
 from schemas.settings import SeasonalRule
 
 BINS = 64
 TURNS = 2
 MOST = 8  # turns that are counted
-FARTHEST = 3e38  # what single precision holds
 LEAST_ROWS = 4  # of a turn
 
 
@@ -44,16 +42,15 @@ class Seasonal(RecordModel):
                 f"period_s must be given, how long one turn takes: {LEAST_ROWS} rows or more"
             )
         self.state |= {
-            "first": np.full(f, np.nan),
-            "profile": np.zeros((f, BINS), np.float32), "turns": np.zeros((f, BINS), np.uint8),
+            "profile": np.zeros((f, BINS)), "turns": np.zeros((f, BINS), np.uint8),
             "place": np.full(f, -1, np.int64), "total": np.zeros(f), "rows": np.zeros(f, np.int64),
         }  # fmt: skip
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
         s = self.state
         seasons(
-            grid.time_ns, grid.value, grid.quality, self._turn_ns, s["first"], s["profile"],
-            s["turns"], s["place"], s["total"], s["rows"], features, predicted,
+            grid.time_ns, grid.value, grid.quality, self._turn_ns, s["profile"], s["turns"],
+            s["place"], s["total"], s["rows"], features, predicted,
         )  # fmt: skip
 
 
@@ -63,8 +60,7 @@ def seasons(
     value: F8,
     quality: U1,
     turn: I8,
-    first: F8,
-    profile: F4,
+    profile: F8,
     turns: U1,
     place: I8,
     total: F8,
@@ -79,25 +75,21 @@ def seasons(
             x = value[i, j]
             if not heard(x, quality[i, j]):
                 continue
-            if first[j] != first[j]:
-                first[j] = x
             now = min(int((time[i] % turn[j]) / turn[j] * BINS), BINS - 1)
             if now != place[j]:
                 _close(j, profile, turns, place[j], total[j], rows[j])
                 place[j], total[j], rows[j] = now, 0.0, 0
-            total[j] += x - first[j]
+            total[j] += x
             rows[j] += 1
             if turns[j, now] >= TURNS:
-                predicted[i, j] = first[j] + profile[j, now]
-                features[i, 0, j] = x - predicted[i, j]
+                predicted[i, j] = profile[j, now]
+                features[i, 0, j] = x - profile[j, now]
 
 
 @part
-def _close(j: int, profile: F4, turns: U1, place: int, total: float, rows: int) -> None:
+def _close(j: int, profile: F8, turns: U1, place: int, total: float, rows: int) -> None:
     """A bin is over for this turn."""
     if (place < 0) | (place >= BINS) | (rows <= 0):
         return
     turns[j, place] = min(turns[j, place] + 1, MOST)
-    p = np.float64(profile[j, place])
-    p += (total / rows - p) / turns[j, place]
-    profile[j, place] = np.float32(min(max(p, -FARTHEST), FARTHEST))
+    profile[j, place] += (total / rows - profile[j, place]) / turns[j, place]

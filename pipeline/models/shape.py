@@ -56,18 +56,18 @@ class Shape(ExtentModel):
             # an entry a column, so that all of them are compared at once; infinitely far: none yet
             "book": np.full((f, s, POINTS, BOOK), np.inf, np.float32),
             "marked": np.zeros((f, s), np.int64),  # a bit an entry
-            "next": np.zeros((f, s), np.int64),  # to be taken
-            "latest": np.zeros((f, s), np.int64),  # that was matched or taken
-            "missed": np.zeros((f, s), np.int64),  # windows since one was matched
+            "next": np.zeros((f, s), np.uint8),  # to be taken
+            "latest": np.zeros((f, s), np.uint8),  # that was matched or taken
+            "missed": np.zeros((f, s), np.uint8),  # windows since one was matched, up to BOOK
         }  # fmt: skip
-        self._window, self._square = np.empty(POINTS, np.float32), np.empty(BOOK, np.float32)
+        self._window, self._squares = np.empty(POINTS, np.float32), np.empty(BOOK, np.uint32)
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
         s = self.state
         shapes(
             grid.value, grid.quality, s["ring"], s["held"], s["first"], s["scale"], s["book"],
             s["marked"], s["next"], s["latest"], s["missed"], self._extents, self._window,
-            self._square, self._square.view(np.uint32), self._extent, features,
+            self._squares, self._extent, features,
         )  # fmt: skip
 
 
@@ -81,18 +81,17 @@ def shapes(
     scale: F8,
     book: F4,
     marked: I8,
-    following: I8,
-    latest: I8,
-    missed: I8,
+    following: U1,
+    latest: U1,
+    missed: U1,
     extents: Extents,
     window: F4,
-    square: F4,
-    bits: U4,
+    squares: U4,
     extent: F8,
     features: F8,
 ) -> None:
-    """held: rows since the gap; a window does not reach over one. window, square: room to work in;
-    bits: the same memory as square."""
+    """held: rows since the gap; a window does not reach over one. window, squares: room to work in,
+    the latter of numbers in single precision by their bits."""
     for j in range(value.shape[1]):
         for i in range(len(value)):
             for s in range(len(STRIDES)):
@@ -118,8 +117,8 @@ def shapes(
                     continue
                 for p in range(POINTS):
                     window[p] = ring[j, (begin + p * STRIDES[s]) % ROWS]
-                far = _search(window, known, book[j, s], s, marked[j], latest[j], square, bits)
-                missed[j, s] = missed[j, s] + 1 if far > known else 0
+                far = _search(window, known, book[j, s], s, marked[j], latest[j], squares)
+                missed[j, s] = min(missed[j, s] + 1, BOOK) if far > known else 0
                 if far > known:
                     _learn(window, book[j, s], s, marked[j], following[j], latest[j])
                 if far == 0.0:  # also where there is no extent yet
@@ -135,9 +134,8 @@ def _search(
     book: F4,
     s: int,
     marked: I8,
-    latest: I8,
-    square: F4,
-    bits: U4,
+    latest: U1,
+    squares: U4,
 ) -> np.float32:
     """Square of the distance to an entry that is known, which is marked, else to the nearest."""
     for step in range(np.uint64(2)):
@@ -146,19 +144,19 @@ def _search(
         if far <= known:
             _mark(at, s, marked, latest)
             return far
-    _squares(window, book, square)
-    at, low = np.uint64(0), _least(bits)
+    _square_all(window, book, squares)
+    at, low = np.uint64(0), _least(squares)
     far = np.uint32(low).view(np.float32)
     if far <= known:
-        while bits[at] != low:
+        while at < _BOOK - _1 and squares[at] != low:
             at += _1
         _mark(at, s, marked, latest)
     return far if far == far else np.float32(np.inf)
 
 
 @part
-def _mark(at: np.uint64, s: int, marked: I8, latest: I8) -> None:
-    marked[s], latest[s] = np.int64(np.uint64(marked[s]) | (_1 << at)), np.int64(at)
+def _mark(at: np.uint64, s: int, marked: I8, latest: U1) -> None:
+    marked[s], latest[s] = np.int64(np.uint64(marked[s]) | (_1 << at)), np.uint8(at)
 
 
 @part
@@ -171,7 +169,7 @@ def _square(window: F4, book: F4, k: np.uint64) -> np.float32:
 
 
 @part
-def _squares(window: F4, book: F4, square: F4) -> None:
+def _square_all(window: F4, book: F4, squares: U4) -> None:
     """Of all entries, in one sweep over them."""
     a, b, c, d = window[0], window[1], window[2], window[3]
     e, f, g, h = window[4], window[5], window[6], window[7]
@@ -179,16 +177,16 @@ def _squares(window: F4, book: F4, square: F4) -> None:
         p, q, r, s = a - book[0, k], b - book[1, k], c - book[2, k], d - book[3, k]
         t, u, v, w = e - book[4, k], f - book[5, k], g - book[6, k], h - book[7, k]
         one, two = fma(r, r, fma(q, q, p * p)), fma(u, u, fma(t, t, s * s))
-        square[k] = fma(w, w, fma(v, v, one)) + two
+        squares[k] = np.float32(fma(w, w, fma(v, v, one)) + two).view(np.uint32)
 
 
 @part
-def _least(bits: U4) -> np.uint32:
-    """Of what is not negative the bits are in order, and of whole numbers LLVM takes eight minima
+def _least(squares: U4) -> np.uint32:
+    """Bits of what is not negative are in its order, and of whole numbers LLVM takes eight minima
     at once. What is no number comes last."""
-    least: np.uint32 = bits[0]
+    least: np.uint32 = squares[0]
     for k in range(_1, _BOOK):
-        least = min(least, bits[k])
+        least = min(least, squares[k])
     return least
 
 
@@ -198,8 +196,8 @@ def _learn(
     book: F4,
     s: int,
     marked: I8,
-    following: I8,
-    latest: I8,
+    following: U1,
+    latest: U1,
 ) -> None:
     """A place is found after one turn at most: marks are taken off on the way."""
     at, marks = np.uint64(following[s]) % _BOOK, np.uint64(marked[s])
@@ -209,4 +207,4 @@ def _learn(
     marked[s] = np.int64(marks)
     for p in range(POINTS):
         book[p, at] = window[p]
-    following[s], latest[s] = np.int64((at + _1) % _BOOK), np.int64(at)
+    following[s], latest[s] = np.uint8((at + _1) % _BOOK), np.uint8(at)

@@ -36,15 +36,20 @@ class Worker:
     port: int
     log: Path
 
-    def healthy(self) -> bool:
+    def health(self) -> tuple[bool, str]:
+        """Whether it says that it is, and what it says; nothing where nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2):
-                return True
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2) as r:
+                return True, r.read().decode()
+        except urllib.error.HTTPError as error:
+            return False, error.read().decode()
         except (urllib.error.URLError, OSError):
-            return False
+            return False, ""
 
     def wait_ready(self) -> None:
-        wait_until(self.healthy, READY_S, lambda: f"worker not ready:\n{self.text()}", self)
+        wait_until(
+            lambda: self.health()[0], READY_S, lambda: f"{self.health()[1]}\n{self.text()}", self
+        )
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")[-3000:]

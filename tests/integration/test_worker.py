@@ -43,6 +43,9 @@ def test_second_worker_takes_over(
         worker(broker, DEMO, tmp_path, *quick) as first,
         worker(broker, DEMO, tmp_path, *quick, ready=False) as second,
     ):
+        for what in ("its kernels", "a partition"):  # the first worker has the only one
+            waits = f"not ready: waits for {what}"
+            wait_until(lambda w=waits: w in second.health()[1], 60, second.text, second)  # type: ignore[misc]
         send(small_flight, "demo", broker, 30.0)
         first.kill()
         wait_until(lambda: committed_all(broker), 60, second.text, second)
