@@ -14,7 +14,9 @@ goes on as it did costs no search. Where none was matched in BOOK rows, as in no
 row is looked at until one is.
 
 A row is held as u = (x - first value) / first extent in single precision, which halves the memory
-and the time to search; 2^-24 of an extent is a five-thousandth of a per cent of RADIUS.
+and the time to search; 2^-24 of an extent is a five-thousandth of a per cent of RADIUS. Where that
+scale no longer tells shapes apart, FAR extents from the first value or HUGE times the first extent
+(a sensor that was 0 when it was switched on), the book begins anew with another.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ POINTS = 8
 STRIDES = (1, 8)
 BOOK = 64
 RADIUS = 0.05
+FAR, HUGE = 1e4, 1e15
 SKIP = 4  # each row still stands in two windows of eight
 U4 = NDArray[np.uint32]
 # unsigned: numba asks of each signed index whether it is negative, and then LLVM makes no lanes
@@ -105,6 +108,10 @@ def shapes(
             extent[i, j] = most - least
             if first[j] != first[j]:
                 first[j] = x
+            wide = max(abs(x - first[j]) / FAR, (most - least) * (most - least) * scale[j] / HUGE)
+            if (scale[j] > 0.0) & (most - least < wide):
+                scale[j], first[j], held[j] = 0.0, x, 0
+                book[j], marked[j], missed[j] = np.inf, 0, 0
             if (scale[j] == 0.0) & (most > least):
                 scale[j] = 1.0 / (most - least)
             ring[j, held[j] % ROWS] = np.float32((x - first[j]) * scale[j])

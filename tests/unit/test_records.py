@@ -161,6 +161,16 @@ def test_a_book_as_it_is_written(rng: Rng) -> None:
     assert min(found.values()) > 50, found
 
 
+@pytest.mark.parametrize(("begin", "mean"), [([0.0], 1e8), ([0.0, 1e-22], 0.0)])
+def test_a_book_whose_first_scale_was_none_begins_anew(begin: list[float], mean: float) -> None:
+    """At power-on a sensor says 0, or moves by next to nothing."""
+    x = mean + np.round(np.sin(np.arange(30_000) * 2 * np.pi / 100), 3)
+    x[: len(begin)] = begin
+    x[25_000:25_020] = x[25_000]
+    found = said(Shape, x)
+    assert set(found) & set(range(25_000, 25_080))
+
+
 def test_of_noise_a_book_looks_at_every_fourth_row_until_something_is_known() -> None:
     x = np.random.default_rng(1).normal(0, 1, 400)  # of another seed two windows may be alike
     x[300:] = 0.0
