@@ -26,7 +26,7 @@ _MEAN, _LIVELY = range(2)
 
 
 class Activity(ExtentModel):
-    family, version = "activity", 3
+    family, version = "activity", 4
     features = (
         Feature("64-row mean", below=True, share=FLOOR),
         Feature("log of the 64-row standard deviation", below=True, least=TENTH),

@@ -35,7 +35,7 @@ _KURTOSIS, _CREST = BANDS, BANDS + 1
 
 
 class Bands(ExtentModel):
-    family, version = "bands", 2
+    family, version = "bands", 3
     features = (
         *(Feature("band", below=True, least=TENTH) for _ in range(BANDS)),
         Feature("kurtosis"), Feature("crest factor"),

@@ -32,7 +32,7 @@ WIDE = 4.0  # extents: no row teaches more
 class Coupled(ExtentModel):
     """ValueError where a rule's set is of one parameter, or of too many."""
 
-    family, version = "coupled", 2
+    family, version = "coupled", 3
     features = (Feature("difference from what the others say", below=True, share=RIDGE**0.5),)
 
     def __init__(

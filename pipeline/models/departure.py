@@ -19,7 +19,7 @@ from schemas.columns import F8, I8, U1, Grid
 
 
 class Departure(RecordModel):
-    family, version = "departure", 1
+    family, version = "departure", 2
     features = (Feature("distance from its 64-row mean", below=True),)
 
     def __init__(self, *arguments: Any) -> None:

@@ -14,7 +14,7 @@ from schemas.columns import F8, U1, Grid
 
 
 class LevelModel(RecordModel):
-    family, version = "level", 1
+    family, version = "level", 2
     features = (Feature("value", below=True),)
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002

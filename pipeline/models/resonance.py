@@ -25,7 +25,7 @@ SHARE = 0.2
 class Resonance(RecordModel):
     """ValueError where a rule's band holds no bin of the spectrum."""
 
-    family, version = "resonance", 1
+    family, version = "resonance", 2
     features = (Feature("middle of the band, Hz", below=True),)
 
     def __init__(
