@@ -16,7 +16,8 @@ row is looked at until one is.
 A row is held as u = (x - first value) / first extent in single precision, which halves the memory
 and the time to search; 2^-24 of an extent is a five-thousandth of a per cent of RADIUS. Where that
 scale no longer tells shapes apart, FAR extents from the first value or HUGE times the first extent
-(a sensor that was 0 when it was switched on), the book begins anew with another.
+(a sensor that was 0 when it was switched on), the book begins anew with another; what merely rests
+forgets nothing.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def shapes(
             if first[j] != first[j]:
                 first[j] = x
             wide = max(abs(x - first[j]) / FAR, (most - least) * (most - least) * scale[j] / HUGE)
-            if (scale[j] > 0.0) & (most - least < wide):
+            if (scale[j] > 0.0) & (most > least) & (most - least < wide):
                 scale[j], first[j], held[j] = 0.0, x, 0
                 book[j], marked[j], missed[j] = np.inf, 0, 0
             if (scale[j] == 0.0) & (most > least):

@@ -15,6 +15,7 @@ from pipeline.chain import Chain
 from pipeline.errors import MissionError
 from pipeline.mission import load_mission
 from pipeline.models.activity import FLOOR, Activity
+from pipeline.models.extent import HISTORY
 from pipeline.models.forecaster import TERMS, Forecaster
 from pipeline.models.level import LevelModel
 from pipeline.models.record import CALM, CAUTION, LEAST, PATIENCE, SETTLE
@@ -169,6 +170,17 @@ def test_a_book_whose_first_scale_was_none_begins_anew(begin: list[float], mean:
     x[25_000:25_020] = x[25_000]
     found = said(Shape, x)
     assert set(found) & set(range(25_000, 25_080))
+
+
+def test_a_book_outlasts_a_rest() -> None:
+    """Its parameter stands still for longer than any extent remembers, far from its first value."""
+    pulse = np.repeat([0.0, 3.0, 0.0, 5.0], 10)
+    x = np.concatenate([np.tile(pulse, 50), np.full(2 * HISTORY, 3.0), pulse])
+    model = Shape([parameter()], SECOND, [RecordRule()])
+    model.feed(grid(x[: 50 * len(pulse)]))
+    before = model.state["book"].copy()
+    model.feed(grid(x[50 * len(pulse) :]))
+    assert (model.state["book"] == before).all(2).mean() > 0.5
 
 
 def test_of_noise_a_book_looks_at_every_fourth_row_until_something_is_known() -> None:
@@ -327,7 +339,7 @@ def test_an_alert_tells_which_feature_and_what_record(tmp_path: Path, rng: Rng) 
     raised, cleared = alerts
     assert (raised["parameter"], raised["monitor"]) == (
         "/S/A",
-        {"kind": "level", "name": "level/1"},
+        {"kind": "level", "name": f"level/{LevelModel.version}"},
     )
     assert raised["feature"] == "value"
     assert raised["feature_value"] == 50.0
