@@ -168,7 +168,8 @@ def _wild_weights(rnd: random.Random, part: Part) -> Part:
         flat = weights[rnd.choice(list(weights))].reshape(-1)
         odd: Any = (
             (np.nan, np.inf, -np.inf, 1e308, -1e308, 5e-324, 0.0, -1.0)
-            if flat.dtype.kind == "f" else (0, 1, 63, 1000, 2**62)
+            if flat.dtype.kind == "f"
+            else [k for k in (0, 1, 63, 64, 255, 1000, 2**62) if k <= np.iinfo(flat.dtype).max]
         )  # fmt: skip
         for _ in range(rnd.randint(1, 5)):
             with np.errstate(over="ignore"):  # of single precision: infinite is wild enough
