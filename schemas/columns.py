@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 U1 = NDArray[np.uint8]
 U2 = NDArray[np.uint16]
+U4 = NDArray[np.uint32]
 U8 = NDArray[np.uint64]
 I4 = NDArray[np.int32]
 I8 = NDArray[np.int64]
@@ -172,7 +173,7 @@ class WindowBatch:
     packet: I8  # [e] the packet that closed it
     panes: I4  # [e] panes that hold data
     figures: F8  # [e, g, f] in the order of FIGURES, the quantiles, and their error
-    quality: NDArray[np.uint32]  # [e, 8, f] counts by quality bit
+    quality: U4  # [e, 8, f] counts by quality bit
 
 
 FIGURES = ("count", "mean", "std", "min", "max", "rms", "rate")

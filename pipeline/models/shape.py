@@ -15,7 +15,7 @@ row is looked at until one is.
 
 A row is held as u = (x - first value) / first extent in single precision, which halves the memory
 and the time to search; 2^-24 of an extent is a five-thousandth of a per cent of RADIUS. Where that
-scale no longer tells shapes apart, FAR extents from the first value or HUGE times the first extent
+scale no longer tells shapes apart, FAR extents from the first value or GROWN times the first extent
 (a sensor that was 0 when it was switched on), the book begins anew with another; what merely rests
 forgets nothing.
 """
@@ -25,21 +25,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.kernel import fma, kernel, part
 from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import GAP_BIT, ExtentModel, Feature, heard
-from pipeline.models.window import ROWS
-from schemas.columns import F4, F8, I8, U1, Grid
+from pipeline.models.record import ExtentModel, Feature
+from pipeline.models.window import ROWS, hear
+from schemas.columns import F4, F8, I8, U1, U4, Grid
 
 POINTS = 8
 STRIDES = (1, 8)
 BOOK = 64
 RADIUS = 0.05
-FAR, HUGE = 1e4, 1e15
+FAR, GROWN = 1e4, 1e15
 SKIP = 4  # each row still stands in two windows of eight
-U4 = NDArray[np.uint32]
 # unsigned: numba asks of each signed index whether it is negative, and then LLVM makes no lanes
 _BOOK, _1 = np.uint64(BOOK), np.uint64(1)
 
@@ -101,16 +99,14 @@ def shapes(
             for s in range(len(STRIDES)):
                 features[i, s, j] = np.nan
             x = value[i, j]
-            if (quality[i, j] & GAP_BIT) != 0:
-                held[j] = 0
-            if not heard(x, quality[i, j]):
+            if not hear(x, quality[i, j], j, held):
                 continue
             least, most = stretch(x, j, extents)
             extent[i, j] = most - least
             if first[j] != first[j]:
                 first[j] = x
-            wide = max(abs(x - first[j]) / FAR, (most - least) * (most - least) * scale[j] / HUGE)
-            if (scale[j] > 0.0) & (most > least) & (most - least < wide):
+            lost = (abs(x - first[j]) > FAR * (most - least)) | ((most - least) * scale[j] > GROWN)
+            if (scale[j] > 0.0) & (most > least) & lost:
                 scale[j], first[j], held[j] = 0.0, x, 0
                 book[j], marked[j], missed[j] = np.inf, 0, 0
             if (scale[j] == 0.0) & (most > least):

@@ -21,12 +21,19 @@ class Rolling(NamedTuple):
 
 
 @part
-def take(x: float, quality: int, j: int, ring: F8, held: I8) -> bool:
-    """Take a row in, if it is one to learn from; whether it was. A window does not reach over a
-    gap, whatever its first row is. held: rows since then; the ring's place is their number."""
+def hear(x: float, quality: int, j: int, held: I8) -> bool:
+    """Whether a row is one to learn from. A window does not reach over a gap, whatever its first
+    row is. held: rows since then."""
     if (quality & GAP_BIT) != 0:
         held[j] = 0
     good: bool = heard(x, quality)
+    return good
+
+
+@part
+def take(x: float, quality: int, j: int, ring: F8, held: I8) -> bool:
+    """Take a row in, if it is one to learn from; whether it was. The ring's place is its number."""
+    good: bool = hear(x, quality, j, held)
     if good:
         ring[j, held[j] % ROWS] = x
         held[j] += 1

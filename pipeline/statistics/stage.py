@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.kernel import kernel, part
 from pipeline.statistics.bins import (
@@ -21,7 +20,7 @@ from pipeline.statistics.bins import (
 )
 from pipeline.statistics.moments import add_row, merge, write_figures
 from pipeline.statistics.panes import Panes, Work, clear, empty_panes, make_work
-from schemas.columns import F8, FIGURES, I4, I8, NEVER, U1, Grid, WindowBatch
+from schemas.columns import F8, FIGURES, I4, I8, NEVER, U1, U4, Grid, WindowBatch
 from schemas.settings import WindowSettings
 from schemas.state import Stateful
 
@@ -29,7 +28,6 @@ START, CURRENT = range(2)  # scalars of the state: start and index of the open p
 BLOCK = 16  # closings handed on at a time
 MAX_PANE_SAMPLES = 65535  # a bin counts in u2
 _N = len(FIGURES)
-U4 = NDArray[np.uint32]
 
 
 class Statistics(Stateful):
