@@ -71,10 +71,13 @@ chaos: .venv/installed
 	.venv-peers/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-# Needs uv. Every version, with its hashes, for every supported Python and platform.
+# Needs uv. Every version, with its hashes, for every supported Python and platform: of all extras,
+# and (requirements-run.lock, the image's) of what a worker needs alone.
 lock:
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements-run.lock
 
 clean:
 	rm -rf .venv .venv-peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
