@@ -13,12 +13,14 @@ from faust.app.base import BootStrategy
 from mode import Service
 from prometheus_client import CollectorRegistry
 
-from agents.alarms import alarm_of
+from agents.alarms import Alarms
 from agents.desk import add_desk
 from agents.http import serve
 from agents.kafka import BrokerError
 from agents.metrics import Metrics
 from agents.models_topic import stage_of
+from agents.notify import notify
+from agents.places import state
 from agents.security import Security, from_file, in_use, use
 from agents.service import Lanes
 from agents.settings import Settings, from_environment
@@ -76,8 +78,11 @@ def faust_credentials(security: Security) -> Any:
 
 def create_app(settings: Settings) -> App:
     """The app of one worker. Missions are read when it starts."""
+    folder = state() / "faust"  # it makes one, and keeps nothing in it
+    folder.parent.mkdir(parents=True, exist_ok=True)
     app = App(
         settings.group_on_wire,
+        datadir=str(folder),
         broker=f"aiokafka://{settings.bootstrap}",
         store="memory://",
         topic_disable_leader=True,
@@ -89,7 +94,9 @@ def create_app(settings: Settings) -> App:
         value_serializer="raw",
         broker_credentials=faust_credentials(in_use()),
     )
-    add_desk(app, settings.namespace, {topics.ALARMS: alarm_of, topics.MODELS: stage_of})
+    alarms = Alarms()
+    kept = {topics.ALARMS: alarms.take, topics.MODELS: stage_of}
+    add_desk(app, settings.bootstrap, settings.namespace, kept, alarms)
 
     class LaneService(Service):
         """Lanes, metrics and health; the worker leaves with its reason when a lane cannot go on."""
@@ -105,6 +112,7 @@ def create_app(settings: Settings) -> App:
                     settings.metrics_host, settings.metrics_port, metrics.registry,
                     self.lanes.health,
                 )  # fmt: skip
+                notify("READY=1", "STATUS=waits for a broker")  # whose state /healthz tells
                 await self.lanes.connect()
             except (MissionError, BrokerError) as error:
                 end(error)
@@ -119,9 +127,11 @@ def create_app(settings: Settings) -> App:
                 end(LaneFailed("The lanes ended without a reason; see the log."))
 
         async def on_stop(self) -> None:
-            self.server.shutdown()
-            async with asyncio.timeout(10):
-                await self.lanes.close()
+            notify("STOPPING=1")
+            if hasattr(self, "server"):  # else it ended before it had begun
+                self.server.shutdown()
+                async with asyncio.timeout(10):
+                    await self.lanes.close()
 
     app.first = (LaneService(loop=app.loop, beacon=app.beacon),)
     return app
@@ -137,5 +147,6 @@ def end(error: Exception) -> None:
     os._exit(1)
 
 
-use(from_file(None))  # `faust -A agents.app worker` has no command line of ours
-app = create_app(from_environment())
+settings = from_environment()
+use(from_file(settings.kafka))  # `faust -A agents.app worker` has no command line of ours
+app = create_app(settings)

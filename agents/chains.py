@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from agents.plain import plain
 from pipeline.chain import Chain, Fed
 from pipeline.fingerprint import fingerprint
 from pipeline.mission import Mission
@@ -69,6 +70,7 @@ class Chains:
 
     def _name(self, source: str) -> str:
         """The source's name for counters, or `(others)` once too many are unknown."""
+        source = plain(source)
         if source in self._unknown or len(self._unknown) < MAX_UNKNOWN:
             self._unknown[source] = self._unknown.get(source, 0) + 1
             return source
@@ -95,7 +97,11 @@ class Chains:
         return {k: v for s, c in self.chains.items() for k, v in nest(s, c.snapshot()).items()}
 
     def restore(self, state: State) -> None:
-        """ValueError where the snapshot does not fit this mission."""
+        """ValueError where the snapshot does not fit this mission. Nothing is taken of a source
+        that nobody knows any more."""
         self.chains.clear()
-        for source in sorted({name.split("/", 1)[0] for name in state}):
-            self._chain(source).restore(within(source, state))
+        for source in sorted({name.split("/", 1)[0] for name in state} & self._missions.keys()):
+            try:
+                self._chain(source).restore(within(source, state))
+            except KeyError as error:
+                raise ValueError(f"snapshot of another mission: {error} is not in it") from None

@@ -20,6 +20,7 @@ WORDS = {
     Reason.MALFORMED_RECORD.word: "lengths inside the record do not agree with its size",
     Reason.UNKNOWN_SOURCE.word: "no mission is given for the source that its key names",
     Reason.BAD_CONTROL.word: "the control record says nothing, or of nothing that there is",
+    Reason.UNSIGNED_CONTROL.word: "nobody whose key is known vouches for the control record",
 }
 MOST_BYTES = MAX_REQUEST - 2**20  # of a letter's value: headers and framing need room too
 MIXED = 200  # records after which a lane judges what it is given

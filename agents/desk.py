@@ -8,23 +8,50 @@ alert that one of them had taken already and the other never will.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any
 
 import faust
 import orjson
+from aiokafka.errors import KafkaError
 
+from agents.alarms import Alarms
+from agents.kafka import BrokerError
+from agents.logs import BROKER
+from agents.tail import follow
 from schemas import topics
 
 log = logging.getLogger("heartline.desk")
+AGAIN_S = 2.0
 State = tuple[bytes, bytes] | None  # key and value; None: the alert tells nothing of it
 
 
 def add_desk(
-    app: faust.App, namespace: str, kept: Mapping[str, Callable[[dict[str, Any]], State]]
-) -> None:
-    """Alerts in, states out. kept: topic of states to what an alert tells of them."""
+    app: faust.App, bootstrap: str, namespace: str,
+    kept: Mapping[str, Callable[[dict[str, Any]], State]], alarms: Alarms,
+) -> None:  # fmt: skip
+    """Alerts in, states out. kept: topic of states to what an alert tells of them. alarms: what
+    stands on telemetry.alarms, which is followed for it."""
+    known = asyncio.Event()  # as far as it stood when this worker began
+
+    async def follow_alarms() -> None:
+        names = (topics.ALARMS,)
+        async for _, record in follow(bootstrap, namespace, names, True, True):
+            alarms.read(record.key or b"", record.value)
+        known.set()
+        async for _, record in follow(bootstrap, namespace, names, True, False):
+            alarms.read(record.key or b"", record.value)
+
+    @app.task
+    async def keep_up() -> None:
+        while True:
+            try:
+                await follow_alarms()
+            except (BrokerError, KafkaError, TimeoutError, OSError) as error:
+                log.warning("telemetry.alarms: %s", error or repr(error), extra=BROKER)
+                await asyncio.sleep(AGAIN_S)
 
     def topic(name: str, **options: Any) -> Any:
         return app.topic(
@@ -36,6 +63,7 @@ def add_desk(
 
     @app.agent(alerts, name="desk")
     async def keep(stream: AsyncIterable[bytes]) -> None:
+        await known.wait()
         async for value in stream:
             try:
                 alert = orjson.loads(value)

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -19,8 +20,9 @@ from aiokafka import AIOKafkaProducer
 
 from agents.declared import ensure_topics
 from agents.inputs import Piece, files, tcp, udp
-from agents.kafka import BrokerError, producer, start
+from agents.kafka import BrokerError, patiently, producer, start
 from agents.listen import listen
+from agents.notify import notify
 from agents.run_files import skipped_record
 from pipeline.flight import Flight, FlightRecord, Packer
 from pipeline.known_apids import known_apids
@@ -147,8 +149,10 @@ async def ingest(
 
     ground_header: bytes that stand before each packet.
     """
-    await ensure_topics(bootstrap, namespace, partitions)
-    client = await start(producer(bootstrap), bootstrap)
+    notify("READY=1", "STATUS=waits for a broker")
+    await patiently(partial(ensure_topics, bootstrap, namespace, partitions), bootstrap)
+    client = await patiently(lambda: start(producer(bootstrap), bootstrap), bootstrap)
+    notify(f"STATUS=reads {' '.join(inputs)}")
     one = Ingest(mission, source, client, namespace, ground_header)
 
     async def tick() -> None:

@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.producer import sender
 
+from agents.logs import BROKER
 from agents.security import in_use
 
 log = logging.getLogger("heartline.kafka")
@@ -31,6 +32,10 @@ T = TypeVar("T")
 
 class BrokerError(Exception):
     """The broker cannot be reached or refuses. The message says which and what to do."""
+
+
+class NoBrokerError(BrokerError):
+    """None answers yet: what is started before its broker waits for it."""
 
 
 def _reach(bootstrap: str) -> dict[str, Any]:
@@ -59,22 +64,28 @@ async def administrator(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-def unreachable(bootstrap: str, error: object) -> BrokerError:
-    return BrokerError(
+def unreachable(bootstrap: str, error: object) -> NoBrokerError:
+    return NoBrokerError(
         f"No Kafka broker answers at {bootstrap}: {error}. Start one "
         "(`heartline broker` runs the embedded one), or name another with --bootstrap."
     )
 
 
 async def patiently(ask: Callable[[], Awaitable[T]], bootstrap: str) -> T:
-    """Ask again while a broker that was asked is going or coming. BrokerError after CONNECT_S."""
-    deadline = asyncio.get_running_loop().time() + CONNECT_S
+    """Ask until a broker answers, and say so meanwhile: the order of starting is nobody's worry.
+
+    What a broker refuses, it refuses at once (BrokerError).
+    """
+    begun = asyncio.get_running_loop().time()
     while True:
         try:
             return await ask()
-        except (KafkaError, TimeoutError, OSError) as error:
-            if asyncio.get_running_loop().time() > deadline:
-                raise unreachable(bootstrap, error) from None
+        except (NoBrokerError, KafkaError, TimeoutError, OSError) as error:
+            waited = asyncio.get_running_loop().time() - begun
+            log.warning(
+                "no broker answers at %s: waiting for one, for %.0f s by now (%s)",
+                bootstrap, waited, error.__cause__ or error, extra=BROKER,
+            )  # fmt: skip
         await asyncio.sleep(0.5)
 
 
@@ -89,7 +100,7 @@ async def start(client: Any, bootstrap: str) -> Any:
         raise
     except (KafkaConnectionError, TimeoutError, OSError) as error:
         await _stop_quietly(client)
-        raise unreachable(bootstrap, error) from None
+        raise unreachable(bootstrap, error) from error
     return client
 
 

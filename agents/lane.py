@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,7 +25,7 @@ from agents.commit import Commit, CommitLost
 from agents.dead_letters import Judge, WrongInput, dead_letters
 from agents.kafka import BrokerError
 from agents.metrics import Metrics
-from agents.snapshot import SnapshotError, decode_state, encode_state
+from agents.snapshot import Snapshot, SnapshotError, decode_state, encode_state
 from schemas import topics
 from schemas.records import RawRecord
 
@@ -38,7 +39,7 @@ LATEST_MS = 2**62 // 1_000_000  # a producer's time stamp may be anything
 class SnapshotStore(Protocol):
     async def close(self) -> None: ...
 
-    async def newest(self, at_most: int) -> tuple[int, bytes] | None: ...
+    def newest_first(self, at_most: int) -> AsyncGenerator[Snapshot, None]: ...
 
     async def write(self, offset: int, content: bytes) -> None: ...
 
@@ -69,7 +70,10 @@ class Lane:
         metrics: Metrics,
         timing: Timing,
         on_room: Callable[[], None],
+        on_live: Callable[[Lane], None] = lambda _: None,
     ) -> None:
+        """on_room: it can take records again. on_live: it has read again all that others had read
+        before it; what it gives from there on is new."""
         self.partition, self.chains = partition, chains
         self.commit, self._store, self._compute = commit, store, compute
         self._stopping = False
@@ -80,6 +84,7 @@ class Lane:
         self._backlog = -1  # end of the log when the partition was taken, until it is reached
         self._urgent = False  # an alert waits for its commit
         self._metrics, self._timing, self._on_room = metrics, timing, on_room
+        self._on_live: Callable[[Lane], None] | None = on_live
         self._queue: asyncio.Queue[Sequence[ConsumerRecord[bytes, bytes]]] = asyncio.Queue()
         self.silent_until = 0  # offsets below were published already
         self.next_offset = 0
@@ -91,7 +96,6 @@ class Lane:
         self._told: set[str] = set()  # unknown sources that the log has named
         self._commit_task: asyncio.Task[None] | None = None
         self._save_task: asyncio.Task[None] | None = None
-        metrics.chains[partition] = chains
 
     async def recover(self, committed: int, beginning: int, end: int, anew: bool) -> int:
         """Restore the newest snapshot at or below the committed offset; returns where to read.
@@ -99,28 +103,53 @@ class Lane:
         SnapshotError where there is none and the log no longer has what the state was made of,
         unless the lane may begin anew in the middle of it.
         """
-        start = beginning
-        found = await self._store.newest(committed)
-        if found and found[0] >= beginning:
-            state = await self._in_thread(decode_state, found[1])
-            try:
-                self.chains.restore(state)
-            except ValueError as error:
-                raise SnapshotError(f"{error}. Say --other-state reread") from None
-            start = self._saved_at = found[0]
-            log.info("partition %d: from a snapshot at %d", self.partition, start)
-        elif beginning > 0 and not anew:
+        restored = await self._restore(committed, beginning)
+        if restored is None and beginning > 0 and not anew:
             raise SnapshotError(
-                f"no snapshot at or below offset {committed}, and the log begins at {beginning}: "
-                "the state cannot be had. Another --group with --start-at begins with none"
+                f"no snapshot at or below offset {committed} can be used, and the log begins at "
+                f"{beginning}: the state cannot be restored. To start without it, use a new "
+                "--group and --start-at"
             )
+        start = beginning if restored is None else restored
+        self._metrics.begin(self.partition, self.chains)
         self.silent_until, self.next_offset = committed, start
         self.committed, self._backlog = committed, end
+        self._reread()
         self._metrics.restore.labels(self.partition).set(time.monotonic() - self._given)
         self._caught_up()
         if start < committed:
             log.info("partition %d: re-reading %d to %d silently", self.partition, start, committed)
         return start
+
+    async def _restore(self, committed: int, beginning: int) -> int | None:
+        """Offset of the newest snapshot that can be used; the others are told, and passed over."""
+        async with aclosing(self._store.newest_first(committed)) as every:
+            async for snapshot in every:
+                if snapshot.offset < beginning:
+                    break
+                why = snapshot.refused
+                if not why:
+                    try:
+                        state = await self._in_thread(decode_state, snapshot.content)
+                        self.chains.restore(state)
+                    except (SnapshotError, ValueError) as error:
+                        why = f"does not fit: {error}"
+                if not why:
+                    self._saved_at = snapshot.offset
+                    log.info("partition %d: from a snapshot at %d", self.partition, snapshot.offset)
+                    return snapshot.offset
+                log.warning(
+                    "partition %d: the snapshot at offset %d of its input %s; an older one serves, "
+                    "or the log is read again", self.partition, snapshot.offset, why,
+                )  # fmt: skip
+        self.chains.restore({})
+        return None
+
+    def _reread(self) -> None:
+        """Tell, once, that nothing is silent any more."""
+        if self._on_live and self.next_offset >= self.silent_until:
+            told, self._on_live = self._on_live, None
+            told(self)
 
     def _caught_up(self) -> None:
         """Tell, once, how long it took to be where the log ended when the partition was taken."""
@@ -148,6 +177,9 @@ class Lane:
         chunk: list[ConsumerRecord[bytes, bytes]] = []
         size = 0
         for record in records:
+            if record.offset == self.silent_until and chunk:  # a chunk is re-read, or new
+                self._queue.put_nowait(chunk)
+                chunk, size = [], 0
             chunk.append(record)
             size += len(record.value or b"") + 64
             if size >= CHUNK_BYTES:
@@ -170,28 +202,23 @@ class Lane:
                 if chunk:
                     await self._process(chunk)
         finally:  # a commit in flight is not cancelled: `leave` waits for it
-            self._metrics.chains.pop(self.partition, None)
+            self._metrics.forget(self.partition)
 
     async def _process(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         self._whole = False
         fed: LaneFed = await self._in_thread(self._feed, chunk)
         first, last = chunk[0].offset, chunk[-1]
         letters = dead_letters(fed.outputs, chunk)
-        outputs = [*fed.outputs, *letters]
-        if first < self.silent_until:
-            outputs = [o for o in outputs if _cause(o.id) >= self.silent_until]
+        silent = first < self.silent_until  # `put` lets no chunk be both
+        outputs = [] if silent else [*fed.outputs, *letters]
         for source, one in fed.by_source.items():
-            self._metrics.observe(source, self.chains.chains[source], one)
+            chain = self.chains.chains[source]
+            self._metrics.observe(self.partition, source, chain, one, silent)
         for source, n in fed.unknown.items():
-            self._metrics.unknown_source(source, n)
-            if source not in self._told:
-                self._told.add(source)
-                log.warning(
-                    "partition %d: records of source %r are rejected: no mission is given for it "
-                    "(--source %s=FOLDER)", self.partition, source, source,
-                )  # fmt: skip
+            self._unknown(source, 0 if silent else n)
         await self.commit.send(outputs)
         self.next_offset = last.offset + 1
+        self._reread()
         self._whole = True
         self.progress = time.monotonic()
         self._caught_up()
@@ -202,6 +229,15 @@ class Lane:
             await self.leave(save=False)
             raise
         await self._settle(urgent=any(o.topic == topics.ALERTS for o in outputs))
+
+    def _unknown(self, source: str, records: int) -> None:
+        self._metrics.unknown_source(source, records)
+        if source not in self._told:
+            self._told.add(source)
+            log.warning(
+                "partition %d: records of source %r are rejected: no mission is given for it "
+                "(--source NAME=FOLDER)", self.partition, source,
+            )  # fmt: skip
 
     def _feed(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> LaneFed:
         with self._metrics.compute.time():
@@ -302,11 +338,6 @@ class Lane:
         if self._commit_task:
             await asyncio.shield(self._commit_task)
             self._commit_task = None
-
-
-def _cause(id_: str) -> int:
-    """Input offset of an id `topic-partition-offset-n`."""
-    return int(id_.rsplit("-", 2)[1])
 
 
 def keyed(record: ConsumerRecord[bytes, bytes]) -> KeyedRecord:

@@ -1,8 +1,17 @@
-"""Prometheus metrics (docs/metrics.md). Names and labels are an API."""
+"""Prometheus metrics (docs/metrics.md). Names and labels are an API.
+
+Counters count what is new: nothing that is re-read silently. All that can be read off a lane's
+state is read when Prometheus asks, so that it is right after a restart, and gone with its lane.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import math
+from collections import Counter as Tally
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -10,15 +19,27 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from agents.chains import Chains
+from agents.plain import plain
 from pipeline.chain import Chain, Fed
-from pipeline.groups import gauge_limits
-from pipeline.outputs.alerts import monitor_key
+from pipeline.groups import gauged
 from schemas import topics
 from schemas.columns import Output, Reason
-from schemas.mission import Level
+from schemas.mission import ALARM_LEVELS
 
+log = logging.getLogger("heartline.metrics")
 LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 GAUGED = ("mean", "min", "max", "std", "rate")
+_COUNTED = ("packets", "gaps", "missing", "idle")  # of `Chain.packets.counters`
+Figure = tuple[str, str, str]  # parameter as people call it, window, figure
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What is known of one lane. counted: the chain's own counters as they were counted last."""
+
+    chains: Chains
+    counted: dict[str, dict[str, int]] = field(default_factory=dict)
+    figures: dict[str, dict[Figure, float]] = field(default_factory=dict)
 
 
 class Metrics:
@@ -33,18 +54,16 @@ class Metrics:
         def gauge(name: str, words: str, *labels: str) -> Gauge:
             return Gauge(f"heartline_{name}", words, labels, registry=registry)
 
-        self._packets = counter("packets", "Packets decoded or refused.", "source")
+        self._counters = {
+            "packets": counter("packets", "Packets decoded or refused.", "source"),
+            "gaps": counter("sequence_gaps", "Gaps in sequence counts.", "source"),
+            "missing": counter("missing_packets", "Packets missing in gaps.", "source"),
+            "idle": counter("idle_packets", "Idle packets dropped.", "source"),
+        }
         self._samples = counter("samples", "Samples decoded.", "source")
         self._outputs = counter("outputs", "Records published.", "source", "topic")
         self._rejects = counter("rejects", "Byte ranges refused.", "source", "reason")
-        self._gaps = counter("sequence_gaps", "Gaps in sequence counts.", "source")
-        self._missing = counter("missing_packets", "Packets missing in gaps.", "source")
-        self._idle = counter("idle_packets", "Idle packets dropped.", "source")
         self._alerts = counter("alerts", "Alerts published.", "source", "level", "kind")
-        self._lag = gauge(
-            "event_time_lag_seconds", "Newest reception time less the watermark.", "source"
-        )
-        self._event = gauge("event_time_seconds", "Watermark, unix time.", "source")
         self.consumer_lag = gauge("consumer_lag_records", "Records not yet read.", "partition")
         self.lanes = gauge("lanes", "Lanes of this worker.")
         self.exactly_once = gauge("exactly_once", "1: outputs and offsets in one transaction.")
@@ -67,96 +86,92 @@ class Metrics:
             "heartline_compute_seconds", "Time of one feed in the compute thread.",
             buckets=LATENCY_BUCKETS, registry=registry,
         )  # fmt: skip
-        self._figures = gauge(
-            "parameter", "Rolling statistics of chosen parameters.",
-            "source", "parameter", "window", "figure",
-        )  # fmt: skip
-        self._limits = gauge(
-            "parameter_limit", "Alarm ranges of chosen parameters.",
-            "source", "parameter", "level", "side",
-        )  # fmt: skip
-        self._active: dict[tuple[str, ...], int] = {}
-        self._seen: dict[str, dict[str, int]] = {}
+        self._lanes: dict[int, _Lane] = {}
         self._chosen: dict[str, frozenset[str]] = {}
-        self.chains: dict[int, Chains] = {}
         registry.register(_AtScrape(self))
 
-    def observe(self, source: str, chain: Chain, fed: Fed) -> None:
-        """Count what one feed of one source gave."""
-        self._choose(source, chain)
-        self._samples.labels(source).inc(fed.samples)
-        for reason, n in fed.rejected.items():
-            self._rejects.labels(source, Reason(reason).word).inc(n)
-        self._count_packets(source, chain)
-        received = int(chain.packets.state["last_tick"][0])
-        if chain.watermark_ns > 0:
-            self._event.labels(source).set(chain.watermark_ns / 1e9)
-            if received > 0:
-                self._lag.labels(source).set(max(0.0, (received - chain.watermark_ns) / 1e9))
+    # --- a lane comes and goes -------------------------------------------------------------------
+
+    def begin(self, partition: int, chains: Chains) -> None:
+        """A lane goes on from a state that others counted, or from none."""
+        lane = self._lanes[partition] = _Lane(chains)
+        for source, chain in chains.chains.items():
+            lane.counted[source] = chain.packets.counters
+
+    def forget(self, partition: int) -> None:
+        """A lane was given away: nothing of it is told any more."""
+        self._lanes.pop(partition, None)
+        for metric in (self.consumer_lag, self.restore, self.recovery):
+            with contextlib.suppress(KeyError):  # it never had one
+                metric.remove(partition)
+
+    # --- what a feed gave ------------------------------------------------------------------------
+
+    def observe(self, partition: int, source: str, chain: Chain, fed: Fed, silent: bool) -> None:
+        """Count what one feed of one source gave. silent: it was counted when it was first read."""
+        lane = self._lanes[partition]
+        now, before = chain.packets.counters, lane.counted.get(source, {})
+        lane.counted[source] = now
         for _, output in fed.outputs:
-            self._outputs.labels(source, output.topic).inc()
+            if output.topic == topics.STATISTICS and output.event is not None:
+                self._statistics(lane, source, chain, output.event)
+        if silent:
+            return
+        for name in _COUNTED:
+            self._counters[name].labels(plain(source)).inc(max(0, now[name] - before.get(name, 0)))
+        self._samples.labels(plain(source)).inc(fed.samples)
+        for reason, n in fed.rejected.items():
+            self._rejects.labels(plain(source), Reason(reason).word).inc(n)
+        for _, output in fed.outputs:
+            self._outputs.labels(plain(source), output.topic).inc()
             if output.topic == topics.ALERTS:
                 self._alert(source, output)
-            elif output.topic == topics.STATISTICS and output.event is not None:
-                self._statistics(source, output.event)
 
     def unknown_source(self, source: str, records: int) -> None:
-        self._rejects.labels(source, Reason.UNKNOWN_SOURCE.word).inc(records)
-
-    def _count_packets(self, source: str, chain: Chain) -> None:
-        now, before = chain.packets.counters, self._seen.get(source, {})
-        for metric, name in (
-            (self._packets, "packets"), (self._gaps, "gaps"), (self._missing, "missing"),
-            (self._idle, "idle"),
-        ):  # fmt: skip
-            metric.labels(source).inc(max(0, now[name] - before.get(name, 0)))
-        self._seen[source] = now
+        self._rejects.labels(plain(source), Reason.UNKNOWN_SOURCE.word).inc(records)
 
     def _alert(self, source: str, output: Output) -> None:
         alert: dict[str, Any] = output.event or {}
         kind, after = alert["monitor"]["kind"], alert["level_after"]
-        self._alerts.labels(source, after, kind).inc()
-        key = monitor_key(alert)
-        if output.level:
-            self._active[key] = output.level
-        else:
-            self._active.pop(key, None)
+        self._alerts.labels(plain(source), after, kind).inc()
 
-    def _choose(self, source: str, chain: Chain) -> None:
-        if source in self._chosen:
-            return
-        names, limits = gauge_limits(chain.mission, self._cap)
-        self._chosen[source] = names
-        for name, level, side, value in limits:
-            self._limits.labels(source, name, level, side).set(value)
+    def chosen(self, source: str, chain: Chain) -> frozenset[str]:
+        """Qualified names of the parameters that are gauged; what the cap leaves out is said."""
+        if source not in self._chosen:
+            every = gauged(chain.mission)
+            if len(every) > self._cap:
+                log.warning(
+                    "source %s: `gauges` names %d parameters, %d of them are shown "
+                    "(parameter_gauges, docs/service.md)", source, len(every), self._cap,
+                )  # fmt: skip
+            self._chosen[source] = frozenset(every[: self._cap])
+        return self._chosen[source]
 
-    def _statistics(self, source: str, record: dict[str, Any]) -> None:
-        chosen = self._chosen[source]
+    def _statistics(self, lane: _Lane, source: str, chain: Chain, record: dict[str, Any]) -> None:
+        chosen, figures = self.chosen(source, chain), lane.figures.setdefault(source, {})
         for j, name in enumerate(record["parameters"]):
-            if name in chosen:
-                short, window = name.rsplit("/", 1)[1], f"{record['window_s']:g}s"
-                for figure in GAUGED:
-                    value = float(record[figure][j])
-                    self._figures.labels(source, short, window, figure).set(value)
+            if name not in chosen:
+                continue
+            for figure in GAUGED:
+                key = (chain.names[name], f"{record['window_s']:g}s", figure)
+                value = record[figure][j]
+                if value is None or not math.isfinite(value):
+                    figures.pop(key, None)  # no value is no number
+                else:
+                    figures[key] = float(value)
 
-    def active_alarms(self) -> Iterator[tuple[str, str, int]]:
-        """(source, level, alarms that stand at it)."""
-        counts: dict[tuple[str, int], int] = {}
-        for (source, *_), level in list(self._active.items()):
-            counts[source, level] = counts.get((source, level), 0) + 1
-        for source in {s for s, _ in counts} | set(self._chosen):
-            for level in Level:
-                if level:
-                    yield source, level.word, counts.get((source, level), 0)
+    # --- what stands, read off the lanes' state --------------------------------------------------
 
-    def forecasts(self) -> Iterator[tuple[str, str, float]]:
-        """(source, parameter, seconds to the limit ahead) of the chosen parameters."""
-        for chains in list(self.chains.values()):
-            for source, chain in list(chains.chains.items()):
-                chosen = self._chosen.get(source, frozenset())
-                for name, seconds in chain.forecasts():
-                    if name in chosen:
-                        yield source, name.rsplit("/", 1)[1], seconds
+    def chains(self) -> Iterator[tuple[int, str, Chain]]:
+        for partition, lane in list(self._lanes.items()):
+            for source, chain in list(lane.chains.chains.items()):
+                yield partition, source, chain
+
+    def figures(self) -> Iterator[tuple[str, Figure, float]]:
+        for lane in list(self._lanes.values()):
+            for source, figures in list(lane.figures.items()):
+                for key, value in list(figures.items()):
+                    yield source, key, value
 
 
 class _AtScrape(Collector):
@@ -166,17 +181,45 @@ class _AtScrape(Collector):
         self._metrics = metrics
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        active = GaugeMetricFamily(
-            "heartline_active_alarms", "Alarms that stand.", labels=("source", "level")
+        active = _family("active_alarms", "Alarms that stand.", "source", "level")
+        silent = _family("inhibited_monitors", "Told to be silent by somebody.", "source", "kind")
+        ahead = _family(
+            "time_to_limit_seconds", "Time to a range ahead, where the slope is significant.",
+            "source", "parameter", "level",
+        )  # fmt: skip
+        limits = _family(
+            "parameter_limit", "Static limits in force of chosen parameters.",
+            "source", "parameter", "level", "side",
+        )  # fmt: skip
+        event = _family("event_time_seconds", "Watermark, unix time.", "source")
+        lag = _family(
+            "event_time_lag_seconds", "Newest reception time less the watermark.", "source"
         )
-        for source, level, n in self._metrics.active_alarms():
-            active.add_metric((source, level), n)
-        yield active
-        ahead = GaugeMetricFamily(
-            "heartline_time_to_limit_seconds",
-            "Time to the limit ahead, where the slope is significant.",
-            labels=("source", "parameter"),
-        )
-        for source, name, seconds in self._metrics.forecasts():
-            ahead.add_metric((source, name), seconds)
-        yield ahead
+        for _, source, chain in self._metrics.chains():
+            name, chosen = plain(source), self._metrics.chosen(source, chain)
+            counts = Tally(s.level for s in chain.standing())
+            for level in ALARM_LEVELS:
+                active.add_metric((name, level.word), counts[level])
+            for kind, n in Tally(kind for kind, _ in chain.inhibited()).items():
+                silent.add_metric((name, kind), n)
+            for parameter, level, seconds in chain.forecasts():
+                if parameter in chosen:
+                    ahead.add_metric((name, chain.names[parameter], level.word), seconds)
+            for parameter, level, side, bound in chain.limits(chosen):
+                limits.add_metric((name, chain.names[parameter], level.word, side), bound)
+            received = int(chain.packets.state["last_tick"][0])
+            if chain.watermark_ns > 0:
+                event.add_metric((name,), chain.watermark_ns / 1e9)
+                if received > 0:
+                    lag.add_metric((name,), max(0.0, (received - chain.watermark_ns) / 1e9))
+        figures = _family(
+            "parameter", "Rolling statistics of chosen parameters.",
+            "source", "parameter", "window", "figure",
+        )  # fmt: skip
+        for source, key, value in self._metrics.figures():
+            figures.add_metric((plain(source), *key), value)
+        yield from (active, silent, ahead, limits, event, lag, figures)
+
+
+def _family(name: str, words: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"heartline_{name}", words, labels=labels)

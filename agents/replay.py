@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.declared import ensure_topics
-from agents.kafka import BrokerError, consumer, existing_partitions, producer, start
+from agents.kafka import (
+    BrokerError,
+    consumer,
+    existing_partitions,
+    patiently,
+    producer,
+    start,
+)
 from agents.pacing import Lateness, Pace
 from pipeline.flight import FlightRecord
 from schemas import topics
@@ -31,7 +39,7 @@ class Replayed:
 async def holds_records(bootstrap: str, namespace: str) -> bool:
     """Whether the namespace's telemetry.raw has had records (contract: watermark)."""
     topic = topics.on_wire(topics.RAW, namespace)
-    client = await start(consumer(bootstrap), bootstrap)
+    client = await patiently(lambda: start(consumer(bootstrap), bootstrap), bootstrap)
     try:
         numbers = await existing_partitions(bootstrap, topic)
         ends = await client.end_offsets([TopicPartition(topic, p) for p in numbers])
@@ -111,8 +119,11 @@ async def replay(
 
     `done` tells how far it came, also where it is interrupted.
     """
-    await ensure_topics(bootstrap, namespace, partitions)
-    client = await start(producer(bootstrap, linger_ms=0 if speed else 5), bootstrap)
+    await patiently(partial(ensure_topics, bootstrap, namespace, partitions), bootstrap)
+    linger_ms = 0 if speed else 5
+    client = await patiently(
+        lambda: start(producer(bootstrap, linger_ms=linger_ms), bootstrap), bootstrap
+    )
     sender = Sender(client, topics.on_wire(topics.RAW, namespace), source, Pace(speed), done)
     try:
         for record in records:

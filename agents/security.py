@@ -45,6 +45,12 @@ class Security:
         return None
 
 
+def all_loopback(bootstrap: str) -> bool:
+    """Whether no broker is named but on this machine."""
+    hosts = (address.strip().rsplit(":", 1)[0].strip("[]") for address in bootstrap.split(","))
+    return all(map(_loopback, hosts))
+
+
 def _loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
@@ -31,6 +32,7 @@ from agents.chains import Chains
 from agents.commit import AtLeastOnce, Commit, CommitLost, Transactional
 from agents.dead_letters import WrongInput
 from agents.declared import ensure_topics
+from agents.ghosts import Ghosts
 from agents.kafka import (
     BrokerError,
     consumer,
@@ -41,13 +43,18 @@ from agents.kafka import (
     start,
     stop,
 )
+from agents.keys import seal_key
 from agents.lane import Lane, Timing
+from agents.logs import BROKER
 from agents.metrics import Metrics
+from agents.places import state
+from agents.security import all_loopback
 from agents.settings import Settings
-from agents.snapshot import SnapshotError
+from agents.snapshot import Marks, SnapshotError
 from agents.stable import Stable
 from agents.state_store import KafkaSnapshots
 from agents.taking import LaneFailed, Taking
+from agents.topic_ids import topic_ids
 from agents.warm import warm_up
 from pipeline.mission import Mission
 from schemas import topics
@@ -58,10 +65,11 @@ CHUNK_S = 1.5  # of that, a chunk may take to its end
 SAVE_S = 8.0  # a worker that stops also stores its state: the drain of an upgrade
 STALLED_S = 30.0  # a lane that stands still this long while its log grows is stalled
 FETCH_MS = 200
-PROBE_S = 5.0  # how often the broker is asked whether it is there
+PROBE_S = 2.0  # how often the broker is asked whether it is there
 UNHEARD_S = 20.0  # a worker that has not heard from it for this long is not healthy
 AGAIN_S = 0.5  # between two tries to take a partition
 STEP_S = 5.0
+KERNELS = "its kernels, which take minutes to compile the first time"
 # what a broker refuses for what it is: trying again changes nothing
 REFUSED = (
     GroupAuthorizationFailedError,
@@ -85,10 +93,13 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._paused: set[TopicPartition] = set()
         self.closing = False
         self.heard = time.monotonic()  # when a broker last answered
+        self._seal = _seal(settings)
+        self._topic_id: str | None = None  # of telemetry.raw, as it was when its lanes were taken
+        self._gone = ""  # what became of that topic
         self._aside: list[asyncio.Task[None]] = []  # what looks at the broker now and then
         self._compute = ThreadPoolExecutor(1, "compute")
         self.ready = asyncio.Event()
-        self._waits_for = "a broker"  # while it is not ready
+        self._waits_for = f"a broker at {settings.bootstrap}"  # while it is not ready
         self._consumer: AIOKafkaConsumer | None = None
         self._producer: AIOKafkaProducer | None = None  # where there are no transactions
         self.exactly_once = False
@@ -99,11 +110,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         s = self._settings
         made = partial(ensure_topics, s.bootstrap, s.namespace, s.partitions)
         await patiently(made, s.bootstrap)
+        self.heard = time.monotonic()
         loop = asyncio.get_running_loop()
-        self._waits_for = "its kernels, which take minutes to compile the first time"
+        self._waits_for, self.heard = KERNELS, time.monotonic()
         taken = await loop.run_in_executor(self._compute, warm_up)
         log.info("kernels ready in %.1f s", taken)
-        self._waits_for = "a broker"
+        self._waits_for = f"a broker at {s.bootstrap}"
         gc.collect()
         gc.freeze()  # 400,000 objects of libraries: to collect among them took 300 ms each time
         capable = await patiently(partial(exactly_once_capable, s.bootstrap), s.bootstrap)
@@ -116,14 +128,17 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("at least once: outputs may be repeated after a crash (docs/lane.md)")
         self._metrics.exactly_once.set(self.exactly_once)
         if not self.exactly_once:
-            self._producer = await start(producer(s.bootstrap), s.bootstrap)
-        client = consumer(
-            s.bootstrap, group_id=s.lanes_group,
+            self._producer = await patiently(
+                lambda: start(producer(s.bootstrap), s.bootstrap), s.bootstrap
+            )
+        make = partial(
+            consumer, s.bootstrap, group_id=s.lanes_group,
             session_timeout_ms=s.session_timeout_ms,
             heartbeat_interval_ms=s.session_timeout_ms // 6,
             rebalance_timeout_ms=s.session_timeout_ms,
         )  # fmt: skip
-        self._consumer = await start(client, s.bootstrap)
+        client = await patiently(lambda: start(make(), s.bootstrap), s.bootstrap)
+        self._consumer = client
         client.subscribe([self._topic], listener=self)
         self._waits_for = "a partition"
         self.heard = time.monotonic()
@@ -133,18 +148,32 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._aside.append(asyncio.create_task(stable.run()))
 
     async def _probe(self, client: AIOKafkaConsumer) -> None:
-        """Ask for metadata now and then: a fetch from a broker that is gone is merely empty."""
-        silent = False
+        """Ask for the topic now and then: a fetch from a broker that is gone is merely empty, and
+        so is one of a topic that is."""
         while True:
             try:
-                async with asyncio.timeout(PROBE_S):
-                    await client.topics()
-                self.heard, silent = time.monotonic(), False
+                async with asyncio.timeout(STEP_S):
+                    found = await topic_ids(client, self._topic)
+                self.heard = time.monotonic()
+                self._look(found.get(self._topic))
             except (KafkaError, TimeoutError, OSError) as error:
-                if not silent:
-                    log.warning("no broker answers at %s: %r", self._settings.bootstrap, error)
-                silent = True
+                log.warning(
+                    "no broker answers at %s: %r", self._settings.bootstrap, error, extra=BROKER
+                )
             await asyncio.sleep(PROBE_S)
+
+    def _look(self, found: str | None) -> None:
+        """Whether the topic is still the one that the lanes were taken of."""
+        was, self._gone = self._gone, ""
+        if found is None:
+            self._gone = f"{self._topic} is not there any more: it was deleted under this worker"
+        elif self._topic_id is not None and found != self._topic_id:
+            self._gone = (
+                f"{self._topic} was deleted and made anew under this worker: stop it, and start "
+                "one of another --group and --namespace"
+            )
+        if self._gone and not was:
+            log.error("%s", self._gone)
 
     async def run(self) -> None:
         """Fetch and hand out records. LaneFailed when a lane cannot go on."""
@@ -228,9 +257,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def health(self) -> tuple[bool, str]:
         """(healthy, why): a lane that stands still while its partition grows is not."""
-        if not self.ready.is_set():
-            return False, f"not ready: waits for {self._waits_for}"
         unheard = time.monotonic() - self.heard
+        if not self.ready.is_set():
+            return False, f"not ready: waits for {self._waits_for}, for {unheard:.0f} s by now"
+        if self._gone:
+            return False, self._gone
         if unheard > UNHEARD_S:
             return (
                 False,
@@ -240,7 +271,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             if stalled := self._stalled(number):
                 return False, stalled
         promise = "exactly once" if self.exactly_once else "at least once"
-        return True, f"{len(self._lanes)} lanes, {promise}"
+        told = f"{len(self._lanes)} lanes, {promise}; a broker answered {unheard:.0f} s ago"
+        begun = sum(lane.begun for lane in list(self._lanes.values()))
+        if begun < len(self._lanes):
+            told += f"; {len(self._lanes) - begun} of them are being taken"
+        return True, told
 
     # --- rebalance: signals only; the lanes' own tasks do the work -------------------------------
 
@@ -281,6 +316,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     def _new_lane(self, partition: TopicPartition) -> Lane:
         s, number = self._settings, partition.partition
         chains = Chains(self._missions, number)
+
+        def marks() -> Marks:
+            place = f"{partition.topic}-{number}"
+            return Marks(place, chains.fingerprint, self._topic_id or "", self._seal)
+
         return Lane(
             number,
             chains,
@@ -290,14 +330,25 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._state_topic,
                 number,
                 self._snapshot_producer,
-                chains.fingerprint,
+                marks,
                 s.other_state,
             ),
             self._compute,
             self._metrics,
             Timing(s.commit_ms / 1e3, s.snapshot_s),
             lambda: self._resume(partition),
+            self._live,
         )
+
+    def _live(self, lane: Lane) -> None:
+        """A lane has read again what others had read: what it says from here on is new."""
+        standing = {
+            s.key(source) for source, chain in lane.chains.chains.items() for s in chain.standing()
+        }
+        s = self._settings
+        gone = Ghosts(s.bootstrap, s.namespace, lane.partition, lane.silent_until, standing)
+        sources = frozenset(lane.chains.chains)
+        self._aside.append(asyncio.create_task(gone.clear(sources)))
 
     def _snapshot_producer(self) -> AIOKafkaProducer:
         return producer(self._settings.bootstrap, enable_idempotence=self.exactly_once)
@@ -330,7 +381,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 refused = refused + 1 if isinstance(error.__cause__, REFUSED) else 0
                 if refused >= MOST_REFUSED:
                     raise LaneFailed(f"Partition {lane.partition}: {error}, every time.") from error
-                log.warning("lane %d recovers: %s", lane.partition, error or repr(error))
+                log.warning(
+                    "lane %d recovers: %s", lane.partition, error or repr(error), extra=BROKER
+                )
                 self._metrics.recoveries.labels(lane.partition).inc()
             finally:
                 lane.begun = False
@@ -345,6 +398,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _take(self, lane: Lane, partition: TopicPartition) -> bool:
         client = self._consumer
         assert client
+        async with asyncio.timeout(STEP_S):
+            found = await topic_ids(client, self._topic)
+        self._look(found.get(self._topic))
+        if self._gone:
+            return False  # /healthz says so, until somebody decides what to do
+        self._topic_id = found[self._topic]
         begin = await Taking(client, self._settings, self.exactly_once).take(lane, partition)
         if begin is None:
             return False
@@ -368,6 +427,16 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._producer:
             await discard(self._producer, abort=False)
         self._compute.shutdown(wait=False, cancel_futures=True)
+
+
+def _seal(settings: Settings) -> bytes:
+    """The key that seals snapshots: what one reads from a broker somewhere, anybody who can write
+    there may have written. None on loopback, unless one is named."""
+    if settings.seal_key:
+        return seal_key(Path(settings.seal_key), make=False)
+    if all_loopback(settings.bootstrap):
+        return b""
+    return seal_key(state() / "seal.key", make=True)
 
 
 def _told(partition: int, error: BaseException | None) -> LaneFailed:

@@ -1,29 +1,82 @@
-"""Settings of the service: one TOML file, each key also on the command line (docs/service.md)."""
+"""Settings of the service: one TOML file for worker, ingest, replay and watch (docs/service.md).
+
+Each key is an environment variable too (`HEARTLINE_METRICS_PORT`), and where a command has an
+option for it that counts most. pydantic-settings reads and checks them: of the kept libraries that
+do (dynaconf and environ-config check values one by one) it alone tells all mistakes of a table at
+once, with the place of each.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import re
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
-import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from pipeline.errors import MissionError
 from pipeline.mission import Mission, load_mission
 
-ENVIRONMENT = "HEARTLINE_SETTINGS"  # how `heartline worker` hands its settings to the Faust app
-OTHER_STATE = ("refuse", "accept", "reread")
-GUARANTEES = ("best", "exactly-once", "at-least-once")
-START = re.compile("|beginning|end|[0-9]{1,18}")
-CONFIG = "HEARTLINE_CONFIG"  # a settings file, for `faust -A agents.app worker`
+PREFIX = "HEARTLINE_"
+HANDED_OVER = f"{PREFIX}SETTINGS"  # how `heartline worker` hands its settings to the Faust app
+CONFIG = f"{PREFIX}CONFIG"  # a settings file, where --config names none
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSettings:
+def _no_bool(value: Any) -> Any:
+    """TOML's `true` is no number, though it is one to Python."""
+    if isinstance(value, bool):
+        raise ValueError("is no number")
+    return value
+
+
+def _addresses(value: str) -> str:
+    """HOST:PORT, several by comma."""
+    for one in value.split(","):
+        host, _, port = one.strip().rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError("say HOST:PORT, several by comma")
+    return value
+
+
+def _source_name(value: str) -> str:
+    if not value or "/" in value:
+        raise ValueError("a source's name has no slash")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=100_000)]
+Port = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=65_535)]
+Seconds = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, le=86_400)]
+Milliseconds = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=600_000)]
+Bootstrap = Annotated[str, AfterValidator(_addresses)]
+SourceName = Annotated[str, AfterValidator(_source_name)]
+Guarantee = Literal["best", "exactly-once", "at-least-once"]
+OtherState = Literal["refuse", "accept", "reread"]
+OTHER_STATE, GUARANTEES = get_args(OtherState), get_args(Guarantee)
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSettings(Table):
     """One source: its mission folder, and an XTCE in the place of the folder's own."""
 
     mission: str
@@ -33,22 +86,42 @@ class SourceSettings:
         return load_mission(self.mission, self.mdb or None)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    bootstrap: str = "127.0.0.1:9092"
+class LinkSettings(Table):
+    """One way in: what `heartline ingest --link NAME` reads, and whose packets they are."""
+
+    inputs: Annotated[list[str], Field(min_length=1)]
+    source: SourceName
+    skip_header_bytes: Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=65_535)] = 0
+
+
+class ReplaySettings(Table):
+    """Of `heartline replay`: a namespace of its own, so that it never pages."""
+
+    namespace: str = "replay"
+
+
+class Settings(Table):
+    bootstrap: Bootstrap = "127.0.0.1:9092"
+    kafka: str = ""  # a file with TLS and SASL (docs/kafka.md)
+    seal_key: str = ""  # a file; on brokers beyond this machine one is made where none is named
     namespace: str = ""
-    group: str = "heartline"
-    sources: dict[str, SourceSettings] = field(default_factory=dict)
-    partitions: int = 1  # of telemetry.raw, when it is made here
+    group: Annotated[str, Field(min_length=1)] = "heartline"
+    sources: dict[SourceName, SourceSettings] = Field(default_factory=dict)
+    ingest: dict[str, LinkSettings] = Field(default_factory=dict)
+    replay: ReplaySettings = ReplaySettings()
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    partitions: Count = 1  # of telemetry.raw, when it is made here
     metrics_host: str = "127.0.0.1"
-    metrics_port: int = 9308
-    commit_ms: int = 200  # at once when an alert is raised
-    snapshot_s: float = 10.0
-    session_timeout_ms: int = 6000
-    guarantee: str = "best"  # exactly-once, at-least-once, or what the broker can do
-    other_state: str = "refuse"  # a snapshot of other code or settings: refuse, accept, reread
-    start_at: str = ""  # beginning, end or an offset, where the group has none committed
-    parameter_gauges: int = 200  # most statistics gauges a source
+    metrics_port: Port = 9308
+    commit_ms: Milliseconds = 200  # at once when an alert is raised
+    snapshot_s: Seconds = 10.0
+    session_timeout_ms: Annotated[Milliseconds, Field(ge=1000)] = 6000
+    guarantee: Guarantee = "best"
+    other_state: OtherState = "refuse"  # a snapshot of other code or settings
+    # where the group has none committed
+    start_at: Annotated[str, Field(pattern="^(|beginning|end|[0-9]{1,18})$")] = ""
+    parameter_gauges: Annotated[int, BeforeValidator(_no_bool), Field(ge=0)] = 200  # a source
 
     @property
     def group_on_wire(self) -> str:
@@ -61,51 +134,112 @@ class Settings:
         """Not Faust's own group, which its consumer is in."""
         return f"{self.group_on_wire}-lanes"
 
+    @model_validator(mode="after")
+    def _links_have_sources(self) -> Settings:
+        for name, link in self.ingest.items():
+            if link.source not in self.sources:
+                raise ValueError(f"[ingest.{name}]: source {link.source!r} is none of [sources]")
+        return self
 
-def load_settings(path: str | Path) -> Settings:
-    """Settings from a TOML file. MissionError names file and key."""
+
+def gather(path: Path | None = None, given: Mapping[str, Any] | None = None) -> Settings:
+    """Settings of a file (or that which HEARTLINE_CONFIG names), the environment and a command's
+    options, the later counting more. MissionError: every mistake, a line each.
+    """
+    named = os.environ.get(CONFIG)
+    where = path or (Path(named) if named else None)
+    table = _read(where) if where else {}
+
+    class Gathered(Settings, BaseSettings):  # the file's table is a source of this call alone
+        model_config = SettingsConfigDict(
+            env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+        )
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no file of variables
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, table)
+
+    options = {key: value for key, value in (given or {}).items() if value is not None}
     try:
-        table = tomllib.loads(Path(path).read_text())
+        found = Gathered(**options)
+    except ValidationError as error:
+        lines = [_line(e, options, where) for e in error.errors(include_url=False)]
+        raise MissionError("\n".join(lines)) from None
+    except SettingsError as error:
+        raise MissionError(f"Environment: {error}.") from None
+    return Settings.model_construct(**dict(found))
+
+
+def _line(error: Any, options: Mapping[str, Any], where: Path | None) -> str:
+    """One mistake: where it stands, what it is, what it should be."""
+    place = [str(part) for part in error["loc"]]
+    key = ".".join(place)
+    if not place:
+        return f"{where or 'Settings'}: {_words(error['msg'])}."
+    if place[0] in options:
+        stands = f"--{place[0].replace('_', '-')}"
+    elif (name := f"{PREFIX}{'__'.join(place)}").upper() in {k.upper() for k in os.environ}:
+        stands = name.upper()
+    else:
+        stands = str(where or "Settings")
+    if error["type"] == "extra_forbidden":
+        return f"{stands}: {key!r} is unknown; known are {', '.join(_known(place))}."
+    if error["type"] == "missing":
+        return f"{stands}: {key} is missing."
+    value = error["input"]
+    return f"{stands}: {key} = {value!r}: {_words(error['msg'])}."
+
+
+def _known(place: list[str]) -> list[str]:
+    """Keys of the table in which an unknown one stands."""
+    tables: dict[str, type[Table]] = {
+        "sources": SourceSettings,
+        "ingest": LinkSettings,
+        "replay": ReplaySettings,
+    }
+    of: type[Table] = tables[place[0]] if len(place) > 1 else Settings
+    return [*of.model_fields]
+
+
+def _words(told: str) -> str:
+    return told.removeprefix("Value error, ").replace("Input should", "it should", 1)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's table; paths in it are meant from where it stands."""
+    try:
+        table = tomllib.loads(path.read_text())
     except OSError as error:
         raise MissionError(f"{path}: cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MissionError(f"{path}: not TOML: {error}") from None
-    return _settings(table, str(path))
+    _from_here(table, ("kafka", "seal_key"), path.parent)
+    sources = table.get("sources")
+    for source in sources.values() if isinstance(sources, dict) else ():
+        if isinstance(source, dict):
+            _from_here(source, ("mission", "mdb"), path.parent)
+    return table
 
 
-def _settings(table: dict[str, Any], where: str) -> Settings:
-    known = {f.name: f for f in dataclasses.fields(Settings)}
-    for key, value in table.items():
-        if key not in known:
-            raise MissionError(f"{where}: {key!r} is unknown; known are {', '.join(known)}.")
-        if key == "start_at" and not START.fullmatch(str(value)):
-            raise MissionError(f"{where}: start_at = {value!r} is no beginning, end or offset.")
-        words = {"guarantee": GUARANTEES, "other_state": OTHER_STATE}.get(key)
-        if words and value not in words:
-            raise MissionError(f"{where}: {key} = {value!r}: say {', '.join(words)}.")
-        if known[key].type in ("int", "float") and not isinstance(value, (int, float)):
-            raise MissionError(f"{where}: {key} = {value!r} is no number.")
-    sources = {}
-    for name, entry in table.get("sources", {}).items():
-        if "/" in name or not name:
-            raise MissionError(f"{where}: [sources.{name}]: a source's name has no slash.")
-        try:
-            sources[name] = SourceSettings(**entry)
-        except TypeError:
-            raise MissionError(
-                f'{where}: [sources.{name}] takes mission = "FOLDER" and mdb = "FILE".'
-            ) from None
-    return Settings(**{**table, "sources": sources})
+def _from_here(table: dict[str, Any], keys: tuple[str, ...], folder: Path) -> None:
+    for key in keys:
+        if isinstance(value := table.get(key), str) and value:
+            table[key] = str(folder / value)
 
 
 def to_environment(settings: Settings) -> None:
-    os.environ[ENVIRONMENT] = orjson.dumps(settings).decode()
+    os.environ[HANDED_OVER] = settings.model_dump_json()
 
 
 def from_environment() -> Settings:
-    """What `heartline worker` left, or the file that HEARTLINE_CONFIG names, or the defaults."""
-    if ENVIRONMENT in os.environ:
-        return _settings(orjson.loads(os.environ[ENVIRONMENT]), ENVIRONMENT)
-    if CONFIG in os.environ:
-        return load_settings(os.environ[CONFIG])
-    return Settings()
+    """What `heartline worker` left, or what a file and the environment say."""
+    if HANDED_OVER in os.environ:
+        return Settings.model_validate_json(os.environ[HANDED_OVER])
+    return gather()

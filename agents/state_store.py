@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from itertools import islice
 
-import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.kafka import BrokerError, consumer, discard, start, stop
-from agents.snapshot import HEADER, Block, blocks, newest
+from agents.snapshot import HEADER, Block, Marks, Snapshot, blocks, newest_first, read_block
 
 READ_S = 30.0
 WRITE_S = 15.0  # deadline of one block
@@ -26,12 +26,13 @@ class KafkaSnapshots:
         topic: str,
         partition: int,
         make: Callable[[], AIOKafkaProducer],
-        fingerprint: str,
+        marks: Callable[[], Marks],
         other: str = "refuse",
     ) -> None:
+        """marks: of this lane, once it has been taken."""
         self._bootstrap, self._make = bootstrap, make
         self._topic, self._partition = topic, partition
-        self._fingerprint, self._other = fingerprint, other
+        self._marks, self._other = marks, other
         self._producer: AIOKafkaProducer | None = None
 
     async def write(self, offset: int, content: bytes) -> None:
@@ -43,7 +44,7 @@ class KafkaSnapshots:
         try:
             if self._producer is None:
                 self._producer = await start(self._make(), self._bootstrap)
-            for block in blocks(content, offset, self._fingerprint, first):
+            for block in blocks(content, offset, self._marks(), first):
                 await self._send(block)
         except (BrokerError, KafkaError, TimeoutError, OSError):
             await self.close()
@@ -61,8 +62,8 @@ class KafkaSnapshots:
         if made:
             await discard(made, abort=False)
 
-    async def newest(self, at_most: int) -> tuple[int, bytes] | None:
-        """(S, content) of the newest whole snapshot with S ≤ at_most. SnapshotError: see there.
+    async def newest_first(self, at_most: int) -> AsyncGenerator[Snapshot, None]:
+        """Whole snapshots with S ≤ at_most, the newest first. SnapshotError: see there.
 
         TimeoutError where the partition's end is not reached within READ_S.
         """
@@ -72,13 +73,16 @@ class KafkaSnapshots:
             reader.assign([partition])
             begin = (await reader.beginning_offsets([partition]))[partition]
             end = (await reader.end_offsets([partition]))[partition]
-            back = TAIL_BLOCKS
+            back, told = TAIL_BLOCKS, 0
             while True:
                 first = max(begin, end - back)
                 found = await _read(reader, partition, first, end)
-                chosen = newest(found, at_most, self._fingerprint, self._other)
-                if chosen or first == begin:
-                    return chosen
+                every = newest_first(found, at_most, self._marks(), self._other)
+                for one in islice(every, told, None):
+                    told += 1
+                    yield one
+                if first == begin:
+                    return
                 back *= 4
         finally:
             await stop(reader)
@@ -102,8 +106,9 @@ async def _read(
             empty = 0 if records else empty + 1
             for r in records:
                 header = dict(r.headers).get(HEADER)
-                if header is not None:
-                    found.append(Block(orjson.loads(header), r.value))
+                block = None if header is None else read_block(header, r.value or b"")
+                if block:
+                    found.append(block)
             high = reader.highwater(partition)
             there = await reader.position(partition) >= max(end, high or 0)
             if there and (high is not None or empty >= 2):

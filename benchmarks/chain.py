@@ -16,6 +16,7 @@ from pipeline.formats.importing import mission_toml
 from pipeline.formats.spec import Column, Recorded, Table, packets_of
 from pipeline.formats.xtce import write_xtce
 from pipeline.mission import Mission, load_mission
+from pipeline.refused import NOTHING_UNREAD
 from schemas.mission import AlarmRanges
 from schemas.records import (
     PACKETS_HEADERS,
@@ -87,7 +88,7 @@ def stages(chain: Chain, given: list[RawRecord], batch: int) -> None:
         decoded = chain._decoder.feed(packets)
         ticks = np.flatnonzero(packets.length == 0)
         for rows in decoded.rows:
-            chain.containers[rows.container].feed(packets, rows, ticks, [])
+            chain.containers[rows.container].feed(packets, rows, ticks, NOTHING_UNREAD, [])
 
 
 # parameters, parameters a packet, seconds of flight, the design's goal in M samples/s

@@ -68,7 +68,7 @@ def mission(parameters: int) -> Iterator[Path]:
 
 
 def throughput(bootstrap: str, folder: Path) -> Iterator[str]:
-    packed, source = records(tables(PARAMETERS), SECONDS), SourceSettings(str(folder))
+    packed, source = records(tables(PARAMETERS), SECONDS), SourceSettings(mission=str(folder))
     for words, given in (("one packet a record", one_a_record(packed)), ("40 a record", packed)):
         for guarantee in ("exactly-once", "at-least-once"):
             taken, loops = [], []

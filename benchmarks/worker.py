@@ -18,7 +18,7 @@ from agents.declared import ensure_topics
 from agents.kafka import consumer, producer
 from agents.metrics import Metrics
 from agents.service import Lanes
-from agents.settings import Settings, SourceSettings
+from agents.settings import Guarantee, Settings, SourceSettings
 from benchmarks.chain import records, tables
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
@@ -76,10 +76,12 @@ async def bare(bootstrap: str, namespace: str, records: int) -> float:
 
 
 async def lane(
-    bootstrap: str, namespace: str, n: int, source: SourceSettings, guarantee: str = "best"
+    bootstrap: str, namespace: str, n: int, source: SourceSettings, guarantee: Guarantee = "best"
 ) -> float:
     """Seconds from the lane's readiness until the last record is committed, all outputs on."""
-    settings = Settings(bootstrap, namespace, sources={"bench": source}, guarantee=guarantee)
+    settings = Settings(
+        bootstrap=bootstrap, namespace=namespace, sources={"bench": source}, guarantee=guarantee
+    )
     lanes = Lanes(settings, {"bench": source.load()}, Metrics(CollectorRegistry(), 100))
     await lanes.connect()
     task = asyncio.create_task(lanes.run())
@@ -106,7 +108,7 @@ def run() -> list[str]:
         folder = Path(name)
         (folder / "x.xml").write_bytes(write_xtce("B", found))
         (folder / "mission.toml").write_text(mission_toml("bench", "x.xml"))
-        source = SourceSettings(str(folder))
+        source = SourceSettings(mission=str(folder))
         for words, given, goal in (
             ("one packet a record", one_a_record(packed), "goal 0.6 × the loop"),
             ("40 packets a record", packed, "goal 5 M samples/s"),

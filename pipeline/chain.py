@@ -11,34 +11,38 @@ records) gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.across import across_all
 from pipeline.container_chain import ContainerChain
-from pipeline.control import apply, event, stage_event
+from pipeline.control import Controlled, Vouch, Written, anybody, apply, event, stage_event
 from pipeline.decode import Decoder, Plan, compile_plans
 from pipeline.decode.decoder import Flat
 from pipeline.errors import MissionError
 from pipeline.fingerprint import fingerprint
 from pipeline.gate.registry import Registry
+from pipeline.inhibitions import END_OF_TIME, Inhibitions
 from pipeline.los import LossOfSignal
 from pipeline.mission import Mission, phase_values
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, input_of
 from pipeline.outputs.ledger import Ledger
+from pipeline.outputs.names import names_for_people
 from pipeline.outputs.pending import Pending, Rank, number
 from pipeline.outputs.rejects import group, ranges_of, reject_output
 from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
 from pipeline.packets import PacketReader, Reassembler
 from pipeline.phases import Phases
+from pipeline.refused import NOTHING_UNREAD, Unread
 from schemas.columns import ABSENT, Output, PacketBatch, Reason, Rejects, Rows, Stage
 from schemas.control import Control, decode_control
-from schemas.records import Kind, RawRecord, classify
+from schemas.mission import Level
+from schemas.records import Kind, RawRecord, classify, tick_of
 from schemas.state import Composite
 
 
@@ -58,16 +62,33 @@ class Fed:
             self.rejected[reason] = self.rejected.get(reason, 0) + n
 
 
-class Chain(Composite):
-    """partition: of telemetry.raw, for ids and evidence; it changes nothing else."""
+class Standing(NamedTuple):
+    """One alarm that stands. model: of a trained one, its name."""
 
-    def __init__(self, mission: Mission, source: str = "", partition: int = 0) -> None:
-        self.mission = mission
+    kind: str
+    parameter: str
+    level: Level
+    model: str | None
+
+    def key(self, source: str) -> tuple[str, ...]:
+        """As `monitor_key` has it of the alert that said so."""
+        return (source, self.parameter, self.kind, *((self.model,) if self.model else ()))
+
+
+class Chain(Composite):
+    """partition: of telemetry.raw, for ids and evidence; it changes nothing else.
+    vouch: says why a control record is not to be believed."""
+
+    def __init__(
+        self, mission: Mission, source: str = "", partition: int = 0, vouch: Vouch = anybody
+    ) -> None:
+        self.mission, self._vouch = mission, vouch
         self.source = source or mission.settings.source
         self._partition = partition
         self.plans = compile_plans(mission.mdb, mission.settings.time)
         self.fingerprint = fingerprint(mission.mdb, mission.settings)
-        origin = Origin(self.source, partition, self.fingerprint)
+        self.names = names_for_people(mission.mdb, self.plans.plans)
+        origin = self._origin = Origin(self.source, partition, self.fingerprint, self.names)
         self.packets = PacketReader()
         segmented = mission.settings.segmented_apids
         self.reassembly = Reassembler(segmented) if segmented else None
@@ -83,6 +104,8 @@ class Chain(Composite):
         groups = [g for c in self.containers for g in c.groups]
         self._across = across_all(mission, groups, self._root, len(self.containers), origin)
         self._los = LossOfSignal(self._root, mission.settings.time.los_s, origin)
+        self._inhibitions = Inhibitions()
+        self._controlled: list[Controlled] = [self._los, *self.containers, *self._across]
         self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
         self.watermark_ns = -(2**63)
 
@@ -91,7 +114,7 @@ class Chain(Composite):
         named: dict[str, Stage] = {
             "models": self.models,  # first: what it puts to work holds its own state
             "packets": self.packets, "decoder": self._decoder, "samples": self._samples,
-            "los": self._los, "ledger": self._ledger,
+            "los": self._los, "ledger": self._ledger, "inhibitions": self._inhibitions,
         }  # fmt: skip
         if self.reassembly:
             named["reassembly"] = self.reassembly
@@ -100,10 +123,35 @@ class Chain(Composite):
         named |= {f"across{i}": a for i, a in enumerate(self._across)}
         return named | {f"container{i}": c for i, c in enumerate(self.containers)}
 
-    def forecasts(self) -> Iterator[tuple[str, float]]:
-        """(qualified name, seconds to the limit ahead) of every parameter that heads for one."""
+    def forecasts(self) -> Iterator[tuple[str, Level, float]]:
+        """(qualified name, level, seconds to it) of every range that a parameter heads for."""
         for container in self.containers:
             yield from container.forecasts()
+
+    def standing(self) -> Iterator[Standing]:
+        """Every alarm that stands, of all but models in the shadow."""
+        for part in self._controlled:
+            for w in part.watched():
+                if w.model and w.model["stage"] == "shadow":
+                    continue
+                levels = w.monitor.state["level"]
+                if w.flapping:
+                    told = w.flapping.state["level"] * w.flapping.state["flapping"]
+                    levels = np.maximum(levels, told)
+                for j in np.flatnonzero(levels).tolist():
+                    yield Standing(w.kind, w.names[j], Level(levels[j]), (w.model or {}).get("id"))
+
+    def inhibited(self) -> Iterator[tuple[str, str]]:
+        """(kind, parameter) of every monitor that is told to be silent."""
+        for part in self._controlled:
+            for w in part.watched():
+                for j in np.flatnonzero(w.monitor.state["inhibited"]).tolist():
+                    yield w.kind, w.names[j]
+
+    def limits(self, chosen: Container[str]) -> Iterator[tuple[str, Level, str, float]]:
+        """(qualified name, level, side, bound) of the static limits in force, of chosen ones."""
+        for container in self.containers:
+            yield from container.limits_in_force(chosen)
 
     def feed(self, records: Sequence[RawRecord]) -> Fed:
         """Run whole records through every stage. What a control changes holds from there on."""
@@ -112,26 +160,46 @@ class Chain(Composite):
             if classify(run[0].headers)[0] == Kind.CONTROL:
                 fed.add(first, self._control(run[0]))
             else:
-                fed.add(first, self._run(run))
+                for later, part, due in self._until_due(run):
+                    fed.add(first + later, self._run(part, due))
         return fed
+
+    def _until_due(
+        self, records: Sequence[RawRecord]
+    ) -> Iterator[tuple[int, Sequence[RawRecord], int]]:
+        """The records, cut before each tick at which an inhibition ends; its time, or 0."""
+        first, due = 0, 0
+        if self._inhibitions.next_ns < END_OF_TIME:
+            for i, record in enumerate(records):
+                now = tick_of(record)
+                if now is not None and now >= self._inhibitions.next_ns:
+                    if first < i:
+                        yield first, records[first:i], due
+                    first, due = i, now
+        if first < len(records):
+            yield first, records[first:], due
 
     def _control(self, record: RawRecord) -> Fed:
         batch, _ = self.packets.feed([record])  # counts it
         at = self._at(record.offset, batch)
+        bad = Reason.BAD_CONTROL
         try:
             control = decode_control(record.value)
-            events = self._apply(control, at)
+            if self._vouch(self.source, record, control, int(self.packets.state["last_tick"][0])):
+                bad, events = Reason.UNSIGNED_CONTROL, []
+            else:
+                events = self._apply(control, at)
         except ValueError:  # of orjson too
             events = []
         out: list[Pending] = []
         if not events:
             z = np.zeros(1, np.int64)
-            reason, length = np.array([Reason.BAD_CONTROL], np.uint8), z + len(record.value)
+            reason, length = np.array([bad], np.uint8), z + len(record.value)
             refused = Rejects(reason, z - 1, z.astype(np.int32), z + record.offset, z, length)
             self._add_rejects(refused, [record], out)
         for i, one in enumerate(events):
             out.append(Pending(0, 0, Rank.LIMIT, (i,), partial(alert_output, one)))
-        rejected = {} if events else {int(Reason.BAD_CONTROL): 1}
+        rejected = {} if events else {int(bad): 1}
         return Fed(self._entered(out, [record]), 0, rejected)
 
     def _entered(
@@ -141,10 +209,13 @@ class Chain(Composite):
         numbered = number(out, [r.offset for r in records], self._partition)
         return [(i, self._ledger.enter(output)) for i, output in numbered]
 
-    def _apply(self, control: Control, at: dict[str, Any]) -> list[dict[str, Any]]:
+    def _apply(self, control: Control, at: Written) -> list[dict[str, Any]]:
         """The alerts that say what was changed; none where nothing was."""
         if control.model is None:
-            changed = apply(control, [self._los, *self.containers, *self._across])
+            self._inhibitions.check(control)
+            changed = apply(control, self._controlled)
+            if changed:
+                self._inhibitions.take(control)
             return [event(control, one, at) for one in changed]
         old = self.models.working.get(control.model.name)
         artefact = control.model.artefact or (old.artefact if old else None)
@@ -153,19 +224,25 @@ class Chain(Composite):
         said = [(self._root, 0), *standing]
         return [stage_event(control, artefact, name, level, at) for name, level in said]
 
-    def _at(self, offset: int, batch: PacketBatch) -> dict[str, Any]:
+    def _at(self, offset: int, batch: PacketBatch) -> Written:
         """Where a control came from, and who reads it."""
-        return {
-            "source": self.source,
-            "input": input_of(self._partition, offset, offset, batch.digests[-1]),
-            "fingerprint": self.fingerprint,
-        }
+        return Written(self._origin, input_of(self._partition, offset, offset, batch.digests[0]))
 
-    def _run(self, records: Sequence[RawRecord]) -> Fed:
-        """Packets and ticks."""
+    def _expire(self, now_ns: int, offset: int, batch: PacketBatch, out: list[Pending]) -> None:
+        """What was inhibited until now listens again, before anything else that its tick does."""
+        at = self._at(offset, batch)
+        for control in self._inhibitions.due(now_ns):
+            for changed in apply(control, self._controlled):
+                make = partial(alert_output, event(control, changed, at))
+                out.append(Pending(-1, 0, Rank.LIMIT, (len(out),), make))
+
+    def _run(self, records: Sequence[RawRecord], due_ns: int = 0) -> Fed:
+        """Packets and ticks. due_ns: the first record is a tick at which an inhibition ends."""
         out: list[Pending] = []
         batch, refused = self.packets.feed(records)
-        self._los.feed(batch, out)
+        if due_ns:
+            self._expire(due_ns, records[0].offset, batch, out)
+        batch.heard = self._los.feed(batch, out)
         rejects = [refused]
         if self.reassembly:
             batch, lost = self.reassembly.feed(batch)
@@ -178,8 +255,9 @@ class Chain(Composite):
             batch = replace(batch, phases=self._phases.feed(rows))
         for i, container in enumerate(self.containers):
             mine = rows.get(i, self._no_rows[i])
-            if len(mine.packet) or len(ticks):
-                rejects.append(container.feed(batch, mine, ticks, out))
+            unread = Unread(*decoded.unread.get(i, NOTHING_UNREAD))
+            if len(mine.packet) or len(ticks) or len(unread.packet):
+                rejects.append(container.feed(batch, mine, ticks, unread, out))
         for across in self._across:
             across.feed(batch, ticks, out)
         self._feed_samples(batch, decoded.flat, out)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from pipeline.flapping import Flapping
 from pipeline.monitor import Monitor
+from pipeline.outputs.evidence import Origin
 from schemas.artefact import Artefact
 from schemas.control import Control
 from schemas.mission import Level
+from schemas.records import RawRecord
 
 PAST = {
     "acknowledge": "acknowledged", "inhibit": "inhibited", "enable": "enabled",
@@ -18,12 +22,23 @@ STAGED = {"shadow": "shadowed", "active": "activated", "retired": "retired"}
 
 
 class Watched(NamedTuple):
-    """Monitors of one kind: names[j] is that of parameter j. model: which trained one."""
+    """Monitors of one kind: names[j] is that of parameter j. model: which trained one.
+    flapping: what of it is told as going to and fro."""
 
     kind: str
     names: tuple[str, ...]
     monitor: Monitor
     model: dict[str, Any] | None = None
+    flapping: Flapping | None = None
+
+
+# source, record, what it says, last tick: why it is not to be believed; empty where it is
+Vouch = Callable[[str, RawRecord, Control, int], str]
+
+
+def anybody(source: str, record: RawRecord, control: Control, now_ns: int) -> str:  # noqa: ARG001
+    """Whoever can write to the input is believed."""
+    return ""
 
 
 class Controlled(Protocol):
@@ -52,15 +67,19 @@ def apply(control: Control, containers: Iterable[Controlled]) -> list[Changed]:
     for container in containers:
         if control.what == "limits" and not container.set_limits(control.parameter, control):
             continue
-        for kind, names, monitor, model in container.watched():
-            for j, name in enumerate(names):
-                if kind == control.monitor and name == control.parameter:
-                    changed.append(Changed(kind, *_one(control.what, monitor, j), model))
+        for watched in container.watched():
+            for j, name in enumerate(watched.names):
+                if watched.kind == control.monitor and name == control.parameter:
+                    levels = _one(control.what, watched, j)
+                    changed.append(Changed(watched.kind, *levels, watched.model))
     return changed
 
 
-def _one(what: str, monitor: Monitor, j: int) -> tuple[Level, Level]:
-    before = monitor.level(j)
+def _one(what: str, watched: Watched, j: int) -> tuple[Level, Level]:
+    monitor, flapping = watched.monitor, watched.flapping
+    before = Level(max(monitor.level(j), flapping.level(j) if flapping else 0))
+    if flapping and what in ("inhibit", "enable"):
+        flapping.begin(j)
     if what == "acknowledge":
         monitor.acknowledge(j)
     elif what in ("inhibit", "enable"):
@@ -68,12 +87,22 @@ def _one(what: str, monitor: Monitor, j: int) -> tuple[Level, Level]:
     return before, monitor.level(j)
 
 
-def event(control: Control, changed: Changed, origin: dict[str, Any]) -> dict[str, Any]:
-    """The alert that says so; no sample is part of it. origin: source, input and fingerprint."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a control record stands in the input, and whose chain reads it."""
+
+    origin: Origin
+    input: dict[str, Any]
+
+
+def event(control: Control, changed: Changed, at: Written) -> dict[str, Any]:
+    """The alert that says so; no sample is part of it."""
     told: dict[str, Any] = {"who": control.who, "why": control.why}
     if control.ranges:
         told["ranges"] = {level: list(pair) for level, pair in control.ranges.items()}
-    alert = _event(control, control.parameter, changed.kind, "control", changed.before, origin)
+    if control.until_ns is not None:
+        told["until_ns"] = control.until_ns
+    alert = _event(control, control.parameter, changed.kind, "control", changed.before, at)
     if changed.model:
         alert["monitor"]["name"], alert["model"] = changed.model["id"], changed.model
     return alert | {
@@ -84,12 +113,12 @@ def event(control: Control, changed: Changed, origin: dict[str, Any]) -> dict[st
 
 
 def stage_event(
-    control: Control, artefact: Artefact, name: str, level: int, origin: dict[str, Any]
+    control: Control, artefact: Artefact, name: str, level: int, at: Written
 ) -> dict[str, Any]:
     """The alert that says a model's new stage, or, of a parameter, takes back what it said."""
     assert control.model
     stage = control.model.stage
-    alert = _event(control, name, artefact.family, artefact.name, Level(level), origin)
+    alert = _event(control, name, artefact.family, artefact.name, Level(level), at)
     return alert | {
         "transition": STAGED[stage],
         "level_after": "normal",
@@ -99,21 +128,20 @@ def stage_event(
 
 
 def _event(
-    control: Control, parameter: str, kind: str, name: str, before: Level, origin: dict[str, Any]
+    control: Control, parameter: str, kind: str, name: str, before: Level, at: Written
 ) -> dict[str, Any]:
     """What such alerts share."""
     return {
-        "source": origin["source"],
-        "parameter": parameter,
+        **at.origin.who(parameter),
         "monitor": {"kind": kind, "name": name},
         "level_before": before.word,
         "generation_ns": control.when_ns,
         "reception_ns": control.when_ns,
         "since_ns": control.when_ns,
-        "input": origin["input"],
+        "input": at.input,
         "observed": None,
         "unit": "",
         "quality": [],
         "confidence": 1.0,
-        "fingerprint": origin["fingerprint"],
+        "fingerprint": at.origin.fingerprint,
     }

@@ -15,7 +15,7 @@ from pipeline.mdb.words import type_words, words
 from pipeline.mission import Mission, ranges_for, rule_for
 from pipeline.models.families import FAMILIES, MODEL_KINDS
 from pipeline.models.time_to_limit import target
-from schemas.mission import Level, Parameter
+from schemas.mission import Parameter
 
 
 def fate(mission: Mission, name: str) -> list[tuple[str, str]]:
@@ -119,5 +119,6 @@ def _aim(mission: Mission, parameter: Parameter, key: str) -> str:
         return ""
     known = group_parameter(mission, parameter)
     sides = target(known.low, known.high)
-    aims = [f"{limit:g} ({Level(level).word})" for limit, level in sides if level]
+    aims = [f"{side.serious:g} (warning)" for side in sides if side.serious == side.serious]
+    aims += [f"{limit:g} (watch)" for side in sides for limit in side.mild if limit == limit]
     return f"; heads for {' or '.join(aims)}" if aims else "; no limit to head for, so it is quiet"

@@ -16,13 +16,12 @@ from pipeline.mission import Mission, rule_for
 from pipeline.modelled import Modelled, Site
 from pipeline.models.families import FAMILIES, MODEL_KINDS, Family
 from pipeline.models.phased import make
-from pipeline.monitor import Monitor
-from pipeline.outputs.alerts import alert_output
-from pipeline.outputs.evidence import Origin, alert_head, seen
+from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Make, Pending, Rank
 from pipeline.outputs.statistics import statistics_output
 from pipeline.phases import phase_of
 from pipeline.resample import Resample
+from pipeline.stale import Stale
 from pipeline.statistics import Statistics
 from schemas.artefact import Artefact, Part
 from schemas.columns import (
@@ -32,8 +31,6 @@ from schemas.columns import (
     Ordered,
     Output,
     PacketBatch,
-    Quality,
-    Scores,
     Stage,
 )
 from schemas.mission import Five, Level
@@ -83,8 +80,8 @@ class GroupChain(Composite):
         ]
         self._gated: dict[str, Gated] = {}
         self.listeners: list[Listener] = []
-        one = np.ones(1, np.int64)
-        self._stale = Monitor(one, one * 0, one) if place[1] == 0 and group.always else None
+        first = place[1] == 0 and group.always
+        self._stale = Stale(container, place, self._resample.max_age_ns, origin) if first else None
 
     def _model(self, place: int, family: Family) -> Modelled | None:
         rules = getattr(self._settings, family.name)
@@ -139,12 +136,12 @@ class GroupChain(Composite):
         named |= {m.model.family: m for m in self._models}
         named |= {f"model.{name}": m for name, m in self._gated.items()}
         if self._stale:
-            named["stale.monitor"] = self._stale
+            named["stale"] = self._stale
         return named
 
     def watched(self) -> Iterator[Watched]:
         if self._stale:
-            yield Watched("stale", (self._site.container,), self._stale)
+            yield from self._stale.watched()
         for m in (*self._models, *self._gated.values()):
             yield from m.watched()
 
@@ -152,7 +149,7 @@ class GroupChain(Composite):
         for m in (*self._models, *self._gated.values()):
             m.aim(parameter, low, high)
 
-    def forecasts(self) -> Iterator[tuple[str, float]]:
+    def forecasts(self) -> Iterator[tuple[str, Level, float]]:
         for m in self._models:
             yield from m.forecasts()
 
@@ -162,13 +159,13 @@ class GroupChain(Composite):
             rows = present(rows, int(self.group.columns[0]))
         for grid in self._resample.feed(rows):
             self._feed_statistics(grid, batch, out)
+            if self._stale:
+                self._stale.feed(grid, batch, out)
             if not len(grid.time_ns):
                 continue
             if batch.phases is not None:
                 grid.phase = phase_of(grid.time_ns, grid.packet, batch.phases)
             offset = batch.offset[grid.packet]
-            if self._stale:
-                self._feed_stale(grid, offset, batch, out)
             for m in (*self._models, *self._gated.values(), *self.listeners):
                 m.feed(grid, offset, batch, out)
 
@@ -204,27 +201,3 @@ class GroupChain(Composite):
             "parameters": self.group.qualified_names,
         }
         return statistics_output(head, self._settings.quantiles, figures, quality, id_)
-
-    def _feed_stale(
-        self, grid: Grid, offset: np.ndarray[Any, Any], batch: PacketBatch, out: list[Pending]
-    ) -> None:
-        """Not heard: the container's first group ran into a gap (one alert for all of it)."""
-        assert self._stale is not None
-        silent = (grid.quality[:, :1] & np.uint8(Quality.STALE)) != 0
-        if self._stale.calm and not silent.any():
-            return
-        words = np.where(silent, np.uint8(Level.WARNING), np.uint8(0))
-        none = np.empty((0, 1))
-        t = self._stale.feed(grid.time_ns, offset, Scores(words, words, none, none, none))
-        for i, row in enumerate(t.row):
-            packet, now = int(grid.packet[row]), int(grid.time_ns[row])
-            alert = alert_head(
-                self._site.origin, self._site.container, "stale", "stale", t, i, batch, packet, now
-            )
-            quality = int(grid.quality[row, 0])
-            alert |= seen(np.nan, "", quality, 1.0)
-            alert["last_heard_ns"] = now - int(grid.age_ns[row])
-            alert["limit"] = self._resample.max_age_ns / 1e9
-            alert["fingerprint"] = self._site.origin.fingerprint
-            make = partial(alert_output, alert)
-            out.append(self._pending(batch, packet, Rank.STALE, (now,), make))

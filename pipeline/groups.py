@@ -13,7 +13,7 @@ from pipeline.decode.layout import ALWAYS
 from pipeline.mission import Mission, ranges_for, rule_for
 from pipeline.models.contract import GroupParameter
 from schemas.columns import I8
-from schemas.mission import ALARM_LEVELS, Parameter
+from schemas.mission import Parameter
 from schemas.settings import ResampleRule
 
 PRIMARY_HEADER_BITS = 48
@@ -79,26 +79,10 @@ def group_parameter(mission: Mission, parameter: Parameter) -> GroupParameter:
     return GroupParameter(parameter.name, parameter.type, low, high)
 
 
-def gauge_limits(
-    mission: Mission, cap: int
-) -> tuple[frozenset[str], list[tuple[str, str, str, float]]]:
-    """Qualified names of the parameters chosen as gauges, and (name, level, side, limit) of each.
-
-    Chosen are those that `gauges` in mission.toml matches, at most `cap` of them.
-    """
-    names = [
-        p.name
+def gauged(mission: Mission) -> list[str]:
+    """Qualified names of the parameters that `gauges` in mission.toml matches."""
+    return [
+        p.qualified_name
         for p in mission.mdb.parameters.values()
         if any(fnmatchcase(p.name, pattern) for pattern in mission.settings.gauges)
-    ][:cap]
-    limits = []
-    for name in names:
-        ranges = ranges_for(mission.settings, mission.mdb.parameters[name])
-        if ranges is None:
-            continue
-        for level, low, high in zip(ALARM_LEVELS, ranges.low, ranges.high, strict=True):
-            for side, value in (("low", low), ("high", high)):
-                if math.isfinite(value):
-                    limits.append((name, level.word, side, value))
-    chosen = frozenset(mission.mdb.parameters[n].qualified_name for n in names)
-    return chosen, limits
+    ]

@@ -34,8 +34,9 @@ def source_sha256() -> str:
 
 
 _config: Any = numba.config
-if not _config.CACHE_DIR:  # NUMBA_CACHE_DIR, when set, is the operator's choice
-    _config.CACHE_DIR = str(Path.home() / ".cache" / "heartline" / source_sha256()[:16])
+# NUMBA_CACHE_DIR is the operator's choice of the place, never of what is taken from it
+_place = Path(_config.CACHE_DIR) if _config.CACHE_DIR else Path.home() / ".cache" / "heartline"
+_config.CACHE_DIR = str(_place / source_sha256()[:16])
 
 
 # Kernels get their arrays from outside and allocate none, so numba need not count references:

@@ -16,17 +16,17 @@ from pipeline.monitor import Monitor
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import NEVER, PacketBatch, Scores, Stage
+from schemas.columns import NEVER, Heard, PacketBatch, Scores, Stage
 from schemas.control import Control
 from schemas.mission import Level
 from schemas.state import Composite, Stateful
 
 
 class _Heard(Stateful):
-    """Reception time of the newest packet."""
+    """Reception time of the newest packet, and of the first after the last loss of signal."""
 
     def __init__(self) -> None:
-        self.state = {"last": np.array([NEVER], np.int64)}
+        self.state = {"last": np.array([NEVER], np.int64), "back": np.array([NEVER], np.int64)}
 
 
 class LossOfSignal(Composite):
@@ -48,19 +48,13 @@ class LossOfSignal(Composite):
     def set_limits(self, parameter: str, control: Control) -> bool:  # noqa: ARG002
         return False
 
-    def feed(self, batch: PacketBatch, out: list[Pending]) -> None:
+    def feed(self, batch: PacketBatch, out: list[Pending]) -> Heard:
         """Raised by the tick that finds nothing heard for too long, cleared by a packet."""
-        last = self._heard.state["last"]
-        if not len(batch):
-            return
-        packet = batch.length > 0
-        at = np.where(packet, batch.reception_ns, NEVER)
-        at[0] = max(at[0], last[0])
-        heard = np.maximum.accumulate(at)
-        silent = ~packet & (heard != NEVER) & (batch.reception_ns - self._los_ns > heard)
-        last[0] = heard[-1]
+        heard = self._listen(batch)
+        silent = batch.length == 0
+        silent &= (heard.last_ns != NEVER) & (batch.reception_ns - self._los_ns > heard.last_ns)
         if self._monitor.calm and not silent.any():
-            return
+            return heard
         words = np.where(silent, np.uint8(Level.WARNING), np.uint8(0))[:, None]
         none = np.empty((0, 1))
         time = batch.reception_ns
@@ -69,8 +63,24 @@ class LossOfSignal(Composite):
             now = int(time[row])
             alert = alert_head(self._origin, self._name, "los", "los", t, i, batch, row, now)
             alert |= seen(np.nan, "", 0, 1.0)
-            alert["last_heard_ns"] = int(heard[row])
+            alert["last_heard_ns"] = int(heard.last_ns[row])
             alert["limit"] = self._los_s
             alert["fingerprint"] = self._origin.fingerprint
             make = partial(alert_output, alert)
             out.append(Pending(row, int(batch.record[row]), Rank.LOS, (now,), make))
+        return heard
+
+    def _listen(self, batch: PacketBatch) -> Heard:
+        last, back = self._heard.state["last"], self._heard.state["back"]
+        packet = batch.length > 0
+        newest = np.maximum.accumulate(
+            np.concatenate([last, np.where(packet, batch.reception_ns, NEVER)])
+        )
+        before, now = newest[:-1], newest[1:]
+        # a first packet is no return; and nothing is taken from NEVER, which would overflow
+        returned = packet & (before != NEVER) & (batch.reception_ns - self._los_ns > before)
+        since = np.maximum.accumulate(
+            np.concatenate([back, np.where(returned, batch.reception_ns, NEVER)])
+        )
+        last[0], back[0] = newest[-1], since[-1]
+        return Heard(now, since[1:])

@@ -21,7 +21,7 @@ from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
 from schemas import topics
 from schemas.columns import I8, Grid, PacketBatch, Scores, Stage, Transitions
-from schemas.mission import Five
+from schemas.mission import Five, Level
 from schemas.state import Composite
 
 
@@ -65,13 +65,13 @@ class Modelled(Composite):
         if isinstance(self.model, TimeToLimit) and parameter in self.names:
             self.model.aim(self.names.index(parameter), low, high)
 
-    def forecasts(self) -> Iterator[tuple[str, float]]:
-        """(qualified name, seconds to the limit ahead) where a slope is significant."""
+    def forecasts(self) -> Iterator[tuple[str, Level, float]]:
+        """(qualified name, level, seconds to its range) of every range ahead, where a slope is
+        significant."""
         if isinstance(self.model, TimeToLimit):
             for j, name in enumerate(self.names):
-                lead = self.model.lead_s(j)
-                if lead is not None:
-                    yield name, lead
+                for level, seconds in self.model.leads(j):
+                    yield name, level, seconds
 
     def of(self, grid: Grid) -> Grid:
         """Its own columns."""

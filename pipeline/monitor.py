@@ -49,6 +49,10 @@ class Monitor(Stateful):
             "acknowledged": np.zeros(f, np.uint8),
             "inhibited": np.zeros(f, np.uint8),
         }
+        self.bounds = {
+            "level": (0, Level.SEVERE), "candidate": (0, Level.SEVERE),
+            "run": (-_MANY - 1, _MANY + 1), "acknowledged": (0, 1), "inhibited": (0, 1),
+        }  # fmt: skip
         self._out = np.empty((max(64, 2 * f), 6), np.int64)
 
     @property

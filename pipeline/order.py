@@ -22,6 +22,7 @@ from schemas.columns import (
     Reason,
     Rejects,
     Rows,
+    State,
 )
 from schemas.settings import TimeSettings
 from schemas.state import Stateful
@@ -54,6 +55,15 @@ class Order(Stateful):
             "queue": np.arange(slots, dtype=np.int32),
         }
         self.state["clock"][:3] = NEVER
+        anything = (-(2**63), 2**63 - 1)
+        least, most = (np.full(10, x, np.int64) for x in anything)
+        least[[HELD, SUSPECT]], most[HELD], most[SUSPECT] = 0, slots - 1, 1
+        self.bounds = {"clock": (least, most)}
+
+    def check(self, state: State) -> None:
+        super().check(state)
+        if not np.array_equal(np.sort(state["queue"]), np.arange(len(state["queue"]))):
+            raise ValueError("snapshot with impossible values: queue holds no slot once")
 
     @property
     def watermark_ns(self) -> int:

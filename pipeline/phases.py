@@ -48,6 +48,9 @@ class Phases(Stateful):
             "time_ns": np.full(MEMORY, NEVER, np.int64), "phase": np.zeros(MEMORY, np.int64),
             "clock": np.array([NEVER, NEVER, 0], np.int64),
         }  # fmt: skip
+        most = 2**63 - 1
+        least, top = np.array([NEVER, NEVER, 0]), np.array([most, most, len(values)])
+        self.bounds = {"phase": (0, len(values)), "clock": (least, top)}
 
     def feed(self, rows: Mapping[int, Rows]) -> Changes:
         """What the decoded rows of a batch change. rows: by container."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.kernel import inline, kernel
-from schemas.columns import F8, I8, NEVER, U1, Grid, Ordered, Quality
+from schemas.columns import F8, I8, NEVER, U1, Grid, Ordered, Quality, State
 from schemas.settings import ResampleRule
 from schemas.state import Stateful
 
@@ -50,6 +50,16 @@ class Resample(Stateful):
             np.empty((room, f), np.uint8), np.empty(room, np.int64),
             np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
         )  # fmt: skip
+
+    def check(self, state: State) -> None:
+        """The next grid time lies about the last row: times between them are closed in a loop."""
+        super().check(state)
+        clock, room = state["clock"].tolist(), self.max_age_ns + 2 * self.period_ns
+        apart = clock[LAST] != NEVER and abs(clock[NEXT] - clock[LAST]) > room
+        if apart or (clock[NEXT] % self.period_ns and clock[LAST] != NEVER):
+            raise ValueError("snapshot with impossible values: the grid's clock is none of its own")
+        if not {clock[STALE], clock[GAP]} <= {0, 1} or (state["count"] < 0).any():
+            raise ValueError("snapshot with impossible values: clock or count")
 
     def feed(self, rows: Ordered) -> Iterator[Grid]:
         """Grids in order; each is valid until the next is asked for."""

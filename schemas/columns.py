@@ -72,10 +72,23 @@ class Reason(IntEnum):
     TOO_MANY = 14  # more elements than there are columns for, or segments than are held
     SEGMENT_LOST = 15  # of a segmented packet that is not whole
     BAD_CONTROL = 16  # a control record that says nothing, or of nothing that there is
+    UNSIGNED_CONTROL = 17  # a control record that nobody vouches for
 
     @property
     def word(self) -> str:
         return self.name.lower()
+
+
+@dataclass(slots=True)
+class Heard:
+    """When the newest packet of the source was received, and the first one after the last loss of
+    signal, as they stand at each packet and tick. i8[k], ns; NEVER before the first."""
+
+    last_ns: I8
+    back_ns: I8
+
+    def at(self, packet: I8) -> Heard:
+        return Heard(self.last_ns[packet], self.back_ns[packet])
 
 
 @dataclass(slots=True)
@@ -99,6 +112,7 @@ class PacketBatch:
     # by record: SHA-256 chained over the values of all of the source's records up to it
     digests: Sequence[bytes] = ()
     phases: Any = None  # pipeline.phases.Changes, where the mission names phases
+    heard: Heard | None = None  # of the source, as each packet or tick comes
 
     @property
     def source_start(self) -> I8:

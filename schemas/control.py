@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -15,19 +15,37 @@ from schemas.settings import MODEL_RULES
 ON_PARAMETERS = ("acknowledge", "inhibit", "enable", "limits")
 ACTIONS = (*ON_PARAMETERS, "model")
 STAGES = ("candidate", "shadow", "active", "retired")
-MONITORS = ("limit", "stale", "los", *MODEL_RULES)
+MONITORS = ("limit", "stale", "los", "refused", "invalid", *MODEL_RULES)
 _WORDS = tuple(level.word for level in ALARM_LEVELS)
 _LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class GateReport:
+    """That the gate opened to a model. key, signature: of the gate that says so (base64)."""
+
+    sha256: str  # of the model
+    mission_database: str
+    passed: bool
+    key: str
+    signature: str
+
+    @property
+    def signed(self) -> bytes:
+        """What the signature is of."""
+        told = ["heartline gate 1", self.sha256, self.mission_database, self.passed]
+        return orjson.dumps(told)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelStage:
     """A model's stage from here on. artefact: the whole of it, unless it is retired; so the input
-    alone says what was in force."""
+    alone says what was in force. report: of the gate, to become active."""
 
     name: str
     stage: str
     artefact: Artefact | None
+    report: GateReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +57,7 @@ class Control:
     ranges: of "limits" of the monitor "limit", (low, high) by level, one or more; a level that is
     not named has none any more.
     model: of "model" alone, which names no parameter and no monitor.
-    when_ns: by the clock of who writes it.
+    when_ns: by the clock of who writes it. until_ns: of "inhibit": it ends by itself then.
     """
 
     what: str
@@ -50,6 +68,7 @@ class Control:
     monitor: str = "limit"
     ranges: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
     model: ModelStage | None = None
+    until_ns: int | None = None
 
     def sides(self) -> tuple[Five, Five]:
         """Bounds of every level, an open end infinite."""
@@ -70,8 +89,12 @@ def encode_control(control: Control) -> bytes:
         told |= {"name": control.model.name, "stage": control.model.stage}
         if control.model.artefact:
             told["artefact"] = orjson.Fragment(encode_artefact(control.model.artefact))
+        if control.model.report:
+            told["report"] = asdict(control.model.report)
     if control.ranges:
         told["ranges"] = {level: list(pair) for level, pair in control.ranges.items()}
+    if control.until_ns is not None:
+        told["until_ns"] = control.until_ns
     return orjson.dumps(told)
 
 
@@ -83,7 +106,11 @@ def decode_control(value: bytes) -> Control:
     what = told.get("what")
     if what not in ACTIONS:
         raise ValueError(f"what must be one of {', '.join(ACTIONS)}")
-    own = ("name", "stage", "artefact") if what == "model" else ("parameter", "monitor", "ranges")
+    own = (
+        ("name", "stage", "artefact", "report")
+        if what == "model"
+        else ("parameter", "monitor", "ranges", "until_ns")
+    )
     known = ("what", "who", "when_ns", "why", *own)
     if odd := [key for key in told if key not in known]:
         raise ValueError(f"{odd[0]!r} is unknown; known are {', '.join(known)}")
@@ -117,7 +144,21 @@ def _model(told: dict[str, Any]) -> ModelStage:
     artefact = None if given is None else decode_artefact(content)
     if artefact and artefact.name != name:
         raise ValueError(f"name {name!r} is not that of the artefact, {artefact.name!r}")
-    return ModelStage(name, stage, artefact)
+    return ModelStage(name, stage, artefact, _report(told))
+
+
+def _report(told: dict[str, Any]) -> GateReport | None:
+    given = told.get("report")
+    if given is None:
+        return None
+    try:
+        report = GateReport(**given)
+    except TypeError:
+        raise ValueError("report is none of the gate") from None
+    texts = (report.sha256, report.mission_database, report.key, report.signature)
+    if not all(isinstance(t, str) and len(t) <= 200 for t in texts) or report.passed is not True:
+        raise ValueError("report is none of the gate")
+    return report
 
 
 def _on_parameter(told: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +175,16 @@ def _on_parameter(told: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(ranges, dict) or ("ranges" in told and not ranges):
         raise ValueError("ranges must be an object of one level or more")
     pairs = {level: _pair(level, pair) for level, pair in ranges.items()}
-    return {"monitor": monitor, "ranges": pairs}
+    return {"monitor": monitor, "ranges": pairs, "until_ns": _until(told)}
+
+
+def _until(told: dict[str, Any]) -> int | None:
+    until = told.get("until_ns")
+    if until is None and "until_ns" not in told:
+        return None
+    if told["what"] != "inhibit" or type(until) is not int or not 0 < until < 2**62:
+        raise ValueError('until_ns is ns since 1970, of "inhibit" alone')
+    return until
 
 
 def _pair(level: str, pair: Any) -> tuple[float | None, float | None]:

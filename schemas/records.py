@@ -59,6 +59,14 @@ def classify(headers: Sequence[tuple[str, bytes]]) -> tuple[Kind, int]:
     return _KNOWN.get(base, (Kind.UNKNOWN, 0))[0], shift
 
 
+def tick_of(record: RawRecord) -> int | None:
+    """Its time; None of what is no tick."""
+    kind, shift = classify(record.headers)
+    if kind != Kind.TICK or len(record.value) != _TIME.size:
+        return None
+    return int(_TIME.unpack(record.value)[0]) + shift
+
+
 def with_time_offset(headers: Headers, shift_ns: int) -> Headers:
     return (*headers, ("time_offset_ns", b"%d" % shift_ns)) if shift_ns else headers
 

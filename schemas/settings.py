@@ -49,6 +49,7 @@ class TimeSettings:
     silence_s: float = 5.0  # ticks move the watermark on after this
     jump_s: float = 300.0  # a jump ahead by more must be confirmed by a second packet
     los_s: float = 30.0  # loss of signal: nothing at all received for this long
+    invalid_s: float = 60.0  # a sensor without a valid value for so long is told; 0: never
     correlation: str = ""  # CSV of on-board times and what they are in UTC
     runs: tuple[ClockRun, ...] = field(default=(), metadata=READ)
 

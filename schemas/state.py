@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -10,15 +13,21 @@ from schemas.columns import Stage, State
 
 
 class Stateful:
-    """Holds `self.state`; kernels write into its arrays in place."""
+    """Holds `self.state`; kernels write into its arrays in place.
+
+    bounds: least and most of the arrays that kernels take for places, counts or levels: a snapshot
+    comes from outside, and a place beyond its array would be anybody's memory.
+    """
 
     state: State
+    bounds: Mapping[str, tuple[Any, Any]] = MappingProxyType({})
 
     def snapshot(self) -> State:
         return {name: array.copy() for name, array in self.state.items()}
 
     def restore(self, state: State) -> None:
-        """Overwrite in place. ValueError when the names, types or shapes are another stage's."""
+        """Overwrite in place. ValueError when the names, types or shapes are another stage's, or
+        values are none that it could have had; then nothing is changed."""
         if state.keys() != self.state.keys():
             odd = sorted(state.keys() ^ self.state.keys())
             raise ValueError(f"snapshot of another stage: {', '.join(odd)}")
@@ -29,7 +38,15 @@ class Stateful:
                     f"snapshot of another mission: {name} is {new.dtype}{new.shape}, "
                     f"this one has {array.dtype}{array.shape}"
                 )
-            np.copyto(array, new)
+        self.check(state)
+        for name, array in self.state.items():
+            np.copyto(array, state[name])
+
+    def check(self, state: State) -> None:
+        """ValueError where a value is none that this stage could have had."""
+        for name, (least, most) in self.bounds.items():
+            if ((state[name] < least) | (state[name] > most)).any():
+                raise ValueError(f"snapshot with impossible values: {name} is beyond its bounds")
 
 
 class Composite(ABC):

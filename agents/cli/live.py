@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import logging
 import signal
 from pathlib import Path
 
@@ -18,23 +16,22 @@ from agents.cli.options import (
     bootstrap_option,
     header_option,
     mdb_option,
-    partitions_option,
     root_option,
+    service_options,
+    settings_of,
 )
-from agents.declared import ensure_topics
 from agents.ingest import ingest as run_ingest
 from agents.kafka import BrokerError, partitions_of
 from agents.settings import (
     GUARANTEES,
     OTHER_STATE,
-    START,
+    LinkSettings,
     Settings,
-    SourceSettings,
-    load_settings,
     to_environment,
 )
 from agents.tail import follow
 from agents.watch import Board
+from pipeline.errors import MissionError
 from pipeline.mission import load_mission
 from schemas import topics
 
@@ -57,28 +54,45 @@ def broker(port: int) -> None:
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.option("--mission", "folder", type=FILE, help="Mission folder.")
+@click.option("--link", help="One of the settings' links, [ingest.NAME], in place of INPUT.")
 @mdb_option
 @root_option
 @header_option
 @click.option("--source", default="", help="Key of the records; the mission's source by default.")
-@click.option("--namespace", default="", help="Put before every topic's name.")
-@bootstrap_option
-@partitions_option
+@service_options
+@click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
 def ingest(
-    inputs: tuple[str, ...], folder: Path, mdb: Path | None, root_container: str,
-    skip_header_bytes: int, source: str, namespace: str, bootstrap: str, partitions: int,
+    inputs: tuple[str, ...], folder: Path | None, link: str | None, mdb: Path | None,
+    root_container: str, skip_header_bytes: int, source: str, config: Path | None,
+    **given: str | int | None,
 ) -> None:  # fmt: skip
     """Packets to telemetry.raw from INPUT: udp://HOST:PORT, tcp://HOST:PORT (connects),
     tcp-listen://HOST:PORT (is connected to), - or files, gzip or not, in the order given."""
-    mission = load_mission(folder, mdb, root_container)
+    settings = settings_of(config, **given)
+    if link:
+        if inputs:
+            raise click.UsageError("--link says what is read: give it, or INPUT.")
+        one = _link(settings, link)
+        inputs, source, skip_header_bytes = tuple(one.inputs), one.source, one.skip_header_bytes
+        mission = settings.sources[source].load()
+    elif not inputs or folder is None:
+        raise click.UsageError("give INPUT and --mission, or --link of the settings.")
+    else:
+        mission = load_mission(folder, mdb, root_container)
     name = source or mission.settings.source
-    console.print(f"{' '.join(inputs)} → telemetry.raw at {bootstrap} as {name!r}", highlight=False)
+    console.print(
+        f"{' '.join(inputs)} → telemetry.raw at {settings.bootstrap} as {name!r}", highlight=False,
+        markup=False,
+    )  # fmt: skip
     try:
         c = asyncio.run(
-            run_ingest(mission, name, inputs, bootstrap, namespace, partitions, skip_header_bytes)
-        )
+            run_ingest(
+                mission, name, inputs, settings.bootstrap, settings.namespace,
+                settings.partitions, skip_header_bytes,
+            )
+        )  # fmt: skip
     except KeyboardInterrupt:
         return
     if c.skipped > c.bytes // 2:
@@ -93,11 +107,15 @@ def ingest(
     )
 
 
+def _link(settings: Settings, name: str) -> LinkSettings:
+    if name not in settings.ingest:
+        known = ", ".join(settings.ingest) or "none"
+        raise MissionError(f"--link {name}: the settings have no [ingest.{name}]; known: {known}.")
+    return settings.ingest[name]
+
+
 @click.command()
-@click.option("--config", type=FILE, help="Settings file (docs/service.md).")
 @click.option("--source", "sources", multiple=True, help="NAME=MISSION_FOLDER[,XTCE]")
-@click.option("--bootstrap", help="Kafka brokers.")
-@click.option("--namespace", help="Put before every topic's name.")
 @click.option("--group", help="Name of the deployment; its consumer groups begin with it.")
 @click.option("--metrics-port", type=int, help="Where /metrics and /healthz are.")
 @click.option("--metrics-host", help="Address they listen on.")
@@ -106,45 +124,39 @@ def ingest(
 @click.option("--other-state", type=click.Choice(OTHER_STATE), help="Of other code or settings.")
 @click.option("--start-at", help="beginning, end or an offset, where the group has none.")
 @click.option("--snapshot-s", type=float, help="Seconds between snapshots.")
-@click.option("--loglevel", default="warning", show_default=True)
+@service_options
 def worker(
-    config: Path | None, sources: tuple[str, ...], loglevel: str, **given: str | int | float | None
-) -> None:
+    config: Path | None, sources: tuple[str, ...], **given: str | int | float | None
+) -> None:  # fmt: skip
     """Run a worker: lanes, metrics and low-rate agents, until interrupted."""
-    settings = load_settings(config) if config else Settings()
-    changed = {name: value for name, value in given.items() if value is not None}
-    if not START.fullmatch(str(changed.get("start_at", ""))):
-        raise click.UsageError("--start-at: say beginning, end or an offset.")
-    if sources:
-        changed["sources"] = dict(_source(s) for s in sources)  # type: ignore[assignment]
-    run_worker(dataclasses.replace(settings, **changed), loglevel)  # type: ignore[arg-type]
+    chosen = dict(_source(s) for s in sources) or None
+    run_worker(settings_of(config, sources=chosen, **given))
 
 
-def _source(text: str) -> tuple[str, SourceSettings]:
+def _source(text: str) -> tuple[str, dict[str, str]]:
     name, equals, rest = text.partition("=")
     folder, _, mdb = rest.partition(",")
     if not equals or not name or not folder or "/" in name:
         raise click.UsageError(f"--source {text!r}: say NAME=MISSION_FOLDER or …,XTCE.")
-    return name, SourceSettings(folder, mdb)
+    return name, {"mission": folder, "mdb": mdb}
 
 
-def run_worker(settings: Settings, loglevel: str) -> None:
+def run_worker(settings: Settings) -> None:
     """Hand the settings to the Faust app and run it, as `faust -A agents.app worker` does."""
     for source in settings.sources.values():
         source.load()  # a mission's mistakes are told before anything starts
-    # before Faust's own clients ask for it, so that a broker that is not there is one line
-    asyncio.run(ensure_topics(settings.bootstrap, settings.namespace, settings.partitions))
     console.print(
         f"worker of {', '.join(sorted(settings.sources)) or 'no source'} at {settings.bootstrap}; "
         f"metrics on http://{settings.metrics_host}:{settings.metrics_port}/metrics",
-        highlight=False,
-    )
+        highlight=False, markup=False,
+    )  # fmt: skip
     to_environment(settings)
-    for name in ("heartline", "aiokafka"):
-        logging.getLogger(name).setLevel(loglevel.upper())
     from agents.app import app
 
-    app.Worker(loglevel=loglevel, quiet=True).execute_from_commandline()
+    # it would set up logs of its own, with colours in files
+    app.Worker(
+        loglevel=settings.log_level, quiet=True, override_logging=False, redirect_stdouts=False
+    ).execute_from_commandline()
 
 
 @click.command()

@@ -8,6 +8,9 @@ from typing import Any
 
 import click
 
+from agents.logs import set_up
+from agents.security import from_file, use
+from agents.settings import Settings, gather
 from pipeline.errors import MissionError
 
 
@@ -28,7 +31,36 @@ header_option = click.option(
     "--skip-header-bytes", default=0, show_default=True, type=click.IntRange(0, 65535),
     help="Bytes that a ground station puts before each packet.",
 )  # fmt: skip
-bootstrap_option = click.option("--bootstrap", default="127.0.0.1:9092", show_default=True)
+bootstrap_option = click.option(
+    "--bootstrap", default="127.0.0.1:9092", show_default=True, envvar="HEARTLINE_BOOTSTRAP",
+    help="Kafka brokers, HOST:PORT by comma.",
+)  # fmt: skip
 partitions_option = click.option(
     "--partitions", default=1, show_default=True, help="Of telemetry.raw, where it is made here."
 )
+# of the commands that are services: what is not given is the settings' own (docs/service.md)
+config_option = click.option("--config", type=FILE, help="Settings file (docs/service.md).")
+reach_option = click.option("--bootstrap", help="Kafka brokers, HOST:PORT by comma.")
+namespace_option = click.option("--namespace", help="Put before every topic's name.")
+level_option = click.option(
+    "--loglevel", "log_level", type=click.Choice(["debug", "info", "warning", "error"])
+)
+form_option = click.option(
+    "--log-format", type=click.Choice(["text", "json"]), help="Of every log line."
+)
+
+
+def service_options(command: Any) -> Any:
+    """The options of a command that is a service."""
+    for option in (config_option, reach_option, namespace_option, level_option, form_option):
+        command = option(command)
+    return command
+
+
+def settings_of(config: Path | None, **given: Any) -> Settings:
+    """Settings of a service, checked whole; its logs and its way to the brokers are set up."""
+    settings = gather(config, given)
+    set_up(settings.log_level, settings.log_format)
+    if settings.kafka:
+        use(from_file(settings.kafka))
+    return settings

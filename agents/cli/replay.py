@@ -15,11 +15,11 @@ from rich.progress import Progress
 
 from agents.cli.options import (
     FILE,
-    bootstrap_option,
     header_option,
     mdb_option,
-    partitions_option,
     root_option,
+    service_options,
+    settings_of,
 )
 from agents.replay import Replayed, holds_records
 from agents.replay import replay as run_replay
@@ -30,7 +30,6 @@ from pipeline.mission import load_mission
 from pipeline.run import cut_flight, load_recording
 
 console = Console(stderr=True)
-REPLAY_NAMESPACE = "replay"
 
 
 @click.command()
@@ -46,23 +45,23 @@ REPLAY_NAMESPACE = "replay"
 @click.option("--shift", type=click.Choice(["now"]), help="Move the flight's times to today.")
 @click.option("--loop", is_flag=True, help="Again and again, as of now, until interrupted.")
 @click.option("--loops", type=click.IntRange(1), help="So many times, as of now.")
-@click.option(
-    "--namespace", default=REPLAY_NAMESPACE, show_default=True,
-    help='A replay keeps to its own topics; "" is the live ones.',
-)  # fmt: skip
-@bootstrap_option
-@partitions_option
+@click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
+@service_options
 def replay(
     flights: tuple[Path, ...], folder: Path, mdb: Path | None, root_container: str,
     skip_header_bytes: int, source: str, speed: str, start: float | None, end: float | None,
-    shift: str | None, loop: bool, loops: int | None, namespace: str, bootstrap: str,
-    partitions: int,
+    shift: str | None, loop: bool, loops: int | None, namespace: str | None, config: Path | None,
+    **given: str | int | None,
 ) -> None:  # fmt: skip
     """Send a recorded flight through Kafka at its own pace, or faster.
 
-    Several files, gzip or not, are one flight in the order given. A flight that was replayed into
-    a namespace before is late there the second time: take another --namespace, or --shift now.
+    Several files, gzip or not, are one flight in the order given. It keeps to topics of its own,
+    those of the namespace `replay` (--namespace "" is the live ones). A flight that was replayed
+    into a namespace before is late there the second time: take another, or --shift now.
     """
+    settings = settings_of(config, **given)
+    bootstrap = settings.bootstrap
+    namespace = settings.replay.namespace if namespace is None else namespace
     if loop and loops:
         raise click.UsageError("--loop goes on for ever, --loops N ends: give one of them.")
     pace = _pace(speed)
@@ -90,7 +89,7 @@ def replay(
                         models_first(mission, int(part.reception_ns[0])),
                         pack_rounds(part, shift_ns, rounds),
                     ), name, bootstrap, namespace, pace,
-                    partitions, done, lambda n: bar.advance(task, n),
+                    settings.partitions, done, lambda n: bar.advance(task, n),
                 )
             )  # fmt: skip
     except KeyboardInterrupt:

@@ -15,10 +15,10 @@ from schemas import topics
 
 async def main(its: Asked) -> None:
     """how: the mission folder. A record is done with when it is committed."""
-    source = SourceSettings(its.how)
+    source = SourceSettings(mission=its.how)
     settings = Settings(
-        its.bootstrap, its.raw.removesuffix(f".{topics.RAW}"), its.group, {"bench": source},
-        guarantee="exactly-once", start_at="beginning",
+        bootstrap=its.bootstrap, namespace=its.raw.removesuffix(f".{topics.RAW}"), group=its.group,
+        sources={"bench": source}, guarantee="exactly-once", start_at="beginning",
     )  # fmt: skip
     lanes = Lanes(settings, {"bench": source.load()}, Metrics(CollectorRegistry(), 100))
     await lanes.connect()

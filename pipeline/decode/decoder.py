@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.decode.classify import UNSEEN, classify
-from pipeline.decode.kernels import decode
+from pipeline.decode.kernels import REFUSED_OF, decode
 from pipeline.decode.plan import MAX_NESTED_CONTAINERS, PlanSet
 from pipeline.decode.program import Work
 from pipeline.mdb.criteria import STACK
@@ -32,11 +32,15 @@ class Flat:
 
 @dataclass(slots=True)
 class Decoded:
-    """What one batch held: rows of every container that came (in plan order), and refusals."""
+    """What one batch held: rows of every container that came (in plan order), and refusals.
+
+    unread: by container, packets of it that could not be read, and why.
+    """
 
     rows: list[Rows]
     rejects: Rejects
     flat: Flat
+    unread: dict[int, tuple[I8, U1]]
 
 
 class Decoder(Stateful):
@@ -118,7 +122,7 @@ class Decoder(Stateful):
         flat = Flat(
             plan, self._row_at, self._value_at, self._time, self._raw, self._eng, self._quality
         )
-        return Decoded(rows, rejects, flat)
+        return Decoded(rows, rejects, flat, _unread(plan, reason))
 
     def _rows(self, c: int, row: int, value: int, k: int, data: U1) -> Rows:
         f = int(self.plans.layout.columns[c])
@@ -133,6 +137,17 @@ class Decoder(Stateful):
             self._choice[r],
             data,
         )
+
+
+def _unread(plan: I4, reason: U1) -> dict[int, tuple[I8, U1]]:
+    packet = np.flatnonzero(plan <= REFUSED_OF)
+    if not len(packet):
+        return {}
+    container = REFUSED_OF - plan[packet]
+    return {
+        int(c): (packet[container == c], reason[packet[container == c]])
+        for c in np.unique(container)
+    }
 
 
 def _starts(sizes: I8) -> I8:

@@ -37,7 +37,7 @@ _ABSENT = np.uint8(ABSENT)
 _TRAILING = np.uint8(Reason.TRAILING_BYTES)
 _BAD_TIME = np.uint8(Reason.BAD_TIME)
 _FAR = float(2**62)
-REFUSED = -1
+REFUSED_OF = -16  # REFUSED_OF - c: a packet of container c that was refused
 
 
 @kernel
@@ -69,7 +69,8 @@ def decode(
 
     `next_row`, `next_value` (a plan) come in as the start of its region and go out as its end;
     `row_at` and `value_at` (a packet) go out as the places of its row and of its first value.
-    A packet that is refused takes no row: its plan becomes REFUSED, and it has a reason.
+    A packet that is refused takes no row: its plan becomes REFUSED_OF less its container, and it
+    has a reason.
     """
     fields, labels, coefficients = t.fields, t.labels, t.coefficients
     for k in range(len(start)):
@@ -131,7 +132,7 @@ def decode(
             if not (-_FAR < shifted < _FAR):
                 bad = _BAD_TIME
         if bad != 0:
-            plan[k], reason[k] = REFUSED, bad
+            plan[k], reason[k] = REFUSED_OF - c, bad
             continue
         packet[row], time_ns[row] = k, now + time_offset_ns[k]
         row_at[k], value_at[k] = row, value

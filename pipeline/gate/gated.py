@@ -136,7 +136,6 @@ class Gated(Modelled):
         }  # fmt: skip
         at = int(offset[row])
         head = {
-            "source": self._site.origin.source,
             "monitor": {"kind": self.model.family, "name": self.artefact.name},
             "transition": "demoted", "generation_ns": now,
             "reception_ns": int(batch.reception_ns[packet]), "since_ns": now,
@@ -149,9 +148,8 @@ class Gated(Modelled):
         }  # fmt: skip
         said = [(n, v) for n, v in zip(self.names, b.levels, strict=True) if v]
         for k, (name, level) in enumerate([(self._site.container, 0), *said]):
-            alert = head | {
-                "parameter": name, "level_before": Level(level).word, "level_after": "normal",
-            }  # fmt: skip
+            alert = self._site.origin.who(name) | head
+            alert |= {"level_before": Level(level).word, "level_after": "normal"}
             order = len(self.columns) + k
             self._pend(grid, row, order, alert, topics.ALERTS, batch, out)
         self._flags.state["active"][0] = 0

@@ -22,6 +22,7 @@ class _Where(Stateful):
     def __init__(self, phases: int, f: int) -> None:
         # fresh: parameters that were not heard yet since the phase began
         self.state = {"phase": np.full(1, -1, np.int64), "fresh": np.ones((phases, f), np.uint8)}
+        self.bounds = {"phase": (-1, phases - 1), "fresh": (0, 1)}
 
 
 def make(

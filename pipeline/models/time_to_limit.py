@@ -42,6 +42,7 @@ SURPRISE = 5.0  # innovations of this many deviations …
 JUMPS = 3.0  # … this many times in a row are a jump
 LEAVE = 1.5  # an alert ends where horizon or significance are missed by this factor
 _NO_WORD = np.uint8(NO_WORD)
+_WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
 _HELD_BIT = np.uint8(Quality.HELD)
 _GAP_BIT = np.uint8(Quality.AFTER_GAP)
 FILTER = ("level", "slope", "p00", "p01", "p11", "variance", "usual")  # R, and u
@@ -62,9 +63,10 @@ class Filter(NamedTuple):
 
 
 class TimeToLimit(Stateful):
-    """Time-to-limit of one group. WARNING for a range from distress on, WATCH for a milder one."""
+    """Time-to-limit of one group: WARNING where the first range from distress on lies ahead within
+    the horizon, WATCH where a milder one does that is not crossed yet."""
 
-    family, version = "time_to_limit", 2
+    family, version = "time_to_limit", 3
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[TimeToLimitRule]
@@ -92,11 +94,16 @@ class TimeToLimit(Stateful):
 
     def _targets(self) -> None:
         """What each parameter heads for, from the ranges in force."""
-        low, high = zip(*(target(*pair) for pair in self.state["ranges"]), strict=True)
-        self._low, self._high = (np.array([t[0] for t in side]) for side in (low, high))
-        enabled = np.array([r.enabled for r in self._rules], np.uint8)
-        self._words = np.array([[t[1] for t in low], [t[1] for t in high]], np.uint8) * enabled
-        self._on = self._words.max(axis=0)
+        enabled = np.array([r.enabled for r in self._rules])
+        sides = [target(*pair) for pair in self.state["ranges"]]
+        low, high = (np.array([s[k].serious for s in sides]) for k in (0, 1))
+        self._low, self._high = np.where(enabled, low, np.nan), np.where(enabled, high, np.nan)
+        mild = np.array([[s[k].mild for s in sides] for k in (0, 1)])  # [side, f, range]
+        self._mild = np.ascontiguousarray(
+            np.where(enabled[:, None], mild, np.nan).transpose(2, 0, 1)
+        )
+        ends = np.isfinite([self._low, self._high, *self._mild.reshape(-1, len(sides))])
+        self._on: U1 = np.asarray(ends.any(axis=0), np.uint8)
 
     def restore(self, state: State) -> None:
         super().restore(state)
@@ -119,7 +126,7 @@ class TimeToLimit(Stateful):
             self._scores = self._room(n)
         o = self._scores
         track(
-            grid.value, grid.quality, self._on, self._words, self._low, self._high,
+            grid.value, grid.quality, self._on, self._low, self._high, self._mild,
             self._discount, self._warm_up, self._significance, self._horizon, self._floor,
             Filter(*(s[name] for name in FILTER)), s["seen"], s["surprises"], s["last"],
             s["step"], o.enter, o.leave, o.predicted, o.score,
@@ -127,18 +134,30 @@ class TimeToLimit(Stateful):
         )  # fmt: skip
         return cut(o, n)
 
-    def lead_s(self, parameter: int) -> float | None:
-        """Seconds to the limit ahead as things stand; None where the slope is not significant."""
+    def leads(self, parameter: int) -> list[tuple[Level, float]]:
+        """Seconds to every range ahead as things stand, mildest first; none where the slope is not
+        significant."""
         wanted = (*FILTER, "seen", "step")
         s = {name: float(self.state[name][parameter]) for name in wanted}
         b, grain = s["slope"], s["step"] ** 2 / 12
         deviation = math.sqrt(max(s["variance"], grain) * max(s["p11"], 0.0))
-        if s["seen"] < self._warm_up[parameter] or deviation == 0.0:
-            return None
-        limit = float((self._high if b > 0 else self._low)[parameter])
-        if abs(b) < self._significance[parameter] * deviation or not math.isfinite(limit):
-            return None
-        return max(0.0, float((limit - s["level"]) / b) * self._period)
+        if s["seen"] < self._warm_up[parameter] or deviation == 0.0 or not self._on[parameter]:
+            return []
+        if abs(b) < self._significance[parameter] * deviation:
+            return []
+        limits = self.state["ranges"][parameter, 1 if b > 0 else 0].tolist()
+        ahead = [(limit - s["level"]) / b * self._period for limit in limits]
+        pairs = zip(ALARM_LEVELS, ahead, strict=True)
+        return [(level, x) for level, x in pairs if 0 < x < math.inf]
+
+    def _headed_for(
+        self, parameter: int, m: float, b: float, ranges: list[dict[str, Any]]
+    ) -> dict[str, Any] | None:
+        """The serious range where it is within the horizon, else the nearest one ahead."""
+        serious = self._high[parameter] if b > 0 else self._low[parameter]
+        if b and (serious - m) / b < self._horizon[parameter]:
+            return next(x for x in ranges if x["limit"] == serious)
+        return next((x for x in ranges if x["lead_s"]), None)
 
     def threshold(self, parameter: int) -> float:
         return float(self._significance[parameter])
@@ -164,10 +183,9 @@ class TimeToLimit(Stateful):
                     {"level": level.word, "limit": limit, "lead_s": lead,
                      "lead_80_s": [soonest, latest]}
                 )  # fmt: skip
-        aim = self._high[parameter] if b > 0 else self._low[parameter]
-        at = next((x for x in ranges if x["limit"] == aim), None)
+        at = self._headed_for(parameter, m, b, ranges)
         return {
-            "limit": float(aim),
+            "limit": at["limit"] if at else None,
             "slope_per_s": b / period,
             "slope_sd_per_s": math.sqrt(max(r * p11, 0.0)) / period,
             "lead_s": at["lead_s"] if at else None,
@@ -176,22 +194,25 @@ class TimeToLimit(Stateful):
         }
 
 
-def target(low: Sequence[float], high: Sequence[float]) -> tuple[tuple[float, int], ...]:
-    """(limit, level of its alert) below and above: the mildest serious range, or else the mildest.
+class Ahead(NamedTuple):
+    """Limits of one side: the mildest serious one, and those milder than that.
 
-    NaN where there is no limit: every comparison with it is false.
+    NaN where there is none: every comparison with it is false.
     """
-    sides = []
-    for values, infinite in ((low, -math.inf), (high, math.inf)):
-        serious = [v for v in values[SERIOUS:] if v != infinite]
-        mild = [v for v in values[:SERIOUS] if v != infinite]
-        if serious:
-            sides.append((float(serious[0]), int(Level.WARNING)))
-        elif mild:
-            sides.append((float(mild[-1]), int(Level.WATCH)))
-        else:
-            sides.append((math.nan, 0))
-    return tuple(sides)
+
+    serious: float
+    mild: tuple[float, ...]
+
+
+def target(low: Sequence[float], high: Sequence[float]) -> tuple[Ahead, Ahead]:
+    """What lies below and above."""
+    return _ahead(low, -math.inf), _ahead(high, math.inf)
+
+
+def _ahead(values: Sequence[float], infinite: float) -> Ahead:
+    ends = [math.nan if v == infinite else float(v) for v in values]
+    serious = next((v for v in ends[SERIOUS:] if not math.isnan(v)), math.nan)
+    return Ahead(serious, tuple(ends[:SERIOUS]))
 
 
 def crossing(
@@ -222,9 +243,9 @@ def track(
     value: F8,
     quality: U1,
     on: U1,
-    words: U1,
     low: F8,
     high: F8,
+    mild: F8,
     discount: F8,
     warm_up: F8,
     significance: F8,
@@ -248,7 +269,7 @@ def track(
             predicted[i],
         )  # fmt: skip
         spoken = _say(
-            value[i], quality[i], on, words, low, high, warm_up, significance, horizon, floor,
+            value[i], quality[i], on, low, high, mild, warm_up, significance, horizon, floor,
             state, seen, step, enter[i], leave[i], scores[i],
         )  # fmt: skip
         if spoken:
@@ -315,14 +336,17 @@ def _learn(
 
 @part
 def _say(
-    value, quality, on, words, low, high, warm_up, significance, horizon, floor, f, seen, step,
+    value, quality, on, low, high, mild, warm_up, significance, horizon, floor, f, seen, step,
     enter, leave, scores,
 ):  # fmt: skip
     """Levels and scores of one row by what the filter knows now; returns whether one speaks."""
     spoken = np.uint8(0)
-    falling, rising = words[0], words[1]
+    milder_down, milder_up = mild[0, 0], mild[0, 1]
+    mild_down, mild_up = mild[1, 0], mild[1, 1]
     for j in range(len(value)):
         slope, grain, below, above = f.slope[j], step[j], low[j], high[j]
+        first_down, first_up = milder_down[j], milder_up[j]
+        second_down, second_up = mild_down[j], mild_up[j]
         news = (abs(value[j]) < HUGE) & ((quality[j] & _HELD_BIT) == 0)
         variance = max(max(f.variance[j], floor[j]), grain * grain / 12.0)
         deviation = np.sqrt(variance * max(f.p11[j], 0.0))
@@ -330,16 +354,24 @@ def _say(
         z = z if deviation > 0.0 else 0.0
         up = slope > 0.0
         steps = ((above if up else below) - f.level[j]) / slope
-        near = (steps < horizon[j]) & (abs(z) > significance[j])
-        close = (steps < LEAVE * horizon[j]) & (LEAVE * abs(z) > significance[j])
+        first = ((first_up if up else first_down) - f.level[j]) / slope
+        second = ((second_up if up else second_down) - f.level[j]) / slope
+        clear, clearly = abs(z) > significance[j], LEAVE * abs(z) > significance[j]
+        far = LEAVE * horizon[j]
+        near, close = (steps < horizon[j]) & clear, (steps < far) & clearly
+        # a mild range that is crossed has an alarm of its own
+        first_near = (first > 0.0) & (first < horizon[j])
+        first_close = (first > 0.0) & (first < far)
+        second_near = (second > 0.0) & (second < horizon[j])
+        second_close = (second > 0.0) & (second < far)
+        mild_near = (first_near | second_near) & clear
+        mild_close = (first_close | second_close) & clearly
         silent = not (news & (seen[j] >= warm_up[j]))
-        down_word, up_word = falling[j], rising[j]
-        word = up_word if up else down_word
         unknown = _NO_WORD if (on[j] != 0) & (not news) else np.uint8(0)  # warming up is calm
-        said = word if near else np.uint8(0)
-        held = word if close else np.uint8(0)
+        said = _WARNING if near else (_WATCH if mild_near else np.uint8(0))
+        held = _WARNING if close else (_WATCH if mild_close else np.uint8(0))
         scores[j] = z if news else np.nan
         enter[j] = unknown if silent else said
         leave[j] = unknown if silent else held
-        spoken |= np.uint8(near & (not silent))
+        spoken |= np.uint8((near | mild_near) & (not silent))
     return spoken

@@ -47,16 +47,27 @@ def plain(x: float | None) -> str:
 
 def sentence(alert: dict[str, Any]) -> str:
     """One line for people, from what the alert holds; total, whatever the evidence lacks."""
-    name, unit = alert["parameter"].rsplit("/", 1)[1], f" {alert['unit']}".rstrip()
+    name, unit = alert["name"], f" {alert['unit']}".rstrip()
     after, kind = alert["level_after"], alert["monitor"]["kind"]
     if "budget" in alert:
         return _demoted(alert, name)
     if "control" in alert:
         return _controlled(alert, name, kind.replace("_", " "))
+    if alert["transition"] == "calm":
+        many, still = alert["flaps"]["raises"], "normal" if after == "normal" else f"at {after}"
+        return f"{name}: {kind} is calm after {many} alarms since {_since(alert)}; it is {still}."
+    if alert["transition"] == "flapping":
+        many = f"{alert['flaps']['raises']} times since {_since(alert)}"
+        return f"{name}: {kind} goes to and fro, {many}; told again when it is calm ({after})."
     if alert["transition"] == "cleared":
         return f"{name}: {kind.replace('_', ' ')} {alert['level_before']} cleared."
     if kind == "stale":
         return f"{name}: nothing heard since {iso(alert['last_heard_ns'])} ({after})."
+    if kind == "refused":
+        why = alert.get("refused", "late").replace("_", " ")
+        return f"{name}: none of its packets is taken, they are refused as {why} ({after})."
+    if kind == "invalid":
+        return f"{name}: no valid value since {iso(alert['since_ns'])} ({after})."
     seen = f"{name} is {plain(alert['observed'])}{unit}"
     if kind == "limit":
         told = [_reason(r, unit) for r in alert.get("reasons", ())]
@@ -104,6 +115,10 @@ def sentence(alert: dict[str, Any]) -> str:
         f"{seen} where {plain(alert['predicted'])}{unit} was expected: "
         f"{plain(alert['score'])} scales, threshold {alert['threshold']:g} ({after})."
     )
+
+
+def _since(alert: dict[str, Any]) -> str:
+    return iso(alert["flaps"]["since_ns"])
 
 
 def _demoted(alert: dict[str, Any], name: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.outputs.alerts import number_or_none, quality_words, transition_word
+from pipeline.outputs.names import short
 from schemas import topics
 from schemas.columns import PacketBatch, Transitions
 from schemas.mission import Level
@@ -13,11 +15,20 @@ from schemas.mission import Level
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What all alerts of one chain share."""
+    """What all alerts of one chain share. names: for people, by qualified name."""
 
     source: str
     partition: int
     fingerprint: dict[str, str]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def who(self, parameter: str) -> dict[str, Any]:
+        """Source and parameter of an alert, as the record and as people call them."""
+        return {
+            "source": self.source,
+            "parameter": parameter,
+            "name": self.names.get(parameter, short(parameter)),
+        }
 
 
 def limit_confidence(quality: int) -> float:
@@ -39,8 +50,7 @@ def alert_head(
     """The part that every alert has. packet: the one whose arrival caused the transition."""
     before, after = int(transitions.before[i]), int(transitions.after[i])
     return {
-        "source": origin.source,
-        "parameter": parameter,
+        **origin.who(parameter),
         "monitor": {"kind": kind, "name": name},
         "transition": transition_word(before, after),
         "level_before": Level(before).word,

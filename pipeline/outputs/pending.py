@@ -25,6 +25,8 @@ class Rank(IntEnum):
     MODEL = 4  # by family
     REJECT = 5
     LOS = 6
+    REFUSED = 7
+    INVALID = 8
 
 
 Make = Callable[[str], Record]  # an id makes it a record

@@ -78,9 +78,16 @@ class Samples:
 
     def restore(self, state: State) -> None:
         """ValueError where the state is another mission's."""
-        self._filled = len(state["raw"])
-        if self._filled > len(self._open["raw"]):
+        filled = len(state["raw"])
+        if filled > len(self._open["raw"]):
             raise ValueError("snapshot of another mission: its frame is larger than this one's")
+        for name, column in self._open.items():
+            if state[name].dtype != column.dtype or state[name].shape != (filled,):
+                raise ValueError(f"snapshot of another mission: {name} is no column of its frame")
+        names = state["parameter"]
+        if filled and (names.min() < 0 or names.max() > self._names.max()):
+            raise ValueError("snapshot with impossible values: a parameter that there is none of")
+        self._filled = filled
         for name, column in self._open.items():
             column[: self._filled] = state[name]
 

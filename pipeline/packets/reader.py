@@ -55,6 +55,7 @@ class PacketReader(Stateful):
             "counters": np.zeros(len(COUNTERS), np.int64),
             "digest": np.zeros(DIGEST_BYTES, np.uint8),
         }
+        self.bounds = {"last_sequence": (-1, SEQUENCE_MODULO - 1)}
 
     @property
     def counters(self) -> dict[str, int]:

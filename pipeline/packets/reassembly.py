@@ -47,6 +47,8 @@ class Reassembler(Stateful):
             "content": np.zeros((n, MAX_PACKET_BYTES), np.uint8),
             "source": np.zeros((n, MAX_SEGMENTS, 3), np.int64),  # record's offset, start, length
         }
+        most = [MAX_SEGMENTS, MAX_PACKET_BYTES, SEQUENCE_MODULO - 1]
+        self.bounds = {"open": (0, np.array(most)), "source": (-(2**62), 2**62)}
 
     @property
     def pending(self) -> int:
@@ -83,6 +85,7 @@ def _kept(batch: PacketBatch, data: U1, start: I8, length: I4, came: I8) -> Pack
         batch.reception_ns[came], batch.time_offset_ns[came], batch.offset[came],
         np.where(made, np.uint8(0), batch.duplicate[came]), batch.record[came],
         batch.record_start, batch.start[came], batch.length[came], batch.digests,
+        heard=batch.heard and batch.heard.at(came),
     )  # fmt: skip
 
 

@@ -40,6 +40,8 @@ class Statistics(Stateful):
         self._ranks = np.array(quantiles, np.float64)
         panes = empty_panes(self.panes, parameters)
         self.state = {"clock": np.array([NEVER, 0], np.int64), **panes}
+        least, most = np.array([-(2**63), 0]), np.array([2**63 - 1, self.panes - 1])
+        self.bounds = {"clock": (least, most), "rows": (0, 2**31)}
         self._panes, self._work = Panes(**panes), make_work(parameters)
         room = BLOCK + self.panes + 1
         self._out = WindowBatch(

@@ -151,7 +151,8 @@ def test_drawn_alarms(seed: int, tmp_path: Path) -> None:
         x = max(-10, min(x, 10))
         value = float("nan") if rnd.random() < 0.05 else x
         packet = struct.pack(">HHHBf", 1, 0xC000 | i, 4, mode, value)
-        content = encode_packets([(1_700_000_000 + i) * SECOND], packet)
+        # far enough apart that no alarm is told as flapping
+        content = encode_packets([(1_700_000_000 + 20 * i) * SECOND], packet)
         records.append(RawRecord(i, content, PACKETS_HEADERS))
         step = slow.sample(mode, value)
         if step:

@@ -63,12 +63,12 @@ def test_a_slope_is_found_and_its_time_is_right(rng: np.random.Generator) -> Non
 def test_the_forecast_follows_changed_limits(rng: np.random.Generator) -> None:
     model = forecaster(high=100.0, horizon_s=150)
     model.feed(grid(0.5 * np.arange(101) + rng.normal(0, 0.2, 101)))
-    assert model.lead_s(0) == pytest.approx(100, rel=0.1)
+    assert dict(model.leads(0))[Level.CRITICAL] == pytest.approx(100, rel=0.1)
     model.aim(0, (-INF,) * 5, (INF, INF, INF, 75.0, INF))
-    assert model.lead_s(0) == pytest.approx(50, rel=0.15)
+    assert dict(model.leads(0))[Level.CRITICAL] == pytest.approx(50, rel=0.15)
     again = forecaster(high=100.0, horizon_s=150)
     again.restore(model.snapshot())
-    assert again.lead_s(0) == model.lead_s(0)
+    assert again.leads(0) == model.leads(0)
 
 
 def test_a_mild_range_is_worth_a_watch(rng: np.random.Generator) -> None:

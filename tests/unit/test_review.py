@@ -23,7 +23,13 @@ from tests.unit.test_models import forecaster, grid
 from tests.unit.test_order_resample import BASE as START
 from tests.unit.test_order_resample import ordered, resampled, rows
 
-BASE = {"parameter": "/S/P", "unit": "V", "level_before": "watch", "level_after": "warning"}
+BASE = {
+    "parameter": "/S/P",
+    "name": "P",
+    "unit": "V",
+    "level_before": "watch",
+    "level_after": "warning",
+}
 
 
 @pytest.mark.parametrize("kind", ["limit", "residual", "time_to_limit"])

@@ -1,0 +1,50 @@
+"""Keys in files: made here where there is none, and never readable by others."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from pipeline.errors import MissionError
+
+BYTES = 32
+
+
+def seal_key(path: Path, make: bool) -> bytes:
+    """The key that seals snapshots. make: it is made where there is none, for its owner alone.
+
+    MissionError: it cannot be had, is readable by others, or is none.
+    """
+    try:
+        if make and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, secrets.token_hex(BYTES))
+        refuse_readable(path)
+        key = bytes.fromhex(path.read_text().strip())
+    except (OSError, ValueError) as error:
+        raise MissionError(
+            f"{path}: the key that seals snapshots cannot be read: {error}."
+        ) from None
+    if len(key) != BYTES:
+        raise MissionError(f"{path}: is no key of {BYTES} bytes in hexadecimal digits.")
+    return key
+
+
+def _write(path: Path, content: str) -> None:
+    """Whole or not at all: two workers of one folder may start at once."""
+    part = path.with_suffix(f".{os.getpid()}")
+    part.touch(0o600, exist_ok=False)
+    part.write_text(content + "\n")
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        pass  # the other was faster
+    finally:
+        part.unlink()
+
+
+def refuse_readable(path: Path) -> None:
+    """MissionError where others than its owner may read a secret."""
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        raise MissionError(f"{path}: others may read it: chmod 600 {path}.")

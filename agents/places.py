@@ -1,0 +1,54 @@
+"""Where this program keeps what it writes: one folder for state, one for caches (docs/service.md).
+
+`STATE_DIRECTORY` and `CACHE_DIRECTORY` name them, as systemd does for a unit; else they stand in
+the user's own (XDG base directories). Nothing is ever made in the working directory.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+NAME = "heartline"
+
+
+def state() -> Path:
+    """What must outlive a restart: the key that seals snapshots, Kafka's files on a laptop."""
+    return _place("STATE_DIRECTORY", "XDG_STATE_HOME", (".local", "state"))
+
+
+def cache() -> Path:
+    """What can be made again: compiled kernels, what Maven fetched."""
+    return _place("CACHE_DIRECTORY", "XDG_CACHE_HOME", (".cache",))
+
+
+def _place(given: str, base: str, home: tuple[str, ...]) -> Path:
+    named = os.environ.get(given, "").split(":")[0]  # systemd names several with colons between
+    if named:
+        return Path(named)
+    root = os.environ.get(base)
+    return (Path(root) if root else Path.home().joinpath(*home)) / NAME
+
+
+def kernel_cache() -> Path:
+    """`cache()`, or where it may not be written a copy of it that lives as long as this process.
+
+    numba refuses a folder that it may not write, be all that it needs already there: an image with
+    a read-only root holds its kernels so.
+    """
+    folder = cache()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        copy = Path(tempfile.mkdtemp(prefix=f"{NAME}-kernels-"))
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+        if folder.is_dir():
+            shutil.copytree(
+                folder, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("kafka-*")
+            )
+        return copy

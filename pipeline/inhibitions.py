@@ -1,0 +1,81 @@
+"""Monitors that were told to be silent for a while, and until when (docs/control.md).
+
+Time is that of the ticks, so that a replay ends each where the flight ended it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import orjson
+
+from schemas.columns import State
+from schemas.control import Control
+
+MOST = 256  # that end by themselves, at once
+END_OF_TIME = 2**63 - 1
+
+
+class Inhibitions:
+    """Its state is JSON in bytes: few, and of any length."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str], Control] = {}
+
+    @property
+    def next_ns(self) -> int:
+        """When the first of them ends; the end of time where none does."""
+        return min((c.until_ns or END_OF_TIME for c in self._open.values()), default=END_OF_TIME)
+
+    def check(self, control: Control) -> None:
+        """ValueError where there are too many already that end by themselves."""
+        key = (control.monitor, control.parameter)
+        if control.until_ns is not None and key not in self._open and len(self._open) >= MOST:
+            raise ValueError(f"{MOST} inhibitions end by themselves already: enable one")
+
+    def take(self, control: Control) -> None:
+        """A control that was applied."""
+        key = (control.monitor, control.parameter)
+        if control.what == "inhibit" and control.until_ns is not None:
+            self._open[key] = control
+        elif control.what in ("inhibit", "enable"):
+            self._open.pop(key, None)
+
+    def due(self, now_ns: int) -> list[Control]:
+        """What ends now: controls that enable what they inhibited."""
+        ended = [c for c in self._open.values() if (c.until_ns or END_OF_TIME) <= now_ns]
+        for one in ended:
+            del self._open[one.monitor, one.parameter]
+        return [
+            replace(
+                c, what="enable", when_ns=now_ns, until_ns=None,
+                why=f"inhibited until now: {c.why}"[:2000],
+            )
+            for c in ended
+        ]  # fmt: skip
+
+    def snapshot(self) -> State:
+        told: list[dict[str, Any]] = [
+            {"monitor": c.monitor, "parameter": c.parameter, "who": c.who, "why": c.why,
+             "when_ns": c.when_ns, "until_ns": c.until_ns}
+            for c in self._open.values()
+        ]  # fmt: skip
+        return {"open": np.frombuffer(orjson.dumps(told), np.uint8).copy()}
+
+    def restore(self, state: State) -> None:
+        """ValueError where it is none of this kind."""
+        try:
+            told = orjson.loads(state["open"].astype(np.uint8).tobytes())
+            found = [Control("inhibit", **one) for one in told]
+            whole = all(
+                isinstance(c.until_ns, int) and isinstance(c.why, str) and isinstance(c.who, str)
+                and isinstance(c.monitor, str) and isinstance(c.parameter, str)
+                for c in found
+            )  # fmt: skip
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"snapshot with impossible values: inhibitions: {error}") from None
+        if not whole or len(found) > MOST:
+            raise ValueError("snapshot with impossible values: inhibitions")
+        self._open = {(c.monitor, c.parameter): c for c in found}

@@ -1,0 +1,91 @@
+"""What a container loses while it is heard: packets that are all refused, for whatever reason.
+
+Late ones, times that are none, a clock that was set back: each is a reject record, and no value of
+them is judged. Nobody reads rejects at night, so a container of which nothing has been taken for
+`REFUSED_S` has an alert, which its next packets that are taken clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.control import Watched
+from pipeline.monitor import Monitor
+from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.evidence import Origin, alert_head, seen
+from pipeline.outputs.pending import Pending, Rank
+from schemas.columns import I8, U1, PacketBatch, Reason, Rejects, Rows, Scores, Stage
+from schemas.mission import Level
+from schemas.state import Composite
+
+REFUSED_S = 10.0  # of reception time
+REFUSED_PACKETS, TAKEN_PACKETS = 5, 3  # in a row: to raise it, to clear it
+
+
+class Unread(NamedTuple):
+    """Packets of one container that the decoder refused: places in the batch, and reasons."""
+
+    packet: I8
+    reason: U1
+
+
+NOTHING_UNREAD = Unread(np.zeros(0, np.int64), np.zeros(0, np.uint8))
+
+
+class Refused(Composite):
+    """container: qualified name. index: its place, which orders its alerts."""
+
+    def __init__(self, container: str, index: int, origin: Origin) -> None:
+        self._container, self._index, self._origin = container, index, origin
+        one = np.ones(1, np.int64)
+        self._monitor = Monitor(
+            one * REFUSED_PACKETS, one * round(REFUSED_S * 1e9), one * TAKEN_PACKETS
+        )
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        return {"monitor": self._monitor}
+
+    def watched(self) -> Iterator[Watched]:
+        yield Watched("refused", (self._container,), self._monitor)
+
+    def feed(
+        self, batch: PacketBatch, rows: Rows, late: Rejects, unread: Unread, out: list[Pending]
+    ) -> None:
+        """rows: all that were decoded; late: those of them that came too late; unread: the rest."""
+        if self._monitor.calm and not len(late) and not len(unread.packet):
+            return
+        packet = np.concatenate([rows.packet, unread.packet])
+        reason = np.concatenate([_reasons(rows, late), unread.reason])
+        order = np.argsort(packet, kind="stable")
+        packet, reason = packet[order], reason[order]
+        words = np.where(reason != 0, np.uint8(Level.WARNING), np.uint8(0))[:, None]
+        none = np.empty((0, 1))
+        scores = Scores(words, words, none, none, none)
+        t = self._monitor.feed(batch.reception_ns[packet], batch.offset[packet], scores)
+        for i, row in enumerate(t.row.tolist()):
+            at = int(packet[row])
+            alert = alert_head(
+                self._origin, self._container, "refused", "refused", t, i, batch, at,
+                int(batch.reception_ns[at]),
+            )  # fmt: skip
+            alert |= seen(np.nan, "", 0, 1.0)
+            alert["limit"] = REFUSED_S
+            if reason[row]:
+                alert["refused"] = Reason(reason[row]).word
+            alert["fingerprint"] = self._origin.fingerprint
+            make = partial(alert_output, alert)
+            out.append(
+                Pending(at, int(batch.record[at]), Rank.REFUSED, (self._index,), make)
+            )  # fmt: skip
+
+
+def _reasons(rows: Rows, late: Rejects) -> U1:
+    """Why each row was refused; 0: it was not. A jump is told by the packet after it."""
+    found = np.zeros(len(rows.packet), np.uint8)
+    found[np.searchsorted(rows.packet, late.packet)] = late.reason
+    return found
