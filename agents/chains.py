@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
 
 from agents.plain import plain
+from agents.strangers import Strangers
 from pipeline.chain import Chain, Fed
+from pipeline.control import Vouch, anybody
 from pipeline.fingerprint import fingerprint
 from pipeline.mission import Mission
 from pipeline.outputs.rejects import reject_output
@@ -18,6 +21,7 @@ from schemas.columns import Output, Reason, State
 from schemas.records import RawRecord
 from schemas.state import nest, within
 
+Placed = tuple[int, int, Output]  # record of the feed, number among its outputs, output
 MAX_UNKNOWN = 100  # names of unknown sources that are remembered
 
 
@@ -37,14 +41,21 @@ class LaneFed:
 
 
 class Chains:
-    def __init__(self, missions: dict[str, Mission], partition: int) -> None:
-        self._missions, self._partition = missions, partition
+    """vouch: says why a control record is not to be believed."""
+
+    def __init__(
+        self, missions: dict[str, Mission], partition: int, vouch: Vouch = anybody
+    ) -> None:
+        self._missions, self._partition, self._vouch = missions, partition, vouch
         self.chains: dict[str, Chain] = {}
         self._unknown: dict[str, int] = {}
+        self._strangers = Strangers(partition)
 
     def _chain(self, source: str) -> Chain:
         if source not in self.chains:
-            self.chains[source] = Chain(self._missions[source], source, self._partition)
+            self.chains[source] = Chain(
+                self._missions[source], source, self._partition, self._vouch
+            )
         return self.chains[source]
 
     def feed(self, records: Sequence[KeyedRecord]) -> LaneFed:
@@ -52,7 +63,7 @@ class Chains:
         by_source: dict[str, list[int]] = {}
         for i, keyed in enumerate(records):
             by_source.setdefault(keyed.source, []).append(i)
-        placed: list[tuple[int, int, Output]] = []
+        placed: list[Placed] = []
         fed: dict[str, Fed] = {}
         unknown: dict[str, int] = {}
         for source, places in by_source.items():
@@ -65,8 +76,22 @@ class Chains:
                 (places[record], n, output)
                 for n, (record, output) in enumerate(fed[source].outputs)
             ]
-        placed.sort(key=lambda p: p[:2])
+        told = list(self._strangers_told(records, placed))
+        placed = sorted([*placed, *told], key=lambda p: p[:2])
         return LaneFed([output for _, _, output in placed], fed, unknown)
+
+    def _strangers_told(
+        self, records: Sequence[KeyedRecord], placed: Sequence[Placed]
+    ) -> Iterator[Placed]:
+        """Alerts of sources that nobody knows, behind all else that their records gave."""
+        outputs = Counter(i for i, _, _ in placed)
+        for i, keyed in enumerate(records):
+            if keyed.source in self._missions:
+                told = self._strangers.passed(keyed.record, outputs[i])
+            else:
+                told = self._strangers.heard(plain(keyed.source), keyed.record, outputs[i])
+            for n, output in enumerate(told, outputs[i]):
+                yield i, n, output
 
     def _name(self, source: str) -> str:
         """The source's name for counters, or `(others)` once too many are unknown."""
@@ -80,7 +105,7 @@ class Chains:
         record = keyed.record
         id_ = f"{topics.RAW}-{self._partition}-{record.offset}-0"
         return reject_output(
-            keyed.source, self._partition, int(Reason.UNKNOWN_SOURCE), record.offset,
+            plain(keyed.source), self._partition, int(Reason.UNKNOWN_SOURCE), record.offset,
             [(0, len(record.value))], record.value, id_,
         )  # fmt: skip
 
@@ -94,12 +119,14 @@ class Chains:
         return hashlib.sha256(orjson.dumps(prints)).hexdigest()
 
     def snapshot(self) -> State:
-        return {k: v for s, c in self.chains.items() for k, v in nest(s, c.snapshot()).items()}
+        every = {k: v for s, c in self.chains.items() for k, v in nest(s, c.snapshot()).items()}
+        return every | self._strangers.snapshot()
 
     def restore(self, state: State) -> None:
         """ValueError where the snapshot does not fit this mission. Nothing is taken of a source
         that nobody knows any more."""
         self.chains.clear()
+        self._strangers.restore(state)
         for source in sorted({name.split("/", 1)[0] for name in state} & self._missions.keys()):
             try:
                 self._chain(source).restore(within(source, state))

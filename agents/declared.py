@@ -27,8 +27,8 @@ SETTINGS: dict[str, dict[str, str]] = {
     topics.ALARMS: {"cleanup.policy": "compact"},
     topics.MODELS: {"cleanup.policy": "compact"},
     topics.SAMPLES: _LARGE,
-    topics.ALERTS: {"cleanup.policy": "delete"},
-    topics.SHADOW: {"cleanup.policy": "delete"},
+    topics.ALERTS: _KEEP,  # the record of what was said: for ever, unless told otherwise
+    topics.SHADOW: _KEEP,
     topics.STATISTICS: _LARGE,
     topics.REJECTS: _LARGE,
     topics.DEAD_LETTERS: _LARGE | _KEEP,

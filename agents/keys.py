@@ -1,4 +1,4 @@
-"""Keys in files: made here where there is none, and never readable by others."""
+"""Secrets in files: made here where there is none, and never readable by others."""
 
 from __future__ import annotations
 
@@ -19,23 +19,21 @@ def seal_key(path: Path, make: bool) -> bytes:
     try:
         if make and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, secrets.token_hex(BYTES))
+            write_secret(path, secrets.token_hex(BYTES) + "\n")
         refuse_readable(path)
         key = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as error:
-        raise MissionError(
-            f"{path}: the key that seals snapshots cannot be read: {error}."
-        ) from None
+        raise MissionError(f"{path}: the key of snapshots cannot be read: {error}.") from None
     if len(key) != BYTES:
         raise MissionError(f"{path}: is no key of {BYTES} bytes in hexadecimal digits.")
     return key
 
 
-def _write(path: Path, content: str) -> None:
-    """Whole or not at all: two workers of one folder may start at once."""
-    part = path.with_suffix(f".{os.getpid()}")
+def write_secret(path: Path, content: str) -> None:
+    """Whole or not at all, and never over another: two processes may start at once."""
+    part = path.with_name(f"{path.name}.{os.getpid()}")
     part.touch(0o600, exist_ok=False)
-    part.write_text(content + "\n")
+    part.write_text(content)
     try:
         os.link(part, path)
     except FileExistsError:

@@ -10,9 +10,11 @@ from types import TracebackType
 from typing import IO, Any
 
 import orjson
+from pyarrow import ipc
 
 from pipeline.chain import Chain, Fed
 from pipeline.errors import FlightError
+from pipeline.outputs.samples import file_schema
 from pipeline.run import Recording
 from schemas import topics
 from schemas.columns import Reason
@@ -27,7 +29,7 @@ FILES = {
 
 
 class RunFolder:
-    """alerts, statistics and rejects as JSON lines; samples as Arrow streams back to back."""
+    """alerts, statistics and rejects as JSON lines; samples as one Arrow stream, to its last."""
 
     def __init__(self, folder: Path, chain: Chain, recording: Recording) -> None:
         self._folder, self._chain, self._recording = folder, chain, recording
@@ -41,6 +43,8 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._files = {t: (self._folder / name).open("wb") for t, name in FILES.items()}
+        plans, mission = self._chain.plans.plans, self._chain.mission
+        self._samples = ipc.new_stream(self._files[topics.SAMPLES], file_schema(mission, plans))
         self._add_skipped()
         return self
 
@@ -58,8 +62,10 @@ class RunFolder:
         for reason, n in fed.rejected.items():
             self._rejected[Reason(reason).word] += n
         for _, output in fed.outputs:
-            end = b"" if output.topic == topics.SAMPLES else b"\n"
-            self._files[output.topic].write(output.value + end)
+            if output.topic == topics.SAMPLES:
+                self._samples.write_batch(ipc.open_stream(output.value).read_next_batch())
+            else:
+                self._files[output.topic].write(output.value + b"\n")
             self._counts[output.topic] += 1
             if output.topic == topics.ALERTS and output.event:
                 self._levels[f"{output.event['transition']} {output.event['level_after']}"] += 1
@@ -70,6 +76,9 @@ class RunFolder:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        if kind is None:
+            self._samples.write_batch(self._chain.open_samples)
+        self._samples.close()
         for file in self._files.values():
             file.close()
         if kind is not None:

@@ -28,6 +28,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
+from agents.authority import Authority, read_keys
 from agents.chains import Chains
 from agents.commit import AtLeastOnce, Commit, CommitLost, Transactional
 from agents.dead_letters import WrongInput
@@ -93,7 +94,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._paused: set[TopicPartition] = set()
         self.closing = False
         self.heard = time.monotonic()  # when a broker last answered
-        self._seal = _seal(settings)
+        self._seal, self._authority = _seal(settings), authority(settings)
         self._topic_id: str | None = None  # of telemetry.raw, as it was when its lanes were taken
         self._gone = ""  # what became of that topic
         self._aside: list[asyncio.Task[None]] = []  # what looks at the broker now and then
@@ -315,7 +316,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _new_lane(self, partition: TopicPartition) -> Lane:
         s, number = self._settings, partition.partition
-        chains = Chains(self._missions, number)
+        chains = Chains(self._missions, number, self._authority.refuse)
 
         def marks() -> Marks:
             place = f"{partition.topic}-{number}"
@@ -437,6 +438,15 @@ def _seal(settings: Settings) -> bytes:
     if all_loopback(settings.bootstrap):
         return b""
     return seal_key(state() / "seal.key", make=True)
+
+
+def authority(settings: Settings) -> Authority:
+    """Whose control records count on this deployment's telemetry.raw."""
+    c, raw = settings.control, topics.on_wire(topics.RAW, settings.namespace)
+    hosts = {a.strip().rsplit(":", 1)[0] for a in settings.bootstrap.split(",")}
+    here = all_loopback(settings.bootstrap) and not c.keys
+    unsigned = here or hosts <= set(c.unsigned)
+    return Authority(raw, read_keys(c.keys), read_keys(c.gates), unsigned)
 
 
 def _told(partition: int, error: BaseException | None) -> LaneFailed:

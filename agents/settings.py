@@ -100,6 +100,15 @@ class ReplaySettings(Table):
     namespace: str = "replay"
 
 
+class ControlSettings(Table):
+    """Who may write control records: public keys of people and of gates, files by name; brokers
+    that may carry unsigned ones (docs/security.md)."""
+
+    keys: dict[str, str] = Field(default_factory=dict)
+    gates: dict[str, str] = Field(default_factory=dict)
+    unsigned: list[str] = Field(default_factory=list)
+
+
 class Settings(Table):
     bootstrap: Bootstrap = "127.0.0.1:9092"
     kafka: str = ""  # a file with TLS and SASL (docs/kafka.md)
@@ -109,6 +118,7 @@ class Settings(Table):
     sources: dict[SourceName, SourceSettings] = Field(default_factory=dict)
     ingest: dict[str, LinkSettings] = Field(default_factory=dict)
     replay: ReplaySettings = ReplaySettings()
+    control: ControlSettings = ControlSettings()
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     partitions: Count = 1  # of telemetry.raw, when it is made here
@@ -203,6 +213,7 @@ def _known(place: list[str]) -> list[str]:
         "sources": SourceSettings,
         "ingest": LinkSettings,
         "replay": ReplaySettings,
+        "control": ControlSettings,
     }
     of: type[Table] = tables[place[0]] if len(place) > 1 else Settings
     return [*of.model_fields]
@@ -221,6 +232,10 @@ def _read(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MissionError(f"{path}: not TOML: {error}") from None
     _from_here(table, ("kafka", "seal_key"), path.parent)
+    control = table.get("control")
+    for keys in (control.get("keys"), control.get("gates")) if isinstance(control, dict) else ():
+        if isinstance(keys, dict):
+            _from_here(keys, tuple(keys), path.parent)
     sources = table.get("sources")
     for source in sources.values() if isinstance(sources, dict) else ():
         if isinstance(source, dict):

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline.across import across_all
 from pipeline.container_chain import ContainerChain
@@ -127,6 +128,11 @@ class Chain(Composite):
         """(qualified name, level, seconds to it) of every range that a parameter heads for."""
         for container in self.containers:
             yield from container.forecasts()
+
+    @property
+    def open_samples(self) -> pa.RecordBatch:
+        """Samples that no record has closed yet: what is told when an input ends."""
+        return self._encoder.batch(self._samples.snapshot())
 
     def standing(self) -> Iterator[Standing]:
         """Every alarm that stands, of all but models in the shadow."""

@@ -159,6 +159,8 @@ class ContainerChain(Composite):
             int(rows.packet[row]), int(rows.time_ns[row]),
         )  # fmt: skip
         alert |= seen(observed, parameter.type.unit, quality, limit_confidence(quality))
+        if label := dict(parameter.type.labels).get(int(observed) if np.isfinite(observed) else -1):
+            alert["label"] = label
         if not self._plan.fields[column].wide:  # else it is a place in this batch
             alert["raw"] = int(rows.raw[row, column])
         variant = int(self._limits.variant[row, j])

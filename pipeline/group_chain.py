@@ -23,6 +23,7 @@ from pipeline.phases import phase_of
 from pipeline.resample import Resample
 from pipeline.stale import Stale
 from pipeline.statistics import Statistics
+from pipeline.unwrap import Unwrap, span
 from schemas.artefact import Artefact, Part
 from schemas.columns import (
     ABSENT,
@@ -71,6 +72,7 @@ class GroupChain(Composite):
         self.group, self._site = group, Site(group, container, place, origin)
         self._mission, self._settings = mission, mission.settings
         self._resample = Resample(group.columns, group.rule)
+        self._unwrap = self._counters() if group.rule.counter else None
         n = len(group.parameters)
         self._statistics = [
             Statistics(n, w, mission.settings.quantiles) for w in mission.settings.statistics
@@ -82,6 +84,15 @@ class GroupChain(Composite):
         self.listeners: list[Listener] = []
         first = place[1] == 0 and group.always
         self._stale = Stale(container, place, self._resample.max_age_ns, origin) if first else None
+
+    def _counters(self) -> Unwrap:
+        spans = []
+        for p in self.group.parameters:
+            try:
+                spans.append(span(p.type))
+            except ValueError as error:
+                raise MissionError(f"[[resample]] {p.name}: {error}.") from None
+        return Unwrap(self.group.columns, np.array(spans))
 
     def _model(self, place: int, family: Family) -> Modelled | None:
         rules = getattr(self._settings, family.name)
@@ -132,6 +143,8 @@ class GroupChain(Composite):
     def stages(self) -> dict[str, Stage]:
         """Every stage that has state, by the name it has in a snapshot."""
         named: dict[str, Stage] = {"resample": self._resample}
+        if self._unwrap:
+            named["unwrap"] = self._unwrap
         named |= {f"statistics{i}": s for i, s in enumerate(self._statistics)}
         named |= {m.model.family: m for m in self._models}
         named |= {f"model.{name}": m for name, m in self._gated.items()}
@@ -157,6 +170,8 @@ class GroupChain(Composite):
         """Run the group on ordered rows, adding what it has to say to `out`."""
         if not self.group.always:
             rows = present(rows, int(self.group.columns[0]))
+        if self._unwrap:
+            self._unwrap.feed(rows.eng, rows.quality)
         for grid in self._resample.feed(rows):
             self._feed_statistics(grid, batch, out)
             if self._stale:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -53,13 +54,13 @@ def watched_columns(mission: Mission, plan: Plan) -> I8:
 
 def make_groups(mission: Mission, plan: Plan, watched: I8) -> list[Group]:
     """Groups in the order of their first parameters; those that may be absent come last."""
-    by_rule: dict[tuple[float, str, float, int], list[int]] = {}
-    rules: dict[tuple[float, str, float, int], ResampleRule] = {}
+    by_rule: dict[tuple[float, str, float, int, bool], list[int]] = {}
+    rules: dict[tuple[float, str, float, int, bool], ResampleRule] = {}
     for place, column in enumerate(watched):
         name = plan.fields[column].parameter.name
         rule = rule_for(name, mission.settings.resample)
         presence = plan.fields[column].presence
-        key = (rule.hz, rule.method, rule.max_age_s, presence)
+        key = (rule.hz, rule.method, rule.max_age_s, presence, rule.counter)
         by_rule.setdefault(key, []).append(place)
         rules[key] = rule
     groups = []
@@ -77,6 +78,23 @@ def group_parameter(mission: Mission, parameter: Parameter) -> GroupParameter:
     ranges = ranges_for(mission.settings, parameter)
     low, high = (ranges.low, ranges.high) if ranges else (tuple(-x for x in OPEN), OPEN)
     return GroupParameter(parameter.name, parameter.type, low, high)
+
+
+def warnings_of(mission: Mission, plans: Sequence[Plan]) -> Iterator[str]:
+    """What will be a nuisance in flight: told by `heartline check`, before."""
+    noisy = []
+    for p in {f.parameter.name: f.parameter for plan in plans for f in plan.fields}.values():
+        ranges, rule = ranges_for(mission.settings, p), mission.settings.alarms.get(p.name)
+        plain = ranges is not None and any(map(math.isfinite, (*ranges.low, *ranges.high)))
+        held = rule is not None and (rule.deadband or rule.min_s)
+        if plain and p.type.kind == "float" and not held and ranges and ranges.min_violations < 2:
+            noisy.append(p.name)
+    if noisy:
+        few = ", ".join(noisy[:5]) + (f" and {len(noisy) - 5} more" if len(noisy) > 5 else "")
+        yield (
+            f"{len(noisy)} limits have neither a deadband nor a persistence, so noise about one "
+            f"makes its alarm flap: {few}. [alarms.NAME] in mission.toml gives them one."
+        )
 
 
 def gauged(mission: Mission) -> list[str]:

@@ -36,7 +36,8 @@ class Invalid(Composite):
         self._columns, self._parameters = columns, parameters
         self._limit, self._index, self._origin = invalid_s, index, origin
         n = np.full(len(columns), SAMPLES, np.int64)
-        self._monitor = Monitor(n, np.full(len(n), round(invalid_s * 1e9), np.int64), n)
+        lasting = np.full(len(n), round(invalid_s * 1e9), np.int64)
+        self._monitor = Monitor(n, lasting, n, leave_ns=0 * lasting)
 
     @property
     def stages(self) -> dict[str, Stage]:

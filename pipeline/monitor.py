@@ -29,14 +29,16 @@ _QUIET = Transitions(_NONE, _NONE, _NONE.astype(np.uint8), _NONE.astype(np.uint8
 class Monitor(Stateful):
     """Monitors of f parameters under one kind of check.
 
-    min_ns i8[f], latch u1[f]; min_samples and leave_samples i8[v], a row a variant of the check:
-    where `feed` is not told which is in force, a parameter has one.
+    min_ns i8[f], latch u1[f]; leave_ns i8[f], of going down, where it is another; min_samples and
+    leave_samples i8[v], a row a variant of the check: where `feed` is not told which is in force, a parameter has one.
     """
 
     def __init__(
-        self, min_samples: I8, min_ns: I8, leave_samples: I8, latch: U1 | None = None
-    ) -> None:
+        self, min_samples: I8, min_ns: I8, leave_samples: I8, latch: U1 | None = None,
+        leave_ns: I8 | None = None,
+    ) -> None:  # fmt: skip
         f = len(min_ns)
+        self._leave_ns = min_ns if leave_ns is None else leave_ns
         self._min_samples, self._min_ns, self._leave_samples = min_samples, min_ns, leave_samples
         self._latch = np.zeros(f, np.uint8) if latch is None else latch
         self._own = np.arange(f)[None, :]
@@ -90,8 +92,8 @@ class Monitor(Stateful):
         while row < len(time_ns):
             row, n = step(
                 time_ns, offset, scores.enter, scores.leave, variant, self._min_samples,
-                self._min_ns, self._leave_samples, self._latch, row, s["level"], s["candidate"],
-                s["run"], s["run_since"], s["run_offset"], s["acknowledged"],
+                self._min_ns, self._leave_ns, self._leave_samples, self._latch, row, s["level"],
+                s["candidate"], s["run"], s["run_since"], s["run_offset"], s["acknowledged"],
                 s["inhibited"], self._out,
             )  # fmt: skip
             if n:
@@ -113,6 +115,7 @@ def step(
     variant: I8,
     min_samples: I8,
     min_ns: I8,
+    leave_ns: I8,
     leave_samples: I8,
     latch: U1,
     row: int,
@@ -146,18 +149,19 @@ def step(
                 run_since[j] = run_since[j] if run[j] > 0 else time[i]
                 run_offset[j] = run_offset[j] if run[j] > 0 else offset[i]
                 run[j] = min(max(run[j], 0), _MANY) + 1
-                done = run[j] >= min_samples[v]
+                done, least = run[j] >= min_samples[v], min_ns[j]
             elif stay < old:
                 candidate[j] = max(candidate[j], stay) if run[j] < 0 else stay
                 run_since[j] = run_since[j] if run[j] < 0 else time[i]
                 run_offset[j] = run_offset[j] if run[j] < 0 else offset[i]
                 run[j] = max(min(run[j], 0), -_MANY) - 1  # a latched one goes on counting
                 done = -run[j] >= leave_samples[v] and (not latch[j] or acknowledged[j] != 0)
+                least = leave_ns[j]
             else:
                 run[j] = 0
                 continue
             run_since[j] = min(run_since[j], time[i])  # a clock may go back
-            lasted = time[i] - run_since[j] >= min_ns[j] or min_ns[j] == 0
+            lasted = time[i] - run_since[j] >= least or least == 0
             if done and lasted:
                 out[n, 0], out[n, 1], out[n, 2] = i, j, old
                 out[n, 3], out[n, 4], out[n, 5] = candidate[j], run_since[j], run_offset[j]

@@ -43,8 +43,9 @@ class Refused(Composite):
         self._container, self._index, self._origin = container, index, origin
         one = np.ones(1, np.int64)
         self._monitor = Monitor(
-            one * REFUSED_PACKETS, one * round(REFUSED_S * 1e9), one * TAKEN_PACKETS
-        )
+            one * REFUSED_PACKETS, one * round(REFUSED_S * 1e9), one * TAKEN_PACKETS,
+            leave_ns=0 * one,
+        )  # fmt: skip
 
     @property
     def stages(self) -> dict[str, Stage]:

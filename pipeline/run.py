@@ -12,6 +12,7 @@ from pipeline.chain import Chain, Fed
 from pipeline.errors import FlightError
 from pipeline.flight import Flight, FlightRecord, flight_of, pack
 from pipeline.known_apids import known_apids
+from pipeline.mdb.mark import heed_marks
 from pipeline.mission import Mission
 from pipeline.packets import Scanned, Scanner
 from pipeline.packets.files import joined, scans
@@ -54,6 +55,7 @@ def load_recording(
 ) -> Recording:
     """Scan the files of one flight, in order, and find out when each packet was."""
     files = [paths] if isinstance(paths, Path) else paths
+    heed_marks(files, mission.mdb)
     scanned, size = scan_files(files, mission, ground_header)
     settings = mission.settings
     jump = round(settings.time.jump_s * 1e9)

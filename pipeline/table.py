@@ -26,7 +26,8 @@ BATCH = 2048
 class Written:
     """rows: by container. refused: packets by reason. skipped: bytes by reason.
 
-    pending: bytes of segments whose packet the input does not complete.
+    pending: bytes of segments whose packet the input does not complete. gaps, missing: of
+    sequence counts, and packets in them.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -34,6 +35,8 @@ class Written:
     skipped: Counter[Reason] = field(default_factory=Counter)
     ground_headers: int = 0
     pending: int = 0
+    gaps: int = 0
+    missing: int = 0
 
     def refuse(self, rejects: Rejects) -> None:
         self.refused.update(Reason(r) for r in rejects.reason.tolist())
@@ -78,6 +81,7 @@ def write_tables(
         raise
     for file in files.values():
         file.finish()
+    written.gaps, written.missing = (reader.counters[k] for k in ("gaps", "missing"))
     written.pending = reassembly.pending if reassembly else 0
     return written
 

@@ -60,6 +60,7 @@ class ResampleRule:
     hz: float = 1.0
     method: str = "last"  # last | linear | mean
     max_age_s: float = 5.0
+    counter: bool = False  # it counts and wraps: models and statistics see it go on
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,57 +5,120 @@ from __future__ import annotations
 import asyncio
 import getpass
 import math
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
+import orjson
+from rich.console import Console
+from rich.table import Table
 
+from agents.authority import Signer, make_key, read_signer
 from agents.cli.options import FILE, bootstrap_option, mdb_option
 from agents.kafka import BrokerError, partitions_of, producer, start
+from agents.plain import plain
+from agents.tail import follow
 from pipeline.errors import MissionError
 from pipeline.mission import load_mission
+from pipeline.outputs.alerts import iso
+from pipeline.reach import never_fires
 from schemas import topics
-from schemas.control import MONITORS, ON_PARAMETERS, Control, decode_control, encode_control
+from schemas.control import MONITORS, Control, decode_control, encode_control
 from schemas.mission import MissionDatabase
 from schemas.records import CONTROL_HEADERS
 
+OF_CONTAINERS = ("stale", "refused")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+namespace_option = click.option("--namespace", default="", help="Put before every topic's name.")
+key_option = click.option(
+    "--key", type=FILE, envvar="HEARTLINE_CONTROL_KEY",
+    help="Signs it: your secret key, made by `heartline control key`.",
+)  # fmt: skip
 
-@click.command()
-@click.argument("what", type=click.Choice(ON_PARAMETERS))
-@click.argument("name", metavar="PARAMETER")
-@click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
-@mdb_option
-@click.option("--monitor", type=click.Choice(MONITORS), default="limit", show_default=True)
-@click.option("--range", "ranges", multiple=True, metavar="LEVEL=LOW,HIGH",
-              help="Of `limits`: all that shall be in force; an open end is left out.")  # fmt: skip
-@click.option("--why", required=True, help="Reason, kept with the change.")
-@click.option("--who", default="", help="Your name; that of the login by default.")
-@click.option("--source", default="", help="Key of the records; the mission's source by default.")
-@click.option("--namespace", default="", help="Put before every topic's name.")
-@bootstrap_option
-def control(
-    what: str, name: str, folder: Path, mdb: Path | None, monitor: str, ranges: tuple[str, ...],
-    why: str, who: str, source: str, namespace: str, bootstrap: str,
+
+@click.group()
+def control() -> None:
+    """Acknowledge, inhibit or enable a monitor, or set limits, and see what is so."""
+
+
+def written(command: Callable[..., None]) -> Any:
+    """The argument and the options of what becomes a record of the input."""
+    for add in (
+        bootstrap_option, namespace_option, key_option,
+        click.option("--source", default="", help="Key of the records; the mission's by default."),
+        click.option("--who", default="", help="Your name; the key's or the login's by default."),
+        click.option("--why", required=True, help="Reason, kept with the change."),
+        mdb_option,
+        click.option("--mission", "folder", type=FILE, required=True, help="Mission folder."),
+        click.argument("name", metavar="PARAMETER"),
+    ):  # fmt: skip
+        command = add(command)
+    return command
+
+
+monitor_option = click.option(
+    "--monitor", type=click.Choice(MONITORS), default="limit", show_default=True
+)
+
+
+@control.command()
+@written
+@monitor_option
+def acknowledge(name: str, monitor: str, **given: Any) -> None:
+    """Say that an alarm is seen; a latched one may clear then."""
+    _write("acknowledge", name, monitor, **given)
+
+
+@control.command()
+@written
+@monitor_option
+@click.option("--for", "during", metavar="2h", help="It ends by itself then: s, m, h or d.")
+def inhibit(name: str, monitor: str, during: str | None, **given: Any) -> None:
+    """Silence a monitor of PARAMETER; of the stale and the refused one, of a container."""
+    until = time.time_ns() + _span_ns(during) if during else None
+    _write("inhibit", name, monitor, until_ns=until, **given)
+
+
+@control.command()
+@written
+@monitor_option
+def enable(name: str, monitor: str, **given: Any) -> None:
+    """Let a monitor speak again."""
+    _write("enable", name, monitor, **given)
+
+
+@control.command()
+@written
+@click.option("--range", "ranges", multiple=True, metavar="LEVEL=LOW,HIGH", required=True,
+              help="All that shall be in force; an open end is left out.")  # fmt: skip
+def limits(name: str, ranges: tuple[str, ...], **given: Any) -> None:
+    """Set the static limits of PARAMETER, all of them."""
+    _write("limits", name, "limit", ranges=dict(_range(text) for text in ranges), **given)
+
+
+def _write(
+    what: str, name: str, monitor: str, folder: Path, mdb: Path | None, why: str, who: str,
+    source: str, namespace: str, bootstrap: str, key: Path | None, **more: Any,
 ) -> None:  # fmt: skip
-    """Acknowledge, inhibit or enable the monitor of PARAMETER, or set its limits.
-
-    It becomes a record of telemetry.raw and holds from there on, in replays too. PARAMETER is a
-    parameter's name; of the stale monitor a container's, of los anything.
-    """
+    """It holds from its record on, in replays too."""
     mission = load_mission(folder, mdb)
-    pairs = dict(_range(text) for text in ranges)
+    signer = read_signer(key) if key else None
+    who = who or (signer.name if signer else getpass.getuser())
     known = Control(
-        what, _qualified(mission.mdb, name, monitor), who or getpass.getuser(), why,
-        time.time_ns(), monitor, pairs,
-    )  # fmt: skip
+        what, _qualified(mission.mdb, name, monitor), who, why, time.time_ns(), monitor, **more
+    )
+    if known.ranges and (never := never_fires(mission.mdb.parameters[name].type, known.ranges)):
+        raise click.UsageError(f"{never}.")
     value = encode_control(known)
     try:
         decode_control(value)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
-    offset = asyncio.run(
-        write_control(value, source or mission.settings.source, namespace, bootstrap)
-    )
+    own = source or mission.settings.source
+    offset = asyncio.run(write_control(value, own, namespace, bootstrap, signer))
     click.echo(f"{what} {known.parameter}: written at {offset}; telemetry.alerts tells when it is.")
 
 
@@ -71,28 +134,84 @@ def _range(text: str) -> tuple[str, tuple[float | None, float | None]]:
     return level, (low, high)
 
 
+def _span_ns(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if not found or not int(found[1]):
+        raise click.UsageError(f"--for {text!r}: say how long, as 90s, 30m, 2h or 1d.")
+    return int(found[1]) * _UNITS[found[2]] * 1_000_000_000
+
+
 def _qualified(mdb: MissionDatabase, name: str, monitor: str) -> str:
     if monitor == "los":
         return f"/{mdb.name}"
-    items = mdb.containers if monitor == "stale" else mdb.parameters
+    items = mdb.containers if monitor in OF_CONTAINERS else mdb.parameters
     for key, item in items.items():
         if name in (key, item.qualified_name):
             return item.qualified_name
-    kind = "container" if monitor == "stale" else "parameter"
+    kind = "container" if monitor in OF_CONTAINERS else "parameter"
     raise MissionError(f"{mdb.path}: has no {kind} {name!r}.")
 
 
-async def write_control(value: bytes, source: str, namespace: str, bootstrap: str) -> str:
+async def write_control(
+    value: bytes, source: str, namespace: str, bootstrap: str, signer: Signer | None = None
+) -> str:
     """Append a control record to a source's partition; returns where it stands."""
     raw = topics.on_wire(topics.RAW, namespace)
     await partitions_of(bootstrap, raw)  # else it would be made with the broker's own settings
     client = await start(producer(bootstrap), bootstrap)
+    signed = [signer.header(raw, source, value)] if signer else []
     try:
         done = await client.send_and_wait(
-            raw, value, source.encode(), headers=list(CONTROL_HEADERS)
+            raw, value, source.encode(), headers=[*CONTROL_HEADERS, *signed]
         )
     except Exception as error:
         raise BrokerError(f"The broker did not take the record: {error!r}.") from error
     finally:
         await client.stop()
     return f"{done.topic}-{done.partition}-{done.offset}"
+
+
+@control.command("key")
+@click.argument("path", metavar="NAME.key", type=FILE)
+def key_(path: Path) -> None:
+    """Make a key to sign with: NAME.key is yours alone, NAME.key.pub is for the worker's settings
+    ([control.keys] NAME = "NAME.key.pub")."""
+    click.echo(f"{path} and {make_key(path)}")
+
+
+@control.command("list")
+@namespace_option
+@bootstrap_option
+def list_(namespace: str, bootstrap: str) -> None:
+    """What is inhibited, overridden or acknowledged now: by whom, why, since when, until when."""
+    table = Table("source", "parameter", "monitor", "is", "by", "why", "since", "until")
+    for state in asyncio.run(_states(bootstrap, namespace)):
+        for mark, word in (("inhibited", "inhibited"), ("ranges_set", "other limits"),
+                           ("acknowledged", "acknowledged")):  # fmt: skip
+            told = state.get(mark)
+            stands = mark != "acknowledged" or state.get("level") != "normal"
+            if isinstance(told, dict) and stands:
+                table.add_row(*(plain(x) for x in (
+                    state.get("source"), state.get("name", state.get("parameter")),
+                    state.get("monitor", {}).get("kind"), word, told.get("who"), told.get("why"),
+                    _time(told.get("when_ns")), _time(told.get("until_ns")),
+                )))  # fmt: skip
+    if table.row_count:
+        Console(highlight=False, markup=False).print(table)
+    else:
+        click.echo("Nothing is inhibited, overridden or acknowledged.")
+
+
+async def _states(bootstrap: str, namespace: str) -> list[dict[str, Any]]:
+    newest: dict[bytes, dict[str, Any]] = {}
+    async for _, record in follow(bootstrap, namespace, (topics.ALARMS,), True, True):
+        try:
+            state = orjson.loads(record.value or b"{}")
+        except ValueError:
+            continue  # none of ours
+        newest[record.key or b""] = state if isinstance(state, dict) else {}
+    return [newest[key] for key in sorted(newest)]
+
+
+def _time(ns: Any) -> str:
+    return iso(ns)[:19] + "Z" if isinstance(ns, int) else ""

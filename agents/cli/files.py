@@ -17,13 +17,14 @@ from pipeline.chain import Chain
 from pipeline.decode import compile_plans
 from pipeline.errors import FlightError, MissionError
 from pipeline.fate import fate
-from pipeline.formats.importing import identifier, import_flight, mission_toml
+from pipeline.formats.importing import gauges_of, identifier, import_flight, mission_toml
 from pipeline.formats.series import DEFAULT_EPOCH_NS, Options
 from pipeline.gate.in_force import in_force, models_first
-from pipeline.groups import make_groups, watched_columns
+from pipeline.groups import make_groups, warnings_of, watched_columns
 from pipeline.known_apids import known_apids
 from pipeline.mdb import load_xtce
 from pipeline.mdb.epochs import parse_epoch
+from pipeline.mdb.mark import heed_marks, leave_mark
 from pipeline.mdb.words import words
 from pipeline.mission import load_mission, ranges_for
 from pipeline.packets import Scanner
@@ -61,6 +62,7 @@ def simulate(out: Path, seed: int, faults: str, start: float, end: float) -> Non
     (out / "hl1.xml").write_bytes(flight.xtce)
     (out / "truth.json").write_bytes(orjson.dumps(flight.truth, option=orjson.OPT_INDENT_2))
     (out / "mission.toml").write_bytes(DEMO_MISSION.read_bytes())
+    leave_mark(out / "packets.bin", load_xtce(out / "hl1.xml"))
     console.print(
         f"{len(flight.packets)} bytes of packets in {out}/packets.bin, faults in truth.json"
     )
@@ -94,6 +96,7 @@ def import_(
     (out / "packets.bin").write_bytes(made.packets)
     (out / "xtce.xml").write_bytes(made.xtce)
     (out / "mission.toml").write_text(made.mission_toml)
+    leave_mark(out / "packets.bin", load_xtce(out / "xtce.xml"))
     console.print(f"{made.rows} rows of {made.columns} columns → {out}", highlight=False)
     console.print(
         f"Next: heartline run {out}/packets.bin --mission {out} --out FOLDER", highlight=False
@@ -122,6 +125,7 @@ def decode(
 ) -> None:  # fmt: skip
     """Decode packets of files, gzip or not, to CSV: one row a packet, columns in entry order."""
     database = load_xtce(mdb, root_container)
+    heed_marks(paths, database)
     plans = compile_plans(database, TimeSettings())
     scanner = Scanner(known_apids(database), skip_header_bytes)
     many = out.endswith("/") or Path(out).is_dir()
@@ -138,6 +142,8 @@ def _told(done: Written) -> Iterator[str]:
         yield f"{n} rows of {name}"
     if done.ground_headers:
         yield f"stepped over {done.ground_headers} bytes of ground headers"
+    if done.gaps:
+        yield f"[yellow]{done.missing} packets missing in {done.gaps} gaps of sequence counts[/]"
     if n := done.skipped[Reason.NOT_A_PACKET]:
         yield f"[yellow]skipped {n} bytes that are no packets[/]"
     if n := done.skipped[Reason.TRUNCATED]:
@@ -222,6 +228,8 @@ def check(folder: Path, mdb: Path | None, root_container: str, parameter: str) -
                 plan.container, p.name, p.type.kind, p.type.unit, rate.get(p.name, "–"), limits
             )
     Console().print(table)
+    for line in warnings_of(found, plans.plans):
+        console.print(line, style="yellow", highlight=False, markup=False)
     models = len([*in_force(found)])
     told = f", {models} trained in force" if models else ""
     console.print(
@@ -241,17 +249,24 @@ def mission() -> None:
 @root_option
 def mission_init(xtce: Path, out: Path, name: str, root_container: str) -> None:
     """Make a mission folder from an XTCE file: the file, and a mission.toml to fill in."""
-    load_xtce(xtce, root_container)
+    database = load_xtce(xtce, root_container)
     target = out / "mission.toml"
     if target.exists():
         raise MissionError(f"{target} exists already; it is left as it is.")
     out.mkdir(parents=True, exist_ok=True)
     (out / xtce.name).write_bytes(xtce.read_bytes())
-    text = mission_toml(identifier(name or out.resolve().name), xtce.name)
+    chosen = gauges_of(database)
+    text = mission_toml(identifier(name or out.resolve().name), xtce.name, chosen)
     if root_container:
         text += f'root_container = "{root_container}"\n'
     target.write_text(text)
     console.print(f"{target} made. Next: heartline check {out}", highlight=False)
+    numbers = sum(p.type.kind in ("integer", "float") for p in database.parameters.values())
+    if len(chosen) < numbers:
+        console.print(
+            f"{len(chosen)} of {numbers} numbers are shown live; `gauges` in it says which.",
+            highlight=False,
+        )
 
 
 @mission.command("schema")

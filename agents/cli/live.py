@@ -19,6 +19,7 @@ from agents.cli.options import (
     root_option,
     service_options,
     settings_of,
+    source_pair,
 )
 from agents.ingest import ingest as run_ingest
 from agents.kafka import BrokerError, partitions_of
@@ -129,20 +130,16 @@ def worker(
     config: Path | None, sources: tuple[str, ...], **given: str | int | float | None
 ) -> None:  # fmt: skip
     """Run a worker: lanes, metrics and low-rate agents, until interrupted."""
-    chosen = dict(_source(s) for s in sources) or None
+    chosen = dict(source_pair(s) for s in sources) or None
     run_worker(settings_of(config, sources=chosen, **given))
-
-
-def _source(text: str) -> tuple[str, dict[str, str]]:
-    name, equals, rest = text.partition("=")
-    folder, _, mdb = rest.partition(",")
-    if not equals or not name or not folder or "/" in name:
-        raise click.UsageError(f"--source {text!r}: say NAME=MISSION_FOLDER or …,XTCE.")
-    return name, {"mission": folder, "mdb": mdb}
 
 
 def run_worker(settings: Settings) -> None:
     """Hand the settings to the Faust app and run it, as `faust -A agents.app worker` does."""
+    if not settings.sources:
+        raise MissionError(
+            "No source: give --source NAME=MISSION_FOLDER, or [sources] in --config."
+        )
     for source in settings.sources.values():
         source.load()  # a mission's mistakes are told before anything starts
     console.print(

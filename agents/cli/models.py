@@ -7,7 +7,7 @@ import getpass
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from agents.cli.control import write_control
+from agents.authority import read_signer
+from agents.cli.control import key_option, write_control
 from agents.cli.options import FILE, drawing
 from agents.models_topic import staged
 from agents.run_files import read_alerts
@@ -105,14 +106,20 @@ def _setting(family: str, text: str) -> tuple[str, Any]:
 @click.argument("flights", nargs=-1, required=True, type=FILE)
 @mission_option
 @click.option("--png", type=FILE, help="Draw it too (extra `plot`).")
-def validate(name: str, flights: tuple[Path, ...], folder: Path, png: Path | None) -> None:
+@click.option("--gate-key", type=FILE, help="Signs the report, where workers ask for that.")
+def validate(
+    name: str, flights: tuple[Path, ...], folder: Path, png: Path | None, gate_key: Path | None
+) -> None:
     """Hold NAME against FLIGHTs whose faults are known (truth.json beside each).
 
     Writes a report beside the model; status 1 where the gate stays shut.
     """
+    gate = read_signer(gate_key) if gate_key else None
     mission, kept = load_mission(folder), ModelFolder(folder)
     result = backtest(kept.artefact(name), mission, flights)
     report = told(result, mission)
+    if gate and report["passed"]:
+        report["gate_report"] = asdict(gate.report(report["sha256"], mission.mdb.sha256))
     text = markdown(report)
     path = kept.add_report(name, report, text)
     click.echo(text)
@@ -132,12 +139,13 @@ def validate(name: str, flights: tuple[Path, ...], folder: Path, png: Path | Non
 @source_option
 @namespace_option
 @broker_option
+@key_option
 def promote(
     name: str, stage: str, why: str, who: str, folder: Path, source: str, namespace: str,
-    bootstrap: str,
+    bootstrap: str, key: Path | None,
 ) -> None:  # fmt: skip
     """Put NAME into the shadow, or let it speak where it has earned it."""
-    _move(name, stage, why, who, folder, source, namespace, bootstrap)
+    _move(name, stage, why, who, folder, source, namespace, bootstrap, key)
 
 
 @models.command()
@@ -148,16 +156,18 @@ def promote(
 @source_option
 @namespace_option
 @broker_option
+@key_option
 def retire(
-    name: str, why: str, who: str, folder: Path, source: str, namespace: str, bootstrap: str
-) -> None:
+    name: str, why: str, who: str, folder: Path, source: str, namespace: str, bootstrap: str,
+    key: Path | None,
+) -> None:  # fmt: skip
     """Take NAME away."""
-    _move(name, "retired", why, who, folder, source, namespace, bootstrap)
+    _move(name, "retired", why, who, folder, source, namespace, bootstrap, key)
 
 
 def _move(
     name: str, stage: str, why: str, who: str, folder: Path, source: str, namespace: str,
-    bootstrap: str,
+    bootstrap: str, signed: Path | None,
 ) -> None:  # fmt: skip
     mission, kept = load_mission(folder), ModelFolder(folder)
     if stage != "retired":
@@ -167,7 +177,8 @@ def _move(
     if bootstrap:
         value = encode_control(kept.control(move))
         key = source or mission.settings.source
-        where = asyncio.run(write_control(value, key, namespace, bootstrap))
+        signer = read_signer(signed) if signed else None
+        where = asyncio.run(write_control(value, key, namespace, bootstrap, signer))
         console.print(f"written at {where}; telemetry.alerts tells when it is so.", highlight=False)
 
 

@@ -64,3 +64,12 @@ def settings_of(config: Path | None, **given: Any) -> Settings:
     if settings.kafka:
         use(from_file(settings.kafka))
     return settings
+
+
+def source_pair(text: str) -> tuple[str, dict[str, str]]:
+    """NAME=MISSION_FOLDER[,XTCE], as the settings have it."""
+    name, equals, rest = text.partition("=")
+    folder, _, mdb = rest.partition(",")
+    if not equals or not name or not folder or "/" in name:
+        raise click.UsageError(f"--source {text!r}: say NAME=MISSION_FOLDER or …,XTCE.")
+    return name, {"mission": folder, "mdb": mdb}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipeline.formats import parquet, spacex, ulog
 from pipeline.formats.series import Names, Options, Series
 from pipeline.formats.spec import WIDTHS, Column, Recorded, Table, interleave, time_name
 from pipeline.formats.xtce import HEADER_NAMES, ROOT, write_xtce
+from schemas.mission import MissionDatabase
 
 FIRST_APID = 1
 _CONTAINERS = 2046  # an APID each; 2047 is the idle packets' (CCSDS 133.0-B)
@@ -30,6 +32,8 @@ READERS: dict[str, Callable[[Path, Options], list[Series]]] = {
 }
 LATEST_NS = 2**62  # no decoder takes a time beyond it for one
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, Char
+MOST_GAUGES = 24
+_BRACKETS = frozenset("[]*?")  # a name with one is no pattern of itself
 _LABELS = 256  # more distinct texts than this are no enumeration
 _HEADER_AND_TIME = 14  # bytes of the primary header and of the time
 _PACKET = 6 + 65536  # bytes that the header's length can tell
@@ -71,12 +75,19 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
     return Imported(
         interleave(recordings, [None] * len(recordings)),
         write_xtce(system, tables, _xml_text(f"Imported from {', '.join(p.name for p in paths)}.")),
-        mission_toml(name, "xtce.xml"),
+        mission_toml(name, "xtce.xml", _shown(tables)),
         sum(len(r.time_ns) for r in recordings),
         sum(len(t.columns) for t in tables),
         tuple(left_out),
         tuple(notes),
     )
+
+
+def _shown(tables: Sequence[Table]) -> list[str]:
+    """The first numbers of each table in turn."""
+    columns = [[c.name for c in t.columns if not c.labels] for t in tables]
+    every = [name for row in zip_longest(*columns) for name in row if name]
+    return every[:MOST_GAUGES]
 
 
 def _read(path: Path, options: Options) -> list[Series]:
@@ -99,12 +110,23 @@ def _fits(path: Path, recorded: Recorded) -> None:
         )
 
 
-def mission_toml(name: str, xtce: str) -> str:
+def mission_toml(name: str, xtce: str, gauges: Sequence[str] = ()) -> str:
+    """gauges: patterns of the parameters that are shown live."""
     name, xtce = (orjson.dumps(text).decode() for text in (name, xtce))  # as TOML writes them too
+    shown = orjson.dumps([*gauges]).decode().replace(",", ", ")
+    told = f"# statistics as Prometheus gauges, on the dashboard\ngauges = {shown}\n"
     return (
         "# What the XTCE cannot say of this mission: see docs/mission.md for every key.\n"
-        f"name = {name}\nsource = {name}\nxtce = {xtce}\n"
+        f"name = {name}\nsource = {name}\nxtce = {xtce}\n{told if gauges else ''}"
     )
+
+
+def gauges_of(mdb: MissionDatabase) -> list[str]:
+    """What a fresh mission shows live: MOST_GAUGES numbers, those with limits first."""
+    numbers = [p for p in mdb.parameters.values() if p.type.kind in ("integer", "float")]
+    numbers = [p for p in numbers if p.type.encoding is not None and not _BRACKETS & {*p.name}]
+    chosen = sorted(numbers, key=lambda p: p.type.alarm is None)[:MOST_GAUGES]
+    return [p.name for p in chosen]
 
 
 def identifier(text: str) -> str:

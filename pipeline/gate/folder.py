@@ -14,7 +14,7 @@ import orjson
 
 from pipeline.errors import MissionError
 from schemas.artefact import RESERVED, Artefact, decode_artefact, encode_artefact
-from schemas.control import STAGES, Control, ModelStage
+from schemas.control import STAGES, Control, GateReport, ModelStage
 
 _KEPT = f"{RESERVED}.json"
 
@@ -83,6 +83,16 @@ class ModelFolder:
             return None
         return report if isinstance(report, dict) else None
 
+    def _signed(self, move: Move) -> GateReport | None:
+        """The gate's own word, where the report has one."""
+        told = (self.report(move.name) or {}).get("gate_report")
+        if move.stage != "active" or not isinstance(told, dict):
+            return None
+        try:
+            return GateReport(**told)
+        except TypeError:
+            raise MissionError(f"{self.path / move.name}.report.json: no gate's word.") from None
+
     def moves(self) -> list[Move]:
         """Every one, oldest first."""
         path = self.path / _KEPT
@@ -123,7 +133,7 @@ class ModelFolder:
             raise MissionError(
                 f"{self.path / move.name}.json: is not the model that is {move.stage}."
             )
-        staged = ModelStage(move.name, move.stage, artefact)
+        staged = ModelStage(move.name, move.stage, artefact, self._signed(move))
         return Control("model", "", move.who, move.why, move.when_ns, "", model=staged)
 
 

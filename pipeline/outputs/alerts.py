@@ -63,12 +63,15 @@ def sentence(alert: dict[str, Any]) -> str:
         return f"{name}: {kind.replace('_', ' ')} {alert['level_before']} cleared."
     if kind == "stale":
         return f"{name}: nothing heard since {iso(alert['last_heard_ns'])} ({after})."
+    if kind == "unknown_source":
+        return f"{name}: a source without a mission, its records are refused ({after})."
     if kind == "refused":
         why = alert.get("refused", "late").replace("_", " ")
         return f"{name}: none of its packets is taken, they are refused as {why} ({after})."
     if kind == "invalid":
         return f"{name}: no valid value since {iso(alert['since_ns'])} ({after})."
-    seen = f"{name} is {plain(alert['observed'])}{unit}"
+    value = alert["label"] if "label" in alert else f"{plain(alert['observed'])}{unit}"
+    seen = f"{name} is {value}"
     if kind == "limit":
         told = [_reason(r, unit) for r in alert.get("reasons", ())]
         return f"{seen}, {' and '.join(told) or f'within the deadband of its {after} limit'}."

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from pyarrow import ipc
 
 from pipeline.decode import Plan
 from pipeline.decode.decoder import Flat
 from pipeline.kernel import kernel
+from pipeline.mission import Mission
 from schemas import topics
 from schemas.columns import ABSENT, F8, I4, I8, U1, U8, Output, PacketBatch, State
 
@@ -142,24 +144,34 @@ class SamplesEncoder:
             [f.parameter.qualified_name for p in plans for f in p.fields if not f.wide]
         )
 
-    def output(self, frame: Frame, id_: str) -> Output:
-        c = frame.columns
-        batch = pa.record_batch(
+    def batch(self, columns: State) -> pa.RecordBatch:
+        return pa.record_batch(
             [
-                pa.DictionaryArray.from_arrays(c["parameter"], self._names),
-                *(pa.array(c[name]) for name in ("time_ns", "raw", "eng", "quality")),
+                pa.DictionaryArray.from_arrays(columns["parameter"], self._names),
+                *(pa.array(columns[name]) for name in ("time_ns", "raw", "eng", "quality")),
             ],
             schema=SCHEMA,
         )
+
+    def output(self, frame: Frame, id_: str) -> Output:
         sink = io.BytesIO()
         with ipc.new_stream(sink, SCHEMA) as writer:
-            writer.write_batch(batch)
+            writer.write_batch(self.batch(frame.columns))
         return Output(topics.SAMPLES, id_, self._source.encode(), sink.getvalue())
 
 
+def file_schema(mission: Mission, plans: tuple[Plan, ...]) -> pa.Schema:
+    """Of a file of samples: what a reader of it alone has to know stands in its metadata."""
+    units = {f.parameter.qualified_name: f.parameter.type.unit for p in plans for f in p.fields}
+    told = {
+        "mission": mission.settings.name, "mission_database": mission.mdb.sha256,
+        "settings": mission.settings.sha256, "units": orjson.dumps(units),
+    }  # fmt: skip
+    return SCHEMA.with_metadata(told)
+
+
 def read_frames(path: Path) -> Iterator[pa.Table]:
-    """The frames of a `samples.arrow`: IPC streams back to back, as they stand on the topic."""
+    """The frames of a `samples.arrow`, an Arrow IPC stream, in order."""
     with path.open("rb") as file:
-        size = path.stat().st_size
-        while file.tell() < size:
-            yield ipc.open_stream(file).read_all()
+        for batch in ipc.open_stream(file):
+            yield pa.Table.from_batches([batch])

@@ -33,6 +33,7 @@ def test_simulate_check_run_explain(flight: Path, tmp_path: Path) -> None:
         "hl1.xml",
         "mission.toml",
         "truth.json",
+        "packets.bin.mission.json",
     }
     done = heartline("check", str(flight))
     assert done.exit_code == 0
@@ -164,6 +165,13 @@ def test_another_missions_flight_is_told(flight: Path, tmp_path: Path) -> None:
     done = heartline(
         "run", str(flight / "packets.bin"), "--mission", str(other), "--out", str(tmp_path / "o")
     )
+    assert done.exit_code == 1
+    assert "was made for the mission 'HL1'" in done.stderr
+    (flight / "packets.bin.mission.json").rename(tmp_path / "mark")
+    done = heartline(
+        "run", str(flight / "packets.bin"), "--mission", str(other), "--out", str(tmp_path / "o")
+    )
+    (tmp_path / "mark").rename(flight / "packets.bin.mission.json")
     assert done.exit_code == 1
     assert "of this mission?" in done.stderr
 

@@ -1,0 +1,120 @@
+"""Sources that nobody gave a mission for: refused, committed past, and told by an alert.
+
+A stranger of RECORDS records or more has an alert, which is cleared when the partition has gone on
+for QUIET_S without it. Pure, like the chains: time is the broker's, as it stands in the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from agents.plain import plain
+from pipeline.fingerprint import machine
+from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.evidence import input_of
+from schemas.columns import Output, State
+from schemas.mission import Level
+from schemas.records import RawRecord
+
+RECORDS = 10
+QUIET_NS = 60_000_000_000
+MOST = 100  # strangers that are told apart; of all others there is the counter alone
+KIND = "unknown_source"
+
+
+@dataclass(slots=True)
+class Stranger:
+    """digest, head: SHA-256 over its records, and of its last alert (hexadecimal)."""
+
+    records: int = 0
+    first_offset: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    standing: bool = False
+    alerts: int = 0
+    digest: str = "00" * 32
+    head: str = "00" * 32
+
+
+class Strangers:
+    def __init__(self, partition: int) -> None:
+        self._partition = partition
+        self._known: dict[str, Stranger] = {}
+
+    def heard(self, name: str, record: RawRecord, n: int) -> Iterator[Output]:
+        """A record of a stranger. n: of the next output of that record."""
+        if name not in self._known and len(self._known) >= MOST:
+            return
+        one = self._known.setdefault(
+            name, Stranger(first_offset=record.offset, first_ns=record.timestamp_ns)
+        )
+        one.records += 1
+        one.last_ns = max(one.last_ns, record.timestamp_ns)
+        digest = hashlib.sha256(bytes.fromhex(one.digest) + record.value)
+        one.digest = digest.hexdigest()
+        if one.records >= RECORDS and not one.standing:
+            one.standing = True
+            yield self._alert(name, one, record, n)
+
+    def passed(self, record: RawRecord, n: int) -> Iterator[Output]:
+        """A record of anybody: time goes on for those that were not heard for long."""
+        now = record.timestamp_ns
+        for name in [k for k, s in self._known.items() if now - s.last_ns > QUIET_NS]:
+            one = self._known[name]
+            if one.standing:
+                one.standing, one.records = False, 0
+                yield self._alert(name, one, record, n)
+                n += 1
+                one.first_offset = record.offset
+
+    def _alert(self, name: str, one: Stranger, record: RawRecord, n: int) -> Output:
+        before, after = (Level.NORMAL, Level.WARNING) if one.standing else (
+            Level.WARNING, Level.NORMAL
+        )  # fmt: skip
+        alert: dict[str, Any] = {
+            "source": name, "parameter": "/", "name": name,
+            "monitor": {"kind": KIND, "name": KIND},
+            "transition": "raised" if one.standing else "cleared",
+            "level_before": before.word, "level_after": after.word,
+            "generation_ns": record.timestamp_ns, "reception_ns": record.timestamp_ns,
+            "since_ns": one.first_ns,
+            "input": input_of(
+                self._partition, one.first_offset, record.offset, bytes.fromhex(one.digest)
+            ),
+            "observed": None, "unit": "", "quality": [], "confidence": 1.0,
+            "fingerprint": {"mission_database": "none", "settings": "none", **machine()},
+            "ledger": {"number": one.alerts, "before_sha256": one.head},
+        }  # fmt: skip
+        id_ = f"telemetry.raw-{self._partition}-{record.offset}-{n}"
+        output = alert_output(alert, id_)
+        one.alerts += 1
+        one.head = hashlib.sha256(output.value).hexdigest()
+        return output
+
+    def snapshot(self) -> State:
+        told = {name: asdict(one) for name, one in self._known.items()}
+        return {"/strangers": np.frombuffer(orjson.dumps(told), np.uint8).copy()}
+
+    def restore(self, state: State) -> None:
+        """ValueError where it is none."""
+        self._known = {}
+        if "/strangers" not in state:
+            return
+        try:
+            told = orjson.loads(state["/strangers"].astype(np.uint8).tobytes())
+            found = {plain(name): Stranger(**one) for name, one in told.items()}
+            for one in found.values():
+                whole = all(type(v) is type(getattr(Stranger(), k)) for k, v in asdict(one).items())
+                if not whole or len(bytes.fromhex(one.digest)) != 32:
+                    raise ValueError(one)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"snapshot with impossible values: strangers: {error!r}") from None
+        if len(found) > MOST:
+            raise ValueError("snapshot with impossible values: too many strangers")
+        self._known = found

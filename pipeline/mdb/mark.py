@@ -1,0 +1,61 @@
+"""A mark beside packets that says by which database they were made.
+
+Two imports give packets of the same APIDs, lengths and nothing else: one read by the database of
+the other gives numbers, and none of them means anything. So the import leaves a mark of what its
+packets look like beside them, and whoever reads them by another database is told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+
+from pipeline.errors import FlightError
+from schemas.mission import MissionDatabase
+
+SUFFIX = ".mission.json"
+
+
+def mark_path(packets: Path) -> Path:
+    return packets.with_name(packets.name + SUFFIX)
+
+
+def layout_sha256(mdb: MissionDatabase) -> str:
+    """Of what decides how bits become values: not of units, limits or descriptions."""
+    containers = [
+        (c.name, c.abstract, c.base, repr(c.restriction), repr(c.entries))
+        for c in mdb.containers.values()
+    ]
+    parameters = [
+        (p.name, p.type.kind, repr(p.type.encoding), repr(p.type.dimensions), repr(p.type.members))
+        for p in mdb.parameters.values()
+    ]
+    return hashlib.sha256(orjson.dumps([containers, parameters])).hexdigest()
+
+
+def leave_mark(packets: Path, mdb: MissionDatabase) -> None:
+    told = {"mission": mdb.name, "layout_sha256": layout_sha256(mdb)}
+    mark_path(packets).write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+
+
+def heed_marks(packets: Sequence[Path], mdb: MissionDatabase) -> None:
+    """FlightError where a file's mark is of another database."""
+    for path in packets:
+        mark = mark_path(path)
+        if not mark.is_file():
+            continue
+        try:
+            told = orjson.loads(mark.read_bytes())
+            mission, layout = str(told["mission"]), told["layout_sha256"]
+        except (OSError, ValueError, TypeError, KeyError):
+            raise FlightError(
+                f"{mark}: is no mark of a mission; remove it, or make it anew."
+            ) from None
+        if layout != layout_sha256(mdb):
+            raise FlightError(
+                f"{path}: was made for the mission {mission!r}, and {mdb.path} describes other "
+                f"packets. Give that mission's database, or remove {mark.name} if you know better."
+            )
