@@ -1,0 +1,41 @@
+"""The time that is left until a parameter crosses the limit it heads for, in flight time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.watch.records import Alarm
+from agents.watch.words import SECOND, span
+from schemas.mission import Level
+
+KIND = "time_to_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Countdown:
+    """left_s: below 0 where the time has gone by and no limit alarm has come; None: it is over."""
+
+    left_s: float | None
+
+    def __str__(self) -> str:
+        if self.left_s is None:
+            return "over: a limit alarm stands"
+        if self.left_s <= 0:
+            return f"due {span(-self.left_s)} ago"
+        return f"in {span(self.left_s)}"
+
+
+def crossed_by(alarm: Alarm) -> bool:
+    """Whether an alarm says that a limit of its parameter is crossed."""
+    return alarm.kind == "limit" and alarm.level is not Level.NORMAL
+
+
+def countdown(alarm: Alarm, crossed: bool, flight_ns: int | None) -> Countdown | None:
+    """None where the alarm foretells nothing. crossed: a limit alarm of its parameter stands."""
+    if alarm.kind != KIND or alarm.level is Level.NORMAL or alarm.lead_s is None:
+        return None
+    if crossed:
+        return Countdown(None)
+    if flight_ns is None or alarm.generation_ns is None:
+        return None
+    return Countdown(alarm.lead_s - (flight_ns - alarm.generation_ns) / SECOND)
