@@ -9,9 +9,6 @@ from __future__ import annotations
 import unicodedata
 
 MOST = 200
-# controls (C0, DEL, C1), format characters (bidi and invisible ones among them), lone surrogates,
-# and what ends a line or paragraph
-_ESCAPED = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
 def plain(text: object, most: int = MOST) -> str:
@@ -25,12 +22,18 @@ def plain(text: object, most: int = MOST) -> str:
     whole = text if isinstance(text, str) else str(text)
     out, size = [], 0
     for sign in whole[: most + 1]:
-        piece = _escaped(sign) if unicodedata.category(sign) in _ESCAPED else sign
+        piece = sign if _is_sign(sign) else _escaped(sign)
         out.append(piece)
         size += len(piece)
         if size > most:
             return _cut(out, size, most)
     return "".join(out)
+
+
+def _is_sign(sign: str) -> bool:
+    """No control (C0, DEL, C1), no format character (bidi and invisible ones among them), no lone
+    surrogate, no end of a line or paragraph, and nothing that Unicode does not know."""
+    return sign.isprintable() or unicodedata.category(sign) == "Zs"
 
 
 def _escaped(sign: str) -> str:

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from agents.plain import plain
-from agents.watch.clock import FlightClock
+from agents.watch.clock import SourceClock
 from agents.watch.countdown import countdown, crossed_by
 from agents.watch.link import Link, Reach, Status
 from agents.watch.names import Names
@@ -33,14 +33,6 @@ class _Figure:
     end_ns: int
 
 
-@dataclass(slots=True)
-class _Clocks:
-    """generation: what the flight's own stamps say; reception: when it was heard here."""
-
-    generation: FlightClock
-    reception: FlightClock
-
-
 class Board:
     """Records in, rows out."""
 
@@ -55,7 +47,7 @@ class Board:
         self._figures: dict[FigureKey, _Figure] = {}
         self._figures_not_held = 0
         self._recent: deque[Alert] = deque(maxlen=MOST_RECENT)
-        self._clocks: dict[str, _Clocks] = {}
+        self._clocks: dict[str, SourceClock] = {}
         self._sorted: _Sorted | None = None
 
     # --- what comes in ---------------------------------------------------------------------------
@@ -122,8 +114,8 @@ class Board:
             alarm = read_alarm(key, value)
             into.take_state(alarm)
             source = alarm.source
-            if source not in self._clocks:  # of an old state written again: alerts know better
-                self._tell_time(alarm, at)
+            if clock := self._clock_of(source):
+                clock.tell(alarm, at, by_alert=False)
         self._sorted = None
         self.link.heard(topics.ALARMS, source, at)
 
@@ -133,8 +125,9 @@ class Board:
         if not history:
             (self._coming if self._coming is not None else self._standing).take_alert(alert)
             self._sorted = None
-        if alert.control is None:  # whose stamps are of who wrote it, not of the flight
-            self._tell_time(alarm, at)
+        clock = self._clock_of(alarm.source)
+        if clock and alert.control is None:  # whose stamps are of who wrote it, not of the flight
+            clock.tell(alarm, at, by_alert=True)
         self.link.heard(topics.ALERTS, alarm.source, at)
         if any(a.alarm.alert == alarm.alert for a in self._recent):
             return None  # written twice, or read twice
@@ -150,21 +143,18 @@ class Board:
                     continue
                 self._sorted = None
             self._figures[key] = _Figure(values, pane.end_ns)
-        if clocks := self._clocks_of(pane.source):
-            clocks.generation.at_least(pane.end_ns, at)
+        if clock := self._clock_of(pane.source):
+            clock.pane(pane.end_ns, at)
         self.link.heard(topics.STATISTICS, pane.source, at)
 
-    def _tell_time(self, alarm: Alarm, at: int) -> None:
-        if clocks := self._clocks_of(alarm.source):
-            if alarm.generation_ns is not None:
-                clocks.generation.set(alarm.generation_ns, at)
-            if alarm.reception_ns is not None:
-                clocks.reception.set(alarm.reception_ns, at)
-
-    def _clocks_of(self, source: str) -> _Clocks | None:
+    def _clock_of(self, source: str) -> SourceClock | None:
         if source not in self._clocks and len(self._clocks) < MOST_CLOCKS:
-            self._clocks[source] = _Clocks(FlightClock(), FlightClock())
+            self._clocks[source] = SourceClock()
         return self._clocks.get(source)
+
+    def _flight(self, source: str, now_ns: int) -> int | None:
+        clock = self._clocks.get(source)
+        return clock.flight(now_ns) if clock else None
 
     # --- what is shown ---------------------------------------------------------------------------
 
@@ -228,8 +218,7 @@ class Board:
         return list(reversed(self._recent))
 
     def alarm_row(self, alarm: Alarm, now_ns: int) -> AlarmRow:
-        view, clocks = self._view(), self._clocks.get(alarm.source)
-        flight = clocks.generation.at(now_ns) if clocks else None
+        view, flight = self._view(), self._flight(alarm.source, now_ns)
         crossed = (alarm.source, alarm.parameter) in view.crossed
         left = countdown(alarm, crossed, flight)
         return AlarmRow(
@@ -247,21 +236,13 @@ class Board:
         )
 
     def _age(self, alarm: Alarm, now_ns: int) -> str:
-        """Since the value was heard, or else since its own stamp."""
-        clocks = self._clocks.get(alarm.source)
-        if clocks is None:
-            return "–"
-        heard, flight = clocks.reception.at(now_ns), clocks.generation.at(now_ns)
-        if alarm.reception_ns is not None and heard is not None:
-            return span((heard - alarm.reception_ns) / SECOND)
-        if alarm.generation_ns is not None and flight is not None:
-            return span((flight - alarm.generation_ns) / SECOND)
-        return "–"
+        clock = self._clocks.get(alarm.source)
+        age = clock.age_ns(alarm, now_ns) if clock else None
+        return "–" if age is None else span(age / SECOND)
 
     def figure_row(self, key: FigureKey, now_ns: int) -> FigureRow:
         source, name, window = key
-        figure, clocks = self._figures[key], self._clocks.get(source)
-        flight = clocks.generation.at(now_ns) if clocks else None
+        figure, flight = self._figures[key], self._flight(source, now_ns)
         age = "–" if flight is None else span((flight - figure.end_ns) / SECOND)
         count, mean, std, low, high = map(number, figure.values)
         shown = self._view().names.of(source, name)
@@ -274,10 +255,8 @@ class Board:
 
     def _alert_row(self, alert: Alert, now_ns: int) -> AlertRow:
         alarm = alert.alarm
-        clocks = self._clocks.get(alarm.source)
-        at = alarm.generation_ns
         return AlertRow(
-            time=moment(at, clocks.generation.at(now_ns) if clocks else None),
+            time=moment(alarm.generation_ns, self._flight(alarm.source, now_ns)),
             level=alarm.level.word,
             source=plain(alarm.source, 40),
             transition=plain(alarm.transition.replace("_", " "), 20),

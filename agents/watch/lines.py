@@ -23,7 +23,7 @@ class Lines:
         self._said_ns = 0
 
     def standing(self, now_ns: int) -> None:
-        """What stands, once it is known."""
+        """What stands: each time that it was read from its beginning."""
         self._say(f"{moment(now_ns)}  {self._board.headline(now_ns)[0]}")
         for alarm in self._board.alarms:
             self._say(alarm_line(self._board.alarm_row(alarm, now_ns)))

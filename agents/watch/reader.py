@@ -24,6 +24,7 @@ from schemas import topics
 FOLLOWED = (topics.ALARMS, topics.ALERTS, topics.STATISTICS)
 ASK_S = 1.0  # between two questions whether the broker is there
 ANSWER_S = 3.0  # that it has to answer one
+TIMES_OVER = 2
 QUIET = 5  # polls in a row: what an open transaction hides is not waited for
 TAIL = {topics.ALERTS: 500, topics.STATISTICS: 500}  # records that are read of the past
 _GONE = (BrokerError, KafkaError, TimeoutError, OSError)
@@ -39,8 +40,8 @@ def _nobody(*_: AlertRow) -> None:
 
 
 class Reader:
-    """Fills a board until cancelled. on_standing: called once, when it is known what stands;
-    on_alert: with every alert that comes after that (from_start: of all that are kept)."""
+    """Fills a board until cancelled. on_standing: called when what stands is known, once for
+    every broker that is met; on_alert: with each alert that is new (from_start: that is kept)."""
 
     def __init__(
         self,
@@ -58,9 +59,8 @@ class Reader:
         self._on_standing, self._on_alert = on_standing, on_alert
         self._now = now_ns
         self._told: dict[TopicPartition, int] = {}  # alerts from here on are new
-        self._said = False
         self._asked = 0.0
-        self._ends: dict[TopicPartition, int] = {}  # as the broker said last
+        self._over = 0  # answers in a row that said less than what was read
         self._met: dict[TopicPartition, int] = {}  # ends when it was met: what is before is past
 
     async def run(self) -> None:
@@ -85,18 +85,17 @@ class Reader:
         await self._catch_up(client, self._of(parts, topics.ALARMS))
         if not self._from_start:
             await self._catch_up(client, parts)
+        await self._ask(client)  # an answer, before anything is called known
+        self._board.known(self._now())
+        self._on_standing()
+        self._from_start = False  # of the first broker alone
+        for part in self._of(parts, topics.ALERTS):  # what was read until now is no news
+            self._told.setdefault(part, await client.position(part))
         while True:
-            await self._ask(client)  # an answer, before anything is called known
-            self._known()
-            self._from_start = False  # of the first broker alone
             while not self._due():
                 await self._poll(client, [])
-
-    def _known(self) -> None:
-        self._board.known(self._now())
-        if not self._said:
-            self._said = True
-            self._on_standing()
+            await self._ask(client)
+            self._board.known(self._now())
 
     async def _found(self) -> Parts:
         """Partitions of the topics, once they are all there. Asked for, none would be made."""
@@ -117,9 +116,14 @@ class Reader:
                 await asyncio.sleep(ASK_S)
 
     async def _seek(self, client: AIOKafkaConsumer, parts: Parts) -> None:
-        async with asyncio.timeout(2 * ANSWER_S):
+        """Ends are as a fetch tells them: asked for them, the embedded broker tells of others."""
+        async with asyncio.timeout(3 * ANSWER_S):
             first = await client.beginning_offsets(parts)
-            self._ends = self._met = await client.end_offsets(parts)
+            for part in parts:
+                client.seek(part, first[part])
+            while any(client.highwater(p) is None for p in parts):
+                await client.getmany(timeout_ms=100, max_records=1)
+        self._met = {p: client.highwater(p) or 0 for p in parts}
         for part in parts:
             client.seek(part, max(first[part], self._from(part)))
 
@@ -130,23 +134,19 @@ class Reader:
             return 0
         if name == topics.STATISTICS:
             return end - TAIL[name]
-        told = self._told.get(part, 0 if self._from_start else end)
-        self._told[part] = told if told <= end else 0
-        return min(self._told[part], end - TAIL[name])
+        if self._from_start:
+            self._told[part] = 0
+        if self._told.get(part, 0) > end:  # of a log that is no more
+            self._told[part] = 0
+        return min(self._told.get(part, end), end - TAIL[name])
 
     async def _catch_up(self, client: AIOKafkaConsumer, parts: Parts) -> None:
         """Read to where the topics ended when the broker was met."""
         quiet = 0
-        while quiet < QUIET and await self._before(client, parts, self._met):
+        while quiet < QUIET and any([self._met[p] > await client.position(p) for p in parts]):
             if self._due():
                 await self._ask(client)
             quiet = 0 if await self._poll(client, parts) else quiet + 1
-
-    async def _before(
-        self, client: AIOKafkaConsumer, parts: Parts, ends: dict[TopicPartition, int]
-    ) -> int:
-        """Records, about, that stand between what was read and the ends."""
-        return sum([max(0, ends[p] - await client.position(p)) for p in parts])
 
     def _due(self) -> bool:
         return asyncio.get_running_loop().time() - self._asked >= ASK_S
@@ -155,12 +155,19 @@ class Reader:
         """A poll is silent when the broker is gone, so it is asked. TimeoutError, KafkaError."""
         parts = list(self._met)
         async with asyncio.timeout(ANSWER_S):
-            self._ends = await client.end_offsets(parts)
-        for part in parts:
-            if self._ends[part] < await client.position(part):
-                raise LogReplacedError(f"{part.topic} begins anew")
-        self._board.link.behind = await self._before(client, parts, self._ends)
+            await client.end_offsets(parts)  # whatever they are: that there is an answer
+        ahead = {p: (client.highwater(p) or 0) - await client.position(p) for p in parts}
+        self._board.link.behind = sum(n for n in ahead.values() if n > 0)
+        self._refuse_replaced([p.topic for p, n in ahead.items() if n < 0])
         self._asked = asyncio.get_running_loop().time()
+
+    def _refuse_replaced(self, over: list[str]) -> None:
+        """over: topics that end before what was read of them. Once in a row is nothing: a broker
+        that takes over a partition may be behind for a moment."""
+        self._over = self._over + 1 if over else 0
+        if self._over >= TIMES_OVER:
+            self._over = 0
+            raise LogReplacedError(f"{', '.join(over)} begins anew")
 
     async def _poll(self, client: AIOKafkaConsumer, parts: Parts) -> bool:
         got = await client.getmany(*parts, timeout_ms=200, max_records=500)
@@ -180,7 +187,7 @@ class Reader:
             max(record.timestamp, 0) * 1_000_000 if past else None,
             history=past and record.offset < self._met[part] - TAIL.get(name, 0),
         )
-        if name == topics.ALERTS and record.offset >= self._told[part]:
+        if name == topics.ALERTS and part in self._told and record.offset >= self._told[part]:
             self._told[part] = record.offset + 1
             if row:
                 self._on_alert(row)
@@ -191,7 +198,7 @@ class Reader:
 
 def _why(error: BaseException) -> str:
     """What is more than that nobody answers."""
-    text = str(error).split("\n")[0]
+    text = str(error).split("\n")[0].removeprefix(f"{type(error).__name__}: ")
     if isinstance(error, TimeoutError) or text.startswith("No Kafka broker answers"):
         return ""
     return text or type(error).__name__
