@@ -38,7 +38,7 @@ class Link:
 
     where: str = "the broker"
     reach: Reach = Reach.NO_BROKER
-    since_ns: int = 0
+    since_ns: int | None = None  # None: nobody has begun to look
     detail: str = ""
     met: bool = False  # a broker ever answered
     answered_ns: int | None = None  # that all there was had been read
@@ -49,7 +49,7 @@ class Link:
 
     def to(self, reach: Reach, now_ns: int, detail: str = "") -> None:
         """No broker is since the last answer of one, not since somebody noticed."""
-        if reach is not self.reach or not self.since_ns:
+        if reach is not self.reach or self.since_ns is None:
             lost = reach is Reach.NO_BROKER and self.reach is Reach.FOLLOWING
             self.since_ns = self.answered_ns if lost and self.answered_ns else now_ns
             self.reach = reach
@@ -75,7 +75,7 @@ class Link:
         return [self._reached(now_ns), *self._news(now_ns)]
 
     def _reached(self, now_ns: int) -> Status:
-        for_ = span((now_ns - self.since_ns) / SECOND)
+        for_ = self._for(now_ns)
         if self.reach is Reach.NO_BROKER:
             why = f" ({plain(self.detail, 120)})" if self.detail else ""
             if self.met:
@@ -92,12 +92,14 @@ class Link:
             return Status("behind", text, True)
         return Status("following", f"following {self.where}", False)
 
+    def _for(self, now_ns: int) -> str:
+        return span(0 if self.since_ns is None else (now_ns - self.since_ns) / SECOND)
+
     def _news(self, now_ns: int) -> list[Status]:
         if self.last_ns is None:
             if self.reach is not Reach.FOLLOWING:
                 return []
-            for_ = span((now_ns - self.since_ns) / SECOND)
-            text = f"nothing yet for {for_}: no record on any topic that is followed"
+            text = f"nothing yet for {self._for(now_ns)}: no record on any topic that is followed"
             return [Status("nothing yet", text, True)]
         ago = span((now_ns - self.last_ns) / SECOND)
         last = f"last record {moment(self.last_ns, now_ns)} on {self.last_topic}"

@@ -66,6 +66,7 @@ class Reader:
     async def run(self) -> None:
         """BrokerError where the broker may not be spoken to at all; else it never ends."""
         client = consumer(self._bootstrap)
+        self._board.link.to(Reach.NO_BROKER, self._now())
         while True:
             try:
                 await self._follow(client)

@@ -19,7 +19,9 @@ _NOISY = ("aiokafka", "heartline", "asyncio")
 async def watch(bootstrap: str, namespace: str, from_start: bool, seconds: float | None) -> None:
     """Until `seconds` have gone by, or it is told to end."""
     with silent():
-        if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        # textual draws on standard error
+        terminal = all(f.isatty() for f in (sys.stdin, sys.stdout, sys.stderr))
+        if terminal and os.environ.get("TERM") != "dumb":
             await _on_screen(bootstrap, namespace, from_start, seconds)
             return
         with suppress(TimeoutError):

@@ -50,10 +50,10 @@ class Watch(App[None]):
     CSS = """
     Screen { layout: vertical; overflow: hidden; }
     #head { height: auto; max-height: 8; margin-bottom: 1; }
-    #alarms { height: 5fr; min-height: 3; }
+    #alarms { height: 6fr; min-height: 3; }
     #about { height: auto; max-height: 6; margin-bottom: 1; }
-    #figures { height: 3fr; min-height: 3; margin-bottom: 1; }
-    #alerts { height: 3fr; min-height: 3; }
+    #figures { height: 2fr; min-height: 3; margin-bottom: 1; }
+    #alerts { height: 2fr; min-height: 3; }
     #keys { height: 1; color: $text-muted; }
     """
     ENABLE_COMMAND_PALETTE = False

@@ -1,0 +1,35 @@
+"""The order of the screen: what is worst stands first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from agents.watch.countdown import crossed_by
+from agents.watch.figures import FigureKey
+from agents.watch.names import Names
+from agents.watch.records import Alarm
+from schemas.mission import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """alarms: the worst first, of a level those that nobody acknowledged, then the newest; behind
+    them inhibited monitors. figures: those of parameters with an alarm first.
+    crossed: (source, parameter) with a limit alarm. names: short ones, where they are plain."""
+
+    alarms: list[Alarm]
+    figures: list[FigureKey]
+    crossed: set[tuple[str, str]]
+    names: Names
+
+
+def ordered(alarms: Iterable[Alarm], figures: Iterable[FigureKey]) -> Ordered:
+    by_worst = sorted(
+        alarms, key=lambda a: (-a.level, a.acknowledged is not None, -(a.since_ns or 0), a.key)
+    )
+    concerned = {(a.source, a.parameter) for a in by_worst if a.level is not Level.NORMAL}
+    by_concern = sorted(figures, key=lambda k: (k[:2] not in concerned, k))
+    shown = {(a.source, a.parameter) for a in by_worst} | {k[:2] for k in by_concern}
+    crossed = {(a.source, a.parameter) for a in by_worst if crossed_by(a)}
+    return Ordered(by_worst, by_concern, crossed, Names(shown))
