@@ -142,7 +142,8 @@ class Board:
 
     def headline(self, now_ns: int) -> tuple[str, bool]:
         """How many alarms stand and as of when, and whether that is all well."""
-        return headline(self.link, self.alarms, now_ns)
+        doubt = any(status.bad for status in self.status(now_ns))
+        return headline(self.link, self.alarms, doubt, now_ns)
 
     def status(self, now_ns: int) -> list[Status]:
         """What we look at, line by line."""
@@ -154,9 +155,9 @@ class Board:
             last = f"the last at {moment(at, now_ns)} on {plain(topic, 40)}"
             lines.append(Status("not understood", f"{text}, {last}", True))
         if lost := self._standing.not_held:
-            lines.append(Status("not held", f"{lost} records of more monitors than are kept", True))
+            lines.append(Status("not held", f"{lost} records of monitors beyond those kept", True))
         if lost := self._figures.not_held:
-            lines.append(Status("figures", f"{lost} figures of more rows than are kept", True))
+            lines.append(Status("figures", f"{lost} figures of rows beyond those kept", True))
         return lines
 
     @property

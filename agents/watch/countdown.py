@@ -9,6 +9,7 @@ from agents.watch.words import SECOND, span
 from schemas.mission import Level
 
 KIND = "time_to_limit"
+_FAR_S = 1e9  # thirty years: no time that a clock could show
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Countdown:
 
     def __str__(self) -> str:
         if self.left_s is None:
-            return "over: a limit alarm stands"
+            return "over: limit alarm"
         if self.left_s <= 0:
             return f"due {span(-self.left_s)} ago"
         return f"in {span(self.left_s)}"
@@ -30,12 +31,18 @@ def crossed_by(alarm: Alarm) -> bool:
     return alarm.kind == "limit" and alarm.level is not Level.NORMAL
 
 
+def due_ns(alarm: Alarm) -> int | None:
+    """When it foretells that the limit is reached, flight time; None where it foretells nothing."""
+    if alarm.kind != KIND or alarm.level is Level.NORMAL:
+        return None
+    if alarm.lead_s is None or alarm.generation_ns is None or abs(alarm.lead_s) > _FAR_S:
+        return None
+    return alarm.generation_ns + round(alarm.lead_s * SECOND)
+
+
 def countdown(alarm: Alarm, crossed: bool, flight_ns: int | None) -> Countdown | None:
     """None where the alarm foretells nothing. crossed: a limit alarm of its parameter stands."""
-    if alarm.kind != KIND or alarm.level is Level.NORMAL or alarm.lead_s is None:
+    due = due_ns(alarm)
+    if due is None or (flight_ns is None and not crossed):
         return None
-    if crossed:
-        return Countdown(None)
-    if flight_ns is None or alarm.generation_ns is None:
-        return None
-    return Countdown(alarm.lead_s - (flight_ns - alarm.generation_ns) / SECOND)
+    return Countdown(None if crossed or flight_ns is None else (due - flight_ns) / SECOND)

@@ -11,8 +11,9 @@ from agents.watch.words import moment
 from schemas.mission import Level
 
 
-def headline(link: Link, alarms: Sequence[Alarm], now_ns: int) -> tuple[str, bool]:
-    """The line, and whether all is well. alarms: inhibited monitors with them."""
+def headline(link: Link, alarms: Sequence[Alarm], doubt: bool, now_ns: int) -> tuple[str, bool]:
+    """The line, and whether all is well. alarms: inhibited monitors with them. doubt: something is
+    wrong with what we look at."""
     levels = Counter(a.level for a in alarms)
     inhibited = levels.pop(Level.NORMAL, 0)
     count = _count(levels.total(), "alarm")
@@ -24,6 +25,8 @@ def headline(link: Link, alarms: Sequence[Alarm], now_ns: int) -> tuple[str, boo
     if inhibited:
         be = "is" if inhibited == 1 else "are"
         return f"No alarm stands, but {_count(inhibited, 'monitor')} {be} inhibited", False
+    if doubt:
+        return "No alarm stands that we know of; but read on", False
     return f"No alarm stands, as of {moment(link.last_ns, now_ns)}", True
 
 

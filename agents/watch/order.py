@@ -15,7 +15,7 @@ from schemas.mission import Level
 @dataclass(frozen=True, slots=True)
 class Ordered:
     """alarms: the worst first, of a level those that nobody acknowledged, then the newest; behind
-    them inhibited monitors. figures: those of parameters with an alarm first.
+    them inhibited monitors. figures: those of parameters with an alarm first, in its order.
     crossed: (source, parameter) with a limit alarm. names: short ones, where they are plain."""
 
     alarms: list[Alarm]
@@ -28,8 +28,9 @@ def ordered(alarms: Iterable[Alarm], figures: Iterable[FigureKey]) -> Ordered:
     by_worst = sorted(
         alarms, key=lambda a: (-a.level, a.acknowledged is not None, -(a.since_ns or 0), a.key)
     )
-    concerned = {(a.source, a.parameter) for a in by_worst if a.level is not Level.NORMAL}
-    by_concern = sorted(figures, key=lambda k: (k[:2] not in concerned, k))
+    standing = [(a.source, a.parameter) for a in by_worst if a.level is not Level.NORMAL]
+    rank = {name: -i for i, name in enumerate(reversed(standing))}  # of its worst alarm
+    by_concern = sorted(figures, key=lambda k: (rank.get(k[:2], 1), k))
     shown = {(a.source, a.parameter) for a in by_worst} | {k[:2] for k in by_concern}
     crossed = {(a.source, a.parameter) for a in by_worst if crossed_by(a)}
     return Ordered(by_worst, by_concern, crossed, Names(shown))

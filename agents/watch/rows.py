@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.plain import plain
 from agents.watch.clock import SourceClock
-from agents.watch.countdown import countdown
+from agents.watch.countdown import countdown, due_ns
 from agents.watch.figures import Figure, FigureKey
 from agents.watch.order import Ordered
 from agents.watch.records import Alarm, Alert, Note
@@ -72,7 +72,7 @@ def alarm_row(alarm: Alarm, view: Ordered, clock: SourceClock, now_ns: int) -> A
         limit="" if left is None else str(left),
         marks=", ".join(_by(what, note, now_ns) for what, note in _notes(alarm, "ack")),
         sentence=plain(alarm.sentence, _SENTENCE),
-        about=_about(alarm, now_ns),
+        about=_about(alarm, flight, now_ns),
     )
 
 
@@ -126,10 +126,13 @@ def _by(what: str, note: Note, now_ns: int) -> str:
     return f"{what} by {plain(note.who, 40) or 'nobody'}{when}{until}"
 
 
-def _about(alarm: Alarm, now_ns: int) -> list[str]:
+def _about(alarm: Alarm, flight_ns: int | None, now_ns: int) -> list[str]:
     lines = []
     if alarm.limit is not None:
         lines.append(f"limit {number(alarm.limit)} {plain(alarm.unit, 20)}".rstrip())
+    due = due_ns(alarm)
+    if due is not None:
+        lines.append(f"foretold for {moment(due, flight_ns)}")
     lines += [f"{_by(what, n, now_ns)}: {plain(n.why, 200)}" for what, n in _notes(alarm)]
     if alarm.alert:
         lines.append(f"alert {plain(alarm.alert, _ID)}")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from agents.watch.records import Alarm, Alert, Note
 from schemas.mission import Level
 
+_EVIDENCE = ("reception_ns", "since_ns", "observed", "unit", "label", "limit", "lead_s")
 MOST = 20_000  # monitors of any level that are known
 
 
@@ -20,16 +21,18 @@ class Standing:
 
     def __init__(self) -> None:
         self._known: dict[bytes, Alarm] = {}
+        self._some_to_drop = False  # normal ones, when there is no room
         self.not_held = 0  # records of monitors beyond MOST
 
     def __iter__(self) -> Iterator[Alarm]:
         """Those that stand, and those that are inhibited: nobody would hear of them."""
-        return (a for a in self._known.values() if a.level is not Level.NORMAL or a.inhibited)
+        return filter(_is_shown, self._known.values())
 
     def take_state(self, alarm: Alarm) -> None:
         old = self._known.get(alarm.key)
         if old is None or old.from_state or not _is_before(alarm, old):
-            self._hold(alarm)
+            same = old is not None and alarm.alert == old.alert
+            self._hold(_filled(alarm, old) if old and same else alarm)
 
     def take_tombstone(self, key: bytes) -> None:
         """What an alert raised stays: the tombstone is of one before it, or its alert comes too."""
@@ -39,27 +42,40 @@ class Standing:
 
     def take_alert(self, alert: Alert) -> None:
         alarm, old = alert.alarm, self._known.get(alert.alarm.key)
-        if old and old.from_state and (alarm.alert == old.alert or _is_before(alarm, old)):
-            return  # the state says that and more
-        self._hold(_after(alert, old))
+        if old and old.from_state and alarm.alert == old.alert:
+            self._known[old.key] = _filled(old, alarm)
+        elif not (old and old.from_state and _is_before(alarm, old)):
+            self._hold(_after(alert, old))
 
     def _hold(self, alarm: Alarm) -> None:
         if alarm.key not in self._known and len(self._known) >= MOST:
             self._make_room()
-        if alarm.key in self._known or len(self._known) < MOST:
-            self._known[alarm.key] = alarm
-        else:
+        if alarm.key not in self._known and len(self._known) >= MOST:
             self.not_held += 1
+            return
+        self._known[alarm.key] = alarm
+        self._some_to_drop = self._some_to_drop or not _is_shown(alarm)
 
     def _make_room(self) -> None:
-        stands = {a.key for a in self}
-        self._known = {key: a for key, a in self._known.items() if key in stands}
+        if self._some_to_drop:
+            self._known = {a.key: a for a in self}
+            self._some_to_drop = False
+
+
+def _is_shown(alarm: Alarm) -> bool:
+    return alarm.level is not Level.NORMAL or alarm.inhibited is not None
 
 
 def _is_before(alarm: Alarm, other: Alarm) -> bool:
     """Whether its place in the input is surely before the other's."""
     a, b = alarm.place, other.place
     return a is not None and b is not None and a[0] == b[0] and a < b
+
+
+def _filled(state: Alarm, alert: Alarm) -> Alarm:
+    """What a state leaves out of its own alert: an older desk kept the sentence and little more."""
+    missing = [f for f in _EVIDENCE if getattr(state, f) in (None, "")]
+    return replace(state, **{f: getattr(alert, f) for f in missing})
 
 
 def _after(alert: Alert, old: Alarm | None) -> Alarm:

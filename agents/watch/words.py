@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 SECOND = 1_000_000_000
+_FAR_S = 10**10  # the year 2286: beyond 64 bits of ns, and within what a date can hold
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -12,7 +13,7 @@ def moment(ns: int | None, now_ns: int | None = None) -> str:
     """UTC to the second; with its date where it is not within twelve hours of now."""
     if ns is None:
         return "–"
-    at = _EPOCH + timedelta(seconds=ns // SECOND)
+    at = _EPOCH + timedelta(seconds=max(-_FAR_S, min(_FAR_S, ns // SECOND)))
     near = now_ns is not None and abs(now_ns - ns) < 12 * 3600 * SECOND
     return at.strftime("%H:%M:%SZ" if near else "%Y-%m-%d %H:%M:%SZ")
 

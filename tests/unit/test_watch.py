@@ -48,6 +48,20 @@ def test_alerts_and_states_in_any_order_tell_the_newest() -> None:
     assert standing(board) == []
 
 
+@pytest.mark.parametrize("state_first", [True, False])
+def test_a_state_of_few_words_keeps_what_its_alert_told(state_first: bool) -> None:
+    key, value = state(kind="time_to_limit")
+    few = ("source", "parameter", "monitor", "level", "sentence", "alert", "generation_ns")
+    brief = {name: x for name, x in orjson.loads(value).items() if name in few}
+    told = alert(kind="time_to_limit", offset=100, lead_s=60.0, limit=9.0)
+    both = [(topics.ALARMS, orjson.dumps(brief)), (topics.ALERTS, told)]
+    board = following()
+    for topic, record in both if state_first else reversed(both):
+        board.take(topic, key, record, NOW)
+    (alarm,) = board.standing
+    assert (alarm.from_state, alarm.observed, alarm.lead_s, alarm.limit) == (True, 4.5, 60.0, 9.0)
+
+
 def test_a_state_that_is_read_anew_takes_the_place_of_what_was_known() -> None:
     board = following(state("/S/A/P"), state("/S/A/Q"))
     board.begin(NOW)
@@ -96,6 +110,23 @@ def test_one_source_is_silent_while_another_talks() -> None:
     board.take(topics.ALARMS, *state(source="hl2"), NOW + 30 * S)
     said = [s.text for s in board.status(NOW + 30 * S)]
     assert "nothing new of hl1 for 30 s" in said
+    for source in ("hl1", "hl2"):
+        board.take(
+            topics.ALARMS,
+            *state(source=source, level="normal"),
+            NOW + (source == "hl2") * 30 * S,
+            NOW + (source == "hl2") * 30 * S,
+        )
+    assert not board.headline(NOW + 30 * S)[1], "nobody knows of hl1"
+
+
+def test_what_was_not_understood_might_have_been_an_alarm() -> None:
+    board = following(state(level="normal"))
+    assert board.headline(NOW)[1]
+    board.take(topics.ALARMS, b"k", b"\xff", NOW)
+    assert board.headline(NOW) == ("No alarm stands that we know of; but read on", False)
+    board.begin(NOW)  # what was not understood is read, and counted, again
+    assert board.not_understood == 0
 
 
 def test_an_old_record_is_no_news() -> None:
@@ -143,7 +174,7 @@ def test_a_time_to_limit_counts_down_until_the_limit_is_crossed() -> None:
     board.take(topics.ALERTS, b"", alert("/S/A/Q", level="critical"), NOW + 50 * S)
     assert left(NOW + 50 * S) == "in 50 s"  # another's
     board.take(topics.ALERTS, b"", alert(level="critical", offset=201), NOW + 50 * S)
-    assert left(NOW + 50 * S) == "over: a limit alarm stands"
+    assert left(NOW + 50 * S) == "over: limit alarm"
     board.take(topics.ALERTS, b"", alert(level="normal", kind="time_to_limit", offset=202), NOW)
     assert all(a.kind != "time_to_limit" for a in board.alarms)
 
@@ -249,6 +280,16 @@ def test_what_is_none_of_ours_is_counted(value: bytes) -> None:
     assert board.not_understood == 3
     assert standing(board) == [("/S/A/P", "warning")], "a state that is not understood is no news"
     assert any(s.text.startswith("3 records not understood") for s in board.status(NOW))
+
+
+def test_more_monitors_than_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.watch.standing.MOST", 3)
+    board = following(state("/A", "normal"), state("/B"), state("/C"), state("/D"), state("/E"))
+    assert [name for name, _ in standing(board)] == ["/B", "/C", "/D"], "a normal one makes room"
+    assert any(s.text == "1 records of monitors beyond those kept" for s in board.status(NOW))
+    board.take(topics.ALERTS, b"", alert("/B", "normal"), NOW)
+    board.take(topics.ALERTS, b"", alert("/F"), NOW)
+    assert {name for name, _ in standing(board)} == {"/C", "/D", "/F"}
 
 
 def test_texts_from_outside_give_no_orders_and_no_lines() -> None:
