@@ -126,7 +126,10 @@ class Watch(App[None]):
             pane.refresh()
 
     def _about(self) -> Text:
-        """All that is known of the alarm under the cursor."""
+        """All that is known of the alarm under the cursor, or of the alert."""
+        if self.panes[2].has_focus and (alert := self.panes[2].selected()):
+            told = self._board.alert_row(alert, self._now())
+            return Text(f"{told.sentence}\nalert {told.id}", "italic")
         alarm = self.panes[0].selected()
         if alarm is None:
             return Text("")

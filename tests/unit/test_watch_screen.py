@@ -100,6 +100,9 @@ def test_the_cursor_stays_on_its_alarm_and_the_top_is_the_top() -> None:
         assert alarms.selected().parameter == "/S/A/NEWER"
         await pilot.pause(0.6)
         assert "/S/A/NEWER tells of severe" in text_of(app)  # the whole sentence, below
+        await pilot.press("3", "down")
+        await pilot.pause(0.6)
+        assert "alert telemetry.raw-0-900-0" in text_of(app)  # what `explain` asks for
 
     run(board, drive)
 
