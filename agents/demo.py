@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 import orjson
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
@@ -27,6 +27,7 @@ from agents.replay import Replayed, replay
 from agents.tail import follow
 from agents.warm import warm_up
 from agents.watch import Board
+from agents.watch.drawing import whole
 from pipeline.chain import Chain
 from pipeline.flight import pack
 from pipeline.mission import Mission, load_mission
@@ -123,8 +124,13 @@ async def _fly(
 ) -> tuple[Seen, Replayed]:
     """Replay the flight and watch what comes out until the lane has caught up."""
     recording = load_recording(packets, mission, Chain(mission))
-    board, seen = Board(), Seen({})
-    with Live(board, console=console, refresh_per_second=4, transient=True):
+    board, seen = Board(bootstrap), Seen({})
+    board.known(time.time_ns())  # all there is: what stands comes from the flight's first alert on
+
+    def drawn() -> Group:
+        return whole(board, time.time_ns())
+
+    with Live(get_renderable=drawn, console=console, refresh_per_second=4, transient=True):
         reading = asyncio.create_task(_read(bootstrap, board, seen))
         records, done = pack(recording.flight), Replayed()
         await replay(records, "demo", bootstrap, "", speed, 1, done, lambda _: None)
@@ -139,7 +145,7 @@ async def _read(bootstrap: str, board: Board, seen: Seen) -> None:
     names = (topics.ALERTS, topics.STATISTICS)
     async for topic, record in follow(bootstrap, "", names, True, False):
         value = record.value or b""
-        board.take(topic, value)
+        board.take(topic, record.key, record.value, time.time_ns())
         seen.records += 1
         if topic == topics.ALERTS:
             alert = orjson.loads(value)

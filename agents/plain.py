@@ -1,22 +1,50 @@
-"""Texts from outside made harmless: data for screens, logs and labels, never codes."""
+"""Text from outside, made fit to be shown: on a screen, in a log line, in a label.
+
+What packets, units, keys, sentences and notes of people hold is data. A terminal takes some
+characters as orders (clear, retitle, link), and some turn the order of what stands beside them.
+"""
 
 from __future__ import annotations
 
 import unicodedata
 
-LONGEST = 200
-_ODD = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format (bidi overrides), surrogates, separators
+MOST = 200
 
 
-def plain(text: object, most: int = LONGEST) -> str:
-    """`text` with everything that is no visible character written out, cut to `most` characters."""
-    cut = str(text)[: most + 1]
-    if len(cut) > most:
-        cut = cut[: most - 1] + "…"
-    if cut.isascii() and cut.isprintable():
-        return cut
-    return "".join(_written(c) if unicodedata.category(c) in _ODD else c for c in cut)
+def plain(text: object, most: int = MOST) -> str:
+    r"""One line of at most `most` characters, cut with '…'; what is no sign is escaped as \xNN.
+
+    bytes are read as UTF-8, what is none of it escaped too. It never raises, and looks at no more
+    than `most` characters, however long the text is.
+    """
+    if isinstance(text, bytes | bytearray | memoryview):
+        text = bytes(text[: 4 * most + 4]).decode(errors="backslashreplace")
+    whole = text if isinstance(text, str) else str(text)
+    out, size = [], 0
+    for sign in whole[: most + 1]:
+        piece = sign if _is_sign(sign) else _escaped(sign)
+        out.append(piece)
+        size += len(piece)
+        if size > most:
+            return _cut(out, size, most)
+    return "".join(out)
 
 
-def _written(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+def _is_sign(sign: str) -> bool:
+    """No control (C0, DEL, C1), no format character (bidi and invisible ones among them), no lone
+    surrogate, no end of a line or paragraph, and nothing that Unicode does not know."""
+    return sign.isprintable() or unicodedata.category(sign) == "Zs"
+
+
+def _escaped(sign: str) -> str:
+    code = ord(sign)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _cut(pieces: list[str], size: int, most: int) -> str:
+    """Whole pieces alone, so that no escape is cut in two, and a sign that says there was more."""
+    while pieces and size > most - 1:
+        size -= len(pieces.pop())
+    return "".join(pieces) + "…" if most > 0 else ""

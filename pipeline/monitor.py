@@ -30,7 +30,8 @@ class Monitor(Stateful):
     """Monitors of f parameters under one kind of check.
 
     min_ns i8[f], latch u1[f]; leave_ns i8[f], of going down, where it is another; min_samples and
-    leave_samples i8[v], a row a variant of the check: where `feed` is not told which is in force, a parameter has one.
+    leave_samples i8[v], a row a variant of the check: where `feed` is not told which is in force, a
+    parameter has one.
     """
 
     def __init__(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.live import Live
 
 from agents.broker import EmbeddedBroker
 from agents.cli.options import (
     FILE,
-    bootstrap_option,
     header_option,
     mdb_option,
     root_option,
@@ -22,7 +22,7 @@ from agents.cli.options import (
     source_pair,
 )
 from agents.ingest import ingest as run_ingest
-from agents.kafka import BrokerError, partitions_of
+from agents.kafka import BrokerError
 from agents.settings import (
     GUARANTEES,
     OTHER_STATE,
@@ -30,11 +30,9 @@ from agents.settings import (
     Settings,
     to_environment,
 )
-from agents.tail import follow
-from agents.watch import Board
+from agents.watch.run import watch as run_watch
 from pipeline.errors import MissionError
 from pipeline.mission import load_mission
-from schemas import topics
 
 console = Console(stderr=True)
 
@@ -157,26 +155,12 @@ def run_worker(settings: Settings) -> None:
 
 
 @click.command()
-@click.option("--namespace", default="", help="Put before every topic's name.")
 @click.option("--from-start", is_flag=True, help="Begin with the oldest records.")
 @click.option("--seconds", type=float, help="End after this long.")
-@bootstrap_option
-def watch(namespace: str, from_start: bool, seconds: float | None, bootstrap: str) -> None:
-    """Show alarms, alerts and statistics as they come."""
-    try:
-        asyncio.run(_watch(namespace, from_start, seconds, bootstrap))
-    except KeyboardInterrupt:
-        return
-
-
-async def _watch(namespace: str, from_start: bool, seconds: float | None, bootstrap: str) -> None:
-    board = Board()
-    names = (topics.ALERTS, topics.STATISTICS)
-    await partitions_of(bootstrap, *(topics.on_wire(n, namespace) for n in names))
-    with Live(board, console=Console(), refresh_per_second=4):
-        try:
-            async with asyncio.timeout(seconds):
-                async for topic, record in follow(bootstrap, namespace, names, from_start, False):
-                    board.take(topic, record.value or b"")
-        except TimeoutError:
-            return
+@service_options
+def watch(from_start: bool, seconds: float | None, config: Path | None, **given: Any) -> None:
+    """Show what stands, alerts and statistics: a screen in a terminal, lines in a pipe."""
+    settings = settings_of(config, **given)
+    # no clean end is owed to whoever closed the pipe, or pressed Ctrl-C
+    with contextlib.suppress(KeyboardInterrupt, EOFError):
+        asyncio.run(run_watch(settings.bootstrap, settings.namespace, from_start, seconds))

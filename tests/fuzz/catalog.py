@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import flight_targets, ground_targets, targets
+from tests.fuzz import flight_targets, ground_targets, targets, watch_targets
 from tests.fuzz.targets import Target
 
 TARGETS = (
@@ -10,7 +10,8 @@ TARGETS = (
     Target("vehicle chain", 18.0, targets.vehicle_chain),
     Target("drawn chain", 13.0, targets.drawn_chain),
     Target("control", 6.0, ground_targets.control),
-    Target("database", 16.0, targets.database),
+    Target("watch", 1.0, watch_targets.watch),
+    Target("database", 15.0, targets.database),
     Target("mission.toml", 2.5, targets.mission_file),
     Target("correlation", 1.5, ground_targets.correlation),
     Target("flight", 2.0, flight_targets.flight),

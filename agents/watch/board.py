@@ -1,0 +1,198 @@
+"""The model of the screen: what stands, the newest figures, the last alerts, what we look at.
+
+Pure: no clock and no Kafka. `now_ns` is ours, ns since 1970; every answer is as of a `now_ns`.
+Rows hold text that is fit to be shown (`agents.plain`), whatever came in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from agents.plain import plain
+from agents.watch.clock import SourceClock
+from agents.watch.figures import FigureKey, Figures
+from agents.watch.headline import headline
+from agents.watch.link import Link, Reach, Status
+from agents.watch.order import Ordered, ordered
+from agents.watch.records import Alarm, Alert, NotOursError, Pane, read_alarm, read_alert, read_pane
+from agents.watch.rows import AlarmRow, AlertRow, FigureRow, alarm_row, alert_row, figure_row
+from agents.watch.standing import Standing
+from agents.watch.words import moment
+from schemas import topics
+from schemas.mission import Level
+
+MOST_RECENT = 500
+MOST_CLOCKS = 1_000
+
+
+class Board:
+    """Records in, rows out."""
+
+    def __init__(self, where: str = "the broker") -> None:
+        self.link = Link(plain(where))
+        self.records = 0
+        self.alerts = 0
+        self.not_understood = 0
+        self._not_understood_at: tuple[str, int] = ("", 0)
+        self._standing = Standing()
+        self._coming: Standing | None = None  # while the state is read anew
+        self._figures = Figures()
+        self._recent: deque[Alert] = deque(maxlen=MOST_RECENT)
+        self._clocks: dict[str, SourceClock] = {}
+        self._ordered: Ordered | None = None  # made when something came, and somebody looks
+
+    # --- what comes in ---------------------------------------------------------------------------
+
+    def begin(self, now_ns: int) -> None:
+        """The state is about to be read from its beginning; until then what was shown stays."""
+        self._coming = Standing()
+        self.not_understood = 0  # what was not is read again
+        self.link.to(Reach.READING, now_ns)
+
+    def known(self, now_ns: int) -> None:
+        """All there is was read, and a broker says so. May be said as often as it is true."""
+        if self._coming is not None:
+            self._standing, self._coming, self._ordered = self._coming, None, None
+        self.link.to(Reach.FOLLOWING, now_ns)
+
+    def take(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        now_ns: int,
+        written_ns: int | None = None,
+        history: bool = False,
+    ) -> AlertRow | None:
+        """A record of any of the three topics; its row if it is an alert not shown yet.
+
+        written_ns: its stamp, where it was not written just now. history: an alert of long ago,
+        whose monitor's state is known from elsewhere.
+        """
+        self.records += 1
+        at = now_ns if written_ns is None else min(written_ns, now_ns)
+        try:
+            return self._take(topic, key, value, now_ns, at, history)
+        except NotOursError:
+            self.not_understood += 1
+            self._not_understood_at = (topic, at)
+            return None
+
+    def _take(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        now_ns: int,
+        at: int,
+        history: bool,
+    ) -> AlertRow | None:
+        if topic == topics.ALARMS:
+            self._take_state(key, value, at)
+        elif topic == topics.STATISTICS:
+            self._take_pane(read_pane(value or b""), at)
+        else:
+            return self._take_alert(read_alert(value or b""), now_ns, at, history)
+        return None
+
+    def _take_state(self, key: bytes | None, value: bytes | None, at: int) -> None:
+        into = self._coming if self._coming is not None else self._standing
+        if value is None:
+            if not key:
+                raise NotOursError("a tombstone of nothing")
+            into.take_tombstone(key)
+            source = ""
+        else:
+            alarm = read_alarm(key, value)
+            into.take_state(alarm)
+            source = alarm.source
+            if clock := self._clock_of(source):
+                clock.tell(alarm, at, by_alert=False)
+        self._ordered = None
+        self.link.heard(topics.ALARMS, source, at)
+
+    def _take_alert(self, alert: Alert, now_ns: int, at: int, history: bool) -> AlertRow | None:
+        self.alerts += 1
+        alarm = alert.alarm
+        if not history:
+            (self._coming if self._coming is not None else self._standing).take_alert(alert)
+            self._ordered = None
+        clock = self._clock_of(alarm.source)
+        if clock and alert.control is None:  # whose stamps are of who wrote it, not of the flight
+            clock.tell(alarm, at, by_alert=True)
+        self.link.heard(topics.ALERTS, alarm.source, at)
+        if any(a.alarm.alert == alarm.alert for a in self._recent):
+            return None  # written twice, or read twice
+        self._recent.append(alert)
+        return self.alert_row(alert, now_ns)
+
+    def _take_pane(self, pane: Pane, at: int) -> None:
+        if self._figures.take(pane):
+            self._ordered = None
+        if clock := self._clock_of(pane.source):
+            clock.pane(pane.end_ns, at)
+        self.link.heard(topics.STATISTICS, pane.source, at)
+
+    def _clock_of(self, source: str) -> SourceClock | None:
+        if source not in self._clocks and len(self._clocks) < MOST_CLOCKS:
+            self._clocks[source] = SourceClock()
+        return self._clocks.get(source)
+
+    # --- what is shown ---------------------------------------------------------------------------
+
+    def headline(self, now_ns: int) -> tuple[str, bool]:
+        """How many alarms stand and as of when, and whether that is all well."""
+        doubt = any(status.bad for status in self.status(now_ns))
+        return headline(self.link, self.alarms, doubt, now_ns)
+
+    def status(self, now_ns: int) -> list[Status]:
+        """What we look at, line by line."""
+        lines = self.link.status(now_ns)
+        if self.not_understood:
+            topic, at = self._not_understood_at
+            n = self.not_understood
+            text = f"{n} record{'s' * (n != 1)} not understood"
+            last = f"the last at {moment(at, now_ns)} on {plain(topic, 40)}"
+            lines.append(Status("not understood", f"{text}, {last}", True))
+        if lost := self._standing.not_held:
+            lines.append(Status("not held", f"{lost} records of monitors beyond those kept", True))
+        if lost := self._figures.not_held:
+            lines.append(Status("figures", f"{lost} figures of rows beyond those kept", True))
+        return lines
+
+    @property
+    def standing(self) -> list[Alarm]:
+        return [a for a in self.alarms if a.level is not Level.NORMAL]
+
+    @property
+    def alarms(self) -> list[Alarm]:
+        """Those that stand, the worst first, and behind them inhibited monitors."""
+        return self._view().alarms
+
+    @property
+    def figures(self) -> list[FigureKey]:
+        """Rows of statistics, one a window."""
+        return self._view().figures
+
+    @property
+    def recent(self) -> list[Alert]:
+        """The last alerts, the newest first."""
+        return list(reversed(self._recent))
+
+    def alarm_row(self, alarm: Alarm, now_ns: int) -> AlarmRow:
+        return alarm_row(alarm, self._view(), self._clock(alarm.source), now_ns)
+
+    def figure_row(self, key: FigureKey, now_ns: int) -> FigureRow:
+        figure = self._figures.rows[key]
+        return figure_row(key, figure, self._view(), self._clock(key[0]), now_ns)
+
+    def alert_row(self, alert: Alert, now_ns: int) -> AlertRow:
+        return alert_row(alert, self._clock(alert.alarm.source), now_ns)
+
+    def _clock(self, source: str) -> SourceClock:
+        return self._clocks.get(source) or SourceClock()
+
+    def _view(self) -> Ordered:
+        if self._ordered is None:
+            self._ordered = ordered(self._standing, self._figures.rows)
+        return self._ordered

@@ -1,0 +1,44 @@
+"""How many alarms stand, in one line that never says well when that is not known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from agents.watch.link import Link, Reach
+from agents.watch.records import Alarm
+from agents.watch.words import moment
+from schemas.mission import Level
+
+
+def headline(link: Link, alarms: Sequence[Alarm], doubt: bool, now_ns: int) -> tuple[str, bool]:
+    """The line, and whether all is well. alarms: inhibited monitors with them. doubt: something is
+    wrong with what we look at."""
+    levels = Counter(a.level for a in alarms)
+    inhibited = levels.pop(Level.NORMAL, 0)
+    count = _count(levels.total(), "alarm")
+    if not link.is_well(now_ns):
+        return f"Not known what stands{_at_last(link, count, now_ns)}", False
+    if levels:
+        told = ", ".join(f"{n} {level.word}" for level, n in sorted(levels.items(), reverse=True))
+        return f"{count} stand{'s' * (levels.total() == 1)}: {told}", False
+    if inhibited:
+        be = "is" if inhibited == 1 else "are"
+        return f"No alarm stands, but {_count(inhibited, 'monitor')} {be} inhibited", False
+    if doubt:
+        return "No alarm stands that we know of; but read on", False
+    return f"No alarm stands, as of {moment(link.last_ns, now_ns)}", True
+
+
+def _at_last(link: Link, count: str, now_ns: int) -> str:
+    """What was known last, and when."""
+    if link.answered_ns is None:
+        return ""
+    if link.last_ns is None:
+        return ": nothing was ever told"
+    at = link.last_ns if link.reach is Reach.FOLLOWING else link.answered_ns
+    return f"; at {moment(at, now_ns)} {count} stood"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"

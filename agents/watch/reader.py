@@ -1,0 +1,205 @@
+"""Kafka to the board, whatever the broker does: waits for it, follows it, begins again with it.
+
+Each time a broker is met, what stands is read anew: telemetry.alarms from its beginning, and then
+the last alerts, which may be ahead of it. So nothing that happened meanwhile is missed, and what a
+new broker does not know is not shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from agents.kafka import BrokerError, administrator, consumer, start, stop
+from agents.watch.board import Board
+from agents.watch.link import Reach
+from agents.watch.rows import AlertRow
+from schemas import topics
+
+FOLLOWED = (topics.ALARMS, topics.ALERTS, topics.STATISTICS)
+ASK_S = 1.0  # between two questions whether the broker is there
+ANSWER_S = 3.0  # that it has to answer one
+TIMES_OVER = 2
+QUIET = 5  # polls in a row: what an open transaction hides is not waited for
+TAIL = {topics.ALERTS: 500, topics.STATISTICS: 500}  # records that are read of the past
+_GONE = (BrokerError, KafkaError, TimeoutError, OSError)
+Parts = list[TopicPartition]
+
+
+class LogReplacedError(KafkaError):  # type: ignore[misc]
+    """A topic ends before what was read of it: it is another's."""
+
+
+def _nobody(*_: AlertRow) -> None:
+    pass
+
+
+class Reader:
+    """Fills a board until cancelled. on_standing: called when what stands is known, once for
+    every broker that is met; on_alert: with each alert that is new (from_start: that is kept)."""
+
+    def __init__(
+        self,
+        board: Board,
+        bootstrap: str,
+        namespace: str = "",
+        from_start: bool = False,
+        on_standing: Callable[[], None] = _nobody,
+        on_alert: Callable[[AlertRow], None] = _nobody,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._board, self._bootstrap = board, bootstrap
+        self._wire = {topics.on_wire(n, namespace): n for n in FOLLOWED}
+        self._from_start = from_start
+        self._on_standing, self._on_alert = on_standing, on_alert
+        self._now = now_ns
+        self._told: dict[TopicPartition, int] = {}  # alerts from here on are new
+        self._asked = 0.0
+        self._over = 0  # answers in a row that said less than what was read
+        self._met: dict[TopicPartition, int] = {}  # ends when it was met: what is before is past
+
+    async def run(self) -> None:
+        """BrokerError where the broker may not be spoken to at all; else it never ends."""
+        client = consumer(self._bootstrap)
+        self._board.link.to(Reach.NO_BROKER, self._now())
+        while True:
+            try:
+                await self._follow(client)
+            except _GONE as error:
+                self._board.link.to(Reach.NO_BROKER, self._now(), _why(error))
+            finally:
+                await stop(client)
+            await asyncio.sleep(ASK_S)
+            client = consumer(self._bootstrap)
+
+    async def _follow(self, client: AIOKafkaConsumer) -> None:
+        parts = await self._found()
+        await start(client, self._bootstrap)
+        client.assign(parts)
+        await self._seek(client, parts)
+        self._board.begin(self._now())
+        await self._catch_up(client, self._of(parts, topics.ALARMS))
+        if not self._from_start:
+            await self._catch_up(client, parts)
+        await self._ask(client)  # an answer, before anything is called known
+        self._board.known(self._now())
+        self._on_standing()
+        self._from_start = False  # of the first broker alone
+        for part in self._of(parts, topics.ALERTS):  # what was read until now is no news
+            self._told.setdefault(part, await client.position(part))
+        while True:
+            while not self._due():
+                await self._poll(client, [])
+            await self._ask(client)
+            self._board.known(self._now())
+
+    async def _found(self) -> Parts:
+        """Partitions of the topics, once they are all there. Asked for, none would be made."""
+        async with administrator(self._bootstrap) as admin:
+            while True:
+                async with asyncio.timeout(2 * ANSWER_S):
+                    there = set(await admin.list_topics()).intersection(self._wire)
+                    described = await admin.describe_topics(list(there)) if there else []
+                found = {
+                    t["topic"]: sorted(p["partition"] for p in t["partitions"])
+                    for t in described
+                    if not t["error_code"] and t["partitions"]
+                }
+                missing = [n for n in self._wire if n not in found]
+                if not missing:
+                    return [TopicPartition(t, p) for t, ps in found.items() for p in ps]
+                self._board.link.to(Reach.NO_TOPICS, self._now(), ", ".join(missing))
+                await asyncio.sleep(ASK_S)
+
+    async def _seek(self, client: AIOKafkaConsumer, parts: Parts) -> None:
+        """Ends are as a fetch tells them: asked for them, the embedded broker tells of others."""
+        async with asyncio.timeout(3 * ANSWER_S):
+            first = await client.beginning_offsets(parts)
+            for part in parts:
+                client.seek(part, first[part])
+            while any(client.highwater(p) is None for p in parts):
+                await client.getmany(timeout_ms=100, max_records=1)
+        self._met = {p: client.highwater(p) or 0 for p in parts}
+        for part in parts:
+            client.seek(part, max(first[part], self._from(part)))
+
+    def _from(self, part: TopicPartition) -> int:
+        """Where reading begins. Of figures the newest alone are shown: their past is not read."""
+        name, end = self._wire[part.topic], self._met[part]
+        if name == topics.ALARMS:
+            return 0
+        if name == topics.STATISTICS:
+            return end - TAIL[name]
+        if self._from_start:
+            self._told[part] = 0
+        if self._told.get(part, 0) > end:  # of a log that is no more
+            self._told[part] = 0
+        return min(self._told.get(part, end), end - TAIL[name])
+
+    async def _catch_up(self, client: AIOKafkaConsumer, parts: Parts) -> None:
+        """Read to where the topics ended when the broker was met."""
+        quiet = 0
+        while quiet < QUIET and any([self._met[p] > await client.position(p) for p in parts]):
+            if self._due():
+                await self._ask(client)
+            quiet = 0 if await self._poll(client, parts) else quiet + 1
+
+    def _due(self) -> bool:
+        return asyncio.get_running_loop().time() - self._asked >= ASK_S
+
+    async def _ask(self, client: AIOKafkaConsumer) -> None:
+        """A poll is silent when the broker is gone, so it is asked. TimeoutError, KafkaError."""
+        parts = list(self._met)
+        async with asyncio.timeout(ANSWER_S):
+            await client.end_offsets(parts)  # whatever they are: that there is an answer
+        ahead = {p: (client.highwater(p) or 0) - await client.position(p) for p in parts}
+        self._board.link.behind = sum(n for n in ahead.values() if n > 0)
+        self._refuse_replaced([p.topic for p, n in ahead.items() if n < 0])
+        self._asked = asyncio.get_running_loop().time()
+
+    def _refuse_replaced(self, over: list[str]) -> None:
+        """over: topics that end before what was read of them. Once in a row is nothing: a broker
+        that takes over a partition may be behind for a moment."""
+        self._over = self._over + 1 if over else 0
+        if self._over >= TIMES_OVER:
+            self._over = 0
+            raise LogReplacedError(f"{', '.join(over)} begins anew")
+
+    async def _poll(self, client: AIOKafkaConsumer, parts: Parts) -> bool:
+        got = await client.getmany(*parts, timeout_ms=200, max_records=500)
+        for part, records in got.items():
+            for record in records:
+                self._take(part, record)
+        return bool(got)
+
+    def _take(self, part: TopicPartition, record: ConsumerRecord[Any, Any]) -> None:
+        name = self._wire[part.topic]
+        past = record.offset < self._met[part]
+        row = self._board.take(
+            name,
+            record.key,
+            record.value,
+            self._now(),
+            max(record.timestamp, 0) * 1_000_000 if past else None,
+            history=past and record.offset < self._met[part] - TAIL.get(name, 0),
+        )
+        if name == topics.ALERTS and part in self._told and record.offset >= self._told[part]:
+            self._told[part] = record.offset + 1
+            if row:
+                self._on_alert(row)
+
+    def _of(self, parts: Parts, topic: str) -> Parts:
+        return [p for p in parts if self._wire[p.topic] == topic]
+
+
+def _why(error: BaseException) -> str:
+    """What is more than that nobody answers."""
+    text = str(error).split("\n")[0].removeprefix(f"{type(error).__name__}: ")
+    if isinstance(error, TimeoutError) or text.startswith("No Kafka broker answers"):
+        return ""
+    return text or type(error).__name__
