@@ -20,6 +20,7 @@ from pipeline.models.contract import GroupParameter
 from pipeline.models.families import FAMILIES
 from pipeline.run import load_recording, run_flight
 from pipeline.simulate import simulate
+from pipeline.unwrap import Unwrap
 from schemas.columns import Grid
 from schemas.mission import IntegerEncoding, ParameterType
 from schemas.settings import MODEL_RULES
@@ -77,6 +78,7 @@ def _judge() -> None:
         whole * _SECOND, whole, np.zeros((_ROWS, 2)), np.zeros((_ROWS, 2), np.uint8), whole,
         none, none, none,
     )  # fmt: skip
+    Unwrap(np.arange(2), np.ones(2)).feed(grid.value, grid.quality)
     for family in FAMILIES:
         rule = MODEL_RULES[family.name](**_SETTINGS.get(family.name, {}))
         family.make(parameters, _SECOND, [rule] * 2).feed(grid)

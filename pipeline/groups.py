@@ -86,14 +86,14 @@ def warnings_of(mission: Mission, plans: Sequence[Plan]) -> Iterator[str]:
     for p in {f.parameter.name: f.parameter for plan in plans for f in plan.fields}.values():
         ranges, rule = ranges_for(mission.settings, p), mission.settings.alarms.get(p.name)
         plain = ranges is not None and any(map(math.isfinite, (*ranges.low, *ranges.high)))
-        held = rule is not None and (rule.deadband or rule.min_s)
-        if plain and p.type.kind == "float" and not held and ranges and ranges.min_violations < 2:
+        held = rule is not None and (rule.deadband or rule.min_s or rule.latch)
+        if plain and p.type.kind == "float" and not held:
             noisy.append(p.name)
     if noisy:
         few = ", ".join(noisy[:5]) + (f" and {len(noisy) - 5} more" if len(noisy) > 5 else "")
         yield (
-            f"{len(noisy)} limits have neither a deadband nor a persistence, so noise about one "
-            f"makes its alarm flap: {few}. [alarms.NAME] in mission.toml gives them one."
+            f"{len(noisy)} limits have no deadband, min_s or latch, so noise about one makes its "
+            f"alarm flap: {few}. [alarms.NAME] in mission.toml gives them one."
         )
 
 

@@ -127,7 +127,7 @@ class Modelled(Composite):
             "score": number_or_none(score),
             "threshold": model.threshold(j),
         }
-        if t.after[i] and 0 < scores.enter[row, j] < 255:
+        if t.after[i] and 0 < scores.leave[row, j] < 255:
             alert |= model.evidence(j, scores.detail[row, :, j])
         alert["model"] = label | {"weights_sha256": self.sha256(j)}
         alert["fingerprint"] = site.origin.fingerprint

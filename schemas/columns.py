@@ -201,7 +201,7 @@ class Scores:
     leave: U1  # [k, f] level that leaving looks at (deadband applied); >= enter
     predicted: F8  # [k, f]
     score: F8  # [k, f]
-    detail: F8  # [k, d, f] family's own evidence; anything where `enter` is no level
+    detail: F8  # [k, d, f] family's own evidence; anything where `leave` is no level
 
 
 NO_WORD = 255  # level of a sample that says nothing (invalid, stale, warming up)

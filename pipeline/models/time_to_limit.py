@@ -373,5 +373,5 @@ def _say(
         scores[j] = z if news else np.nan
         enter[j] = unknown if silent else said
         leave[j] = unknown if silent else held
-        spoken |= np.uint8((near | mild_near) & (not silent))
+        spoken |= np.uint8((close | mild_close) & (not silent))
     return spoken

@@ -70,8 +70,7 @@ def sentence(alert: dict[str, Any]) -> str:
         return f"{name}: none of its packets is taken, they are refused as {why} ({after})."
     if kind == "invalid":
         return f"{name}: no valid value since {iso(alert['since_ns'])} ({after})."
-    value = alert["label"] if "label" in alert else f"{plain(alert['observed'])}{unit}"
-    seen = f"{name} is {value}"
+    seen = f"{name} is {_value(alert, unit)}"
     if kind == "limit":
         told = [_reason(r, unit) for r in alert.get("reasons", ())]
         return f"{seen}, {' and '.join(told) or f'within the deadband of its {after} limit'}."
@@ -118,6 +117,14 @@ def sentence(alert: dict[str, Any]) -> str:
         f"{seen} where {plain(alert['predicted'])}{unit} was expected: "
         f"{plain(alert['score'])} scales, threshold {alert['threshold']:g} ({after})."
     )
+
+
+def _value(alert: dict[str, Any], unit: str) -> str:
+    """A label in the place of its number, unless a reason tells it."""
+    told = any(reason["check"] == "state" for reason in alert.get("reasons", ()))
+    if "label" in alert and not told:
+        return str(alert["label"])
+    return f"{plain(alert['observed'])}{unit}"
 
 
 def _since(alert: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.chain import Chain
 from pipeline.decode import Decoder, compile_plans
+from pipeline.flapping import Flapping
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
 from pipeline.limits import NO_CHOICE, Limits, Ranges
@@ -47,9 +48,21 @@ from pipeline.packets import PacketReader, Reassembler, Scanner
 from pipeline.phases import Phases, phase_of
 from pipeline.resample import Resample
 from pipeline.simulate import SYSTEM, TABLES
+from pipeline.stale import Stale
 from pipeline.statistics import Statistics
+from pipeline.unwrap import Unwrap
 from schemas import topics
-from schemas.columns import Grid, Ordered, Output, PacketBatch, Quality, Rows, Scores
+from schemas.columns import (
+    Grid,
+    Heard,
+    Ordered,
+    Output,
+    PacketBatch,
+    Quality,
+    Rows,
+    Scores,
+    Stage,
+)
 from schemas.mission import IntegerEncoding, ParameterType
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
 from schemas.settings import (
@@ -69,6 +82,7 @@ from schemas.settings import (
     VotingRule,
     WindowSettings,
 )
+from schemas.state import Composite
 from tests.laws.gated_cases import gated_chain
 
 SECOND = 1_000_000_000
@@ -310,6 +324,56 @@ def _feed_monitor(stage: Monitor, stream: Any, a: int, b: int) -> bytes:
     t = stage.feed(time, np.arange(a, b), Scores(enter, leave, none, none, none))
     columns = (t.row + a, t.parameter, t.before, t.after, t.since_ns, t.since_offset)
     return b"".join(_bytes(*(c[i] for c in columns)) for i in range(len(t.row)))
+
+
+class _Flaps(Composite):
+    """A monitor, and what is told of it."""
+
+    def __init__(self) -> None:
+        self.monitor, self.flapping = Monitor(_ones(1), _ones(0), _ones(1)), Flapping(F)
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        return {"monitor": self.monitor, "flapping": self.flapping}
+
+
+def _feed_flaps(stage: _Flaps, stream: Any, a: int, b: int) -> bytes:
+    time, enter, leave = (s[a:b] for s in stream)
+    none = np.empty((0, F))
+    t = stage.monitor.feed(time, np.arange(a, b), Scores(enter, leave, none, none, none))
+    return b"".join(
+        _bytes(x.row + a, x.parameter, x.before, x.after, x.flaps, x.since_ns) + x.word.encode()
+        for x in stage.flapping.feed(time, t)
+    )
+
+
+class _Stale(Composite):
+    """A container that comes now and then, and its source, which is lost now and then."""
+
+    def __init__(self) -> None:
+        self.resample = Resample(np.arange(F), ResampleRule(max_age_s=5))
+        self.stale = Stale("/S/C", (0, 0), 5 * SECOND, Origin("S", 0, {}))
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        return {"resample": self.resample, "stale": self.stale}
+
+
+def _feed_stale(stage: _Stale, stream: Any, a: int, b: int) -> bytes:
+    batch, every = _batch(b - a, stream[0][a:b]), np.arange(a, b)
+    batch.offset[:] = every
+    lost = every % 100 > 70
+    batch.heard = Heard(batch.reception_ns - lost * 9 * SECOND, batch.reception_ns - every * SECOND)
+    out: list[Pending] = []
+    for grid in stage.resample.feed(_ordered(stream, a, b)):
+        stage.stale.feed(grid, batch, out)
+    return b"".join(p.make(str(p.packet + a)).value for p in out)
+
+
+def _feed_unwrap(stage: Unwrap, stream: Any, a: int, b: int) -> bytes:
+    value = stream[1][a:b].copy()
+    stage.feed(value, stream[2][a:b])
+    return _bytes(value)
 
 
 def _feed_los(stage: LossOfSignal, stream: Any, a: int, b: int) -> bytes:
@@ -757,6 +821,9 @@ CASES = [
     Case("limits", _limits, wild_numbers, _feed_limits),
     Case("limits of change", _changes, wild_numbers, _feed_limits),
     Case("monitor", lambda: Monitor(_ones(3), _ones(SECOND), _ones(2)), _levels, _feed_monitor),
+    Case("flapping", _Flaps, _levels, _feed_flaps),
+    Case("stale", _Stale, wild_numbers, _feed_stale),
+    Case("unwrap", lambda: Unwrap(np.arange(F), np.full(F, 3.0)), wild_numbers, _feed_unwrap),
     Case("ledger", Ledger, _alerts, _feed_ledger),
     Case("chain", lambda: Chain(vehicle_mission()), raw_records, _feed_chain),
     Case("across", lambda: Chain(_voting()), raw_records, _feed_chain),
