@@ -32,9 +32,8 @@ STOP_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """head_s: until a request is there. answer_s: until its answer is made, and again
-    until it is taken. head_bytes: of a request. connections: open at once.
-    """
+    """head_s: until a request is there. answer_s: until its answer is made, and so long again
+    until it is taken. head_bytes: of a request. connections: open at once."""
 
     head_s: float = 5.0
     answer_s: float = 30.0
@@ -103,6 +102,8 @@ class Server:
                     await writer.drain()
         except (OSError, TimeoutError):
             writer.transport.abort()  # it is gone, or does not read what it asked for
+        except asyncio.CancelledError:
+            pass  # by `shutdown` alone; asyncio 3.11 would log it as an error
         finally:
             self._places.leave(writer)
             writer.close()

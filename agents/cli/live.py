@@ -22,6 +22,7 @@ from agents.cli.options import (
     root_option,
 )
 from agents.declared import ensure_topics
+from agents.door import IDLE_S, door
 from agents.ingest import ingest as run_ingest
 from agents.kafka import BrokerError, partitions_of
 from agents.settings import (
@@ -64,20 +65,31 @@ def broker(port: int) -> None:
 @header_option
 @click.option("--source", default="", help="Key of the records; the mission's source by default.")
 @click.option("--namespace", default="", help="Put before every topic's name.")
+@click.option("--allow", multiple=True, metavar="NETWORK", help="Who may send by UDP or connect.")
+@click.option(
+    "--idle-s",
+    default=IDLE_S,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="A client of tcp-listen that is silent for longer is closed; 0: never.",
+)
 @bootstrap_option
 @partitions_option
 def ingest(
     inputs: tuple[str, ...], folder: Path, mdb: Path | None, root_container: str,
     skip_header_bytes: int, source: str, namespace: str, bootstrap: str, partitions: int,
+    allow: tuple[str, ...], idle_s: float,
 ) -> None:  # fmt: skip
     """Packets to telemetry.raw from INPUT: udp://HOST:PORT, tcp://HOST:PORT (connects),
     tcp-listen://HOST:PORT (is connected to), - or files, gzip or not, in the order given."""
     mission = load_mission(folder, mdb, root_container)
-    name = source or mission.settings.source
+    name, one = source or mission.settings.source, door(allow, idle_s)
     console.print(f"{' '.join(inputs)} → telemetry.raw at {bootstrap} as {name!r}", highlight=False)
     try:
         c = asyncio.run(
-            run_ingest(mission, name, inputs, bootstrap, namespace, partitions, skip_header_bytes)
+            run_ingest(
+                mission, name, inputs, bootstrap, namespace, partitions, skip_header_bytes, one
+            )
         )
     except KeyboardInterrupt:
         return

@@ -204,6 +204,15 @@ def test_who_does_not_read_its_answer_is_left() -> None:
         server.shutdown()
 
 
+def test_its_end_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    with ExitStack() as stack:
+        with serving(Limits(head_s=600.0)) as server:
+            waits = [stack.enter_context(connected(server)) for _ in range(3)]
+            assert get(server, "/healthz")[0] == 200
+        assert [said(one) for one in waits] == [b""] * 3
+    assert not caplog.records
+
+
 def test_a_port_that_is_taken_is_one_line() -> None:
     with serving() as server, pytest.raises(BrokerError, match="Name another with --metrics-port"):
         serve("127.0.0.1", server.server_port, CollectorRegistry(), lambda: (True, ""))
