@@ -42,3 +42,8 @@ def checked_host(host: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{host!r} is no name of a host")
     return host
+
+
+def shown(text: str) -> str:
+    """A text for a line of the log: what does not print is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -61,11 +61,6 @@ def named(peer: Any) -> str:
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
-def shown(text: str) -> str:
-    """A text for a line of the log: what does not print is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 class Seldom:
     """Of what a stranger can bring about at will, a line every TOLD_EVERY_S is enough."""
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agents.addresses import checked_host
-from agents.door import Door, Seldom, named, shown
+from agents.addresses import checked_host, shown
+from agents.door import Door, Seldom, named
 from agents.kafka import BrokerError
 from pipeline.packets.files import file_pieces
 from pipeline.packets.files import pieces as pieces_of

@@ -13,6 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.producer import sender
 
+from agents.addresses import addresses
+from agents.refusals import refusal
 from agents.security import in_use
 
 log = logging.getLogger("heartline.kafka")
@@ -34,7 +36,11 @@ class BrokerError(Exception):
 
 
 def _reach(bootstrap: str) -> dict[str, Any]:
-    """How to reach the brokers. BrokerError where they would be spoken to in the clear."""
+    """How to reach the brokers. BrokerError where that is no address, or would be in the clear."""
+    try:
+        addresses(bootstrap)
+    except ValueError as error:
+        raise BrokerError(f"--bootstrap: {error}.") from None
     _refuse_in_the_clear(bootstrap)
     return {"bootstrap_servers": bootstrap, **in_use().options}
 
@@ -59,9 +65,12 @@ async def administrator(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-def unreachable(bootstrap: str, error: object) -> BrokerError:
+async def unreachable(bootstrap: str, error: object) -> BrokerError:
+    """Of one that is there and refuses, why; else that none answers."""
+    refused = await refusal(addresses(bootstrap), in_use().options)
     return BrokerError(
-        f"No Kafka broker answers at {bootstrap}: {error}. Start one "
+        refused
+        or f"No Kafka broker answers at {bootstrap}: {error}. Start one "
         "(`heartline broker` runs the embedded one), or name another with --bootstrap."
     )
 
@@ -74,7 +83,7 @@ async def patiently(ask: Callable[[], Awaitable[T]], bootstrap: str) -> T:
             return await ask()
         except (KafkaError, TimeoutError, OSError) as error:
             if asyncio.get_running_loop().time() > deadline:
-                raise unreachable(bootstrap, error) from None
+                raise await unreachable(bootstrap, error) from None
         await asyncio.sleep(0.5)
 
 
@@ -83,21 +92,33 @@ async def start(client: Any, bootstrap: str) -> Any:
     try:
         async with asyncio.timeout(CONNECT_S):
             await client.start()
-        _refuse_advertised(client)
-    except BrokerError:
+        await _refuse_advertised(client, bootstrap)
+    except (BrokerError, asyncio.CancelledError):
         await _stop_quietly(client)
         raise
     except (KafkaConnectionError, TimeoutError, OSError) as error:
         await _stop_quietly(client)
-        raise unreachable(bootstrap, error) from None
+        raise await unreachable(bootstrap, error) from None
+    except KafkaError:
+        await _stop_quietly(client)
+        raise
+    except Exception as error:  # noqa: BLE001 - what the client's parsers raise at others' bytes
+        await _stop_quietly(client)
+        raise BrokerError(f"What answers at {bootstrap} is no Kafka broker: {error!r}.") from None
     return client
 
 
-def _refuse_advertised(client: Any) -> None:
-    """BrokerError where a broker has itself called by a host that may not be spoken to so."""
+async def _refuse_advertised(client: Any, bootstrap: str) -> None:
+    """BrokerError where a broker has itself called by a host that may not be spoken to so, or that
+    is not its certificate's: aiokafka would ask it without end, and say nothing."""
     inner = getattr(client, "client", None) or getattr(client, "_client", None)
-    for broker in inner.cluster.brokers() if inner else ():
-        _refuse_in_the_clear(f"{broker.host}:{broker.port}")
+    called = {(broker.host, broker.port) for broker in inner.cluster.brokers()} if inner else set()
+    for host, port in called:
+        _refuse_in_the_clear(f"{host}:{port}")
+    if in_use().protocol.endswith("SSL"):
+        refused = await refusal(sorted(called.difference(addresses(bootstrap))), in_use().options)
+        if refused:
+            raise BrokerError(refused)
 
 
 async def _stop_quietly(client: Any) -> None:

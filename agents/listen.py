@@ -12,7 +12,8 @@ import socket
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from agents.door import Door, Seldom, named, shown
+from agents.addresses import shown
+from agents.door import Door, Seldom, named
 from agents.inputs import READ_BYTES, Piece, address, log
 from agents.kafka import BrokerError
 

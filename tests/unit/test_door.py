@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.door import TOLD_EVERY_S, Door, Seldom, door, named, shown
+from agents.addresses import shown
+from agents.door import TOLD_EVERY_S, Door, Seldom, door, named
 from agents.kafka import BrokerError
 
 
