@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import errors
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.metadata import MetadataRequest
 
 from agents.addresses import shown
@@ -67,11 +68,14 @@ async def _refused_by(host: str, port: int, options: dict[str, Any]) -> str | No
 
 async def _ask(host: str, port: int, options: dict[str, Any]) -> None:
     """What every client asks first: a listener that wants a password closes only then."""
-    connection = await create_conn(host, port, request_timeout_ms=int(ASK_S * 1000), **options)
+    connection = AIOKafkaConnection(host, port, request_timeout_ms=int(ASK_S * 1000), **options)
     try:
+        await connection.connect()
         await connection.send(MetadataRequest([]))
     finally:
-        connection.close()
+        closed = connection.close()
+        if connection._protocol:  # it was connected; TLS takes its leave, and is not cut off
+            await asyncio.wait({closed}, timeout=ASK_S)
 
 
 def _certificate(where: str, error: ssl.SSLCertVerificationError) -> str:
@@ -126,8 +130,8 @@ async def _closed(
     if protocol.startswith("SASL"):
         return None
     return (
-        f"The broker at {where} closes the connection when it is asked: if it wants a password, "
-        f"security.protocol of --kafka-config is SASL_{protocol}."
+        f"The broker at {where} closes the connection when it is asked. Is that Kafka's port? "
+        f"If it wants a password, security.protocol of --kafka-config is SASL_{protocol}."
     )
 
 
@@ -141,6 +145,8 @@ async def _speaks_tls(host: str, port: int) -> bool:
     except (OSError, TimeoutError):
         return False
     writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
     return True
 
 
