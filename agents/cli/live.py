@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import signal
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.live import Live
 
-from agents.broker import EmbeddedBroker
+from agents.broker import EmbeddedBroker, end_as_by_interrupt
 from agents.cli.options import (
     FILE,
     bootstrap_option,
@@ -48,8 +47,7 @@ def broker(port: int) -> None:
     """Run the embedded broker on the loopback interface until interrupted (extra `broker`)."""
     with EmbeddedBroker(port) as running:
         console.print(f"broker on {running.bootstrap}; everything is kept in memory alone")
-        # a supervisor's SIGTERM must take the broker along, as Ctrl-C does
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        end_as_by_interrupt()
         try:
             status = running.wait()
         except KeyboardInterrupt:
