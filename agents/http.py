@@ -22,6 +22,7 @@ from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from agents.door import Seldom
 from agents.http_messages import Request, RequestError, Response, ask, plain, read_head
 from agents.kafka import BrokerError
 
@@ -66,7 +67,7 @@ class Server:
     ) -> None:
         self.server_port: int = sock.getsockname()[1]
         self._metrics, self._health, self._limits = make_wsgi_app(registry), health, limits
-        self._places = _Places(limits.connections)
+        self._places, self._failed = _Places(limits.connections), Seldom()
         # one scrape at a time, and not in the loop's own thread: health is told meanwhile
         self._scrapes = ThreadPoolExecutor(1, "scrape")
         self._loop, self._stop = asyncio.new_event_loop(), asyncio.Event()
@@ -135,7 +136,8 @@ class Server:
                 good, why = self._health()
                 return plain(HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE, why)
         except Exception:
-            log.exception("%s cannot be answered", request.path)
+            if n := self._failed.since(self._loop.time()):
+                log.exception("%s cannot be answered (%d since the last line)", request.path, n)
             return plain(HTTPStatus.INTERNAL_SERVER_ERROR, "the worker's log says why")
         return plain(HTTPStatus.NOT_FOUND, "here are /metrics and /healthz")
 

@@ -16,6 +16,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 _REQUEST = re.compile(rb"([A-Z]{1,16}) ([!-~]+) HTTP/1\.[01]")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*?)[ \t]*")
 _METHODS = ("GET", "HEAD")
+# a version that prometheus_client cannot compare, and raises at
+_NO_VERSION = re.compile(r"version\s*=(?!\d{1,4}\.\d{1,4}\.\d{1,4}\s*(?:[;,]|$))", re.ASCII)
 
 
 class RequestError(Exception):
@@ -102,12 +104,14 @@ Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def ask(application: Wsgi, request: Request) -> Response:
-    """What a WSGI application answers to a GET of this."""
+    """What a WSGI application answers to a GET of this; an Accept of no version is none."""
     told: list[tuple[str, list[tuple[str, str]]]] = []
     environ = {
         "REQUEST_METHOD": "GET", "PATH_INFO": request.path, "QUERY_STRING": request.query,
         **{f"HTTP_{n.upper().replace('-', '_')}": value for n, value in request.headers.items()},
     }  # fmt: skip
+    if _NO_VERSION.search(environ.get("HTTP_ACCEPT", "")):
+        del environ["HTTP_ACCEPT"]
     body = b"".join(application(environ, lambda status, headers: told.append((status, headers))))
     ((status, headers),) = told
     return Response(HTTPStatus(int(status.split()[0])), tuple(headers), body)

@@ -69,6 +69,10 @@ def test_what_is_served() -> None:
         status, body, headers = get(server, "/metrics", headers={"Accept-Encoding": "gzip"})
         assert headers["Content-Encoding"] == "gzip"
         assert b"heard_total 3.0" in gzip.decompress(body)
+        wrong = {"Accept": "application/openmetrics-text; version=1.0.x"}
+        assert get(server, "/metrics", headers=wrong)[0] == 200
+        right = {"Accept": "application/openmetrics-text; version=1.0.0,*/*;q=0.1"}
+        assert get(server, "/metrics", headers=right)[1].endswith(b"# EOF\n")
         assert get(server, "/metrics?name[]=none")[1] == b""
         assert get(server, "/healthz")[:2] == (200, b"ready\n")
         assert get(server, "/%68ealthz")[0] == 200
