@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.producer import sender
 
-from agents.addresses import addresses
+from agents.addresses import addresses, shown
 from agents.refusals import refusal
 from agents.security import in_use
 
@@ -48,6 +48,7 @@ def _reach(bootstrap: str) -> dict[str, Any]:
 def _refuse_in_the_clear(bootstrap: str) -> None:
     host = in_use().refused(bootstrap)
     if host is not None:
+        host = shown(host)  # a broker may have told it
         raise BrokerError(
             f"{host or 'an empty host name'} would be spoken to in the clear: give --kafka-config "
             "with security.protocol SSL or SASL_SSL, or allow it by name "

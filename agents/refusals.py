@@ -63,6 +63,8 @@ async def _refused_by(host: str, port: int, options: dict[str, Any]) -> str | No
         return await _closed(host, port, where, options, error)
     except (errors.KafkaError, TimeoutError, OSError):
         return None  # it is not there, or has troubles of its own
+    except Exception as error:  # noqa: BLE001 - what the client's parsers raise at others' bytes
+        return f"What answers at {shown(where)} is no Kafka broker: {error!r}."
     return None
 
 
