@@ -20,11 +20,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agents.broker import free_port
+from agents.hashes import difference, locked
 from agents.kafka import BrokerError
+from agents.places import cache, state
+from agents.process import begun, is_the_one, send
 
 VERSION = "4.1.1"
-CACHE = Path.home() / ".cache" / "heartline" / f"kafka-{VERSION}"
-FOLDER = Path.home() / ".local" / "share" / "heartline" / "kafka"
+CACHE, FOLDER = cache() / f"kafka-{VERSION}", state() / "kafka"
+LOCK = Path(__file__).with_name(f"kafka-{VERSION}.sha256")  # of every file that Maven brings
 START_S, STOP_S, FETCH_S = 60.0, 20.0, 600.0
 POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version>
@@ -62,16 +65,13 @@ class Node:
     port: int
     controller: int
     pid: int = 0
+    begun: int = 0  # when that process began (agents/process.py); 0: not known
+    config: str = "kafka.Kafka"  # what its command line names: its server.properties
 
     @property
     def alive(self) -> bool:
-        if not self.pid:
-            return False
-        try:
-            state = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except OSError:
-            return _exists(self.pid)
-        return state != "Z"
+        """Whether the process that was started runs, and not one that has its number now."""
+        return is_the_one(self.pid, self.begun, self.config)
 
     @property
     def listens(self) -> bool:
@@ -82,36 +82,44 @@ class Node:
         return True
 
 
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
-
-
 def jars() -> str:
-    """Class path of Kafka: of KAFKA_HOME, or fetched through Maven once. BrokerError: why not."""
+    """Class path of Kafka: of KAFKA_HOME, or fetched through Maven once. BrokerError: why not.
+
+    What Maven brought is checked each time; what the operator names is the operator's own.
+    """
     _need("java", "Apache Kafka needs Java 17 or later")
     home = os.environ.get("KAFKA_HOME")
     if home:
         if not (Path(home) / "libs").is_dir():
             raise BrokerError(f"KAFKA_HOME={home}: there is no folder libs in it.")
         return f"{home}/libs/*"
-    if not (CACHE / "done").exists():
+    done = CACHE / "done"
+    if not done.exists():
         _need("mvn", "fetching Apache Kafka needs Maven (or an unpacked Kafka, as KAFKA_HOME)")
         CACHE.mkdir(parents=True, exist_ok=True)
         (CACHE / "pom.xml").write_text(POM)
         command = [
             "mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={CACHE}/libs"
         ]  # fmt: skip
-        done = subprocess.run(
+        ran = subprocess.run(
             command, cwd=CACHE, capture_output=True, text=True, timeout=FETCH_S, check=False
         )
-        if done.returncode:
-            raise BrokerError(f"Maven could not fetch Apache Kafka {VERSION}: {done.stdout[-400:]}")
-        (CACHE / "done").touch()
+        if ran.returncode:
+            raise BrokerError(f"Maven could not fetch Apache Kafka {VERSION}: {ran.stdout[-400:]}")
+    _refuse_others()
+    if not done.exists():
+        done.touch()
     return f"{CACHE}/libs/*"
+
+
+def _refuse_others() -> None:
+    wrong = difference(CACHE / "libs", locked(LOCK))
+    if wrong:
+        raise BrokerError(
+            f"{wrong} ({LOCK.name}): it is not run. Delete {CACHE} and start again; if it is so "
+            "again, Maven's mirror or proxy gives out other files: name an unpacked Kafka as "
+            "KAFKA_HOME."
+        )
 
 
 def _need(tool: str, why: str) -> None:
@@ -127,7 +135,7 @@ class Cluster:
         self.nodes: list[Node] = []
         self._children: list[subprocess.Popen[bytes]] = []  # those that this process started
         if self._file.exists():
-            self.nodes = [Node(**n) for n in json.loads(self._file.read_text())]
+            self.nodes = self._read()
 
     @property
     def _file(self) -> Path:
@@ -172,6 +180,12 @@ class Cluster:
     def _config(self, node: Node) -> Path:
         return self.folder / f"broker-{node.node}" / "server.properties"
 
+    def _read(self) -> list[Node]:
+        try:
+            return [Node(**n) for n in json.loads(self._file.read_text())]
+        except (OSError, ValueError, TypeError) as error:
+            raise BrokerError(f"{self._file} cannot be read: {error}.") from None
+
     def _save(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._file.write_text(json.dumps([asdict(n) for n in self.nodes]))
@@ -187,12 +201,13 @@ class Cluster:
         if node.alive:
             return
         with self.log(node.node).open("ab") as out:
+            config = str(self._config(node).resolve())
             process = subprocess.Popen(
-                ["java", "-Xmx512m", "-cp", jars(), "kafka.Kafka", str(self._config(node))],
+                ["java", "-Xmx512m", "-cp", jars(), "kafka.Kafka", config],
                 stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         self._children.append(process)
-        node.pid = process.pid
+        node.pid, node.begun, node.config = process.pid, begun(process.pid), config
         self._save()
 
     def wait(self, node: Node) -> None:
@@ -204,8 +219,7 @@ class Cluster:
             time.sleep(0.05)
 
     def signal(self, node: Node, number: signal.Signals) -> None:
-        if node.alive:
-            os.kill(node.pid, number)
+        send(node.pid, node.begun, node.config, number)
 
     def stop(self) -> None:
         """Stop every broker: cleanly, or after STOP_S as it stands."""

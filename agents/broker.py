@@ -6,6 +6,7 @@ transactions: a convenience, not a place for a mission's data.
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
@@ -21,6 +22,15 @@ def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
+
+
+def end_as_by_interrupt() -> None:
+    """A supervisor's SIGTERM and a terminal's end do what Ctrl-C does: what was started goes along,
+    which is in sessions of its own. Where SIGHUP is ignored (nohup), it stays so."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def broker_binary() -> str:
@@ -55,10 +65,17 @@ class EmbeddedBroker:
             [broker_binary(), "broker", "--listener-url", url, "--advertised-listener-url", url,
              "--storage-engine", "memory://tansu/"],
             stdout=out or subprocess.DEVNULL, stderr=subprocess.STDOUT,
+            # Ctrl-C is for us: a broker that it reached too would be gone before its clients,
+            # which wait for its answers while they close
+            start_new_session=True,
         )  # fmt: skip
         if out:
             out.close()
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:  # an interrupt too: nobody else would end it
+            self._end()
+            raise
         return self
 
     def _refuse_taken_port(self) -> None:
@@ -99,6 +116,9 @@ class EmbeddedBroker:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         if self._process and self._process.poll() is None:
             self._process.terminate()
             try:

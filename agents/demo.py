@@ -21,7 +21,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from agents.broker import EmbeddedBroker
+from agents.broker import EmbeddedBroker, end_as_by_interrupt
 from agents.kafka import BrokerError
 from agents.replay import Replayed, replay
 from agents.tail import follow
@@ -37,6 +37,7 @@ from pipeline.simulate.score import Score, score_alerts
 from schemas import topics
 
 READY_S = 60.0
+STOP_S, INTERRUPTED_S = 15.0, 1.0  # granted to the worker; nobody waits for what is thrown away
 DRAIN_S = 30.0
 DEMO_TOML = Path(__file__).parent.parent / "missions" / "demo"
 console = Console()
@@ -57,6 +58,7 @@ class Seen:
 @click.option("--hold", is_flag=True, help="Stay up after the flight, until interrupted.")
 def demo(seed: int, speed: float, metrics_port: int, hold: bool) -> None:
     """Embedded broker, worker, and a simulated launch with faults, replayed at speed."""
+    end_as_by_interrupt()
     with tempfile.TemporaryDirectory(prefix="heartline-") as name:
         folder = Path(name)
         console.print("Compiling kernels (a minute or two, the first time) …")
@@ -68,7 +70,7 @@ def demo(seed: int, speed: float, metrics_port: int, hold: bool) -> None:
         mission = load_mission(DEMO_TOML)
         log = folder / "worker.log"
         with EmbeddedBroker() as broker:
-            worker = _start_worker(broker.bootstrap, metrics_port, log)
+            worker, granted_s = _start_worker(broker.bootstrap, metrics_port, log), STOP_S
             try:
                 _wait_ready(worker, metrics_port, log)
                 seen, done = asyncio.run(
@@ -82,9 +84,9 @@ def demo(seed: int, speed: float, metrics_port: int, hold: bool) -> None:
                     )
                     worker.wait()
             except KeyboardInterrupt:
-                return
+                granted_s = INTERRUPTED_S
             finally:
-                _stop_worker(worker)
+                _stop_worker(worker, granted_s)
 
 
 def _start_worker(bootstrap: str, port: int, log: Path) -> subprocess.Popen[bytes]:
@@ -109,12 +111,12 @@ def _wait_ready(worker: subprocess.Popen[bytes], port: int, log: Path) -> None:
     raise BrokerError(f"The worker was not ready within {READY_S:g} s:\n{log.read_text()[-2000:]}")
 
 
-def _stop_worker(worker: subprocess.Popen[bytes]) -> None:
+def _stop_worker(worker: subprocess.Popen[bytes], granted_s: float) -> None:
     if worker.poll() is None:
         os.killpg(worker.pid, signal.SIGTERM)
         try:
-            worker.wait(15)
-        except subprocess.TimeoutExpired:
+            worker.wait(granted_s)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
             os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
 

@@ -19,6 +19,7 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 
 from agents.declared import ensure_topics
+from agents.door import Door
 from agents.inputs import Piece, files, tcp, udp
 from agents.kafka import BrokerError, patiently, producer, start
 from agents.listen import listen
@@ -31,7 +32,7 @@ from pipeline.packets import Scanned, Scanner
 from schemas import topics
 
 MAX_PENDING = 1000
-SCHEMES: dict[str, Callable[[str], AsyncGenerator[Piece, None]]] = {
+SCHEMES: dict[str, Callable[[str, Door], AsyncGenerator[Piece, None]]] = {
     "udp": udp, "tcp": tcp, "tcp-listen": listen
 }  # fmt: skip
 
@@ -46,9 +47,11 @@ class Counters:
     ground_headers: int = 0
 
 
-def pieces(inputs: Sequence[str]) -> AsyncGenerator[Piece, None]:
+def pieces(inputs: Sequence[str], door: Door) -> AsyncGenerator[Piece, None]:
     """Input of one URL, or of files. BrokerError where it is neither."""
     schemes = {urlsplit(i).scheme for i in inputs}
+    if door.allow and not schemes <= {"udp", "tcp-listen"}:
+        raise BrokerError("--allow is of udp:// and tcp-listen:// alone: nobody else comes to us.")
     if schemes == {""}:
         return files(inputs)
     if len(inputs) > 1:
@@ -57,7 +60,7 @@ def pieces(inputs: Sequence[str]) -> AsyncGenerator[Piece, None]:
     if kind is None:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         raise BrokerError(f"Input {inputs[0]!r}: only {known}, files and - are known.")
-    return kind(inputs[0])
+    return kind(inputs[0], door)
 
 
 class Ingest:
@@ -144,10 +147,11 @@ async def ingest(
     namespace: str,
     partitions: int,
     ground_header: int = 0,
+    door: Door | None = None,
 ) -> Counters:
     """Run until the input ends (files) or for ever (UDP, TCP). BrokerError tells what failed.
 
-    ground_header: bytes that stand before each packet.
+    ground_header: bytes that stand before each packet. door: who may send; anybody by default.
     """
     notify("READY=1", "STATUS=waits for a broker")
     await patiently(partial(ensure_topics, bootstrap, namespace, partitions), bootstrap)
@@ -163,7 +167,7 @@ async def ingest(
     ticking = asyncio.create_task(tick())
 
     async def read() -> None:
-        async with aclosing(pieces(inputs)) as coming:
+        async with aclosing(pieces(inputs, door or Door())) as coming:
             async for piece in coming:
                 await one.take(piece, time.time_ns())
 

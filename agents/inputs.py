@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agents.addresses import checked_host
+from agents.door import Door, Seldom, named
 from agents.kafka import BrokerError
+from agents.plain import plain
 from pipeline.packets.files import file_pieces
 from pipeline.packets.files import pieces as pieces_of
 
@@ -38,15 +41,17 @@ def address(url: str) -> tuple[str, int]:
     try:
         parts = urlsplit(url)
         port = parts.port
+        host = parts.hostname or LOOPBACK
+        checked_host(f"[{host}]" if ":" in host else host)
     except ValueError as error:
         raise BrokerError(f"Input {url!r}: {error}.") from None
     if port is None:
         raise BrokerError(f"Input {url!r} needs a port.")
-    return parts.hostname or LOOPBACK, port
+    return host, port
 
 
-async def udp(url: str) -> AsyncGenerator[Piece, None]:
-    """Datagrams, each of whole packets."""
+async def udp(url: str, door: Door) -> AsyncGenerator[Piece, None]:
+    """Datagrams, each of whole packets, of those whom the door admits."""
     host, port = address(url)
     loop = asyncio.get_running_loop()
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -56,18 +61,23 @@ async def udp(url: str) -> AsyncGenerator[Piece, None]:
         sock.bind((host, port))
     except OSError as error:
         sock.close()
-        raise BrokerError(f"{url}: {error.strerror}.") from None
+        raise BrokerError(f"{plain(url)}: {error.strerror}.") from None
+    refused = Seldom()
     try:
         while True:
-            yield Piece(await loop.sock_recv(sock, 65536), True)
+            data, peer = await loop.sock_recvfrom(sock, 65536)
+            if door.admits(peer):
+                yield Piece(data, True)
+            elif n := refused.since(loop.time()):
+                log.warning("%s is refused by --allow (%d since the last line)", named(peer), n)
     finally:
         sock.close()
 
 
-async def tcp(url: str) -> AsyncGenerator[Piece, None]:
+async def tcp(url: str, _: Door) -> AsyncGenerator[Piece, None]:
     """A connection made again whenever it ends, with growing pauses while it fails."""
     host, port = address(url)
-    failures = 0
+    url, failures = plain(url), 0
     while True:
         try:
             reader, writer = await asyncio.open_connection(host, port)

@@ -13,7 +13,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.producer import sender
 
+from agents.addresses import addresses
 from agents.logs import BROKER
+from agents.plain import plain
+from agents.refusals import refusal
 from agents.security import in_use
 
 log = logging.getLogger("heartline.kafka")
@@ -39,7 +42,11 @@ class NoBrokerError(BrokerError):
 
 
 def _reach(bootstrap: str) -> dict[str, Any]:
-    """How to reach the brokers. BrokerError where they would be spoken to in the clear."""
+    """How to reach the brokers. BrokerError where that is no address, or would be in the clear."""
+    try:
+        addresses(bootstrap)
+    except ValueError as error:
+        raise BrokerError(f"--bootstrap: {error}.") from None
     _refuse_in_the_clear(bootstrap)
     return {"bootstrap_servers": bootstrap, **in_use().options}
 
@@ -47,6 +54,7 @@ def _reach(bootstrap: str) -> dict[str, Any]:
 def _refuse_in_the_clear(bootstrap: str) -> None:
     host = in_use().refused(bootstrap)
     if host is not None:
+        host = plain(host)  # a broker may have told it
         raise BrokerError(
             f"{host or 'an empty host name'} would be spoken to in the clear: give --kafka-config "
             "with security.protocol SSL or SASL_SSL, or allow it by name "
@@ -64,7 +72,11 @@ async def administrator(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-def unreachable(bootstrap: str, error: object) -> NoBrokerError:
+async def unreachable(bootstrap: str, error: object) -> BrokerError:
+    """Of one that is there and refuses, why; else (NoBrokerError) that none answers."""
+    refused = await refusal(addresses(bootstrap), in_use().options)
+    if refused:
+        return BrokerError(refused)
     return NoBrokerError(
         f"No Kafka broker answers at {bootstrap}: {error}. Start one "
         "(`heartline broker` runs the embedded one), or name another with --bootstrap."
@@ -94,21 +106,33 @@ async def start(client: Any, bootstrap: str) -> Any:
     try:
         async with asyncio.timeout(CONNECT_S):
             await client.start()
-        _refuse_advertised(client)
-    except BrokerError:
+        await _refuse_advertised(client, bootstrap)
+    except (BrokerError, asyncio.CancelledError):
         await _stop_quietly(client)
         raise
     except (KafkaConnectionError, TimeoutError, OSError) as error:
         await _stop_quietly(client)
-        raise unreachable(bootstrap, error) from error
+        raise await unreachable(bootstrap, error) from error
+    except KafkaError:
+        await _stop_quietly(client)
+        raise
+    except Exception as error:  # noqa: BLE001 - what the client's parsers raise at others' bytes
+        await _stop_quietly(client)
+        raise BrokerError(f"What answers at {bootstrap} is no Kafka broker: {error!r}.") from None
     return client
 
 
-def _refuse_advertised(client: Any) -> None:
-    """BrokerError where a broker has itself called by a host that may not be spoken to so."""
+async def _refuse_advertised(client: Any, bootstrap: str) -> None:
+    """BrokerError where a broker has itself called by a host that may not be spoken to so, or that
+    is not its certificate's: aiokafka would ask it without end, and say nothing."""
     inner = getattr(client, "client", None) or getattr(client, "_client", None)
-    for broker in inner.cluster.brokers() if inner else ():
-        _refuse_in_the_clear(f"{broker.host}:{broker.port}")
+    called = {(broker.host, broker.port) for broker in inner.cluster.brokers()} if inner else set()
+    for host, port in called:
+        _refuse_in_the_clear(f"{host}:{port}")
+    if in_use().protocol.endswith("SSL"):
+        refused = await refusal(sorted(called.difference(addresses(bootstrap))), in_use().options)
+        if refused:
+            raise BrokerError(refused)
 
 
 async def _stop_quietly(client: Any) -> None:

@@ -43,6 +43,9 @@ def write_secret(path: Path, content: str) -> None:
 
 
 def refuse_readable(path: Path) -> None:
-    """MissionError where others than its owner may read a secret."""
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        raise MissionError(f"{path}: others may read it: chmod 600 {path}.")
+    """MissionError where others than its owner may read or change a secret.
+
+    Windows has no modes that would say so.
+    """
+    if os.name != "nt" and path.stat().st_mode & 0o077:
+        raise MissionError(f"{path} is open to others than its owner: chmod 600 {path}.")

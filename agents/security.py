@@ -1,7 +1,8 @@
 """How clients reach the brokers: TLS and SASL by librdkafka's names, secrets from files.
 
-One cluster a process: `use` is told once, and every client of `agents.kafka` follows. Plaintext to
-anything but loopback is refused, unless the host is allowed by name.
+A file with a secret that others than its owner may read is refused. One cluster a process: `use` is
+told once, and every client of `agents.kafka` follows. Plaintext to anything but loopback is
+refused, unless the host is allowed by name.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agents.keys import refuse_readable
 from pipeline.errors import MissionError
 
 ENVIRONMENT = "HEARTLINE_KAFKA"  # a file, where --kafka-config names none
@@ -131,21 +133,57 @@ def _context(table: dict[str, Any], where: Path) -> ssl.SSLContext:
     """The brokers' certificate and name are always checked."""
     try:
         context = ssl.create_default_context(cafile=table.get("ssl.ca.location"))
-        if "ssl.certificate.location" in table:
-            secret = None
-            if "ssl.key.password.file" in table:
-                secret = _secret(table, "ssl.key.password.file", where)
-            context.load_cert_chain(
-                table["ssl.certificate.location"], table.get("ssl.key.location"), secret
-            )
     except (OSError, ValueError) as error:  # ssl's own errors are OSErrors
         raise MissionError(f"{where}: certificates cannot be used: {error}.") from None
+    if "ssl.certificate.location" in table:
+        _show(context, table, where)
     return context
+
+
+def _show(context: ssl.SSLContext, table: dict[str, Any], where: Path) -> None:
+    """Our own certificate, of which the broker asks. Its key is a secret, and may be in one file
+    with it."""
+    certificate = Path(str(table["ssl.certificate.location"]))
+    key = Path(str(table.get("ssl.key.location", certificate)))
+    named = "ssl.key.location" if "ssl.key.location" in table else "ssl.certificate.location"
+    _private(key, named, where)
+    secret = None
+    if "ssl.key.password.file" in table:
+        secret = _secret(table, "ssl.key.password.file", where)
+    try:
+        context.load_cert_chain(certificate, key, secret if secret is not None else _no_password)
+    except _NoPasswordError:
+        raise MissionError(
+            f"{where}: {key} is encrypted: ssl.key.password.file names the file of its password."
+        ) from None
+    except (OSError, ValueError) as error:
+        mend = "" if secret is None else " (is ssl.key.password.file this key's?)"
+        raise MissionError(f"{where}: {certificate} cannot be used: {error}{mend}.") from None
+
+
+class _NoPasswordError(Exception):
+    """A key is encrypted."""
+
+
+def _no_password() -> str:
+    """In place of OpenSSL's own, which asks on the terminal and waits."""
+    raise _NoPasswordError
 
 
 def _secret(table: dict[str, Any], key: str, where: Path) -> str:
     path = where.parent / str(table[key])
+    _private(path, key, where)
     try:
         return path.read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise MissionError(f"{where}: {key}: {path} cannot be read: {error}.") from None
+
+
+def _private(path: Path, key: str, where: Path) -> None:
+    """MissionError where others than its owner may read or change a secret."""
+    try:
+        refuse_readable(path)
+    except (OSError, ValueError) as error:
+        raise MissionError(f"{where}: {key}: {path} cannot be read: {error}.") from None
+    except MissionError as error:
+        raise MissionError(f"{where}: {key}: {error}") from None

@@ -31,6 +31,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from agents.addresses import addresses
+from agents.door import IDLE_S
 from pipeline.errors import MissionError
 from pipeline.mission import Mission, load_mission
 
@@ -47,11 +49,7 @@ def _no_bool(value: Any) -> Any:
 
 
 def _addresses(value: str) -> str:
-    """HOST:PORT, several by comma."""
-    for one in value.split(","):
-        host, _, port = one.strip().rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ValueError("say HOST:PORT, several by comma")
+    addresses(value)  # ValueError says what is wrong with which
     return value
 
 
@@ -92,6 +90,8 @@ class LinkSettings(Table):
     inputs: Annotated[list[str], Field(min_length=1)]
     source: SourceName
     skip_header_bytes: Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=65_535)] = 0
+    allow: list[str] = Field(default_factory=list)  # networks; none named: everybody
+    idle_s: Annotated[float, BeforeValidator(_no_bool), Field(ge=0)] = IDLE_S
 
 
 class ReplaySettings(Table):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from schemas.mission import IntegerEncoding, StringEncoding
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 
 BATCH = 2048
+# a spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(slots=True)
@@ -99,6 +101,16 @@ def batches(
             yield batch
 
 
+class _Lines:
+    """A text file whose lines end in \\n, of a writer that ends them in \\r\\n."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        return self._file.write(f"{line[:-2]}\n")
+
+
 class _File:
     """A CSV under way, beside its name."""
 
@@ -108,8 +120,9 @@ class _File:
         self._part = self._path.with_name(self._path.name + ".part")
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._part.open("w", newline="", encoding="utf-8")
-        self.writer = csv.writer(self._file, lineterminator="\n")
-        self.writer.writerow(plan.names)
+        # quoted is what holds a character of the lines' end: \r alone would begin a row, too
+        self.writer = csv.writer(_Lines(self._file), lineterminator="\r\n")
+        self.writer.writerow([guarded(name) for name in plan.names])
 
     def drop(self) -> None:
         self._file.close()
@@ -130,7 +143,20 @@ def _record(scanned: Scanned, part: slice) -> RawRecord:
 def cells(rows: Rows, plan: Plan, raw: bool) -> zip[tuple[Any, ...]]:
     """Values as people read them, row by row; an empty cell is not in the packet."""
     columns = (column_cells(rows, plan, i, raw, "") for i in range(len(plan.fields)))
-    return zip(*columns, strict=True)
+    texts = (_text(field, raw) for field in plan.fields)
+    safe = ([guarded(c) for c in x] if text else x for x, text in zip(columns, texts, strict=True))
+    return zip(*safe, strict=True)
+
+
+def guarded(cell: Any) -> Any:
+    """A text that would begin a formula, behind an apostrophe; all else as it is."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _text(field: Field, raw: bool) -> bool:
+    """Whether its cells may be words of a stranger; floats are texts too, and may be negative."""
+    kind = field.parameter.type
+    return isinstance(kind.encoding, StringEncoding) or (bool(kind.labels) and not raw)
 
 
 def column_cells(rows: Rows, plan: Plan, i: int, raw: bool, absent: str | None) -> list[Any]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
-from agents.broker import EmbeddedBroker
+from agents.broker import EmbeddedBroker, end_as_by_interrupt
 from agents.cli.options import (
     FILE,
     header_option,
@@ -21,6 +20,7 @@ from agents.cli.options import (
     settings_of,
     source_pair,
 )
+from agents.door import IDLE_S, door
 from agents.ingest import ingest as run_ingest
 from agents.kafka import BrokerError
 from agents.settings import (
@@ -43,8 +43,7 @@ def broker(port: int) -> None:
     """Run the embedded broker on the loopback interface until interrupted (extra `broker`)."""
     with EmbeddedBroker(port) as running:
         console.print(f"broker on {running.bootstrap}; everything is kept in memory alone")
-        # a supervisor's SIGTERM must take the broker along, as Ctrl-C does
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        end_as_by_interrupt()
         try:
             status = running.wait()
         except KeyboardInterrupt:
@@ -60,12 +59,17 @@ def broker(port: int) -> None:
 @root_option
 @header_option
 @click.option("--source", default="", help="Key of the records; the mission's source by default.")
-@service_options
+@click.option("--allow", multiple=True, metavar="NETWORK", help="Who may send by UDP or connect.")
+@click.option(
+    "--idle-s", default=IDLE_S, show_default=True, type=click.FloatRange(0),
+    help="A client of tcp-listen that is silent for longer is closed; 0: never.",
+)  # fmt: skip
 @click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
+@service_options
 def ingest(
     inputs: tuple[str, ...], folder: Path | None, link: str | None, mdb: Path | None,
-    root_container: str, skip_header_bytes: int, source: str, config: Path | None,
-    **given: str | int | None,
+    root_container: str, skip_header_bytes: int, source: str, allow: tuple[str, ...], idle_s: float,
+    config: Path | None, **given: str | int | None,
 ) -> None:  # fmt: skip
     """Packets to telemetry.raw from INPUT: udp://HOST:PORT, tcp://HOST:PORT (connects),
     tcp-listen://HOST:PORT (is connected to), - or files, gzip or not, in the order given."""
@@ -75,6 +79,7 @@ def ingest(
             raise click.UsageError("--link says what is read: give it, or INPUT.")
         one = _link(settings, link)
         inputs, source, skip_header_bytes = tuple(one.inputs), one.source, one.skip_header_bytes
+        allow, idle_s = tuple(one.allow), one.idle_s
         mission = settings.sources[source].load()
     elif not inputs or folder is None:
         raise click.UsageError("give INPUT and --mission, or --link of the settings.")
@@ -89,7 +94,7 @@ def ingest(
         c = asyncio.run(
             run_ingest(
                 mission, name, inputs, settings.bootstrap, settings.namespace,
-                settings.partitions, skip_header_bytes,
+                settings.partitions, skip_header_bytes, door(allow, idle_s),
             )
         )  # fmt: skip
     except KeyboardInterrupt:
@@ -149,9 +154,11 @@ def run_worker(settings: Settings) -> None:
     from agents.app import app
 
     # it would set up logs of its own, with colours in files
-    app.Worker(
+    one = app.Worker(
         loglevel=settings.log_level, quiet=True, override_logging=False, redirect_stdouts=False
-    ).execute_from_commandline()
+    )
+    one.spinner = None  # it would show a cursor, to a file too
+    one.execute_from_commandline()
 
 
 @click.command()

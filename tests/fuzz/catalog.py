@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import flight_targets, ground_targets, targets, watch_targets
+from tests.fuzz import edge_targets, flight_targets, ground_targets, targets, watch_targets
 from tests.fuzz.targets import Target
 
 TARGETS = (
@@ -18,4 +18,7 @@ TARGETS = (
     Target("long csv", 2.0, flight_targets.long_csv),
     Target("parquet", 6.0, flight_targets.parquet),
     Target("ulog", 6.0, flight_targets.ulog),
+    Target("requests", 1.0, edge_targets.requests),
+    Target("address", 0.1, edge_targets.address),
+    Target("table", 0.4, edge_targets.table),
 )

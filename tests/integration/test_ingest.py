@@ -15,9 +15,9 @@ from aiokafka import TopicPartition
 
 from agents.broker import free_port
 from agents.declared import ensure_topics
+from agents.door import door
 from agents.ingest import Counters, ingest
 from agents.kafka import BrokerError, consumer
-from agents.listen import MAX_CLIENTS, listen
 from pipeline.mission import Mission
 from pipeline.packets import PacketReader
 from pipeline.simulate import simulate
@@ -242,34 +242,6 @@ def _split(stream: bytes) -> list[bytes]:
     return out
 
 
-def test_tcp_listen_takes_so_many_clients() -> None:
-    """One more is turned away, and has its place when another leaves."""
-
-    async def scenario() -> None:
-        port = free_port()
-        pieces = listen(f"tcp-listen://:{port}")
-        first = asyncio.ensure_future(anext(pieces))
-        clients = []
-        while len(clients) < MAX_CLIENTS:
-            try:
-                clients.append(await asyncio.open_connection("127.0.0.1", port))
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.05)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        assert await reader.read() == b""
-        clients[0][1].close()
-        piece = await first
-        assert (piece.data, piece.whole) == (b"", True)
-        again = await asyncio.open_connection("127.0.0.1", port)
-        again[1].write(b"x")
-        assert (await anext(pieces)).data == b"x"
-        await pieces.aclose()
-        for _, w in (*clients[1:], again, (reader, writer)):
-            w.close()
-
-    asyncio.run(scenario())
-
-
 @pytest.mark.parametrize("url", ["tcp-listen://192.0.2.1:9", "tcp-listen://h:99999", "udp://x"])
 def test_an_address_that_is_none(broker: str, demo_mission: Mission, url: str) -> None:
     with pytest.raises(BrokerError, match=url.split(":")[0]):
@@ -286,6 +258,13 @@ def test_no_broker(demo_mission: Mission, tmp_path: Path) -> None:
     path.write_bytes(b"x")
     with pytest.raises(BrokerError, match="No Kafka broker answers"):
         asyncio.run(ingest(demo_mission, "demo", [str(path)], f"127.0.0.1:{free_port()}", "", 1))
+
+
+def test_allow_is_of_those_who_come_to_us(broker: str, demo_mission: Mission) -> None:
+    only = door(["10.0.0.0/8"], 1.0)
+    for inputs in (["tcp://127.0.0.1:1"], ["file"]):
+        with pytest.raises(BrokerError, match="--allow"):
+            asyncio.run(ingest(demo_mission, "demo", inputs, broker, "", 1, door=only))
 
 
 def test_unknown_input(broker: str, demo_mission: Mission) -> None:

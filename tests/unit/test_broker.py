@@ -53,5 +53,23 @@ def test_sigterm_takes_the_broker_along() -> None:
     assert not listens(port)
 
 
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, BrokerError])
+def test_an_interrupt_before_it_listens_takes_it_along(
+    monkeypatch: pytest.MonkeyPatch, raised: type[BaseException]
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(self: EmbeddedBroker) -> None:
+        assert self._process
+        started.append(self._process)
+        raise raised
+
+    monkeypatch.setattr("agents.broker.broker_binary", lambda: "/bin/cat")
+    monkeypatch.setattr(EmbeddedBroker, "_wait", interrupted)
+    with pytest.raises(raised), EmbeddedBroker():
+        pass
+    assert started[0].returncode is not None
+
+
 def test_a_namespace_has_groups_of_its_own() -> None:
     assert Settings(namespace="replay").group_on_wire != Settings().group_on_wire

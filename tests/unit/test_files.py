@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
+import struct
 import zlib
 from pathlib import Path
 
@@ -266,3 +268,55 @@ def test_rubbish_is_given_up(tmp_path: Path) -> None:
     done = heartline("run", str(tmp_path / "bomb"), "--mission", DEMO, "--out", str(tmp_path / "o"))
     assert done.exit_code == 1
     assert "no packet of" in done.stderr
+
+
+# --- what a spreadsheet would take for a formula ----------------------------------------------
+
+FORMULAS = """<SpaceSystem name="S"><TelemetryMetaData><ParameterTypeSet>
+<BinaryParameterType name="H"><BinaryDataEncoding><SizeInBits><FixedValue>48</FixedValue>
+</SizeInBits></BinaryDataEncoding></BinaryParameterType>
+<StringParameterType name="S4"><StringDataEncoding><SizeInBits><Fixed><FixedValue>32</FixedValue>
+</Fixed></SizeInBits></StringDataEncoding></StringParameterType>
+<FloatParameterType name="F"><FloatDataEncoding sizeInBits="32"/></FloatParameterType>
+<IntegerParameterType name="I"><IntegerDataEncoding sizeInBits="8" encoding="twosComplement"/>
+</IntegerParameterType>
+<EnumeratedParameterType name="E"><IntegerDataEncoding sizeInBits="8" encoding="twosComplement"/>
+<EnumerationList><Enumeration value="1" label="=HYPERLINK(1)"/></EnumerationList>
+</EnumeratedParameterType></ParameterTypeSet><ParameterSet>
+<Parameter name="h" parameterTypeRef="H"/><Parameter name="=1+1" parameterTypeRef="S4"/>
+<Parameter name="-f" parameterTypeRef="F"/><Parameter name="i" parameterTypeRef="I"/>
+<Parameter name="@e" parameterTypeRef="E"/></ParameterSet><ContainerSet>
+<SequenceContainer name="C"><EntryList><ParameterRefEntry parameterRef="h"/>
+<ParameterRefEntry parameterRef="=1+1"/><ParameterRefEntry parameterRef="-f"/>
+<ParameterRefEntry parameterRef="i"/><ParameterRefEntry parameterRef="@e"/>
+</EntryList></SequenceContainer></ContainerSet></TelemetryMetaData></SpaceSystem>"""
+
+
+def rows_of(tmp_path: Path, *more: str) -> list[list[str]]:
+    """A CSV of packets whose texts begin as formulas do, and whose numbers are negative."""
+    (tmp_path / "x.xml").write_text(FORMULAS)
+    texts = (b"=A1\0", b"+A1\0", b"-A1\0", b"@A1\0", b"\tA1\0", b"\rA1\0", b"A=1\0")
+    content = b"".join(
+        packet(3, i, text + struct.pack(">fbb", -1.5, -7, e))
+        for i, (text, e) in enumerate(zip(texts, (1, -2, 1, -2, 1, -2, 1), strict=True))
+    )
+    (tmp_path / "f").write_bytes(content)
+    out = tmp_path / "o.csv"
+    done = heartline("decode", str(tmp_path / "f"), "--mdb", str(tmp_path / "x.xml"),
+                     "--out", str(out), *more)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    with out.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_no_text_of_a_csv_begins_a_formula(tmp_path: Path, raw: bool) -> None:
+    """Names and texts are behind an apostrophe; numbers, negative ones too, are as they were."""
+    header, *rows = rows_of(tmp_path, *(["--raw"] if raw else []))
+    assert header == ["h", "'=1+1", "'-f", "i", "'@e"]
+    assert [row[1].rstrip("\0")[:2] for row in rows] == ["'=", "'+", "'-", "'@", "'\t", "'\r", "A="]
+    if raw:
+        return
+    assert {row[2] for row in rows} == {"-1.5"}
+    assert {row[3] for row in rows} == {"-7"}
+    assert {row[4] for row in rows} == {"'=HYPERLINK(1)", "-2"}

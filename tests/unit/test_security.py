@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from agents.cli import main
 from agents.kafka import BrokerError, consumer
 from agents.security import Security, from_file, use
 from pipeline.errors import MissionError
+from pipeline.simulate import simulate
+from tests.conftest import PROJECT
+
+DEMO = str(PROJECT / "missions" / "demo")
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +31,7 @@ def written(folder: Path, text: str) -> Path:
     path = folder / "kafka.toml"
     path.write_text(text)
     (folder / "secret").write_text("s3cret\n")
+    (folder / "secret").chmod(0o600)
     return path
 
 
@@ -91,3 +97,101 @@ def test_what_is_wrong_is_told_without_the_secret(tmp_path: Path, text: str, say
     with pytest.raises(MissionError, match=says) as error:
         from_file(written(tmp_path, text))
     assert "s3cret" not in str(error.value)
+
+
+# --- files of secrets --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o602, 0o610, 0o644])
+def test_a_password_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    text = 'security.protocol = "SASL_SSL"\nsasl.username = "a"\nsasl.password.file = "secret"'
+    path = written(tmp_path, text)
+    (tmp_path / "secret").chmod(mode)
+    with pytest.raises(MissionError, match=r"chmod 600 .*secret") as error:
+        from_file(path)
+    assert "s3cret" not in str(error.value)
+    for private in (0o600, 0o400):
+        (tmp_path / "secret").chmod(private)
+        assert from_file(path).options["sasl_plain_password"] == "s3cret"
+
+
+def key(folder: Path, *options: str) -> str:
+    """A certificate and its key, of openssl; lines that name them."""
+    done = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-subj", "/CN=x", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem", *options],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return (
+        f'security.protocol = "SSL"\nssl.certificate.location = "{folder}/cert.pem"\n'
+        f'ssl.key.location = "{folder}/key.pem"\n'
+    )
+
+
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    """Also where it is in one file with its certificate."""
+    path = written(tmp_path, key(tmp_path, "-nodes"))
+    (tmp_path / "key.pem").chmod(0o640)
+    with pytest.raises(MissionError, match=r"ssl\.key\.location: .* chmod 600 .*key\.pem"):
+        from_file(path)
+    (tmp_path / "key.pem").chmod(0o600)
+    assert from_file(path).protocol == "SSL"
+    both = tmp_path / "both.pem"
+    both.write_bytes((tmp_path / "key.pem").read_bytes() + (tmp_path / "cert.pem").read_bytes())
+    both.chmod(0o644)
+    path.write_text(f'security.protocol = "SSL"\nssl.certificate.location = "{both}"')
+    with pytest.raises(MissionError, match=r"chmod 600 .*both\.pem"):
+        from_file(path)
+    both.chmod(0o600)
+    assert from_file(path).protocol == "SSL"
+
+
+def test_an_encrypted_key_asks_nobody_for_its_password(tmp_path: Path) -> None:
+    lines = key(tmp_path, "-passout", "pass:s3cret")
+    with pytest.raises(MissionError, match=r"encrypted: ssl\.key\.password\.file names"):
+        from_file(written(tmp_path, lines))
+    lines += 'ssl.key.password.file = "secret"\n'
+    assert from_file(written(tmp_path, lines)).protocol == "SSL"
+    path = written(tmp_path, lines)
+    for wrong in ("other\n", ""):
+        (tmp_path / "secret").write_text(wrong)
+        with pytest.raises(MissionError, match=r"is ssl\.key\.password\.file this key's"):
+            from_file(path)
+
+
+# --- what is no address ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def moment() -> bytes:
+    return simulate(2, (), -0.2, 0.2).packets
+
+
+WRONG = {"127.0.0.1:19602x": "'19602x' is no port", "": "an empty address", "kafka": "has no port"}
+
+
+@pytest.mark.parametrize("bootstrap", WRONG)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["watch", "--seconds", "1"], ["topics", "plan"], ["audit", "verify"],
+        ["ingest", "-", "--mission", DEMO], ["worker", "--source", f"demo={DEMO}"],
+        ["control", "acknowledge", "HE_P", "--mission", DEMO, "--why", "y", "--who", "z"],
+        ["explain", "x"], ["replay", "packets.bin", "--mission", DEMO],
+    ],
+    ids=lambda c: c[0],
+)  # fmt: skip
+def test_a_bootstrap_that_is_none_is_one_line(
+    command: list[str],
+    bootstrap: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: bytes,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("packets.bin").write_bytes(moment)
+    done = CliRunner().invoke(main, [*command, "--bootstrap", bootstrap], input="")
+    assert done.exit_code == 1, done.output
+    assert WRONG[bootstrap] in done.stderr
+    assert "Traceback" not in done.stderr
