@@ -7,6 +7,7 @@ the topic itself, read from its beginning.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -22,11 +23,22 @@ _KEPT = (
 _BY_HAND = {"acknowledged": "acknowledged", "inhibited": "inhibited", "limits_set": "ranges_set"}
 
 
-class Alarms:
-    """The newest state of each key. A repeat of an alert changes nothing."""
+def place_of(id_: Any) -> tuple[int, int] | None:
+    """(partition, offset) of an alert's id; None of what is none."""
+    try:
+        _, partition, offset, _ = id_.rsplit("-", 3)
+        return int(partition), int(offset)
+    except (ValueError, AttributeError):
+        return None
 
-    def __init__(self) -> None:
+
+class Alarms:
+    """The newest state of each key. A repeat of an alert changes nothing, of one that told of an
+    alarm which no state has any more (`agents.ghosts`) neither. topic_id: of telemetry.raw, now."""
+
+    def __init__(self, topic_id: Callable[[], str] = str) -> None:
         self._known: dict[bytes, dict[str, Any]] = {}
+        self._topic_id = topic_id
 
     def read(self, key: bytes, value: bytes | None) -> None:
         """A record of the topic."""
@@ -39,12 +51,24 @@ class Alarms:
         else:
             self._known.pop(key, None)
 
-    def take(self, alert: dict[str, Any]) -> tuple[bytes, bytes]:
+    def take(self, alert: dict[str, Any]) -> tuple[bytes, bytes] | None:
         """Key and value of the alarm state that an alert leaves behind."""
         key = ":".join(monitor_key(alert)).encode()
-        state = self._after(self._known.get(key, {}), alert)
+        before = self._known.get(key, {})
+        if self._is_gone(before, alert["id"]):
+            return None
+        state = self._after(before, alert)
         self._known[key] = state
         return key, orjson.dumps(state)
+
+    def _is_gone(self, before: dict[str, Any], id_: str) -> bool:
+        """Whether the state that stands was made anew, behind this alert."""
+        gone, place = before.get("gone"), place_of(id_)
+        if not isinstance(gone, dict) or place is None or gone.get("topic_id") != self._topic_id():
+            return False
+        return place[0] == (place_of(before.get("alert")) or (-1, 0))[0] and (
+            place[1] < gone.get("offset", 0)
+        )
 
     def _after(self, before: dict[str, Any], alert: dict[str, Any]) -> dict[str, Any]:
         by_hand = {name: before[name] for name in _BY_HAND.values() if name in before}

@@ -78,6 +78,7 @@ def faust_credentials(security: Security) -> Any:
 
 def create_app(settings: Settings) -> App:
     """The app of one worker. Missions are read when it starts."""
+    running: list[Lanes] = []
     folder = state() / "faust"  # it makes one, and keeps nothing in it
     folder.parent.mkdir(parents=True, exist_ok=True)
     app = App(
@@ -94,7 +95,7 @@ def create_app(settings: Settings) -> App:
         value_serializer="raw",
         broker_credentials=faust_credentials(in_use()),
     )
-    alarms = Alarms()
+    alarms = Alarms(lambda: running[0].topic_id if running else "")
     kept = {topics.ALARMS: alarms.take, topics.MODELS: stage_of}
     add_desk(app, settings.bootstrap, settings.namespace, kept, alarms)
 
@@ -108,6 +109,7 @@ def create_app(settings: Settings) -> App:
                     raise MissionError("No source: give --source NAME=MISSION_FOLDER.")
                 metrics = Metrics(CollectorRegistry(), settings.parameter_gauges)
                 self.lanes = Lanes(settings, missions, metrics)
+                running.append(self.lanes)
                 self.server = serve(
                     settings.metrics_host, settings.metrics_port, metrics.registry,
                     self.lanes.health,

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from aiokafka.errors import KafkaError
 
+from agents.alarms import place_of
 from agents.kafka import BrokerError, producer, start
 from agents.tail import follow
 from schemas import topics
@@ -27,11 +28,12 @@ class Ghosts:
     """
 
     def __init__(
-        self, bootstrap: str, namespace: str, partition: int, live: int,
+        self, bootstrap: str, namespace: str, partition: int, live: int, topic_id: str,
         standing: set[tuple[str, ...]],
     ) -> None:  # fmt: skip
         self._bootstrap, self._namespace = bootstrap, namespace
         self._partition, self._live, self._standing = partition, live, standing
+        self._topic_id = topic_id
 
     async def clear(self, sources: frozenset[str]) -> None:
         """Tell that they stand no more. A broker that does not answer is another's concern."""
@@ -60,20 +62,14 @@ class Ghosts:
             mine = (state["source"], state["parameter"], monitor["kind"], *trained)
             if mine in self._standing or not self._before(state["alert"]):
                 continue
-            yield (
-                key,
-                orjson.dumps(
-                    state | {"level": "normal", "transition": "gone", "sentence": _sentence(state)}
-                ),
-            )
+            gone = {"topic_id": self._topic_id, "offset": self._live}
+            told = {"level": "normal", "transition": "gone", "sentence": _sentence(state)}
+            yield key, orjson.dumps(state | told | {"gone": gone})
 
     def _before(self, id_: str) -> bool:
         """Whether this lane's partition told it, before what it will tell now."""
-        try:
-            _, partition, offset, _ = id_.rsplit("-", 3)
-            return int(partition) == self._partition and int(offset) < self._live
-        except ValueError:
-            return False
+        place = place_of(id_)
+        return place is not None and place[0] == self._partition and place[1] < self._live
 
     async def _write(self, gone: list[tuple[bytes, bytes]]) -> None:
         client = await start(producer(self._bootstrap), self._bootstrap)

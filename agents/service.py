@@ -256,6 +256,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         high = self._consumer.highwater(partition)
         return None if high is None else max(0, high - self._lanes[number].next_offset)
 
+    @property
+    def topic_id(self) -> str:
+        """Of telemetry.raw, as its lanes were taken; empty where none is known."""
+        return self._topic_id or ""
+
     def health(self) -> tuple[bool, str]:
         """(healthy, why): a lane that stands still while its partition grows is not."""
         unheard = time.monotonic() - self.heard
@@ -320,7 +325,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
         def marks() -> Marks:
             place = f"{partition.topic}-{number}"
-            return Marks(place, chains.fingerprint, self._topic_id or "", self._seal)
+            return Marks(place, chains.fingerprint, self.topic_id, self._seal)
 
         return Lane(
             number,
@@ -347,7 +352,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             s.key(source) for source, chain in lane.chains.chains.items() for s in chain.standing()
         }
         s = self._settings
-        gone = Ghosts(s.bootstrap, s.namespace, lane.partition, lane.silent_until, standing)
+        gone = Ghosts(
+            s.bootstrap, s.namespace, lane.partition, lane.silent_until, self.topic_id, standing
+        )
         sources = frozenset(lane.chains.chains)
         self._aside.append(asyncio.create_task(gone.clear(sources)))
 
