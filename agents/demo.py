@@ -17,11 +17,12 @@ from typing import Any
 
 import click
 import orjson
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
 from agents.broker import EmbeddedBroker, end_as_by_interrupt
+from agents.cli.terminal import Terminal
 from agents.kafka import BrokerError
 from agents.replay import Replayed, replay
 from agents.tail import follow
@@ -40,7 +41,7 @@ READY_S = 60.0
 STOP_S, INTERRUPTED_S = 15.0, 1.0  # granted to the worker; nobody waits for what is thrown away
 DRAIN_S = 30.0
 DEMO_TOML = Path(__file__).parent.parent / "missions" / "demo"
-console = Console()
+console = Terminal()
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+from aiokafka.errors import KafkaError
 
 from agents.cli.audit import audit
 from agents.cli.benchmark import benchmark
@@ -21,6 +22,7 @@ from agents.cli.models import models
 from agents.cli.replay import replay
 from agents.cli.reproduce import reproduce
 from agents.cli.show import explain
+from agents.cli.terminal import lines
 from agents.cli.topics import topics_group
 from agents.demo import demo
 from agents.kafka import BrokerError
@@ -35,7 +37,10 @@ class People(click.Group):
         try:
             return super().invoke(ctx)
         except (MissionError, FlightError, BrokerError) as error:
-            click.echo(f"heartline: {error}", err=True)
+            click.echo(lines(f"heartline: {error}"), err=True)
+            sys.exit(1)
+        except KafkaError as error:  # a refused access list, a request that the broker lacks
+            click.echo(lines(f"heartline: the broker refuses: {error!r}."), err=True)
             sys.exit(1)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 import orjson
-from rich.console import Console
 from rich.table import Table
 
 from agents.cli.options import FILE, service_options, settings_of, source_pair
+from agents.cli.terminal import Terminal
 from agents.kafka import BrokerError
 from agents.plain import plain
 from agents.recompute import Recomputed, recompute
@@ -83,7 +83,7 @@ def _object(book: Audit, findings: list[str], done: Recomputed | None) -> dict[s
 
 
 def _print(book: Audit, findings: list[str], done: Recomputed | None) -> None:
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Terminal(soft_wrap=True)
     table = Table("topic", "source", "alerts", "last", "repeats", "seams")
     for (topic, source), b in sorted(book.books.items()):
         numbers = (b.alerts, b.last, b.repeats, len(b.seams))

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 import numpy as np
 import orjson
-from rich.console import Console
 from rich.table import Table
 
 from agents.cli.options import FILE, drawing
+from agents.cli.terminal import Terminal
 from pipeline.benchmark import labelled
 from pipeline.benchmark.column import METRICS, SPACECRAFT
 from pipeline.benchmark.nab import PROFILES, said, series
@@ -42,7 +42,7 @@ def smap(folder: Path, each: bool, out: Path | None, png: Path | None) -> None:
         drawing("pipeline.benchmark.figure").draw(
             [(s.series.name, s.series.test, s.series.true, s.predicted) for s in by_crop[0]], png
         )
-    console = Console(highlight=False, markup=False)
+    console = Terminal()
     if each:
         console.print(_lines("channel", [
             (s.series.name, s.series.kind, s.telemanom, s.series.true, s.predicted)
@@ -69,7 +69,7 @@ def nab(folder: Path) -> None:
         for profile in PROFILES:
             points, threshold = nab_score(heard, profile)
             table.add_row(", ".join(families), profile, f"{points:.1f}", f"{threshold:.2f}")
-    console = Console(highlight=False, markup=False)
+    console = Terminal()
     console.print(table)
     rows, windows = sum(len(s.value) for s in found), sum(len(s.windows) for s in found)
     console.print(
@@ -89,7 +89,7 @@ def csv_(folder: Path, label: str, each: bool, out: Path | None) -> None:
     scored, others = labelled.score(found, SPACECRAFT), labelled.score(found, METRICS)
     if out:
         out.write_bytes(orjson.dumps({s.series.name: s.predicted for s in scored}))
-    console = Console(highlight=False, markup=False)
+    console = Terminal()
     if each:
         console.print(_lines("file", [
             (s.series.name, ", ".join(s.series.values), s.telemanom, s.series.true, s.predicted)

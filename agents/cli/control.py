@@ -13,11 +13,11 @@ from typing import Any
 
 import click
 import orjson
-from rich.console import Console
 from rich.table import Table
 
 from agents.authority import Signer, make_key, read_signer
 from agents.cli.options import FILE, bootstrap_option, mdb_option
+from agents.cli.terminal import Terminal
 from agents.kafka import BrokerError, partitions_of, producer, start
 from agents.plain import plain
 from agents.tail import follow
@@ -197,7 +197,7 @@ def list_(namespace: str, bootstrap: str) -> None:
                     _time(told.get("when_ns")), _time(told.get("until_ns")),
                 )))  # fmt: skip
     if table.row_count:
-        Console(highlight=False, markup=False).print(table)
+        Terminal().print(table)
     else:
         click.echo("Nothing is inhibited, overridden or acknowledged.")
 

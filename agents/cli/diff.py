@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from agents.cli.options import FILE, header_option
+from agents.cli.terminal import Terminal
 from pipeline.chain import Chain
 from pipeline.mission import load_mission
 from pipeline.outputs.alerts import iso
@@ -39,7 +39,7 @@ def diff(
         lead = "" if c.earlier_s is None else f"{c.earlier_s:+.1f} s"
         times = ("" if t is None else iso(t) for t in (c.a_ns, c.b_ns))
         table.add_row(c.word, c.parameter, c.monitor, c.level, *times, lead)
-    console = Console(highlight=False)
+    console = Terminal()
     if found:
         console.print(table)
     counts = {w: sum(c.word == w for c in found) for w in ("appears", "vanishes", "moves")}

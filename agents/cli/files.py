@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 import orjson
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from agents.cli.options import FILE, header_option, mdb_option, root_option
+from agents.cli.terminal import Terminal
 from agents.run_files import RunFolder
 from pipeline.chain import Chain
 from pipeline.decode import compile_plans
@@ -38,7 +38,7 @@ from pipeline.table import Written, write_tables
 from schemas.columns import Reason
 from schemas.settings import TimeSettings
 
-console = Console(stderr=True)
+console = Terminal(stderr=True)
 DEMO_MISSION = Path(__file__).parents[2] / "missions" / "demo" / "mission.toml"
 
 
@@ -97,14 +97,14 @@ def import_(
     (out / "xtce.xml").write_bytes(made.xtce)
     (out / "mission.toml").write_text(made.mission_toml)
     leave_mark(out / "packets.bin", load_xtce(out / "xtce.xml"))
-    console.print(f"{made.rows} rows of {made.columns} columns → {out}", highlight=False)
+    console.print(f"{made.rows} rows of {made.columns} columns → {out}")
     console.print(
         f"Next: heartline run {out}/packets.bin --mission {out} --out FOLDER", highlight=False
     )
     for note in made.notes:
-        console.print(f"  {note}", highlight=False)
+        console.print(f"  {note}")
     for column, why in made.left_out:
-        console.print(f"  left out: {column} ({why})", highlight=False)
+        console.print(f"  left out: {column} ({why})")
 
 
 @click.command()
@@ -131,27 +131,28 @@ def decode(
     many = out.endswith("/") or Path(out).is_dir()
     found = (scanned for _, scanned in scans(paths, scanner))
     done = write_tables(found, plans, Path(out), raw, many, allow_trailing, segmented)
-    for line in _told(done):
-        console.print(line, highlight=False)
+    for line, style in _told(done):
+        console.print(line, style=style)
     if not done.rows:
         raise FlightError(f"{paths[0]}: nothing decoded with {mdb}. Is it of this mission?")
 
 
-def _told(done: Written) -> Iterator[str]:
+def _told(done: Written) -> Iterator[tuple[str, str]]:
+    """Lines, and the style of each."""
     for name, n in done.rows.items():
-        yield f"{n} rows of {name}"
+        yield f"{n} rows of {name}", ""
     if done.ground_headers:
-        yield f"stepped over {done.ground_headers} bytes of ground headers"
+        yield f"stepped over {done.ground_headers} bytes of ground headers", ""
     if done.gaps:
-        yield f"[yellow]{done.missing} packets missing in {done.gaps} gaps of sequence counts[/]"
+        yield f"{done.missing} packets missing in {done.gaps} gaps of sequence counts", "yellow"
     if n := done.skipped[Reason.NOT_A_PACKET]:
-        yield f"[yellow]skipped {n} bytes that are no packets[/]"
+        yield f"skipped {n} bytes that are no packets", "yellow"
     if n := done.skipped[Reason.TRUNCATED]:
-        yield f"[yellow]skipped {n} bytes of packets cut off by a file's end[/]"
+        yield f"skipped {n} bytes of packets cut off by a file's end", "yellow"
     for reason, n in sorted(done.refused.items()):
-        yield f"[yellow]refused {n} packets: {reason.word}[/]"
+        yield f"refused {n} packets: {reason.word}", "yellow"
     if done.pending:
-        yield f"[yellow]{done.pending} bytes of segments wait for a packet's end[/]"
+        yield f"{done.pending} bytes of segments wait for a packet's end", "yellow"
 
 
 @click.command()
@@ -186,7 +187,7 @@ def run(
             results.add(fed)
             bar.update(task, completed=chain.packets.counters["packets"])
     for line in results.told:
-        console.print(line, highlight=False)
+        console.print(line)
     if not results.samples:
         raise FlightError(
             f"{flights[0]}: nothing decoded with {mission.mdb.path}. Is it of this mission?"
@@ -207,7 +208,7 @@ def check(folder: Path, mdb: Path | None, root_container: str, parameter: str) -
         steps = Table(show_header=False)
         for step, what in fate(found, parameter):
             steps.add_row(step, what)
-        Console().print(steps)
+        Terminal().print(steps)
         return
     table = Table(title=f"{found.settings.name}: {found.mdb.path}")
     for column in ("container", "parameter", "type", "unit", "resampled", "alarm ranges"):
@@ -227,9 +228,9 @@ def check(folder: Path, mdb: Path | None, root_container: str, parameter: str) -
             table.add_row(
                 plan.container, p.name, p.type.kind, p.type.unit, rate.get(p.name, "–"), limits
             )
-    Console().print(table)
+    Terminal().print(table)
     for line in warnings_of(found, plans.plans):
-        console.print(line, style="yellow", highlight=False, markup=False)
+        console.print(line, style="yellow")
     models = len([*in_force(found)])
     told = f", {models} trained in force" if models else ""
     console.print(
@@ -260,12 +261,11 @@ def mission_init(xtce: Path, out: Path, name: str, root_container: str) -> None:
     if root_container:
         text += f'root_container = "{root_container}"\n'
     target.write_text(text)
-    console.print(f"{target} made. Next: heartline check {out}", highlight=False)
+    console.print(f"{target} made. Next: heartline check {out}")
     numbers = sum(p.type.kind in ("integer", "float") for p in database.parameters.values())
     if len(chosen) < numbers:
         console.print(
             f"{len(chosen)} of {numbers} numbers are shown live; `gauges` in it says which.",
-            highlight=False,
         )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from agents.broker import EmbeddedBroker, end_as_by_interrupt
 from agents.cli.options import (
@@ -20,6 +19,7 @@ from agents.cli.options import (
     settings_of,
     source_pair,
 )
+from agents.cli.terminal import Terminal
 from agents.door import IDLE_S, door
 from agents.ingest import ingest as run_ingest
 from agents.kafka import BrokerError
@@ -34,7 +34,7 @@ from agents.watch.run import watch as run_watch
 from pipeline.errors import MissionError
 from pipeline.mission import load_mission
 
-console = Console(stderr=True)
+console = Terminal(stderr=True)
 
 
 @click.command()
@@ -87,8 +87,7 @@ def ingest(
         mission = load_mission(folder, mdb, root_container)
     name = source or mission.settings.source
     console.print(
-        f"{' '.join(inputs)} → telemetry.raw at {settings.bootstrap} as {name!r}", highlight=False,
-        markup=False,
+        f"{' '.join(inputs)} → telemetry.raw at {settings.bootstrap} as {name!r}",
     )  # fmt: skip
     try:
         c = asyncio.run(

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
+from agents.cli.terminal import Terminal
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from pipeline.mdb.compare import Change, differences
@@ -37,7 +37,7 @@ def mdb() -> None:
 def show(file: Path, name: str, root_container: str) -> None:
     """Show a database: its containers as a tree, or one container or parameter in full."""
     found = load_xtce(file, root_container)
-    console = Console()
+    console = Terminal()
     if not name:
         console.print(_tree(found))
         return
@@ -119,17 +119,17 @@ def _tree(found: MissionDatabase) -> Tree:
 def _title(found: MissionDatabase, of: Container) -> str:
     criteria = criteria_words(of.restriction)
     marks = [m for m, on in (("root", of.name == found.root), ("abstract", of.abstract)) if on]
-    told = f"[bold]{_plain(of.name)}[/bold]" + (f" ({', '.join(marks)})" if marks else "")
-    return f"{told} if {_plain(criteria)}" if criteria else told
+    told = of.name + (f" ({', '.join(marks)})" if marks else "")
+    return f"{told} if {criteria}" if criteria else told
 
 
 def _line(found: MissionDatabase, placed: Placed) -> str:
     entry = placed.entry
     if entry.kind == "container":
-        return _plain(f"{_at(placed)} container {entry.name}{_condition(placed)}")
+        return f"{_at(placed)} container {entry.name}{_condition(placed)}"
     of = found.parameters[entry.name].type
     unit = f" {of.unit}" if of.unit else ""
-    return _plain(f"{_at(placed)} {entry.name}: {type_words(of)}{unit}{_condition(placed)}")
+    return f"{_at(placed)} {entry.name}: {type_words(of)}{unit}{_condition(placed)}"
 
 
 def _columns(found: MissionDatabase, of: Container) -> Table:
@@ -148,16 +148,14 @@ def _columns(found: MissionDatabase, of: Container) -> Table:
         if known:
             t = known.type
             cells = (type_words(t), t.unit, _some(t.calibrator), _some(t.alarm))
-        table.add_row(
-            *map(_plain, (_at(placed), entry.name, *cells, _condition(placed).lstrip(", ")))
-        )
+        table.add_row(_at(placed), entry.name, *cells, _condition(placed).lstrip(", "))
     return table
 
 
 def _parameter(found: MissionDatabase, of: Parameter) -> Table:
     """All that is known of one parameter."""
     t = of.type
-    table = Table(title=_plain(of.qualified_name), show_header=False)
+    table = Table(title=of.qualified_name, show_header=False)
     rows = [
         ("description", of.description), ("type", f"{t.name}: {type_words(t)}"), ("unit", t.unit),
         ("calibrator", _some(t.calibrator)), ("labels", ", ".join(f"{r} {w}" for r, w in t.labels)),
@@ -177,7 +175,7 @@ def _parameter(found: MissionDatabase, of: Parameter) -> Table:
     ]
     for what, told in rows:
         if told:
-            table.add_row(_plain(what), _plain(told))
+            table.add_row(what, told)
     return table
 
 
@@ -194,8 +192,3 @@ def _condition(placed: Placed) -> str:
     include, repeat = placed.entry.include, placed.entry.repeat
     told = f", if {criteria_words(include)}" if include is not None else ""
     return told + (f", {words(repeat[0])} times" if repeat is not None else "")
-
-
-def _plain(text: str) -> str:
-    """Text that rich must not take for markup."""
-    return text.replace("[", "\\[")

@@ -13,13 +13,13 @@ from typing import Any
 
 import click
 import orjson
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from agents.authority import read_signer
 from agents.cli.control import key_option, write_control
 from agents.cli.options import FILE, drawing
+from agents.cli.terminal import Terminal
 from agents.models_topic import staged
 from agents.run_files import read_alerts
 from agents.tail import follow
@@ -37,7 +37,7 @@ from schemas import topics
 from schemas.control import ModelStage, encode_control
 from schemas.settings import MODEL_RULES
 
-console = Console(stderr=True, markup=False)
+console = Terminal(stderr=True)
 mission_option = click.option(
     "--mission", "folder", type=FILE, required=True, help="Mission folder."
 )
@@ -84,7 +84,7 @@ def train(
         f"{path}: {family} of {n} parameters, SHA-256 {artefact.sha256}\n"
         f"{rate.false_alarms} false alarms in {rate.parameter_days:.3g} parameter-days, each "
         f"flight left out once: {rate.a_day:.3g} a day (80 %: {low:.3g} to {high:.3g}).\n"
-        f"Next: heartline models validate {name} FLIGHT… --mission {folder}", highlight=False,
+        f"Next: heartline models validate {name} FLIGHT… --mission {folder}", 
     )  # fmt: skip
 
 
@@ -123,10 +123,10 @@ def validate(
     text = markdown(report)
     path = kept.add_report(name, report, text)
     click.echo(text)
-    console.print(f"{path}", highlight=False)
+    console.print(f"{path}")
     if png:
         drawing("pipeline.gate.plots").draw_backtest(result, png)
-        console.print(f"{png}", highlight=False)
+        console.print(f"{png}")
     sys.exit(0 if report["passed"] else 1)
 
 
@@ -173,13 +173,13 @@ def _move(
     if stage != "retired":
         check_fit(Chain(mission), ModelStage(name, stage, kept.artefact(name)))
     move = kept.move(name, stage, who or getpass.getuser(), why, time.time_ns())
-    console.print(f"{name} is {stage} in {kept.path}", highlight=False)
+    console.print(f"{name} is {stage} in {kept.path}")
     if bootstrap:
         value = encode_control(kept.control(move))
         key = source or mission.settings.source
         signer = read_signer(signed) if signed else None
         where = asyncio.run(write_control(value, key, namespace, bootstrap, signer))
-        console.print(f"written at {where}; telemetry.alerts tells when it is so.", highlight=False)
+        console.print(f"written at {where}; telemetry.alerts tells when it is so.")
 
 
 @models.command("list")
@@ -207,7 +207,7 @@ def list_(folder: Path, source: str, namespace: str, bootstrap: str) -> None:
         words = [live[name], *live[name]["demoted"]] if name in live else []
         at_work = "\n".join(w["sentence"] for w in words) if bootstrap else "not asked"
         table.add_row(name, family, count, *moved, at_work)
-    Console(highlight=False, markup=False).print(table)
+    Terminal().print(table)
 
 
 @models.command()
@@ -221,7 +221,7 @@ def show(name: str, folder: Path, png: Path | None) -> None:
         click.echo(line)
     if png:
         drawing("pipeline.gate.drawing").draw(artefact, png)
-        console.print(f"{png}", highlight=False)
+        console.print(f"{png}")
 
 
 @models.command()
@@ -255,7 +255,7 @@ def compare(
     for r in rows:
         earlier = "" if r.earlier_s is None else f"{r.earlier_s:.1f} s"
         table.add_row(r.parameter, str(r.both), str(r.first), str(r.second), earlier)
-    Console(highlight=False, markup=False).print(table)
+    Terminal().print(table)
     if not rows:
         console.print("Neither has raised an alarm there.")
 
@@ -282,4 +282,4 @@ def _backtests(
     for pair in zip(*(r["events"] for r in reports), strict=True):
         cells = ("missed" if e["found_on"] is None else f"{e['after_onset_s']:.0f} s" for e in pair)
         table.add_row(f"{pair[0]['flight']} {pair[0]['kind']}", *cells)
-    Console(highlight=False, markup=False).print(table)
+    Terminal().print(table)

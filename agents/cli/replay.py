@@ -10,7 +10,6 @@ from itertools import chain as joined
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import Progress
 
 from agents.cli.options import (
@@ -21,6 +20,7 @@ from agents.cli.options import (
     service_options,
     settings_of,
 )
+from agents.cli.terminal import Terminal
 from agents.replay import Replayed, holds_records
 from agents.replay import replay as run_replay
 from pipeline.chain import Chain
@@ -29,7 +29,7 @@ from pipeline.loop import pack_rounds
 from pipeline.mission import load_mission
 from pipeline.run import cut_flight, load_recording
 
-console = Console(stderr=True)
+console = Terminal(stderr=True)
 
 
 @click.command()
@@ -79,7 +79,7 @@ def replay(
             console.print(
                 f"namespace {namespace!r} holds records already: where a flight of {name!r} was "
                 "replayed into it before, this one is late. Take another --namespace, or --shift "
-                "now.", style="yellow", highlight=False,
+                "now.", style="yellow", 
             )  # fmt: skip
         with Progress(console=console) as bar:
             task = bar.add_task("replay", total=rounds and rounds * len(part.start))
@@ -95,7 +95,7 @@ def replay(
     except KeyboardInterrupt:
         console.print("stopped before its end")
     for line in _replayed(done):
-        console.print(line, highlight=False)
+        console.print(line)
 
 
 def _pace(speed: str) -> float | None:

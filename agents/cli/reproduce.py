@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from agents.cli.options import FILE, bootstrap_option, mdb_option
+from agents.cli.terminal import Terminal
 from agents.reproduce import reproduce as again
 from pipeline.mission import load_mission
 
@@ -27,7 +27,7 @@ def reproduce(
     """Derive an alert again from the input as it stands on telemetry.raw: the same bytes, or the
     first that differs, and what fields they belong to (status 1)."""
     done = asyncio.run(again(bootstrap, namespace, id_, load_mission(mission, mdb)))
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     console.print(f"input: {done.records} records, SHA-256 of their values {done.sha256}")
     if done.differs_at is None:
         console.print(f"reproduced bit for bit: {len(done.stored)} bytes.", style="bold")

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 import orjson
-from rich.console import Console
 from rich.table import Table
 
 from agents.around import around_in, around_on
 from agents.cli.options import bootstrap_option
 from agents.cli.sketch import sketch
+from agents.cli.terminal import Terminal
 from agents.kafka import BrokerError
 from agents.run_files import read_alerts
 from agents.tail import follow
@@ -50,7 +50,7 @@ def explain(
         samples = [{"time_ns": t, "value": v, "quality": q} for t, v, q in around.samples]
         click.echo(orjson.dumps(alert | {"samples": samples}))
         return
-    console = Console(highlight=False, markup=False)
+    console = Terminal()
     console.print(alert["sentence"], style="bold")
     values = [v for _, v, _ in around.samples]
     for line in sketch(values, around.place, _levels(alert)):

@@ -104,3 +104,10 @@ def test_the_command_line_does_without_faust() -> None:
 
     code = "import sys, agents.cli; sys.exit('faust' in sys.modules or 'mode' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
+
+
+def test_what_is_printed_is_data() -> None:
+    """One console takes no markup and prints no control code: no other is made."""
+    for name, path in modules().items():
+        if name != "agents.cli.terminal" and not name.startswith("agents.watch"):
+            assert "rich.console.Console" not in imports(path), name
