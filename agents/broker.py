@@ -6,8 +6,8 @@ transactions: a convenience, not a place for a mission's data.
 
 from __future__ import annotations
 
-import signal
 import platform
+import signal
 import socket
 import subprocess
 import sys
@@ -44,8 +44,8 @@ def broker_binary() -> str:
     except ImportError:
         if not HERE:
             raise BrokerError(
-                "There is no embedded broker for this platform (only for Linux, and Macs with Apple "
-                "silicon): name a Kafka broker with --bootstrap."
+                "There is no embedded broker for this platform (it is for Linux, and for Macs with "
+                "Apple silicon): name a Kafka broker with --bootstrap."
             ) from None
         raise BrokerError(
             "The embedded broker is not installed: pip install 'heartline[broker]', "
