@@ -8,9 +8,10 @@ guarantee). A TCP connection that ends is made again with back-off.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
@@ -158,30 +159,43 @@ async def ingest(
     client = await patiently(lambda: start(producer(bootstrap), bootstrap), bootstrap)
     notify(f"STATUS=reads {' '.join(inputs)}")
     one = Ingest(mission, source, client, namespace, ground_header)
+    taking: asyncio.Future[None] | None = None  # what is being published: told to stop, it ends
 
     async def tick() -> None:
         while True:
             await asyncio.sleep(1.0 - time.time() % 1.0)
             await one.tick(time.time_ns())
 
-    ticking = asyncio.create_task(tick())
-
     async def read() -> None:
+        nonlocal taking
         async with aclosing(pieces(inputs, door or Door())) as coming:
             async for piece in coming:
-                await one.take(piece, time.time_ns())
+                taking = asyncio.ensure_future(one.take(piece, time.time_ns()))
+                await asyncio.shield(taking)
 
-    reading = asyncio.create_task(read())
+    told = asyncio.Event()
+    with suppress(NotImplementedError):  # no signals for event loops on Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    tasks = [asyncio.create_task(task) for task in (read(), tick(), _until(told))]
     try:
-        # whichever fails, also while the input is silent
-        done, _ = await asyncio.wait({reading, ticking}, return_when=asyncio.FIRST_COMPLETED)
+        # whichever fails or ends, also while the input is silent
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
+        tasks[0].cancel()
+        await asyncio.wait({tasks[0]})
+        if taking:
+            await taking
+        notify("STOPPING=1")
         await one.tick(time.time_ns() + 1_000_000_000)
         await one.finish()
     finally:
-        for task in (reading, ticking):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(reading, ticking, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await client.stop()
     return one.counters
+
+
+async def _until(told: asyncio.Event) -> None:
+    await told.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -45,7 +46,13 @@ def kernel_cache() -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError:
-        copy = Path(tempfile.mkdtemp(prefix=f"{NAME}-kernels-"))
+        try:
+            copy = Path(tempfile.mkdtemp(prefix=f"{NAME}-kernels-"))
+        except OSError:
+            sys.exit(
+                f"heartline: compiled kernels can be written neither to {folder} nor to a temporary "
+                "folder: name one with CACHE_DIRECTORY."
+            )
         atexit.register(shutil.rmtree, copy, ignore_errors=True)
         if folder.is_dir():
             shutil.copytree(

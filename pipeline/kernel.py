@@ -36,7 +36,7 @@ def source_sha256() -> str:
 _config: Any = numba.config
 # NUMBA_CACHE_DIR is the operator's choice of the place, never of what is taken from it
 _place = Path(_config.CACHE_DIR) if _config.CACHE_DIR else Path.home() / ".cache" / "heartline"
-_config.CACHE_DIR = str(_place / source_sha256()[:16])
+_CACHE = str(_place / source_sha256()[:16])
 
 
 # Kernels get their arrays from outside and allocate none, so numba need not count references:
@@ -63,6 +63,7 @@ def kernel(function: F) -> F:
 
     No array that a kernel writes may overlap another of its arguments.
     """
+    _config.CACHE_DIR = _CACHE  # numba reads its environment anew at each compilation
     made = numba.njit(cache=True, nogil=True, pipeline_class=_Apart, **_EXACT)(function)
     return cast(F, made)
 
