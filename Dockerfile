@@ -16,6 +16,8 @@ COPY . .
 RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheel . \
     && tools/bin/pip --python /opt/heartline/bin/python install \
         --no-cache-dir --no-compile --no-deps wheel/*.whl \
+    && mv missions /opt/heartline/ \
+    && ln -s /opt/heartline/missions /opt/heartline/lib/python3*/site-packages/ \
     && cd /opt/heartline/lib/python3*/site-packages \
     && find . -type d \( -name tests -o -name include \) -prune -exec rm -r {} + \
     && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.a' \) -delete \
@@ -24,12 +26,11 @@ RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheel . \
 FROM debian:12-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin heartline \
     && install --directory --owner heartline --group heartline \
         /var/cache/heartline /var/lib/heartline
 COPY --from=build /opt/heartline /opt/heartline
-COPY missions /opt/heartline/missions
 ENV PATH=/opt/heartline/bin:$PATH \
     CACHE_DIRECTORY=/var/cache/heartline \
     STATE_DIRECTORY=/var/lib/heartline

@@ -40,6 +40,7 @@ MOST_MB = 800
 WARM_S = 30  # kernels that are in the image take a few seconds, others a minute
 SERVICES = ("kafka", "worker", "prometheus")
 SEED, START, END, SPEED = 7, -60, 300, 6
+STRANGER = bytes([0x08, 101, 0xC0, 0, 0, 0, 0])  # a packet cut short: a reject
 BOOTSTRAP = "kafka:9092"
 METRICS, PROMETHEUS = 9308, "http://127.0.0.1:9090"
 KILLS = 2
@@ -97,7 +98,7 @@ def stack(docker: Engine) -> Iterator[None]:
         told("Kafka, worker and Prometheus are up")
         yield
     except BaseException:
-        sys.stderr.write(docker.compose("logs", "--tail", "40", "kafka", "worker"))
+        sys.stderr.write(docker.compose("logs", "--no-color", "--tail", "40", "kafka", "worker"))
         raise
     finally:
         docker.compose("down", "--volumes", "--remove-orphans")
@@ -113,7 +114,8 @@ def healthy(docker: Engine, service: str) -> None:
 def fly(docker: Engine, folder: Path) -> None:
     use(from_file(PROJECT / "deploy" / "kafka.toml"))
     want, packets = outputs(folder)
-    assert all(want[t] for t in (topics.ALERTS, topics.STATISTICS, topics.SAMPLES))
+    emitted = (topics.ALERTS, topics.STATISTICS, topics.SAMPLES, topics.REJECTS)
+    assert all(want[t] for t in emitted), "a comparison of nothing"
     log = folder / "replay.log"
     with log.open("wb") as out:
         flight = subprocess.Popen(
@@ -142,7 +144,7 @@ def fly(docker: Engine, folder: Path) -> None:
 def outputs(folder: Path) -> tuple[dict[str, dict[str, bytes]], int]:
     """What `heartline run` gives for the flight, and how many packets it has."""
     path = folder / "packets.bin"
-    path.write_bytes(simulate(SEED, start=START, end=END).packets)
+    path.write_bytes(simulate(SEED, start=START, end=END).packets + STRANGER)
     mission = load_mission(PROJECT / "missions" / "demo")
     flight = load_recording(path, mission, Chain(mission)).flight
     return expected(flight, mission, "demo"), len(flight.start)
@@ -150,8 +152,10 @@ def outputs(folder: Path) -> tuple[dict[str, dict[str, bytes]], int]:
 
 def replayed() -> str:
     """The replay service's command at the flight's own times: outputs are named by them."""
+    octal = "".join(f"\\{byte:03o}" for byte in STRANGER)
     return (
         f"heartline simulate --out /tmp/flight --seed {SEED} --start {START} --end {END} && "
+        f"printf '{octal}' >> /tmp/flight/packets.bin && "
         "heartline replay /tmp/flight/packets.bin --mission missions/demo --namespace '' "
         f"--bootstrap {BOOTSTRAP} --speed {SPEED}"
     )
