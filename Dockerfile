@@ -36,7 +36,7 @@ ENV PATH=/opt/heartline/bin:$PATH \
     STATE_DIRECTORY=/var/lib/heartline
 WORKDIR /opt/heartline
 USER heartline
-# the kernels of this processor: else each new container compiles them, for minutes
+# the kernels of this processor: else each new container compiles them, for a minute
 RUN python3 -m agents.warm
 VOLUME /var/lib/heartline
 ENTRYPOINT ["heartline"]

@@ -119,7 +119,7 @@ def fly(docker: Engine, folder: Path) -> None:
     log = folder / "replay.log"
     with log.open("wb") as out:
         flight = subprocess.Popen(
-            docker.compose_command("run", "--rm", "replay", replayed()),
+            docker.compose_command("run", "--rm", "-T", "replay", replayed()),
             env=docker.environment, cwd=PROJECT, stdout=out, stderr=out,
         )  # fmt: skip
     with named("kafka", docker):

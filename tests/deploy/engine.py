@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.conftest import PROJECT
 
-# what must be installed, and Debian's package of it
+# what must be installed, and Debian's package of it (Compose may be a plugin too)
 TOOLS = {
     "dockerd": "docker.io", "docker": "docker.io", "docker-compose": "docker-compose",
     "debootstrap": "debootstrap", "java": "openjdk-17-jre-headless", "mvn": "maven",
@@ -32,8 +32,10 @@ def missing() -> str:
     """Why no engine can be had here; nothing where one can."""
     if os.geteuid():
         return "root is needed, to start Docker's engine"
-    absent = sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
-    return f"not installed: {' '.join(absent)}" if absent else ""
+    absent = {package for tool, package in TOOLS.items() if shutil.which(tool) is None}
+    if "docker-compose" in absent and Engine(dict(os.environ)).has("compose", "version"):
+        absent.remove("docker-compose")
+    return f"not installed: {' '.join(sorted(absent))}" if absent else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class Engine:
         return self._run(self.compose_command(*words))
 
     def compose_command(self, *words: str) -> list[str]:
-        return ["docker-compose", "--project-name", PROJECT_NAME, *words]
+        program = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+        return [*program, "--project-name", PROJECT_NAME, *words]
 
     def has(self, *words: str) -> bool:
         """Whether a command of docker succeeds."""
@@ -108,3 +111,11 @@ def engine(folder: Path) -> Iterator[Engine]:
     finally:
         daemon.terminate()
         daemon.wait(60)
+        for left in _mounts_below(folder):
+            subprocess.run(["umount", left], check=True)
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    """Innermost first: the engine leaves one behind."""
+    at = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    return sorted((m for m in at if m.startswith(f"{folder}/")), key=len, reverse=True)
