@@ -130,15 +130,9 @@ def fly(docker: Engine, folder: Path) -> None:
         assert status == 0, said
         assert f"{packets} packets in" in said, f"the replay sent not all {packets}: {said}"
         wait_until(lambda: committed_all(BOOTSTRAP), CAUGHT_UP_S, lambda: "the worker lags behind")
-        got = asyncio.run(collect(BOOTSTRAP))
-        same(got, want)
-        repeats = sum(c.repeats for c in got.values())
-        assert not repeats, f"{repeats} outputs stand twice, exactly once was promised"
-        told(f"{packets} packets, outputs the same: " + ", ".join(
-            f"{len(c.by_id)} {t.removeprefix('telemetry.')}" for t, c in got.items()
-        ))  # fmt: skip
+        told(f"{packets} packets, outputs the same: {once(want)}")
         seen_by_prometheus()
-        log_outlives_its_container(docker)
+        outlive_their_containers(docker, want)
 
 
 def outputs(folder: Path) -> tuple[dict[str, dict[str, bytes]], int]:
@@ -213,12 +207,23 @@ def seen_by_prometheus() -> None:
     told("Prometheus has the worker's metrics")
 
 
-def log_outlives_its_container(docker: Engine) -> None:
+def outlive_their_containers(docker: Engine, want: dict[str, dict[str, bytes]]) -> None:
+    """Kafka's log and the worker's state: new containers go on where the old ones were."""
     before = asyncio.run(end_of(BOOTSTRAP, topics.RAW))
-    docker.compose("up", "--detach", "--no-deps", "--force-recreate", "kafka")
-    healthy(docker, "kafka")
+    docker.compose("up", "--detach", "--force-recreate", "kafka", "worker")
+    healthy(docker, "worker")
     assert asyncio.run(end_of(BOOTSTRAP, topics.RAW)) == before > 0, "Kafka's log was lost"
-    told("Kafka's log outlives its container")
+    once(want)
+    told("log and state outlive their containers")
+
+
+def once(want: dict[str, dict[str, bytes]]) -> str:
+    """All of it is on the topics, and no record twice. What there is, for people."""
+    got = asyncio.run(collect(BOOTSTRAP))
+    same(got, want)
+    repeats = sum(c.repeats for c in got.values())
+    assert not repeats, f"{repeats} outputs stand twice, exactly once was promised"
+    return ", ".join(f"{len(c.by_id)} {t.removeprefix('telemetry.')}" for t, c in got.items())
 
 
 def get(url: str) -> str:

@@ -36,10 +36,21 @@ PROGRAM, CONFIG, LINK = "/opt/heartline/bin/heartline", "/etc/heartline/heartlin
 MOST_EXPOSED = 1.5  # of 10, by systemd's own count
 USER = 54_321  # nobody's
 READY_S, STOPPED_S = 30, 20
-# every mount but the kernel's own becomes read-only, unless it is one of the folders that follow
+HOMES = ("/home", "/root")
+# homes are emptied but for what this test itself is made of; every mount but the kernel's own
+# becomes read-only, unless it is one of the three folders; privileges go
 CONFINED = r"""
 set -eu
-for folder in "$STATE_DIRECTORY" "$CACHE_DIRECTORY" "$TMPDIR"; do mount --bind "$folder" "$folder"; done
+for place in $NEEDED; do
+    mkdir -p "$TMPDIR/aside$place"
+    mount --rbind "$place" "$TMPDIR/aside$place"
+done
+for home in $HOMES; do mount -t tmpfs -o mode=755 none "$home"; done
+for place in $NEEDED; do
+    mkdir -p "$place"
+    mount --move "$TMPDIR/aside$place" "$place"
+done
+for place in "$STATE_DIRECTORY" "$CACHE_DIRECTORY" "$TMPDIR"; do mount --bind "$place" "$place"; done
 findmnt --raw --noheadings --output TARGET | while read -r at; do
     case "$at" in
         /proc*|/sys*|/dev*|"$STATE_DIRECTORY"|"$CACHE_DIRECTORY"|"$TMPDIR") ;;
@@ -49,6 +60,13 @@ done
 cd "$STATE_DIRECTORY"
 exec setpriv --reuid "$0" --regid "$0" --clear-groups --no-new-privs --bounding-set=-all -- "$@"
 """
+
+
+def needed() -> list[str]:
+    """Folders in people's homes without which nothing starts here: of Python, and of this tree."""
+    mine = {Path(sys.base_prefix), Path(sys.prefix), PROJECT}
+    whole = [m for m in mine if not any(m != other and m.is_relative_to(other) for other in mine)]
+    return [str(m) for m in whole if any(m.is_relative_to(home) for home in HOMES)]
 
 
 @pytest.fixture
@@ -128,6 +146,7 @@ def started(
         environment = {
             **places, "NOTIFY_SOCKET": str(told), "PYTHONPATH": str(PROJECT),
             "PATH": os.environ["PATH"], "HOME": "/nonexistent",
+            "HOMES": " ".join(HOMES), "NEEDED": " ".join(needed()),
         }  # fmt: skip
         log = config.with_suffix(".log")
         with log.open("wb") as out:
