@@ -22,12 +22,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numba
 import pytest
 
 from agents.broker import EmbeddedBroker, broker_binary, free_port
 from agents.kafka import BrokerError
 from agents.warm import warm_up
+from pipeline.packets.scanner import scan
 from tests.conftest import PROJECT
 
 UNITS = PROJECT / "deploy" / "systemd"
@@ -106,7 +106,9 @@ def places() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="heartline-unit-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        kernels = Path(numba.config.CACHE_DIR)
+        kernels = Path(
+            scan.stats.cache_path
+        ).parent  # what numba's settings say changes at run time
         shutil.copytree(kernels, folder / "cache" / kernels.name)
         for place in ("state", "tmp"):
             (folder / place).mkdir()
@@ -192,20 +194,22 @@ def test_starts_confined(unit: str, places: dict[str, str]) -> None:
         with started(unit, config, places) as (process, ear):
             ready(ear)
             if unit == WORKER:
-                assert healthy(f"http://127.0.0.1:{metrics}/healthz")
+                wait_healthy(f"http://127.0.0.1:{metrics}/healthz")
             assert uid(process.pid) == USER
 
 
-def healthy(url: str) -> bool:
-    """Whether it says so within READY_S; it says first what it still waits for."""
+def wait_healthy(url: str) -> None:
+    """A worker says first what it still waits for; AssertionError with that past READY_S."""
     deadline = time.monotonic() + READY_S
+    why = ""
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(url, timeout=5):
-                return True
-        except urllib.error.HTTPError:
+                return
+        except urllib.error.HTTPError as error:
+            why = error.read().decode()
             time.sleep(0.1)
-    return False
+    raise AssertionError(why)
 
 
 def uid(pid: int) -> int:
