@@ -95,7 +95,8 @@ def engine(folder: Path) -> Iterator[Engine]:
         daemon = subprocess.Popen(
             ["dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec",
              "--pidfile", f"{folder}/pid", "--host", socket, "--storage-driver", "overlay2",
-             "--bridge", "none"],
+             # nothing is sent out of this machine: its forwarding is left as it is
+             "--bridge", "none", "--ip-forward=false"],
             stdout=log, stderr=log,
         )  # fmt: skip
     own = Engine({**os.environ, "DOCKER_HOST": socket})
