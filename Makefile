@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TELEMETRY_DATA ?= ../shared/data
 
-.PHONY: demo test lint unit integration bench bench-kafka peers corridor coverage flights lead-time fuzz chaos lock clean
+.PHONY: demo test lint unit integration compose-test bench bench-kafka peers corridor coverage flights lead-time fuzz chaos lock clean
 
 demo: .venv/installed
 	$(BIN)/heartline demo
@@ -11,7 +11,7 @@ demo: .venv/installed
 # the tests on brokers wait more than they work: the others run beside them, and are told after them
 test: lint
 	@$(BIN)/python -m agents.warm
-	@$(BIN)/pytest tests/unit tests/laws tests/golden tests/fuzz > .others.log 2>&1 & others=$$!; \
+	@$(BIN)/pytest tests/unit tests/laws tests/golden tests/fuzz tests/deploy > .others.log 2>&1 & others=$$!; \
 	trap "kill $$others" INT TERM; \
 	$(BIN)/pytest tests/integration; brokers=$$?; \
 	wait $$others; here=$$?; cat .others.log; rm .others.log; exit $$((brokers + here))
@@ -26,6 +26,10 @@ unit: .venv/installed
 
 integration: .venv/installed
 	$(BIN)/pytest tests/integration
+
+# root, Docker and Debian's packages (docs/deploy.md)
+compose-test: .venv/installed
+	$(BIN)/python -m tests.deploy.compose
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks
