@@ -16,8 +16,7 @@ COPY . .
 RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheel . \
     && tools/bin/pip --python /opt/heartline/bin/python install \
         --no-cache-dir --no-compile --no-deps wheel/*.whl \
-    && mv missions /opt/heartline/ \
-    && ln -s /opt/heartline/missions /opt/heartline/lib/python3*/site-packages/ \
+    && ln -s lib/python3*/site-packages/missions /opt/heartline/missions \
     && cd /opt/heartline/lib/python3*/site-packages \
     && find . -type d \( -name tests -o -name include \) -prune -exec rm -r {} + \
     && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.a' \) -delete \

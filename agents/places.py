@@ -50,8 +50,8 @@ def kernel_cache() -> Path:
             copy = Path(tempfile.mkdtemp(prefix=f"{NAME}-kernels-"))
         except OSError:
             sys.exit(
-                f"heartline: compiled kernels can be written neither to {folder} nor to a temporary "
-                "folder: name one with CACHE_DIRECTORY."
+                f"heartline: compiled kernels can be written neither to {folder} nor to a "
+                "temporary folder: name one with CACHE_DIRECTORY."
             )
         atexit.register(shutil.rmtree, copy, ignore_errors=True)
         if folder.is_dir():
