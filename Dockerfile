@@ -16,8 +16,8 @@ COPY . .
 RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheel . \
     && tools/bin/pip --python /opt/heartline/bin/python install \
         --no-cache-dir --no-compile --no-deps wheel/*.whl \
-    && ln -s lib/python3*/site-packages/missions /opt/heartline/missions \
-    && cd /opt/heartline/lib/python3*/site-packages \
+    && cd /opt/heartline && ln -s lib/python3*/site-packages/missions missions \
+    && cd lib/python3*/site-packages \
     && find . -type d \( -name tests -o -name include \) -prune -exec rm -r {} + \
     && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.a' \) -delete \
     && /opt/heartline/bin/python -m compileall -q -j 0 .
