@@ -13,7 +13,7 @@ import orjson
 import pytest
 from aiokafka import TopicPartition
 
-from agents.broker import free_port
+from agents.broker import EmbeddedBroker, free_port
 from agents.declared import ensure_topics
 from agents.door import door
 from agents.ingest import Counters, ingest
@@ -253,11 +253,22 @@ def test_several_inputs_are_files_alone(broker: str, demo_mission: Mission) -> N
         asyncio.run(ingest(demo_mission, "demo", ["udp://:1", "x"], broker, "", 1))
 
 
-def test_no_broker(demo_mission: Mission, tmp_path: Path) -> None:
-    path = tmp_path / "x"
+def test_it_waits_for_its_broker(
+    demo_mission: Mission, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, port = tmp_path / "x", free_port()
     path.write_bytes(b"x")
-    with pytest.raises(BrokerError, match="No Kafka broker answers"):
-        asyncio.run(ingest(demo_mission, "demo", [str(path)], f"127.0.0.1:{free_port()}", "", 1))
+
+    async def started_first() -> Counters:
+        bootstrap = f"127.0.0.1:{port}"
+        reading = asyncio.create_task(ingest(demo_mission, "demo", [str(path)], bootstrap, "", 1))
+        while not caplog.records:
+            await asyncio.sleep(0.05)
+        with EmbeddedBroker(port):
+            return await reading
+
+    assert asyncio.run(started_first()).skipped == 1
+    assert "waiting for one" in caplog.text
 
 
 def test_allow_is_of_those_who_come_to_us(broker: str, demo_mission: Mission) -> None:

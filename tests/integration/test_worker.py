@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from agents.broker import free_port
 from agents.declared import ensure_topics
 from pipeline.flight import Flight
 from pipeline.mission import Mission
@@ -93,17 +90,6 @@ def test_poison_is_rejected_and_the_lane_goes_on(
     assert got[topics.ALERTS].by_id
 
 
-def test_no_broker_is_one_line(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "agents", "worker", "--bootstrap", f"127.0.0.1:{free_port()}",
-         "--source", f"demo={DEMO['demo']}", "--metrics-port", str(free_port())],
-        capture_output=True, text=True, timeout=90, cwd=tmp_path, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "No Kafka broker answers" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_alarm_states_are_kept_for_readers(
     broker: str, small_flight: Flight, tmp_path: Path
 ) -> None:
@@ -179,7 +165,7 @@ def test_a_control_goes_through_the_broker(
         told = ("--mission", DEMO["demo"], "--bootstrap", broker, "--why", "test", "--who", "Ada")
         done = CliRunner().invoke(main, ["control", "inhibit", "PC", *told])
         assert done.exit_code == 0, done.output
-        limits = ("--range", "warning=,90", "--range", "severe=-5,")
+        limits = ("--range", "warning=,90", "--range", "severe=5,")
         assert (
             CliRunner().invoke(main, ["control", "limits", "TP_SPEED", *limits, *told]).exit_code
             == 0
@@ -190,7 +176,7 @@ def test_a_control_goes_through_the_broker(
     controlled = {a["transition"]: a for a in alerts if "control" in a}
     assert controlled["inhibited"]["sentence"] == "PC: limit inhibited by Ada: test."
     ranges = controlled["limits_set"]["control"]["ranges"]
-    assert ranges == {"warning": [None, 90.0], "severe": [-5.0, None]}
+    assert ranges == {"warning": [None, 90.0], "severe": [5.0, None]}
     wrong = CliRunner().invoke(main, ["control", "enable", "NONE", *told])
     assert (wrong.exit_code, "has no parameter 'NONE'" in wrong.output) == (1, True)
     for odd in ("warning", "warning=1", "warning=1,x", "warning=3,1", "mild=1,2", "warning=nan,1"):
