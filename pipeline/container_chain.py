@@ -139,7 +139,7 @@ class ContainerChain(Composite):
 
     def _told(self, batch: PacketBatch, rows: Rows, t: Transitions, told: Told) -> dict[str, Any]:
         """The alert of a transition, or of one that stands for many."""
-        since = told.since_ns if told.flaps else int(t.since_ns[told.i])
+        since = told.since_ns if told.word else int(t.since_ns[told.i])
         offset = batch.offset[rows.packet[told.row]] if told.i < 0 else t.since_offset[told.i]
         all_of_it = (told.row, told.parameter, told.before, told.after, since, offset)
         one = Transitions(*(np.array([x]) for x in all_of_it))
