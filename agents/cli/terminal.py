@@ -18,6 +18,12 @@ class Terminal(Console):
     def __init__(self, **options: Any) -> None:
         super().__init__(**({"markup": False, "highlight": False, "emoji": False} | options))
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Lines are not broken, so that a command in one can be copied; tables are."""
+        if all(isinstance(one, str) for one in objects):
+            options = {"soft_wrap": True} | options
+        super().print(*objects, **options)
+
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(lines(text), **options)
 

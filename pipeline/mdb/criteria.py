@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pipeline.mdb.describe import describe
 from pipeline.mdb.names import Scope
@@ -67,13 +68,13 @@ def _expression(element: Element, scope: Scope, depth: int = 0) -> Criteria:
     return AllOf(parts) if element.tag == "ANDedConditions" else AnyOf(parts)
 
 
-def _comparison(element: Element, scope: Scope) -> Comparison:
+def _comparison(element: Element, scope: Scope) -> Criteria:
     left = scope.reference(element, "comparisonOperator", "value")
     operator = element.choice("comparisonOperator", "==", *COMPARISONS)
     return _compare(element, scope, left, operator, element.attribute("value"))
 
 
-def _condition(element: Element, scope: Scope) -> Comparison:
+def _condition(element: Element, scope: Scope) -> Criteria:
     element.only_attributes()
     parts = list(element.children("ParameterInstanceRef", "ComparisonOperator", "Value"))
     tags = [p.tag for p in parts]
@@ -91,9 +92,7 @@ def _condition(element: Element, scope: Scope) -> Comparison:
     return Comparison(left, operator, right)
 
 
-def _compare(
-    element: Element, scope: Scope, left: Reference, operator: str, text: str
-) -> Comparison:
+def _compare(element: Element, scope: Scope, left: Reference, operator: str, text: str) -> Criteria:
     """A comparison with a written value, as what it means for the parameter's type."""
     of = describe(scope, element, left)
     if of.kind in ("Binary", "Aggregate", "Array", "AbsoluteTime"):
@@ -106,11 +105,52 @@ def _compare(
         except UnicodeEncodeError:
             raise element.refuse(f"{text!r} cannot be written in {of.charset}.") from None
     if left.calibrated and of.labels:
-        values = {label: raw for raw, label in of.labels}
-        if text not in values:
+        values = [raw for raw, label in of.labels if label == text]
+        if not values:
             raise element.refuse(f"{left.parameter} has no label {text!r}.")
-        return Comparison(Reference(left.parameter, False), operator, values[text])
+        return _labelled(Reference(left.parameter, False), operator, values)
     return Comparison(left, operator, _number(element, text))
+
+
+def _labelled(left: Reference, operator: str, values: Sequence[int]) -> Criteria:
+    """A comparison with a label: it stands for each of its raw values, which rise (`maxValue`, or
+    an Enumeration of its own for each)."""
+    least, most = values[0], values[-1]
+    if operator in (">", "<="):
+        return Comparison(left, operator, most)
+    if operator in ("<", ">="):
+        return Comparison(left, operator, least)
+    runs = _runs(values)
+    if operator == "==":
+        return _one_of(AnyOf, [_within(left, a, b) for a, b in runs])
+    return _one_of(AllOf, [_outside(left, a, b) for a, b in runs])
+
+
+def _runs(values: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last of each run of consecutive values."""
+    runs = [[values[0], values[0]]]
+    for value in values[1:]:
+        if value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    return [(a, b) for a, b in runs]
+
+
+def _within(left: Reference, first: int, last: int) -> Criteria:
+    if first == last:
+        return Comparison(left, "==", first)
+    return AllOf((Comparison(left, ">=", first), Comparison(left, "<=", last)))
+
+
+def _outside(left: Reference, first: int, last: int) -> Criteria:
+    if first == last:
+        return Comparison(left, "!=", first)
+    return AnyOf((Comparison(left, "<", first), Comparison(left, ">", last)))
+
+
+def _one_of(kind: type[AllOf] | type[AnyOf], parts: list[Criteria]) -> Criteria:
+    return parts[0] if len(parts) == 1 else kind(tuple(parts))
 
 
 def _number(element: Element, text: str) -> int | float:
@@ -152,12 +192,22 @@ def read_dynamic(element: Element, scope: Scope) -> DynamicValue | LookupValue:
     reference = numeric(parts["ParameterInstanceRef"], scope)
     slope, intercept = 1.0, 0.0
     if "LinearAdjustment" in parts:
-        parts["LinearAdjustment"].only_attributes("slope", "intercept")
-        slope = parts["LinearAdjustment"].number("slope", "0")
-        intercept = parts["LinearAdjustment"].number("intercept", "0")
-        if not (math.isfinite(slope) and math.isfinite(intercept)):
-            raise parts["LinearAdjustment"].refuse("must be finite.")
+        slope, intercept = _adjustment(parts["LinearAdjustment"], scope)
     return DynamicValue(reference, slope, intercept)
+
+
+def _adjustment(element: Element, scope: Scope) -> tuple[float, float]:
+    """Slope and intercept. Without a slope the schema's default, 0, would make a constant of what a
+    packet decides; whoever writes an intercept alone means a slope of 1."""
+    element.only_attributes("slope", "intercept")
+    slope, intercept = element.number("slope", "1"), element.number("intercept", "0")
+    if not (math.isfinite(slope) and math.isfinite(intercept)):
+        raise element.refuse("must be finite.")
+    if not element.has("slope"):
+        note = element.tell("no slope: read as 1, not as the schema's default of 0.")
+        if note not in scope.names.notes:
+            scope.names.notes.append(note)
+    return slope, intercept
 
 
 def numeric(element: Element, scope: Scope, *more: str) -> Reference:

@@ -54,7 +54,7 @@ def load_xtce(path: str | Path, root: str = "") -> MissionDatabase:
         hashlib.sha256(content).hexdigest(),
         str(path),
         _derived(algorithms, parameters),
-        tuple(notes),
+        (*notes, *names.notes),
     )
 
 

@@ -20,12 +20,14 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 @dataclass(slots=True)
 class Names:
-    """Elements by kind and key; `root` is the root SpaceSystem's name."""
+    """Elements by kind and key; `root` is the root SpaceSystem's name. notes: what was read
+    otherwise than it is written, a line each."""
 
     root: str
     items: dict[str, dict[str, tuple[Element, Scope]]] = field(
         default_factory=lambda: {kind: {} for kind in KINDS}
     )
+    notes: list[str] = field(default_factory=list)
 
     def add(self, kind: str, element: Element, scope: Scope) -> None:
         key = scope.key(element.name)
@@ -36,7 +38,11 @@ class Names:
         self.items[kind][key] = (element, scope)
 
     def find(self, kind: str, text: str, system: tuple[str, ...]) -> str | None:
-        """Key of a reference, or None. A member path behind a parameter's name is kept."""
+        """Key of a reference, or None. A member path behind a parameter's name is kept.
+
+        `A/b` is the member b of an aggregate A too, as the OMG's schema and Yamcs write it, where
+        no SpaceSystem A holds a parameter b.
+        """
         *steps, last = text.split("/")
         name, path = _PART.fullmatch(last).groups() if kind == "parameter" else (last, "")  # type: ignore[union-attr]
         here: tuple[str, ...] = system
@@ -58,9 +64,11 @@ class Names:
                     place.pop()
                 elif step != ".":
                     place.append(step)
-            key = "/".join((*place, name))
-            if key in self.items[kind]:
-                return key + path
+            every = (*place, name)
+            for k in range(len(every), len(start) if kind == "parameter" else len(every) - 1, -1):
+                key = "/".join(every[:k])
+                if key in self.items[kind]:
+                    return key + "".join(f".{member}" for member in every[k:]) + path
         return None
 
 

@@ -1,0 +1,63 @@
+"""Small inputs from the field that came out wrong, and the right answers (`CASES`)."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from click.testing import CliRunner
+
+from agents.cli import main
+from tests.conftest import PROJECT
+
+CASES = Path(os.environ.get("CASES", PROJECT.parent / "shared" / "cases"))
+
+
+@pytest.fixture
+def cases() -> Path:
+    if not CASES.is_dir():
+        pytest.skip(f"inputs from the field not found: CASES={CASES}")
+    return CASES
+
+
+def heartline(*given: object) -> Any:
+    return CliRunner().invoke(main, [str(x) for x in given])
+
+
+def rows(case: Path, out: Path) -> dict[str, int]:
+    """Rows a container that `decode` gives."""
+    done = heartline("decode", case / "p.bin", "--mdb", case / "x.xml", "--out", f"{out}/")
+    assert done.exit_code == 0, done.output
+    return {p.stem: len([*csv.reader(p.open())]) - 1 for p in out.glob("*.csv")}
+
+
+def test_a_label_is_each_of_its_values(cases: Path, tmp_path: Path) -> None:
+    """16, 17 and 31 are all HIGH (value 16, maxValue 31); a label that stands twice, either."""
+    assert rows(cases / "label_of_a_range", tmp_path / "a") == {"One": 3}
+    assert rows(cases / "label_twice", tmp_path / "b") == {"One": 2}
+
+
+def test_a_label_of_several_values_in_a_context(cases: Path, tmp_path: Path) -> None:
+    case = cases / "label_in_context_alarm"
+    assert heartline("mission", "init", case / "x.xml", "--out", tmp_path / "m").exit_code == 0
+    done = heartline("run", case / "p.bin", "--mission", tmp_path / "m", "--out", tmp_path / "o")
+    assert done.exit_code == 0, done.output
+    alerts = [orjson.loads(x) for x in (tmp_path / "o" / "alerts.jsonl").open()]
+    assert [a["level_after"] for a in alerts if a["monitor"]["kind"] == "limit"] == [
+        "critical", "normal"
+    ]  # fmt: skip
+
+
+def test_a_member_by_a_slash(cases: Path, tmp_path: Path) -> None:
+    assert rows(cases / "member_by_slash", tmp_path) == {"Rep": 3}
+
+
+def test_an_adjustment_without_a_slope(cases: Path, tmp_path: Path) -> None:
+    case = cases / "adjustment_without_slope"
+    assert rows(case, tmp_path) == {"Rep": 3}
+    told = heartline("mdb", "check", case / "x.xml").output
+    assert "no slope: read as 1, not as the schema's default of 0" in told
