@@ -32,7 +32,8 @@ def rows(case: Path, out: Path) -> dict[str, int]:
     """Rows a container that `decode` gives."""
     done = heartline("decode", case / "p.bin", "--mdb", case / "x.xml", "--out", f"{out}/")
     assert done.exit_code == 0, done.output
-    return {p.stem: len([*csv.reader(p.open())]) - 1 for p in out.glob("*.csv")}
+    texts = {p.stem: p.read_text().splitlines() for p in out.glob("*.csv")}
+    return {name: len([*csv.reader(lines)]) - 1 for name, lines in texts.items()}
 
 
 def test_a_label_is_each_of_its_values(cases: Path, tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_a_label_of_several_values_in_a_context(cases: Path, tmp_path: Path) -> 
     assert heartline("mission", "init", case / "x.xml", "--out", tmp_path / "m").exit_code == 0
     done = heartline("run", case / "p.bin", "--mission", tmp_path / "m", "--out", tmp_path / "o")
     assert done.exit_code == 0, done.output
-    alerts = [orjson.loads(x) for x in (tmp_path / "o" / "alerts.jsonl").open()]
+    alerts = [orjson.loads(x) for x in (tmp_path / "o" / "alerts.jsonl").read_bytes().splitlines()]
     assert [a["level_after"] for a in alerts if a["monitor"]["kind"] == "limit"] == [
         "critical", "normal"
     ]  # fmt: skip
