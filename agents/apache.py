@@ -233,6 +233,8 @@ class Cluster:
             self.signal(node, signal.SIGKILL)
             node.pid = 0
         for child in self._children:
+            if child.poll() is None:
+                child.kill()  # ours for certain, whatever could be seen of it
             child.wait()
         self._save()
 

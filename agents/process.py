@@ -18,8 +18,15 @@ def begun(pid: int) -> int:
 
 
 def is_the_one(pid: int, since: int, named: str) -> bool:
-    """Whether it runs, began at `since` (0: not known) and has `named` in its command line."""
-    if pid <= 0 or named not in _command(pid):
+    """Whether it runs, began at `since` (0: not known) and has `named` in its command line.
+
+    A process that has just been started has no command line for a moment: of one whose beginning is
+    known that says nothing against it.
+    """
+    if pid <= 0:
+        return False
+    command = _command(pid)
+    if named not in command and (command or not since):
         return False
     if not Path("/proc/self/stat").exists():
         return True

@@ -171,3 +171,18 @@ def test_the_real_ones_are_those_of_the_lock() -> None:
     if not (libs.parent / "done").exists():
         pytest.skip("Apache Kafka has not been fetched on this machine")
     assert difference(libs, locked(LOCK)) is None
+
+
+def test_a_process_that_has_just_begun_has_no_command_line_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between fork and exec nothing names it; when it began is known, and that is enough."""
+    import agents.process as process
+
+    mine = process.begun(os.getpid())
+    if not mine:
+        pytest.skip("no /proc here: when a process began is not known")
+    monkeypatch.setattr(process, "_command", lambda pid: "")  # noqa: ARG005
+    assert process.is_the_one(os.getpid(), mine, "server.properties")
+    assert not process.is_the_one(os.getpid(), mine + 1, "server.properties")
+    assert not process.is_the_one(os.getpid(), 0, "server.properties")
