@@ -23,13 +23,26 @@ _KEPT = (
 _BY_HAND = {"acknowledged": "acknowledged", "inhibited": "inhibited", "limits_set": "ranges_set"}
 
 
-def place_of(id_: Any) -> tuple[int, int] | None:
-    """(partition, offset) of an alert's id; None of what is none."""
+def place_of(id_: Any) -> tuple[int, int, int] | None:
+    """(partition, offset, n) of an alert's id; None of what is none."""
     try:
-        _, partition, offset, _ = id_.rsplit("-", 3)
-        return int(partition), int(offset)
+        _, partition, offset, n = id_.rsplit("-", 3)
+        return int(partition), int(offset), int(n)
     except (ValueError, AttributeError):
         return None
+
+
+def _place(state: dict[str, Any]) -> tuple[int, int, int] | None:
+    return place_of(state.get("alert"))
+
+
+def _gone(state: dict[str, Any]) -> tuple[str, int] | None:
+    """Topic's id and offset up to which a ghost's alerts do not count; None of what is no ghost."""
+    gone = state.get("gone")
+    if not isinstance(gone, dict):
+        return None
+    topic, offset = gone.get("topic_id"), gone.get("offset")
+    return (topic, offset) if isinstance(topic, str) and type(offset) is int else None
 
 
 class Alarms:
@@ -40,16 +53,28 @@ class Alarms:
         self._known: dict[bytes, dict[str, Any]] = {}
         self._topic_id = topic_id
 
-    def read(self, key: bytes, value: bytes | None) -> None:
-        """A record of the topic."""
+    def read(self, key: bytes, value: bytes | None) -> bytes | None:
+        """A record of the topic, of whoever wrote it. What is to be written again, where one that
+        clears a ghost has come behind an alarm that is newer."""
         try:
             state = orjson.loads(value or b"null")
         except ValueError:
-            return
+            return None
+        known, place = self._known.get(key), None
         if isinstance(state, dict):
-            self._known[key] = state
-        else:
-            self._known.pop(key, None)
+            place = _place(state)
+        if known is None or place is None or (its := _place(known)) is None:
+            if isinstance(state, dict):
+                self._known[key] = state
+            else:
+                self._known.pop(key, None)
+            return None
+        if its > place:  # its own echo, or a word that came late
+            ghost = _gone(state)
+            late = ghost is not None and its[:2] >= (its[0], ghost[1]) and known is not state
+            return orjson.dumps(known) if late else None
+        self._known[key] = state
+        return None
 
     def take(self, alert: dict[str, Any]) -> tuple[bytes, bytes] | None:
         """Key and value of the alarm state that an alert leaves behind."""
@@ -63,12 +88,10 @@ class Alarms:
 
     def _is_gone(self, before: dict[str, Any], id_: str) -> bool:
         """Whether the state that stands was made anew, behind this alert."""
-        gone, place = before.get("gone"), place_of(id_)
-        if not isinstance(gone, dict) or place is None or gone.get("topic_id") != self._topic_id():
+        gone, place, its = _gone(before), place_of(id_), _place(before)
+        if gone is None or place is None or its is None or gone[0] != self._topic_id():
             return False
-        return place[0] == (place_of(before.get("alert")) or (-1, 0))[0] and (
-            place[1] < gone.get("offset", 0)
-        )
+        return place[0] == its[0] and place[1] < gone[1]
 
     def _after(self, before: dict[str, Any], alert: dict[str, Any]) -> dict[str, Any]:
         by_hand = {name: before[name] for name in _BY_HAND.values() if name in before}

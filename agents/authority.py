@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from agents.keys import refuse_readable, write_secret
+from pipeline.control import Vouched
 from pipeline.errors import MissionError
 from schemas.columns import NEVER
 from schemas.control import Control, GateReport
@@ -41,9 +42,11 @@ class Authority:
     gates: Keys = field(default_factory=dict)
     unsigned: bool = True
 
-    def refuse(self, source: str, record: RawRecord, control: Control, now_ns: int) -> str:
-        """Why a control record is not to be believed; empty where it is (`pipeline.control`)."""
-        return self._person(source, record, control, now_ns) or self._gate(control)
+    def vouch(self, source: str, record: RawRecord, control: Control, now_ns: int) -> Vouched:
+        """Whether a control record is to be believed (`pipeline.control`)."""
+        refused = self._person(source, record, control, now_ns) or self._gate(control)
+        signed = any(key == HEADER for key, _ in record.headers)
+        return Vouched(refused, control.who if signed and not refused else "")
 
     def _person(self, source: str, record: RawRecord, control: Control, now_ns: int) -> str:
         given = next((v for k, v in record.headers if k == HEADER), None)

@@ -21,6 +21,7 @@ from schemas.columns import Output, Reason, State
 from schemas.records import RawRecord
 from schemas.state import nest, within
 
+LAST = 2**62  # behind everything that a chain gives of a record
 Placed = tuple[int, int, Output]  # record of the feed, number among its outputs, output
 MAX_UNKNOWN = 100  # names of unknown sources that are remembered
 
@@ -68,7 +69,8 @@ class Chains:
         unknown: dict[str, int] = {}
         for source, places in by_source.items():
             if source not in self._missions:
-                unknown[self._name(source)] = len(places)
+                name = self._name(source)
+                unknown[name] = unknown.get(name, 0) + len(places)
                 placed += [(i, 0, self._reject(records[i])) for i in places]
                 continue
             fed[source] = self._chain(source).feed([records[i].record for i in places])
@@ -90,8 +92,8 @@ class Chains:
                 told = self._strangers.passed(keyed.record, outputs[i])
             else:
                 told = self._strangers.heard(plain(keyed.source), keyed.record, outputs[i])
-            for n, output in enumerate(told, outputs[i]):
-                yield i, n, output
+            for n, output in enumerate(told):
+                yield i, LAST + n, output
 
     def _name(self, source: str) -> str:
         """The source's name for counters, or `(others)` once too many are unknown."""

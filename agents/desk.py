@@ -42,7 +42,9 @@ def add_desk(
             alarms.read(record.key or b"", record.value)
         known.set()
         async for _, record in follow(bootstrap, namespace, names, True, False):
-            alarms.read(record.key or b"", record.value)
+            again = alarms.read(record.key or b"", record.value)
+            if again:
+                await topic(topics.ALARMS).send(key=record.key, value=again)
 
     @app.task
     async def keep_up() -> None:

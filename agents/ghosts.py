@@ -89,7 +89,11 @@ def _state(value: bytes | None) -> dict[str, Any] | None:
         state["monitor"]["kind"], state["monitor"]["name"]
     except (ValueError, TypeError, KeyError):
         return None
-    return state if isinstance(state["alert"], str) else None
+    texts = (
+        state["source"], state["parameter"], state["level"], state["alert"],
+        state["monitor"]["kind"], state["monitor"]["name"],
+    )  # fmt: skip
+    return state if all(isinstance(text, str) for text in texts) else None
 
 
 def _sentence(state: dict[str, Any]) -> str:

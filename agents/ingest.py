@@ -133,6 +133,9 @@ class Ingest:
         if not future.cancelled() and future.exception():
             self._failed = future.exception()
 
+    async def close(self) -> None:
+        await self._client.stop()
+
     async def finish(self) -> None:
         if self._pending:
             await asyncio.wait(self._pending)
@@ -154,12 +157,42 @@ async def ingest(
 
     ground_header: bytes that stand before each packet. door: who may send; anybody by default.
     """
+    coming, told = pieces(inputs, door or Door()), asyncio.Event()
+    with suppress(NotImplementedError):  # no signals for event loops on Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     notify("READY=1", "STATUS=waits for a broker")
+    stopping = asyncio.create_task(_until(told))
+    opening = asyncio.create_task(_open(bootstrap, namespace, partitions))
+    try:
+        await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not opening.done():
+            return Counters()  # told to stop before there was a broker: nothing was read
+        client = opening.result()
+        notify(f"STATUS=reads {' '.join(inputs)}")
+        one = Ingest(mission, source, client, namespace, ground_header)
+        await _read_until(one, coming, stopping)
+        return one.counters
+    finally:
+        for task in (stopping, opening):
+            task.cancel()
+        await asyncio.gather(stopping, opening, return_exceptions=True)
+
+
+async def _open(bootstrap: str, namespace: str, partitions: int) -> AIOKafkaProducer:
     await patiently(partial(ensure_topics, bootstrap, namespace, partitions), bootstrap)
-    client = await patiently(lambda: start(producer(bootstrap), bootstrap), bootstrap)
-    notify(f"STATUS=reads {' '.join(inputs)}")
-    one = Ingest(mission, source, client, namespace, ground_header)
-    taking: asyncio.Future[None] | None = None  # what is being published: told to stop, it ends
+    return await patiently(lambda: start(producer(bootstrap), bootstrap), bootstrap)
+
+
+async def _until(told: asyncio.Event) -> None:
+    await told.wait()
+
+
+async def _read_until(
+    one: Ingest, coming: AsyncGenerator[Piece, None], stopping: asyncio.Task[None]
+) -> None:
+    """Publish what comes until it ends, fails or somebody says stop; then what was begun, all of
+    it, and a last tick."""
+    taking: asyncio.Future[None] | None = None
 
     async def tick() -> None:
         while True:
@@ -168,34 +201,28 @@ async def ingest(
 
     async def read() -> None:
         nonlocal taking
-        async with aclosing(pieces(inputs, door or Door())) as coming:
+        async with aclosing(coming):
             async for piece in coming:
                 taking = asyncio.ensure_future(one.take(piece, time.time_ns()))
                 await asyncio.shield(taking)
 
-    told = asyncio.Event()
-    with suppress(NotImplementedError):  # no signals for event loops on Windows
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-    tasks = [asyncio.create_task(task) for task in (read(), tick(), _until(told))]
+    reading, ticking = asyncio.create_task(read()), asyncio.create_task(tick())
     try:
         # whichever fails or ends, also while the input is silent
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(
+            {reading, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED
+        )
         for task in done:
             task.result()
-        tasks[0].cancel()
-        await asyncio.wait({tasks[0]})
+        reading.cancel()
+        await asyncio.wait({reading})
         if taking:
             await taking
         notify("STOPPING=1")
         await one.tick(time.time_ns() + 1_000_000_000)
         await one.finish()
     finally:
-        for task in tasks:
+        for task in (reading, ticking):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await client.stop()
-    return one.counters
-
-
-async def _until(told: asyncio.Event) -> None:
-    await told.wait()
+        await asyncio.gather(reading, ticking, return_exceptions=True)
+        await one.close()

@@ -31,7 +31,7 @@ def seal_key(path: Path, make: bool) -> bytes:
 
 def write_secret(path: Path, content: str) -> None:
     """Whole or not at all, and never over another: two processes may start at once."""
-    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     part.touch(0o600, exist_ok=False)
     part.write_text(content)
     try:

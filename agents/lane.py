@@ -126,14 +126,14 @@ class Lane:
         async with aclosing(self._store.newest_first(committed)) as every:
             async for snapshot in every:
                 if snapshot.offset < beginning:
-                    break
+                    continue  # a zombie may have written an old one late
                 why = snapshot.refused
                 if not why:
                     try:
                         state = await self._in_thread(decode_state, snapshot.content)
                         self.chains.restore(state)
-                    except (SnapshotError, ValueError) as error:
-                        why = f"does not fit: {error}"
+                    except Exception as error:  # noqa: BLE001 - a stranger may have written it
+                        why = f"does not fit: {error or repr(error)}"
                 if not why:
                     self._saved_at = snapshot.offset
                     log.info("partition %d: from a snapshot at %d", self.partition, snapshot.offset)
@@ -177,7 +177,8 @@ class Lane:
         chunk: list[ConsumerRecord[bytes, bytes]] = []
         size = 0
         for record in records:
-            if record.offset == self.silent_until and chunk:  # a chunk is re-read, or new
+            # a chunk is re-read or new; offsets have gaps, so the border may be none of them
+            if chunk and chunk[0].offset < self.silent_until <= record.offset:
                 self._queue.put_nowait(chunk)
                 chunk, size = [], 0
             chunk.append(record)

@@ -181,45 +181,61 @@ class _AtScrape(Collector):
         self._metrics = metrics
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        active = _family("active_alarms", "Alarms that stand.", "source", "level")
-        silent = _family("inhibited_monitors", "Told to be silent by somebody.", "source", "kind")
-        ahead = _family(
+        active = _Family("active_alarms", "Alarms that stand.", "source", "level")
+        silent = _Family("inhibited_monitors", "Told to be silent by somebody.", "source", "kind")
+        ahead = _Family(
             "time_to_limit_seconds", "Time to a range ahead, where the slope is significant.",
             "source", "parameter", "level",
         )  # fmt: skip
-        limits = _family(
+        limits = _Family(
             "parameter_limit", "Static limits in force of chosen parameters.",
             "source", "parameter", "level", "side",
         )  # fmt: skip
-        event = _family("event_time_seconds", "Watermark, unix time.", "source")
-        lag = _family(
+        event = _Family("event_time_seconds", "Watermark, unix time.", "source")
+        lag = _Family(
             "event_time_lag_seconds", "Newest reception time less the watermark.", "source"
         )
         for _, source, chain in self._metrics.chains():
             name, chosen = plain(source), self._metrics.chosen(source, chain)
             counts = Tally(s.level for s in chain.standing())
             for level in ALARM_LEVELS:
-                active.add_metric((name, level.word), counts[level])
+                active.add((name, level.word), counts[level])
             for kind, n in Tally(kind for kind, _ in chain.inhibited()).items():
-                silent.add_metric((name, kind), n)
+                silent.add((name, kind), n)
             for parameter, level, seconds in chain.forecasts():
                 if parameter in chosen:
-                    ahead.add_metric((name, chain.names[parameter], level.word), seconds)
+                    ahead.set((name, chain.names[parameter], level.word), seconds)
             for parameter, level, side, bound in chain.limits(chosen):
-                limits.add_metric((name, chain.names[parameter], level.word, side), bound)
+                limits.set((name, chain.names[parameter], level.word, side), bound)
             received = int(chain.packets.state["last_tick"][0])
             if chain.watermark_ns > 0:
-                event.add_metric((name,), chain.watermark_ns / 1e9)
+                event.set((name,), chain.watermark_ns / 1e9)
                 if received > 0:
-                    lag.add_metric((name,), max(0.0, (received - chain.watermark_ns) / 1e9))
-        figures = _family(
+                    lag.set((name,), max(0.0, (received - chain.watermark_ns) / 1e9))
+        figures = _Family(
             "parameter", "Rolling statistics of chosen parameters.",
             "source", "parameter", "window", "figure",
         )  # fmt: skip
         for source, key, value in self._metrics.figures():
-            figures.add_metric((plain(source), *key), value)
-        yield from (active, silent, ahead, limits, event, lag, figures)
+            figures.set((plain(source), *key), value)
+        every = (active, silent, ahead, limits, event, lag, figures)
+        yield from (family.told() for family in every)
 
 
-def _family(name: str, words: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"heartline_{name}", words, labels=labels)
+class _Family:
+    """A gauge whose every series stands once, whatever several lanes or containers say of it."""
+
+    def __init__(self, name: str, words: str, *labels: str) -> None:
+        self._family = GaugeMetricFamily(f"heartline_{name}", words, labels=labels)
+        self._values: dict[tuple[str, ...], float] = {}
+
+    def set(self, labels: tuple[str, ...], value: float) -> None:
+        self._values.setdefault(labels, value)
+
+    def add(self, labels: tuple[str, ...], value: float) -> None:
+        self._values[labels] = self._values.get(labels, 0.0) + value
+
+    def told(self) -> GaugeMetricFamily:
+        for labels, value in self._values.items():
+            self._family.add_metric(labels, value)
+        return self._family

@@ -66,7 +66,7 @@ async def _partition(
     settings: Settings, missions: dict[str, Mission], place: TopicPartition,
     stored: dict[str, _Alert], done: Recomputed,
 ) -> None:  # fmt: skip
-    chains = Chains(missions, place.partition, authority(settings).refuse)
+    chains = Chains(missions, place.partition, authority(settings).vouch)
     async for records in _committed(settings, place):
         done.records += len(records)
         fed = chains.feed([keyed(r) for r in records])

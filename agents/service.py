@@ -321,7 +321,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _new_lane(self, partition: TopicPartition) -> Lane:
         s, number = self._settings, partition.partition
-        chains = Chains(self._missions, number, self._authority.refuse)
+        chains = Chains(self._missions, number, self._authority.vouch)
 
         def marks() -> Marks:
             place = f"{partition.topic}-{number}"

@@ -113,7 +113,7 @@ class Settings(Table):
     bootstrap: Bootstrap = "127.0.0.1:9092"
     kafka: str = ""  # a file with TLS and SASL (docs/kafka.md)
     seal_key: str = ""  # a file; on brokers beyond this machine one is made where none is named
-    namespace: str = ""
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = ""
     group: Annotated[str, Field(min_length=1)] = "heartline"
     sources: dict[SourceName, SourceSettings] = Field(default_factory=dict)
     ingest: dict[str, LinkSettings] = Field(default_factory=dict)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ BLOCK_BYTES = 900_000
 HEADER = "snapshot"
 MAX_BLOCKS = 4096  # 3.7 GB
 _LENGTH = struct.Struct(">I")
+_KIND = re.compile(r"[<>|=]?(b1|[iu][1248]|f[48])")  # numpy's `dtype.str` of what states are of
 _NUMBERS, _TEXTS = ("index", "count", "offset"), ("first", "sha256", "fingerprint", "topic_id")
 
 
@@ -107,12 +109,12 @@ def decode_state(content: bytes) -> State:
         table = orjson.loads(content[4 : 4 + size])
         at, state = 4 + size, {}
         for name, kind, shape in table:
+            if not (isinstance(name, str) and isinstance(kind, str) and _KIND.fullmatch(kind)):
+                raise SnapshotError(f"{name!r} is no array of numbers: {str(kind)[:40]!r}")
             dtype = np.dtype(kind)
-            if dtype.hasobject:
-                raise SnapshotError(f"{name} holds objects")
             if not all(type(x) is int and x >= 0 for x in shape):
                 raise SnapshotError(f"{name} has no shape")
-            n = math.prod(shape) * dtype.itemsize
+            n = math.prod(shape) * dtype.itemsize  # of whole numbers: it does not overflow
             if at + n > len(content):
                 raise SnapshotError(f"{name} ends outside the snapshot")
             array = np.frombuffer(content, dtype, math.prod(shape), at)

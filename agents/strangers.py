@@ -26,6 +26,7 @@ RECORDS = 10
 QUIET_NS = 60_000_000_000
 MOST = 100  # strangers that are told apart; of all others there is the counter alone
 KIND = "unknown_source"
+_MANY = 2**53
 
 
 @dataclass(slots=True)
@@ -45,17 +46,22 @@ class Stranger:
 class Strangers:
     def __init__(self, partition: int) -> None:
         self._partition = partition
+        self._now = 0  # the latest time of the broker, which never goes back
         self._known: dict[str, Stranger] = {}
 
     def heard(self, name: str, record: RawRecord, n: int) -> Iterator[Output]:
         """A record of a stranger. n: of the next output of that record."""
-        if name not in self._known and len(self._known) >= MOST:
-            return
-        one = self._known.setdefault(
-            name, Stranger(first_offset=record.offset, first_ns=record.timestamp_ns)
-        )
-        one.records += 1
-        one.last_ns = max(one.last_ns, record.timestamp_ns)
+        for output in self.passed(record, n):
+            yield output
+            n += 1
+        one = self._known.get(name)
+        if one is None:
+            if len(self._known) >= MOST:
+                return
+            one = self._known[name] = Stranger()
+        if not one.records:
+            one.first_offset, one.first_ns = record.offset, self._now
+        one.records, one.last_ns = min(one.records + 1, _MANY), self._now
         digest = hashlib.sha256(bytes.fromhex(one.digest) + record.value)
         one.digest = digest.hexdigest()
         if one.records >= RECORDS and not one.standing:
@@ -64,14 +70,18 @@ class Strangers:
 
     def passed(self, record: RawRecord, n: int) -> Iterator[Output]:
         """A record of anybody: time goes on for those that were not heard for long."""
-        now = record.timestamp_ns
-        for name in [k for k, s in self._known.items() if now - s.last_ns > QUIET_NS]:
+        self._now = max(self._now, record.timestamp_ns)
+        quiet = [k for k, s in self._known.items() if self._now - s.last_ns > QUIET_NS]
+        for name in quiet:
             one = self._known[name]
             if one.standing:
                 one.standing, one.records = False, 0
                 yield self._alert(name, one, record, n)
                 n += 1
-                one.first_offset = record.offset
+            elif not one.alerts:  # what was told of keeps its ledger
+                del self._known[name]
+            else:
+                one.records = 0
 
     def _alert(self, name: str, one: Stranger, record: RawRecord, n: int) -> Output:
         before, after = (Level.NORMAL, Level.WARNING) if one.standing else (
@@ -82,7 +92,7 @@ class Strangers:
             "monitor": {"kind": KIND, "name": KIND},
             "transition": "raised" if one.standing else "cleared",
             "level_before": before.word, "level_after": after.word,
-            "generation_ns": record.timestamp_ns, "reception_ns": record.timestamp_ns,
+            "generation_ns": self._now, "reception_ns": self._now,
             "since_ns": one.first_ns,
             "input": input_of(
                 self._partition, one.first_offset, record.offset, bytes.fromhex(one.digest)
@@ -98,23 +108,32 @@ class Strangers:
         return output
 
     def snapshot(self) -> State:
-        told = {name: asdict(one) for name, one in self._known.items()}
+        told = {"now": self._now, "known": {name: asdict(one) for name, one in self._known.items()}}
         return {"/strangers": np.frombuffer(orjson.dumps(told), np.uint8).copy()}
 
     def restore(self, state: State) -> None:
         """ValueError where it is none."""
-        self._known = {}
+        self._now, self._known = 0, {}
         if "/strangers" not in state:
             return
         try:
             told = orjson.loads(state["/strangers"].astype(np.uint8).tobytes())
-            found = {plain(name): Stranger(**one) for name, one in told.items()}
-            for one in found.values():
-                whole = all(type(v) is type(getattr(Stranger(), k)) for k, v in asdict(one).items())
-                if not whole or len(bytes.fromhex(one.digest)) != 32:
-                    raise ValueError(one)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"snapshot with impossible values: strangers: {error!r}") from None
-        if len(found) > MOST:
-            raise ValueError("snapshot with impossible values: too many strangers")
-        self._known = found
+            now, known = told["now"], told["known"]
+            whole = type(now) is int and 0 <= now < 2**63 and len(known) <= MOST
+            if not (whole and all(_is_one(name, one) for name, one in known.items())):
+                raise ValueError
+        except (TypeError, ValueError, AttributeError, KeyError):
+            raise ValueError("snapshot with impossible values: strangers") from None
+        self._now, self._known = now, {name: Stranger(**one) for name, one in known.items()}
+
+
+def _is_one(name: Any, told: Any) -> bool:
+    """Whether that is what a stranger is kept as."""
+    types = {key: type(value) for key, value in asdict(Stranger()).items()}
+    if not isinstance(name, str) or name != plain(name):
+        return False
+    if {key: type(value) for key, value in told.items()} != types:
+        return False
+    numbers = all(0 <= told[k] <= 2**63 - 1 for k, kind in types.items() if kind is int)
+    hashes = all(len(bytes.fromhex(told[k])) == 32 for k in ("digest", "head"))
+    return numbers and hashes and told["records"] <= _MANY and told["alerts"] <= _MANY

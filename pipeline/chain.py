@@ -40,6 +40,7 @@ from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
 from pipeline.packets import PacketReader, Reassembler
 from pipeline.phases import Phases
 from pipeline.refused import NOTHING_UNREAD, Unread
+from pipeline.signers import Signers
 from schemas.columns import ABSENT, Output, PacketBatch, Reason, Rejects, Rows, Stage
 from schemas.control import Control, decode_control
 from schemas.mission import Level
@@ -105,7 +106,7 @@ class Chain(Composite):
         groups = [g for c in self.containers for g in c.groups]
         self._across = across_all(mission, groups, self._root, len(self.containers), origin)
         self._los = LossOfSignal(self._root, mission.settings.time.los_s, origin)
-        self._inhibitions = Inhibitions()
+        self._inhibitions, self._signers = Inhibitions(), Signers()
         self._controlled: list[Controlled] = [self._los, *self.containers, *self._across]
         self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
         self.watermark_ns = -(2**63)
@@ -116,6 +117,7 @@ class Chain(Composite):
             "models": self.models,  # first: what it puts to work holds its own state
             "packets": self.packets, "decoder": self._decoder, "samples": self._samples,
             "los": self._los, "ledger": self._ledger, "inhibitions": self._inhibitions,
+            "signers": self._signers,
         }  # fmt: skip
         if self.reassembly:
             named["reassembly"] = self.reassembly
@@ -181,7 +183,7 @@ class Chain(Composite):
                 if now is not None and now >= self._inhibitions.next_ns:
                     if first < i:
                         yield first, records[first:i], due
-                    first, due = i, now
+                    first, due = i, now if self.packets.takes(now) else 0
         if first < len(records):
             yield first, records[first:], due
 
@@ -191,10 +193,10 @@ class Chain(Composite):
         bad = Reason.BAD_CONTROL
         try:
             control = decode_control(record.value)
-            if self._vouch(self.source, record, control, int(self.packets.state["last_tick"][0])):
-                bad, events = Reason.UNSIGNED_CONTROL, []
-            else:
+            if self._is_believed(record, control):
                 events = self._apply(control, at)
+            else:
+                bad, events = Reason.UNSIGNED_CONTROL, []
         except ValueError:  # of orjson too
             events = []
         out: list[Pending] = []
@@ -207,6 +209,16 @@ class Chain(Composite):
             out.append(Pending(0, 0, Rank.LIMIT, (i,), partial(alert_output, one)))
         rejected = {} if events else {int(bad): 1}
         return Fed(self._entered(out, [record]), 0, rejected)
+
+    def _is_believed(self, record: RawRecord, control: Control) -> bool:
+        now = int(self.packets.state["last_tick"][0])
+        refused, by = self._vouch(self.source, record, control, now)
+        if refused:
+            return False
+        report = control.model.report if control.model else None
+        if report and report.mission_database != self.mission.mdb.sha256:
+            return False  # another mission's gate
+        return not by or self._signers.is_news(by, control.when_ns)
 
     def _entered(
         self, out: list[Pending], records: Sequence[RawRecord]

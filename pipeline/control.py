@@ -32,13 +32,21 @@ class Watched(NamedTuple):
     flapping: Flapping | None = None
 
 
-# source, record, what it says, last tick: why it is not to be believed; empty where it is
-Vouch = Callable[[str, RawRecord, Control, int], str]
+class Vouched(NamedTuple):
+    """refused: why a control record is not to be believed; empty: it is. by: who signed it; empty:
+    nobody, and it is believed all the same."""
+
+    refused: str = ""
+    by: str = ""
 
 
-def anybody(source: str, record: RawRecord, control: Control, now_ns: int) -> str:  # noqa: ARG001
+# source, record, what it says, last tick
+Vouch = Callable[[str, RawRecord, Control, int], Vouched]
+
+
+def anybody(source: str, record: RawRecord, control: Control, now_ns: int) -> Vouched:  # noqa: ARG001
     """Whoever can write to the input is believed."""
-    return ""
+    return Vouched()
 
 
 class Controlled(Protocol):
@@ -84,7 +92,7 @@ def _one(what: str, watched: Watched, j: int) -> tuple[Level, Level]:
         monitor.acknowledge(j)
     elif what in ("inhibit", "enable"):
         monitor.inhibit(j, what == "inhibit")
-    return before, monitor.level(j)
+    return before, Level(max(monitor.level(j), flapping.level(j) if flapping else 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,10 @@ class Flapping(Stateful):
         s = self.state
         if not s["flapping"][j]:
             return
-        late = np.flatnonzero(time_ns - s["last"][j] >= CALM_NS)
+        # a packet with a time to come is followed by others: calm is counted from theirs
+        since = np.minimum.accumulate(np.concatenate([s["last"][j : j + 1], time_ns]))
+        late = np.flatnonzero(time_ns - since[1:] >= CALM_NS)
+        s["last"][j] = since[-1]
         if len(late):
             s["flapping"][j], s["raises"][:, j] = 0, NEVER
             yield Told(

@@ -159,6 +159,8 @@ class GroupChain(Composite):
             yield from m.watched()
 
     def set_limits(self, parameter: str, low: Five, high: Five) -> None:
+        if self._unwrap:
+            return
         for m in (*self._models, *self._gated.values()):
             m.aim(parameter, low, high)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -68,6 +68,8 @@ def make_groups(mission: Mission, plan: Plan, watched: I8) -> list[Group]:
         chosen = [plan.fields[watched[i]].parameter for i in places]
         parameters = [group_parameter(mission, p) for p in chosen]
         names = tuple(p.qualified_name for p in chosen)
+        if rules[key].counter:  # its limits are those of the value, not of the count that goes on
+            parameters = [replace(p, low=tuple(-x for x in OPEN), high=OPEN) for p in parameters]
         columns = np.array(places, np.int64)
         groups.append(Group(rules[key], tuple(parameters), names, columns, key[3] == ALWAYS))
     return groups

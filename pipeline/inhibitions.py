@@ -16,6 +16,9 @@ from schemas.control import Control
 
 MOST = 256  # that end by themselves, at once
 END_OF_TIME = 2**63 - 1
+_TYPES = {
+    "monitor": str, "parameter": str, "who": str, "why": str, "when_ns": int, "until_ns": int
+}  # fmt: skip
 
 
 class Inhibitions:
@@ -68,14 +71,14 @@ class Inhibitions:
         """ValueError where it is none of this kind."""
         try:
             told = orjson.loads(state["open"].astype(np.uint8).tobytes())
-            found = [Control("inhibit", **one) for one in told]
-            whole = all(
-                isinstance(c.until_ns, int) and isinstance(c.why, str) and isinstance(c.who, str)
-                and isinstance(c.monitor, str) and isinstance(c.parameter, str)
-                for c in found
-            )  # fmt: skip
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"snapshot with impossible values: inhibitions: {error}") from None
-        if not whole or len(found) > MOST:
+            whole = len(told) <= MOST and all(
+                {key: type(value) for key, value in one.items()} == _TYPES
+                and max(abs(one["when_ns"]), abs(one["until_ns"])) < 2**62
+                for one in told
+            )
+        except (TypeError, ValueError, AttributeError):
+            whole = False
+        if not whole:
             raise ValueError("snapshot with impossible values: inhibitions")
+        found = [Control("inhibit", **one) for one in told]
         self._open = {(c.monitor, c.parameter): c for c in found}

@@ -21,12 +21,16 @@ from schemas.control import Control
 from schemas.mission import Level
 from schemas.state import Composite, Stateful
 
+AHEAD_NS = 60_000_000_000  # of the last tick, that a packet may be received at most
+
 
 class _Heard(Stateful):
     """Reception time of the newest packet, and of the first after the last loss of signal."""
 
     def __init__(self) -> None:
-        self.state = {"last": np.array([NEVER], np.int64), "back": np.array([NEVER], np.int64)}
+        self.state = {
+            name: np.array([NEVER], np.int64) for name in ("last", "back", "tick")
+        }  # tick: the last, which no packet is received long after
 
 
 class LossOfSignal(Composite):
@@ -71,16 +75,20 @@ class LossOfSignal(Composite):
         return heard
 
     def _listen(self, batch: PacketBatch) -> Heard:
-        last, back = self._heard.state["last"], self._heard.state["back"]
+        last, back, tick = (self._heard.state[name] for name in ("last", "back", "tick"))
         packet = batch.length > 0
-        newest = np.maximum.accumulate(
-            np.concatenate([last, np.where(packet, batch.reception_ns, NEVER)])
-        )
+        ticks = np.maximum.accumulate(
+            np.concatenate([tick, np.where(packet, NEVER, batch.reception_ns)])
+        )[1:]
+        # one packet with a time to come must not be heard until then
+        most = np.where(ticks == NEVER, batch.reception_ns, ticks + AHEAD_NS)
+        received = np.minimum(batch.reception_ns, most)
+        newest = np.maximum.accumulate(np.concatenate([last, np.where(packet, received, NEVER)]))
         before, now = newest[:-1], newest[1:]
         # a first packet is no return; and nothing is taken from NEVER, which would overflow
-        returned = packet & (before != NEVER) & (batch.reception_ns - self._los_ns > before)
-        since = np.maximum.accumulate(
-            np.concatenate([back, np.where(returned, batch.reception_ns, NEVER)])
-        )
+        returned = packet & (before != NEVER) & (received - self._los_ns > before)
+        since = np.maximum.accumulate(np.concatenate([back, np.where(returned, received, NEVER)]))
         last[0], back[0] = newest[-1], since[-1]
+        if len(ticks):
+            tick[0] = ticks[-1]
         return Heard(now, since[1:])

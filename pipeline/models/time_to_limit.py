@@ -139,8 +139,11 @@ class TimeToLimit(Stateful):
         significant."""
         wanted = (*FILTER, "seen", "step")
         s = {name: float(self.state[name][parameter]) for name in wanted}
-        b, grain = s["slope"], s["step"] ** 2 / 12
-        deviation = math.sqrt(max(s["variance"], grain) * max(s["p11"], 0.0))
+        b, floor = s["slope"], float(self._floor[parameter])
+        variance = max(s["variance"], floor, min(abs(s["step"]), HUGE) ** 2 / 12)
+        deviation = math.sqrt(max(variance * max(s["p11"], 0.0), 0.0))
+        if not all(map(math.isfinite, (b, deviation, s["level"]))):
+            return []
         if s["seen"] < self._warm_up[parameter] or deviation == 0.0 or not self._on[parameter]:
             return []
         if abs(b) < self._significance[parameter] * deviation:
@@ -157,7 +160,7 @@ class TimeToLimit(Stateful):
         serious = self._high[parameter] if b > 0 else self._low[parameter]
         if b and (serious - m) / b < self._horizon[parameter]:
             return next(x for x in ranges if x["limit"] == serious)
-        return next((x for x in ranges if x["lead_s"]), None)
+        return min((x for x in ranges if x["lead_s"]), key=lambda x: x["lead_s"], default=None)
 
     def threshold(self, parameter: int) -> float:
         return float(self._significance[parameter])

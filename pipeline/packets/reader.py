@@ -61,6 +61,13 @@ class PacketReader(Stateful):
     def counters(self) -> dict[str, int]:
         return dict(zip(COUNTERS, self.state["counters"].tolist(), strict=True))
 
+    def takes(self, tick_ns: int) -> bool:
+        """Whether a tick of that time would count, coming next (as `read` has it)."""
+        last, suspect = self.state["last_tick"].tolist()
+        near = last != NEVER and tick_ns - last <= TICK_JUMP_NS
+        twice = suspect != NEVER and 0 < tick_ns - suspect <= TICK_JUMP_NS
+        return bool(tick_ns > last and (near or twice))
+
     def feed(self, records: Sequence[RawRecord]) -> tuple[PacketBatch, Rejects]:
         """One batch of the given records, whole; rejects of what in them was no packet."""
         values = [r.value for r in records]

@@ -82,6 +82,27 @@ class Work(NamedTuple):
     moved: I8
 
 
+def on_their_grids(state: State) -> bool:
+    """Whether every pane that holds values has them in its bins, and one that holds none has no
+    range; and the grid of the place for the next value is one that can be."""
+    count, low, high = state["count"], state["low"], state["high"]
+    e, base, held = state["exponent"].astype(np.int64), state["base"], count > 0.0
+    if not (np.isfinite(count).all() and (count >= 0.0).all() and (count < 2.0**53).all()):
+        return False
+    if not ((low == np.inf) & (high == -np.inf) | held).all():
+        return False
+    if not (np.isfinite(low[held]) & np.isfinite(high[held]) & (low[held] <= high[held])).all():
+        return False
+    if (np.abs(e) > 1022).any() or (np.abs(base) > 2**53).any():
+        return False
+    with np.errstate(over="ignore"):
+        first = np.floor(np.ldexp(low[held], -e[held])) - base[held]
+        last = np.floor(np.ldexp(high[held], -e[held])) - base[held]
+    scale, origin = state["scale"], state["origin"]
+    known = np.isfinite(scale) & (scale >= 0.0) & np.isfinite(origin) & (np.abs(origin) <= 2.0**53)
+    return bool(known.all() and (first >= -1).all() and (last <= BINS - 1).all())
+
+
 def make_work(f: int) -> Work:
     a, b, c, d, e, g, h, i, j = (np.zeros(f) for _ in range(9))
     return Work(

@@ -19,8 +19,15 @@ from pipeline.statistics.bins import (
     quantiles,
 )
 from pipeline.statistics.moments import add_row, merge, write_figures
-from pipeline.statistics.panes import Panes, Work, clear, empty_panes, make_work
-from schemas.columns import F8, FIGURES, I4, I8, NEVER, U1, U4, Grid, WindowBatch
+from pipeline.statistics.panes import (
+    Panes,
+    Work,
+    clear,
+    empty_panes,
+    make_work,
+    on_their_grids,
+)
+from schemas.columns import F8, FIGURES, I4, I8, NEVER, U1, U4, Grid, State, WindowBatch
 from schemas.settings import WindowSettings
 from schemas.state import Stateful
 
@@ -49,6 +56,12 @@ class Statistics(Stateful):
             np.empty((room, _N + len(quantiles) + 1, parameters)),
             np.empty((room, 8, parameters), np.uint32),
         )  # fmt: skip
+
+    def check(self, state: State) -> None:
+        """The values of a pane lie on its grid: kernels go from one to the other unchecked."""
+        super().check(state)
+        if not on_their_grids(state):
+            raise ValueError("snapshot with impossible values: a pane's values are not on its grid")
 
     def feed(self, grid: Grid) -> Iterator[WindowBatch]:
         """Closings in order; each batch is valid until the next is asked for."""

@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,14 @@ def flight(folder: Path, its: Mission) -> list[RawRecord]:
     return list(raw_records(whole))
 
 
+def wild(rnd: random.Random, kind: np.dtype[Any]) -> Any:
+    """A value that a kernel would rather not have."""
+    if kind.kind == "f":
+        return rnd.choice((np.nan, np.inf, -np.inf, 0.0, -1.0, 1e-300, 1e300, -1e38, 1e9))
+    info = np.iinfo(kind) if kind.kind != "b" else np.iinfo(np.uint8)
+    return min(max(rnd.choice(WILD), info.min), info.max)
+
+
 def attack(seed: int, folder: Path) -> None:
     rnd, its = random.Random(seed), mission(folder)
     given = flight(folder, its)
@@ -60,15 +69,13 @@ def attack(seed: int, folder: Path) -> None:
     chain = Chain(its)
     chain.feed(given[:half])
     state = chain.snapshot()
-    names = [n for n, a in sorted(state.items()) if a.size and a.dtype.kind in "iub"]
+    names = [n for n, a in sorted(state.items()) if a.size and a.dtype.kind in "iubf"]
     after, refused = given[half : half + 12], 0
     for _ in range(TRIES):
         name = rnd.choice(names)
         array = state[name].copy()
-        info = np.iinfo(array.dtype) if array.dtype.kind != "b" else np.iinfo(np.uint8)
         for _ in range(rnd.choice((1, 1, array.size))):
-            value = min(max(rnd.choice(WILD), info.min), info.max)
-            array.reshape(-1)[rnd.randrange(array.size)] = value
+            array.reshape(-1)[rnd.randrange(array.size)] = wild(rnd, array.dtype)
         sys.stdout.write(f"{name}\n")
         sys.stdout.flush()
         try:

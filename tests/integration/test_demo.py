@@ -60,6 +60,8 @@ def test_an_interrupted_demo_ends_soon(tmp_path: Path, number: signal.Signals, g
         demo = subprocess.Popen(
             [sys.executable, "-m", "agents", "demo", "--metrics-port", str(port), "--speed", "2"],
             stdout=out, stderr=out, start_new_session=True,
+            # who runs the tests may ignore it (nohup), and what is ignored stays so
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )  # fmt: skip
     started: list[int] = []
     try:

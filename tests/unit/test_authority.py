@@ -41,7 +41,7 @@ def record(signer: Signer | None, control: Control = INHIBIT, source: str = "hl1
 
 
 def why_not(known: Authority, given: RawRecord, source: str = "hl1", now: int = NOW) -> str:
-    return known.refuse(source, given, decode_control(given.value), now)
+    return known.vouch(source, given, decode_control(given.value), now).refused
 
 
 def test_a_signed_record_is_believed(known: Authority, ada: Signer) -> None:

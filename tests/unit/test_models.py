@@ -367,3 +367,22 @@ def test_a_corridor_says_nothing_of_what_no_flight_showed() -> None:
 def test_a_corridor_needs_its_zero() -> None:
     with pytest.raises(ValueError, match="zero_on"):
         corridor("NOT_THERE")
+
+
+def test_the_nearest_range_is_named() -> None:
+    """Watch at 100 stands behind warning at 20, as no good database has it."""
+    one = GroupParameter(
+        "P", ParameterType("T", "float"), (-INF,) * 5, (100.0, 20.0, INF, INF, INF)
+    )
+    model = TimeToLimit([one], SECOND, [TimeToLimitRule(horizon_s=150)])
+    scores = model.feed(grid(0.1 * np.arange(101)))
+    assert scores.enter[-1, 0] == Level.WATCH
+    assert model.evidence(0, scores.detail[-1, :, 0])["limit"] == 20.0
+
+
+def test_the_gauge_knows_the_sensor_s_resolution(rng: np.random.Generator) -> None:
+    """Where the monitor is quiet, for a slope below what can be told from the steps, so is it."""
+    model = forecaster(high=100.0, horizon_s=1e6, resolution=50.0)
+    scores = model.feed(grid(0.2 * np.arange(101) + rng.normal(0, 0.01, 101)))
+    assert scores.enter[-1, 0] == 0
+    assert model.leads(0) == []

@@ -159,3 +159,13 @@ def test_a_shape_that_is_none_is_refused(shape: str) -> None:
     head = f'[["a","<f8",{shape}]]'.encode()
     with pytest.raises(SnapshotError):
         decode_state(len(head).to_bytes(4, "big") + head)
+
+
+@pytest.mark.parametrize(
+    "kind", [",", "i4,(1,2", "V0", "S0", "O", "M8[ns]", "U99999999999", "(2,)i4", "c16", ""]
+)
+def test_a_type_that_no_state_has_is_refused(kind: str) -> None:
+    for name in ('"a"', "5", "null"):
+        head = f'[[{name},"{kind}",[4611686018427387904,4611686018427387904]]]'.encode()
+        with pytest.raises(SnapshotError):
+            decode_state(len(head).to_bytes(4, "big") + head)

@@ -15,6 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pipeline.chain import Chain
+from pipeline.control import Vouched
 from pipeline.flapping import FLAPS
 from pipeline.mission import load_mission
 from schemas import topics
@@ -337,3 +338,58 @@ def test_a_name_that_stands_twice_is_qualified(tmp_path: Path) -> None:
         "/S/PUMP_B/TEMP",
         "X",
     ]
+
+
+# --- what a reviewer found -------------------------------------------------------------------------
+
+
+def test_a_tick_that_is_refused_ends_nothing(tmp_path: Path) -> None:
+    until = (BASE + 7200) * SECOND
+    items = [x for t in range(20) for x in (value(t, 30.0), tick(t + 0.5))]
+    items[11:11] = [control("inhibit", 5, until_ns=until)]
+    items[20:20] = [(encode_tick(2**62), TICK_HEADERS)]
+    chain = chain_of(tmp_path)
+    assert [a["transition"] for a in alerts(chain, records(items))] == ["raised", "inhibited"]
+    assert [*chain.inhibited()] == [("limit", "/S/P")]
+
+
+@pytest.mark.parametrize("what", ["acknowledge", "limits"])
+def test_a_control_while_it_flaps_leaves_it_where_it_was_told(tmp_path: Path, what: str) -> None:
+    more = {"ranges": {"critical": (None, 40.0)}} if what == "limits" else {}
+    items = [value(t, x) for t, x in enumerate([*noisy(60), 9.0])] + [control(what, 61, **more)]
+    chain = chain_of(tmp_path)
+    found = alerts(chain, records(items))
+    (one,) = chain.standing()
+    assert found[-1]["level_after"] == one.level.word == "warning"
+
+
+def test_a_packet_of_next_year_silences_nothing(tmp_path: Path) -> None:
+    """Its reception time is a year ahead: flapping grows calm, and the signal is lost, all the
+    same."""
+    year = 31_536_000
+    packet = struct.pack(">HHHf", 1, 0xC000, 3, 10.1)
+    ahead = encode_packets([(BASE + year) * SECOND], packet), PACKETS_HEADERS
+    items = [x for t, v in enumerate(noisy(60)) for x in (value(t, v), tick(t + 0.5))]
+    items += [ahead]
+    items += [x for t in range(60, 200) for x in (value(t, 5.0), tick(t + 0.5))]
+    items += [tick(t) for t in range(201, 400)]
+    chain = chain_of(tmp_path)
+    found = alerts(chain, records(items), 17)
+    limit = [a for a in found if a["monitor"]["kind"] == "limit"]
+    assert "calm" in [a["transition"] for a in limit]
+    assert limit[-1]["level_after"] == "normal"
+    assert [a["level_after"] for a in found if a["monitor"]["kind"] == "los"] == ["warning"]
+    assert [s.kind for s in chain.standing()] == ["los"]
+
+
+def test_what_was_signed_before_is_not_signed_again(tmp_path: Path) -> None:
+    """An inhibition, its end, and the same inhibition sent once more by somebody else."""
+    chain = chain_of(tmp_path)
+    signed = Chain(chain.mission, vouch=lambda *_: Vouched(by="ada"))
+    items = [value(0, 5.0), control("inhibit", 1), control("enable", 2), control("inhibit", 1)]
+    found = alerts(signed, records(items))
+    assert [a["transition"] for a in found] == ["inhibited", "enabled"]
+    again = Chain(chain.mission, vouch=lambda *_: Vouched(by="ada"))
+    again.restore(signed.snapshot())
+    fed = again.feed(records([control("inhibit", 1)]))
+    assert fed.rejected == {int(Reason.UNSIGNED_CONTROL): 1}

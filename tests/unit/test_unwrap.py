@@ -63,3 +63,20 @@ def test_a_wrap_is_a_residual_or_none(tmp_path: Path, rule: str, speaks: bool) -
 def test_what_is_no_counter_is_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(MissionError, match="counter = true is for unsigned integers"):
         mission(tmp_path, "counter = true", kind)
+
+
+def test_its_limits_are_those_of_the_value(tmp_path: Path) -> None:
+    """A count that goes on crosses no limit of a value that wraps."""
+    alarm = (
+        '<DefaultAlarm><StaticAlarmRanges><CriticalRange maxInclusive="65000"/></StaticAlarmRanges>'
+        "</DefaultAlarm>"
+    )
+    chain = mission(tmp_path, "counter = true", U16.format(alarm))
+    given = []
+    for t in range(400):
+        packet = struct.pack(">HHHH", 1, 0xC000 | t, 1, (60_000 + 100 * t) % 65536)
+        content = encode_packets([(1_700_000_000 + t) * SECOND], packet)
+        given.append(RawRecord(t, content, PACKETS_HEADERS))
+    chain.feed(given)
+    assert not [*chain.standing()]
+    assert not [*chain.forecasts()]
