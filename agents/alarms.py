@@ -16,8 +16,9 @@ from pipeline.outputs.alerts import monitor_key
 
 # of an alert, as it is kept
 _KEPT = (
-    "source", "parameter", "name", "monitor", "transition", "generation_ns", "reception_ns",
-    "since_ns", "observed", "unit", "label", "quality", "limit", "lead_s", "flaps", "sentence",
+    "source", "parameter", "name", "container", "monitor", "transition", "generation_ns",
+    "reception_ns", "since_ns", "observed", "unit", "label", "quality", "limit", "lead_s", "flaps",
+    "sentence",
 )  # fmt: skip
 # by whom, why and when; each until another word on it
 _BY_HAND = {"acknowledged": "acknowledged", "inhibited": "inhibited", "limits_set": "ranges_set"}

@@ -59,7 +59,8 @@ class Ghosts:
                 continue
             monitor = state["monitor"]
             trained = (monitor["name"],) if state.get("trained") else ()
-            mine = (state["source"], state["parameter"], monitor["kind"], *trained)
+            place = (state["container"],) if "container" in state else ()
+            mine = (state["source"], state["parameter"], monitor["kind"], *trained, *place)
             if mine in self._standing or not self._before(state["alert"]):
                 continue
             gone = {"topic_id": self._topic_id, "offset": self._live}

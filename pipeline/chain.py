@@ -33,7 +33,7 @@ from pipeline.mission import Mission, phase_values
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, input_of
 from pipeline.outputs.ledger import Ledger
-from pipeline.outputs.names import names_for_people
+from pipeline.outputs.names import names_for_people, shared_names
 from pipeline.outputs.pending import Pending, Rank, number
 from pipeline.outputs.rejects import group, ranges_of, reject_output
 from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
@@ -65,16 +65,19 @@ class Fed:
 
 
 class Standing(NamedTuple):
-    """One alarm that stands. model: of a trained one, its name."""
+    """One alarm that stands. model: of a trained one, its name. place: its container, where the
+    parameter stands in several."""
 
     kind: str
     parameter: str
     level: Level
     model: str | None
+    place: tuple[str, ...] = ()
 
     def key(self, source: str) -> tuple[str, ...]:
         """As `monitor_key` has it of the alert that said so."""
-        return (source, self.parameter, self.kind, *((self.model,) if self.model else ()))
+        model = (self.model,) if self.model else ()
+        return (source, self.parameter, self.kind, *model, *self.place)
 
 
 class Chain(Composite):
@@ -90,7 +93,9 @@ class Chain(Composite):
         self.plans = compile_plans(mission.mdb, mission.settings.time)
         self.fingerprint = fingerprint(mission.mdb, mission.settings)
         self.names = names_for_people(mission.mdb, self.plans.plans)
-        origin = self._origin = Origin(self.source, partition, self.fingerprint, self.names)
+        shared = shared_names(self.plans.plans)
+        origin = Origin(self.source, partition, self.fingerprint, self.names, shared)
+        self._origin = origin
         self.packets = PacketReader()
         segmented = mission.settings.segmented_apids
         self.reassembly = Reassembler(segmented) if segmented else None
@@ -147,7 +152,10 @@ class Chain(Composite):
                     told = w.flapping.state["level"] * w.flapping.state["flapping"]
                     levels = np.maximum(levels, told)
                 for j in np.flatnonzero(levels).tolist():
-                    yield Standing(w.kind, w.names[j], Level(levels[j]), (w.model or {}).get("id"))
+                    name = w.names[j]
+                    place = w.origin.place(name) if w.origin else ()
+                    model = (w.model or {}).get("id")
+                    yield Standing(w.kind, name, Level(levels[j]), model, place)
 
     def inhibited(self) -> Iterator[tuple[str, str]]:
         """(kind, parameter) of every monitor that is told to be silent."""

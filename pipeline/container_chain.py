@@ -36,6 +36,7 @@ class ContainerChain(Composite):
     """One container of one source. index: of its plan."""
 
     def __init__(self, mission: Mission, plan: Plan, index: int, origin: Origin) -> None:
+        origin = origin.of(plan.qualified_name)
         self._plan, self._index, self._origin = plan, index, origin
         table = alarm_table(mission, plan)
         self._limits, self._changes, self._states = table.limits, table.changes, table.states
@@ -63,6 +64,10 @@ class ContainerChain(Composite):
 
     def watched(self) -> Iterator[Watched]:
         """Every monitor, and what it watches."""
+        for one in self._watched():
+            yield one._replace(origin=self._origin)
+
+    def _watched(self) -> Iterator[Watched]:
         fields = [self._plan.fields[i].parameter.qualified_name for i in self._limits.columns]
         yield Watched("limit", tuple(fields), self._monitor, flapping=self._flapping)
         yield from self._invalid.watched()

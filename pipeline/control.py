@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from pipeline.flapping import Flapping
@@ -23,13 +23,15 @@ STAGED = {"shadow": "shadowed", "active": "activated", "retired": "retired"}
 
 class Watched(NamedTuple):
     """Monitors of one kind: names[j] is that of parameter j. model: which trained one.
-    flapping: what of it is told as going to and fro."""
+    flapping: what of it is told as going to and fro. origin: of its alerts, where it is a
+    container's."""
 
     kind: str
     names: tuple[str, ...]
     monitor: Monitor
     model: dict[str, Any] | None = None
     flapping: Flapping | None = None
+    origin: Origin | None = None
 
 
 class Vouched(NamedTuple):
@@ -64,6 +66,7 @@ class Changed(NamedTuple):
     before: Level
     after: Level
     model: dict[str, Any] | None = None
+    origin: Origin | None = None
 
 
 def apply(control: Control, containers: Iterable[Controlled]) -> list[Changed]:
@@ -79,7 +82,7 @@ def apply(control: Control, containers: Iterable[Controlled]) -> list[Changed]:
             for j, name in enumerate(watched.names):
                 if watched.kind == control.monitor and name == control.parameter:
                     levels = _one(control.what, watched, j)
-                    changed.append(Changed(watched.kind, *levels, watched.model))
+                    changed.append(Changed(watched.kind, *levels, watched.model, watched.origin))
     return changed
 
 
@@ -110,6 +113,7 @@ def event(control: Control, changed: Changed, at: Written) -> dict[str, Any]:
         told["ranges"] = {level: list(pair) for level, pair in control.ranges.items()}
     if control.until_ns is not None:
         told["until_ns"] = control.until_ns
+    at = replace(at, origin=changed.origin) if changed.origin else at
     alert = _event(control, control.parameter, changed.kind, "control", changed.before, at)
     if changed.model:
         alert["monitor"]["name"], alert["model"] = changed.model["id"], changed.model

@@ -16,10 +16,12 @@ _JSON = orjson.OPT_SERIALIZE_NUMPY
 
 
 def monitor_key(alert: dict[str, Any]) -> tuple[str, ...]:
-    """What tells a monitor of a source from all others: a trained model's has its name too."""
+    """What tells a monitor of a source from all others: a trained model's has its name too, and
+    one of a parameter that stands in several containers its container's."""
     monitor = alert["monitor"]
     trained = (monitor["name"],) if "stage" in alert.get("model", {}) else ()
-    return (alert["source"], alert["parameter"], monitor["kind"], *trained)
+    place = (alert["container"],) if "container" in alert else ()
+    return (alert["source"], alert["parameter"], monitor["kind"], *trained, *place)
 
 
 def transition_word(before: int, after: int) -> str:

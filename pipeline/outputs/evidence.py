@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.outputs.alerts import number_or_none, quality_words, transition_word
@@ -15,20 +15,31 @@ from schemas.mission import Level
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What all alerts of one chain share. names: for people, by qualified name."""
+    """What all alerts of one chain share. names: for people, by qualified name. shared: parameters
+    that stand in several containers, and have monitors in each. container: of these alerts."""
 
     source: str
     partition: int
     fingerprint: dict[str, str]
     names: Mapping[str, str] = field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
+    container: str = ""
+
+    def of(self, container: str) -> Origin:
+        return replace(self, container=container)
+
+    def place(self, parameter: str) -> tuple[str, ...]:
+        """What tells a monitor of a parameter from those that it has in other containers."""
+        return (self.container,) if self.container and parameter in self.shared else ()
 
     def who(self, parameter: str) -> dict[str, Any]:
         """Source and parameter of an alert, as the record and as people call them."""
-        return {
+        told = {
             "source": self.source,
             "parameter": parameter,
             "name": self.names.get(parameter, short(parameter)),
         }
+        return told | ({"container": self.container} if self.place(parameter) else {})
 
 
 def limit_confidence(quality: int) -> float:

@@ -17,6 +17,12 @@ def names_for_people(mdb: MissionDatabase, plans: Iterable[Plan]) -> dict[str, s
     return _shown(every) | _shown(containers - every)
 
 
+def shared_names(plans: Iterable[Plan]) -> frozenset[str]:
+    """Qualified names of parameters that stand in several containers."""
+    times = Counter(name for p in plans for name in {f.parameter.qualified_name for f in p.fields})
+    return frozenset(name for name, n in times.items() if n > 1)
+
+
 def short(qualified: str) -> str:
     return qualified.rsplit("/", 1)[-1]
 

@@ -18,6 +18,7 @@ from pipeline.chain import Chain
 from pipeline.control import Vouched
 from pipeline.flapping import FLAPS
 from pipeline.mission import load_mission
+from pipeline.outputs.alerts import monitor_key
 from schemas import topics
 from schemas.columns import Reason
 from schemas.control import Control, encode_control
@@ -393,3 +394,43 @@ def test_what_was_signed_before_is_not_signed_again(tmp_path: Path) -> None:
     again.restore(signed.snapshot())
     fed = again.feed(records([control("inhibit", 1)]))
     assert fed.rejected == {int(Reason.UNSIGNED_CONTROL): 1}
+
+
+def test_a_parameter_of_two_containers_has_two_alarms(tmp_path: Path) -> None:
+    """A raises, B raises, B clears: what A said stands, by its own key."""
+    first = (
+        '<SequenceContainer name="R" abstract="true"><EntryList><ParameterRefEntry '
+        'parameterRef="APID"><LocationInContainerInBits referenceLocation="containerStart">'
+        "<FixedValue>5</FixedValue></LocationInContainerInBits></ParameterRefEntry></EntryList>"
+        "</SequenceContainer>"
+    )
+    more = "".join(
+        f'<SequenceContainer name="{name}"><EntryList><ParameterRefEntry parameterRef="P">'
+        '<LocationInContainerInBits referenceLocation="containerStart"><FixedValue>48</FixedValue>'
+        '</LocationInContainerInBits></ParameterRefEntry></EntryList><BaseContainer containerRef="R">'
+        f'<RestrictionCriteria><Comparison parameterRef="APID" value="{apid}"/></RestrictionCriteria>'
+        "</BaseContainer></SequenceContainer>"
+        for name, apid in (("A", 1), ("B", 2))
+    )
+    types = (
+        f'<FloatParameterType name="T">{F4}{ALARM}</FloatParameterType><IntegerParameterType '
+        'name="U"><IntegerDataEncoding sizeInBits="11"/></IntegerParameterType>'
+    )
+    parameters = (
+        '<Parameter name="APID" parameterTypeRef="U"/><Parameter name="P" parameterTypeRef="T"/>'
+    )
+    (tmp_path / "x.xml").write_text(document(types, parameters, first + more))
+    (tmp_path / "mission.toml").write_text(f'name = "m"\nxtce = "x.xml"\n{QUIET}')
+    chain = Chain(load_mission(tmp_path))
+
+    def packet(second: int, apid: int, x: float) -> tuple[bytes, Any]:
+        made = struct.pack(">HHHf", apid, 0xC000 | second, 3, x)
+        return encode_packets([(BASE + second) * SECOND], made), PACKETS_HEADERS
+
+    given = [packet(0, 1, 15.0), packet(1, 2, 15.0), packet(2, 2, 5.0)]
+    stands: dict[tuple[str, ...], str] = {}
+    for alert in alerts(chain, records(given)):
+        stands[monitor_key(alert)] = alert["level_after"]
+    left = {key: level for key, level in stands.items() if level != "normal"}
+    assert left == {("m", "/S/P", "limit", "/S/A"): "warning"}
+    assert {s.key("m"): s.level.word for s in chain.standing()} == left
