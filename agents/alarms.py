@@ -14,7 +14,8 @@ import orjson
 
 from pipeline.outputs.alerts import monitor_key
 
-# of an alert, as it is kept
+# of an alert, as it is kept, and with it `alert`, the id of the last one about the alarm, and
+# `evidence`, the id of the one whose value and words these are
 _KEPT = (
     "source", "parameter", "name", "container", "monitor", "transition", "generation_ns",
     "reception_ns", "since_ns", "observed", "unit", "label", "quality", "limit", "lead_s", "flaps",
@@ -98,7 +99,7 @@ class Alarms:
         by_hand = {name: before[name] for name in _BY_HAND.values() if name in before}
         control = alert.get("control")
         new = {name: alert[name] for name in _KEPT if name in alert}
-        new |= {"level": alert["level_after"], "alert": alert["id"]}
+        new |= {"level": alert["level_after"], "alert": alert["id"], "evidence": alert["id"]}
         if "stage" in alert.get("model", {}):
             new["trained"] = True
         if control is None:
@@ -113,5 +114,13 @@ class Alarms:
             by_hand[mark] = who
         elif alert["transition"] == "enabled":
             by_hand.pop("inhibited", None)
-        told = {"transition": alert["transition"], "sentence": alert["sentence"]}
+        told = {"transition": alert["transition"]}
+        if not _stands(before) or not _stands(new) or "stage" in alert.get("model", {}):
+            told["sentence"] = alert["sentence"]
+        elif "evidence" in before:  # the alarm is the one it was: its own words say what it is
+            told["evidence"] = before["evidence"]
         return new | seen | told | by_hand
+
+
+def _stands(state: dict[str, Any]) -> bool:
+    return bool(state.get("level", "normal") != "normal")

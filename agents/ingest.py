@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaProducer
 from agents.declared import ensure_topics
 from agents.door import Door
 from agents.inputs import Piece, files, tcp, udp
-from agents.kafka import BrokerError, patiently, producer, start
+from agents.kafka import BrokerError, NotTakenError, patiently, producer, start
 from agents.listen import listen
 from agents.notify import notify
 from agents.run_files import skipped_record
@@ -123,7 +123,7 @@ class Ingest:
         while len(self._pending) >= MAX_PENDING:
             await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
         if self._failed:
-            raise BrokerError(f"The broker did not take a record: {self._failed!r}.")
+            raise NotTakenError(self._raw, self._failed)
         future = await self._client.send(topic, value, self._source.encode(), headers=headers)
         self._pending.add(future)
         future.add_done_callback(self._settled)
@@ -140,7 +140,7 @@ class Ingest:
         if self._pending:
             await asyncio.wait(self._pending)
         if self._failed:
-            raise BrokerError(f"The broker did not take a record: {self._failed!r}.")
+            raise NotTakenError(self._raw, self._failed)
 
 
 async def ingest(

@@ -37,6 +37,17 @@ class BrokerError(Exception):
     """The broker cannot be reached or refuses. The message says which and what to do."""
 
 
+class NotTakenError(BrokerError):
+    """A record that the broker would not have."""
+
+    def __init__(self, topic: str, error: BaseException) -> None:
+        super().__init__(
+            f"The broker did not take a record for {topic}: {str(error) or repr(error)}. If it was "
+            "started anew and forgot its topics (the embedded one does), start the worker anew, "
+            "which makes them, then this."
+        )
+
+
 class NoBrokerError(BrokerError):
     """None answers yet: what is started before its broker waits for it."""
 

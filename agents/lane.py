@@ -24,9 +24,11 @@ from agents.chains import Chains, KeyedRecord, LaneFed
 from agents.commit import Commit, CommitLost
 from agents.dead_letters import Judge, WrongInput, dead_letters
 from agents.kafka import BrokerError
+from agents.logs import CONTROL
 from agents.metrics import Metrics
 from agents.snapshot import Snapshot, SnapshotError, decode_state, encode_state
 from schemas import topics
+from schemas.columns import Reason
 from schemas.records import RawRecord
 
 log = logging.getLogger("heartline.lane")
@@ -215,6 +217,8 @@ class Lane:
         for source, one in fed.by_source.items():
             chain = self.chains.chains[source]
             self._metrics.observe(self.partition, source, chain, one, silent)
+            self._tell_of_controls(source, {} if silent else one.rejected)
+        self._metrics.appended(self.partition, _newest_ms(chunk))
         for source, n in fed.unknown.items():
             self._unknown(source, 0 if silent else n)
         await self.commit.send(outputs)
@@ -230,6 +234,14 @@ class Lane:
             await self.leave(save=False)
             raise
         await self._settle(urgent=any(o.topic == topics.ALERTS for o in outputs))
+
+    def _tell_of_controls(self, source: str, rejected: dict[int, int]) -> None:
+        for reason in (Reason.BAD_CONTROL, Reason.UNSIGNED_CONTROL):
+            if n := rejected.get(reason):
+                log.warning(
+                    "partition %d: %d control records of source %s were refused (%s): see "
+                    "telemetry.rejects", self.partition, n, source, reason.word, extra=CONTROL,
+                )  # fmt: skip
 
     def _unknown(self, source: str, records: int) -> None:
         self._metrics.unknown_source(source, records)
@@ -339,6 +351,12 @@ class Lane:
         if self._commit_task:
             await asyncio.shield(self._commit_task)
             self._commit_task = None
+
+
+def _newest_ms(chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> dict[str, int]:
+    """Stamp of the newest record of each source."""
+    stamps = {record.key or b"": record.timestamp for record in chunk}
+    return {key.decode("utf-8", "replace"): min(ms, LATEST_MS) for key, ms in stamps.items()}
 
 
 def keyed(record: ConsumerRecord[bytes, bytes]) -> KeyedRecord:

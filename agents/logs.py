@@ -19,6 +19,8 @@ from agents.plain import plain
 EVERY_S = 10.0
 LONGEST = 2000  # characters of one line; the rest is cut
 BROKER = {"about": "broker"}  # `extra` of our own lines that a broker's absence repeats
+CONTROL = {"about": "control"}  # … that whoever can write to telemetry.raw repeats
+_LIBRARIES = "libraries"  # what they repeat is mostly that there is no broker
 
 
 class Sparing(logging.Filter):
@@ -33,7 +35,7 @@ class Sparing(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         about = getattr(record, "about", "")
         if not about and not record.name.startswith("heartline"):
-            about = BROKER["about"]  # libraries: what they repeat is that there is none
+            about = _LIBRARIES  # beside ours, which say what to do
         if not about:
             return True
         now = self._clock()
@@ -86,6 +88,6 @@ def set_up(level: str, form: str, stream: IO[str] | None = None) -> None:
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.WARNING)
     logging.getLogger("heartline").setLevel(level.upper())
-    # its lines about a broker that is not there come before ours, which says what to do
-    loud = level in ("debug", "info")
-    logging.getLogger("aiokafka").setLevel(level.upper() if loud else logging.CRITICAL)
+    # its lines about a broker that is not there tell less than ours, which say what to do
+    loud = logging.DEBUG if level == "debug" else logging.CRITICAL
+    logging.getLogger("aiokafka").setLevel(loud)

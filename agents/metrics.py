@@ -24,7 +24,8 @@ from pipeline.chain import Chain, Fed
 from pipeline.groups import gauged
 from schemas import topics
 from schemas.columns import Output, Reason
-from schemas.mission import ALARM_LEVELS
+from schemas.control import MONITORS
+from schemas.mission import ALARM_LEVELS, Level
 
 log = logging.getLogger("heartline.metrics")
 LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -35,11 +36,13 @@ Figure = tuple[str, str, str]  # parameter as people call it, window, figure
 
 @dataclass(slots=True)
 class _Lane:
-    """What is known of one lane. counted: the chain's own counters as they were counted last."""
+    """What is known of one lane. counted: the chain's own counters as they were counted last.
+    appended: when the broker took the newest record of each source, unix s."""
 
     chains: Chains
     counted: dict[str, dict[str, int]] = field(default_factory=dict)
     figures: dict[str, dict[Figure, float]] = field(default_factory=dict)
+    appended: dict[str, float] = field(default_factory=dict)
 
 
 class Metrics:
@@ -88,6 +91,7 @@ class Metrics:
         )  # fmt: skip
         self._lanes: dict[int, _Lane] = {}
         self._chosen: dict[str, frozenset[str]] = {}
+        self._born: set[str] = set()
         registry.register(_AtScrape(self))
 
     # --- a lane comes and goes -------------------------------------------------------------------
@@ -112,6 +116,8 @@ class Metrics:
         lane = self._lanes[partition]
         now, before = chain.packets.counters, lane.counted.get(source, {})
         lane.counted[source] = now
+        if source not in self._born:
+            self._bear(source)
         for _, output in fed.outputs:
             if output.topic == topics.STATISTICS and output.event is not None:
                 self._statistics(lane, source, chain, output.event)
@@ -127,6 +133,18 @@ class Metrics:
             if output.topic == topics.ALERTS:
                 self._alert(source, output)
 
+    def _bear(self, source: str) -> None:
+        """At 0 before the first alert, without which no `rate` or `increase` would see that one."""
+        self._born.add(source)
+        for kind in MONITORS:
+            for level in (Level.NORMAL, *ALARM_LEVELS):
+                self._alerts.labels(plain(source), level.word, kind)
+
+    def appended(self, partition: int, newest_ms: dict[str, int]) -> None:
+        """newest_ms: the stamp of the newest record of each source, ms since 1970."""
+        told = {source: ms / 1e3 for source, ms in newest_ms.items()}
+        self._lanes[partition].appended.update(told)
+
     def unknown_source(self, source: str, records: int) -> None:
         self._rejects.labels(plain(source), Reason.UNKNOWN_SOURCE.word).inc(records)
 
@@ -138,7 +156,7 @@ class Metrics:
     def chosen(self, source: str, chain: Chain) -> frozenset[str]:
         """Qualified names of the parameters that are gauged; what the cap leaves out is said."""
         if source not in self._chosen:
-            every = gauged(chain.mission)
+            every = gauged(chain.mission, chain.plans.plans)
             if len(every) > self._cap:
                 log.warning(
                     "source %s: `gauges` names %d parameters, %d of them are shown "
@@ -166,6 +184,15 @@ class Metrics:
         for partition, lane in list(self._lanes.items()):
             for source, chain in list(lane.chains.chains.items()):
                 yield partition, source, chain
+
+    def newest(self) -> dict[str, float]:
+        """When the newest record of each source was appended, unix s; ticks are records too."""
+        found: dict[str, float] = {}
+        for lane in list(self._lanes.values()):
+            for source in lane.chains.chains:
+                if (at := lane.appended.get(source)) is not None:
+                    found[source] = max(at, found.get(source, at))
+        return found
 
     def figures(self) -> Iterator[tuple[str, Figure, float]]:
         for lane in list(self._lanes.values()):
@@ -212,13 +239,19 @@ class _AtScrape(Collector):
                 event.set((name,), chain.watermark_ns / 1e9)
                 if received > 0:
                     lag.set((name,), max(0.0, (received - chain.watermark_ns) / 1e9))
+        newest = _Family(
+            "last_record_seconds", "When the newest record, or tick, was appended, unix time.",
+            "source",
+        )  # fmt: skip
+        for source, at in self._metrics.newest().items():
+            newest.set((plain(source),), at)
         figures = _Family(
             "parameter", "Rolling statistics of chosen parameters.",
             "source", "parameter", "window", "figure",
         )  # fmt: skip
         for source, key, value in self._metrics.figures():
             figures.set((plain(source), *key), value)
-        every = (active, silent, ahead, limits, event, lag, figures)
+        every = (active, silent, ahead, limits, event, lag, newest, figures)
         yield from (family.told() for family in every)
 
 

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.declared import ensure_topics
 from agents.kafka import (
-    BrokerError,
+    NotTakenError,
     consumer,
     existing_partitions,
     patiently,
@@ -61,7 +61,7 @@ class Sender:
         self._first: int | None = None
 
     async def send(self, record: FlightRecord) -> None:
-        """BrokerError where the broker refused a record before."""
+        """NotTakenError where the broker refused a record before."""
         _heed_cancelling()
         done = self._done
         self._first = record.due_ns if self._first is None else self._first
@@ -88,7 +88,7 @@ class Sender:
 
     def _raise(self) -> None:
         if self._failed:
-            raise BrokerError(f"The broker did not take a record: {self._failed!r}.")
+            raise NotTakenError(self._topic, self._failed)
 
     async def finish(self) -> None:
         """Wait until the broker has all."""

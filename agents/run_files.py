@@ -104,7 +104,7 @@ class RunFolder:
         (self._folder / "summary.json").write_bytes(
             orjson.dumps(summary, option=orjson.OPT_INDENT_2)
         )
-        counts = ", ".join(f"{self._counts[t]} {t.split('.')[1]}" for t in FILES)
+        counts = ", ".join(f"{self._counts[t]} {t.split('.', 1)[1]}" for t in FILES)
         self.told = [
             f"{packets['packets']} packets, {self.samples} samples",
             f"{packets['missing']} packets missing in {packets['gaps']} gaps",

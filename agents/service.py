@@ -49,6 +49,7 @@ from agents.lane import Lane, Timing
 from agents.logs import BROKER
 from agents.metrics import Metrics
 from agents.places import state
+from agents.plain import plain
 from agents.security import all_loopback
 from agents.settings import Settings
 from agents.snapshot import Marks, SnapshotError
@@ -167,7 +168,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         """Whether the topic is still the one that the lanes were taken of."""
         was, self._gone = self._gone, ""
         if found is None:
-            self._gone = f"{self._topic} is not there any more: it was deleted under this worker"
+            self._gone = (
+                f"{self._topic} is not there any more: it was deleted under this worker, or its "
+                "broker forgot it (the embedded one keeps nothing); start the worker anew"
+            )
         elif self._topic_id is not None and found != self._topic_id:
             self._gone = (
                 f"{self._topic} was deleted and made anew under this worker: stop it, and start "
@@ -278,10 +282,21 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 return False, stalled
         promise = "exactly once" if self.exactly_once else "at least once"
         told = f"{len(self._lanes)} lanes, {promise}; a broker answered {unheard:.0f} s ago"
+        told += self._heard_of()
         begun = sum(lane.begun for lane in list(self._lanes.values()))
         if begun < len(self._lanes):
             told += f"; {len(self._lanes) - begun} of them are being taken"
         return True, told
+
+    def _heard_of(self) -> str:
+        """When the newest records came, the oldest first: a worker is well without its ingest."""
+        newest = sorted((at, source) for source, at in self._metrics.newest().items())
+        if not newest:
+            return "; no record read yet"
+        now = time.time()
+        told = [f"{plain(source, 40)} {max(0.0, now - at):.0f} s ago" for at, source in newest[:3]]
+        more = f" and of {len(newest) - 3} more" if len(newest) > 3 else ""
+        return f"; newest record of {', '.join(told)}{more}"
 
     # --- rebalance: signals only; the lanes' own tasks do the work -------------------------------
 

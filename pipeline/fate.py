@@ -45,7 +45,11 @@ def _in_one(mission: Mission, plan: Plan, column: int, field: Field) -> Iterator
         return
     settings = mission.settings
     rule = rule_for(parameter.name, settings.resample)
-    yield "resample", f"to {rule.hz:g} Hz by {rule.method}; stale after {rule.max_age_s:g} s"
+    counter = "; a counter, whose wraps are no steps" if rule.counter else ""
+    yield (
+        "resample",
+        f"to {rule.hz:g} Hz by {rule.method}; stale after {rule.max_age_s:g} s{counter}",
+    )
     for w in settings.statistics:
         yield "statistics", f"over {w.window_s:g} s, at the end of every {w.pane_s:g} s"
     yield from _models(mission, parameter)

@@ -99,10 +99,11 @@ def warnings_of(mission: Mission, plans: Sequence[Plan]) -> Iterator[str]:
         )
 
 
-def gauged(mission: Mission) -> list[str]:
-    """Qualified names of the parameters that `gauges` in mission.toml matches."""
-    return [
-        p.qualified_name
-        for p in mission.mdb.parameters.values()
-        if any(fnmatchcase(p.name, pattern) for pattern in mission.settings.gauges)
-    ]
+def gauged(mission: Mission, plans: Sequence[Plan]) -> list[str]:
+    """Qualified names of the parameters with statistics that `gauges` in mission.toml matches."""
+    patterns = mission.settings.gauges
+    every = (
+        plan.fields[column].parameter for plan in plans for column in watched_columns(mission, plan)
+    )
+    found = {p.qualified_name: None for p in every if any(fnmatchcase(p.name, x) for x in patterns)}
+    return list(found)

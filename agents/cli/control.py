@@ -7,7 +7,8 @@ import getpass
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import click
 import orjson
 from rich.table import Table
 
-from agents.authority import Signer, make_key, read_signer
+from agents.authority import make_key, read_signer
+from agents.cli.answer import tell
 from agents.cli.options import FILE, bootstrap_option, mdb_option
 from agents.cli.terminal import Terminal
-from agents.kafka import BrokerError, partitions_of, producer, start
 from agents.plain import plain
 from agents.tail import follow
 from pipeline.errors import MissionError
@@ -28,7 +29,6 @@ from pipeline.reach import never_fires
 from schemas import topics
 from schemas.control import MONITORS, Control, decode_control, encode_control
 from schemas.mission import MissionDatabase
-from schemas.records import CONTROL_HEADERS
 
 OF_CONTAINERS = ("stale", "refused")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -118,8 +118,7 @@ def _write(
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
     own = source or mission.settings.source
-    offset = asyncio.run(write_control(value, own, namespace, bootstrap, signer))
-    click.echo(f"{what} {known.parameter}: written at {offset}; telemetry.alerts tells when it is.")
+    tell(f"{what} {known.parameter}", value, own, namespace, bootstrap, signer)
 
 
 def _range(text: str) -> tuple[str, tuple[float | None, float | None]]:
@@ -148,27 +147,13 @@ def _qualified(mdb: MissionDatabase, name: str, monitor: str) -> str:
     for key, item in items.items():
         if name in (key, item.qualified_name):
             return item.qualified_name
+    short = [i.qualified_name for i in items.values() if i.qualified_name.endswith(f"/{name}")]
+    if len(short) == 1:
+        return short[0]
     kind = "container" if monitor in OF_CONTAINERS else "parameter"
-    raise MissionError(f"{mdb.path}: has no {kind} {name!r}.")
-
-
-async def write_control(
-    value: bytes, source: str, namespace: str, bootstrap: str, signer: Signer | None = None
-) -> str:
-    """Append a control record to a source's partition; returns where it stands."""
-    raw = topics.on_wire(topics.RAW, namespace)
-    await partitions_of(bootstrap, raw)  # else it would be made with the broker's own settings
-    client = await start(producer(bootstrap), bootstrap)
-    signed = [signer.header(raw, source, value)] if signer else []
-    try:
-        done = await client.send_and_wait(
-            raw, value, source.encode(), headers=[*CONTROL_HEADERS, *signed]
-        )
-    except Exception as error:
-        raise BrokerError(f"The broker did not take the record: {error!r}.") from error
-    finally:
-        await client.stop()
-    return f"{done.topic}-{done.partition}-{done.offset}"
+    like = short or get_close_matches(name, items, 3)
+    hint = f" Like it: {', '.join(like)}." if like else ""
+    raise MissionError(f"{mdb.path}: has no {kind} {name!r}.{hint}")
 
 
 @control.command("key")
@@ -186,20 +171,27 @@ def list_(namespace: str, bootstrap: str) -> None:
     """What is inhibited, overridden or acknowledged now: by whom, why, since when, until when."""
     table = Table("source", "parameter", "monitor", "is", "by", "why", "since", "until")
     for state in asyncio.run(_states(bootstrap, namespace)):
-        for mark, word in (("inhibited", "inhibited"), ("ranges_set", "other limits"),
-                           ("acknowledged", "acknowledged")):  # fmt: skip
-            told = state.get(mark)
-            stands = mark != "acknowledged" or state.get("level") != "normal"
-            if isinstance(told, dict) and stands:
-                table.add_row(*(plain(x) for x in (
-                    state.get("source"), state.get("name", state.get("parameter")),
-                    state.get("monitor", {}).get("kind"), word, told.get("who"), told.get("why"),
-                    _time(told.get("when_ns")), _time(told.get("until_ns")),
-                )))  # fmt: skip
+        for row in _by_hand(state):
+            table.add_row(*(plain(cell) for cell in row))
     if table.row_count:
         Terminal().print(table)
     else:
         click.echo("Nothing is inhibited, overridden or acknowledged.")
+
+
+def _by_hand(state: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """A row for each thing that somebody did to one monitor, and that holds."""
+    monitor = state.get("monitor")
+    kind = monitor.get("kind") if isinstance(monitor, dict) else None
+    about = (state.get("source"), state.get("name", state.get("parameter")), kind)
+    marks = [("inhibited", "inhibited"), ("ranges_set", "limits set")]
+    if state.get("level") != "normal":
+        marks.append(("acknowledged", "acknowledged"))
+    for mark, word in marks:
+        told = state.get(mark)
+        if isinstance(told, dict):
+            since, until = _time(told.get("when_ns")), _time(told.get("until_ns"))
+            yield (*about, word + _ranges(told), told.get("who"), told.get("why"), since, until)
 
 
 async def _states(bootstrap: str, namespace: str) -> list[dict[str, Any]]:
@@ -211,6 +203,18 @@ async def _states(bootstrap: str, namespace: str) -> list[dict[str, Any]]:
             continue  # none of ours
         newest[record.key or b""] = state if isinstance(state, dict) else {}
     return [newest[key] for key in sorted(newest)]
+
+
+def _ranges(told: dict[str, Any]) -> str:
+    """': warning 1.5 … 4, critical … 5' of what was set; nothing of what was not."""
+    ranges = told.get("ranges")
+    if not isinstance(ranges, dict):
+        return ""
+    said = []
+    for level, pair in ranges.items():
+        low, high = pair if isinstance(pair, list) and len(pair) == 2 else ("?", "?")
+        said.append(f"{level} {'' if low is None else low} … {'' if high is None else high}")
+    return ": " + ", ".join(" ".join(one.split()) for one in said)
 
 
 def _time(ns: Any) -> str:

@@ -17,7 +17,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from agents.authority import read_signer
-from agents.cli.control import key_option, write_control
+from agents.cli.answer import tell
+from agents.cli.control import key_option
 from agents.cli.options import FILE, drawing
 from agents.cli.terminal import Terminal
 from agents.models_topic import staged
@@ -178,8 +179,7 @@ def _move(
         value = encode_control(kept.control(move))
         key = source or mission.settings.source
         signer = read_signer(signed) if signed else None
-        where = asyncio.run(write_control(value, key, namespace, bootstrap, signer))
-        console.print(f"written at {where}; telemetry.alerts tells when it is so.")
+        tell(f"{name} {stage}", value, key, namespace, bootstrap, signer)
 
 
 @models.command("list")

@@ -52,7 +52,8 @@ class Alarm:
     level: Level
     sentence: str
     from_state: bool  # of telemetry.alarms, not of an alert
-    alert: str = ""
+    alert: str = ""  # the last about it
+    evidence: str = ""  # the one whose value and words these are
     transition: str = ""
     generation_ns: int | None = None
     reception_ns: int | None = None
@@ -153,6 +154,7 @@ def _alarm(
         sentence=_of(record, "sentence", str),
         from_state=from_state,
         alert=_of(record, "alert" if from_state else "id", str, ""),
+        evidence=_of(record, "evidence" if from_state else "id", str, ""),
         transition=_of(record, "transition", str, ""),
         generation_ns=_time(record, "generation_ns"),
         reception_ns=_time(record, "reception_ns"),

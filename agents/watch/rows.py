@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.plain import plain
 from agents.watch.clock import SourceClock
-from agents.watch.countdown import countdown, due_ns, is_crossed
+from agents.watch.countdown import KIND, countdown, due_ns, is_crossed
 from agents.watch.figures import Figure, FigureKey
 from agents.watch.order import Ordered
 from agents.watch.records import Alarm, Alert, Note
@@ -14,6 +14,7 @@ from agents.watch.words import SECOND, moment, number, span
 from schemas.mission import Level
 
 INHIBITED = "inhibited"
+_OF_A_VALUE = ("limit", KIND)  # kinds whose limit is in the parameter's unit
 _SOURCE, _SENTENCE, _ID = 40, 400, 60  # characters
 
 
@@ -129,12 +130,14 @@ def _by(what: str, note: Note, now_ns: int) -> str:
 
 def _about(alarm: Alarm, flight_ns: int | None, now_ns: int) -> list[str]:
     lines = []
-    if alarm.limit is not None:
+    if alarm.limit is not None and alarm.kind in _OF_A_VALUE:
         lines.append(f"limit {number(alarm.limit)} {plain(alarm.unit, 20)}".rstrip())
+    elif alarm.limit is not None:
+        lines.append(f"told after {number(alarm.limit)} s")
     due = due_ns(alarm)
     if due is not None:
         lines.append(f"foretold for {moment(due, flight_ns)}")
     lines += [f"{_by(what, n, now_ns)}: {plain(n.why, 200)}" for what, n in _notes(alarm)]
-    if alarm.alert:
-        lines.append(f"alert {plain(alarm.alert, _ID)}")
+    if told_by := alarm.evidence or alarm.alert:
+        lines.append(f"alert {plain(told_by, _ID)}")
     return lines

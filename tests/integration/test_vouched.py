@@ -61,12 +61,16 @@ def test_what_nobody_signed_changes_nothing(
         wait_until(lambda: committed_all(broker), 60, one.text, one)
         forged = Control("inhibit", "/HL1/PC", "flight director", "silence", 1)
         asyncio.run(_raw(broker, encode_control(forged)))
-        assert heartline("control", "inhibit", "LOX_T", *told, "--who", "ada").exit_code == 0
+        done = heartline("control", "inhibit", "LOX_T", *told, "--who", "ada")
+        assert (done.exit_code, "refused, nobody vouches for it" in done.output) == (1, True)
         # its time is that of now, and the flight's is of March: nobody can sign for then
         key = ("--key", str(tmp_path / "ada.key"))
-        assert heartline("control", "inhibit", "HE_P", *told, *key).exit_code == 0
+        assert heartline("control", "inhibit", "HE_P", *told, *key).exit_code == 1
         wait_until(lambda: committed_all(broker), 60, one.text, one)
         one.stop()
+        assert (
+            "control records of source demo were refused (unsigned_control)" in one.log.read_text()
+        )
     got = asyncio.run(collect(broker))
     rejects = [orjson.loads(v)["reason"] for v in got[topics.REJECTS].by_id.values()]
     assert rejects == ["unsigned_control"] * 3
@@ -81,7 +85,9 @@ def test_who_signs_is_heard(
     told = ("--mission", DEMO, "--bootstrap", broker, "--why", "test", "--for", "2h")
     key = ("--key", str(tmp_path / "ada.key"))
     with worker(broker, {}, tmp_path, "--config", str(settings)) as one:
-        assert heartline("control", "inhibit", "PC", *told, *key).exit_code == 0
+        done = heartline("control", "inhibit", "PC", *told, *key)
+        assert done.exit_code == 0
+        assert "PC: limit inhibited by ada" in done.output
         wait_until(lambda: "ada" in heartline("control", "list", "--bootstrap", broker).output,
                    60, one.text, one)  # fmt: skip
         assert 'heartline_inhibited_monitors{kind="limit",source="demo"} 1.0' in one.metrics()

@@ -97,3 +97,15 @@ def test_what_is_no_ghost() -> None:
     assert found(live=3) == 0, "this lane tells it anew"
     assert found(partition=1) == 0, "another lane's"
     assert not [*Ghosts("", "", 0, 10, "", set()).among(known, frozenset(["other"]))]
+
+
+def test_an_acknowledged_alarm_says_what_it_is() -> None:
+    """Not who has seen it: that stands beside it."""
+    raised = alert(1, "raised", "critical")
+    seen = by_hand(5, "acknowledged", "critical") | {"sentence": "P acknowledged by ada."}
+    state = after(raised, seen)
+    assert (state["sentence"], state["evidence"]) == (raised["sentence"], raised["id"])
+    silenced = by_hand(5, "inhibited", "normal") | {"sentence": "P inhibited by ada."}
+    for told in ((raised, silenced), (silenced,)):
+        state = after(*told)
+        assert (state["sentence"], state["evidence"]) == (silenced["sentence"], silenced["id"])

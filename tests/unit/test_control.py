@@ -12,8 +12,10 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from agents.cli.control import _by_hand, _qualified
 from pipeline.chain import Chain
-from pipeline.mission import load_mission
+from pipeline.errors import MissionError
+from pipeline.mission import Mission, load_mission
 from schemas import topics
 from schemas.control import Control, decode_control, encode_control
 from schemas.records import CONTROL_HEADERS, PACKETS_HEADERS, RawRecord, encode_packets
@@ -142,3 +144,36 @@ def test_what_says_nothing_is_rejected(value: bytes, tmp_path: Path) -> None:
 def test_written_and_read() -> None:
     one = control("limits", ranges={"watch": (None, 1.5), "severe": (-2.0, None)})
     assert decode_control(encode_control(one)) == one
+
+
+@pytest.mark.parametrize(
+    ("ranges", "said"),
+    [
+        (None, ""),
+        ({"warning": [1.5, 4], "critical": [None, 5]}, ": warning 1.5 … 4, critical … 5"),
+        ({"warning": "odd"}, ": warning ? … ?"),
+    ],
+)
+def test_the_list_says_what_limits_were_set(ranges: object, said: str) -> None:
+    told = {"who": "ada", "why": "test", "when_ns": 0, "ranges": ranges}
+    state = {"source": "m", "name": "P", "monitor": {"kind": "limit"}, "ranges_set": told}
+    [row] = _by_hand(state)
+    assert row == (
+        "m",
+        "P",
+        "limit",
+        f"limits set{said}",
+        "ada",
+        "test",
+        "1970-01-01T00:00:00Z",
+        "",
+    )
+    assert [row[2] for row in _by_hand(state | {"monitor": "odd"})] == [None]
+
+
+def test_a_name_is_found_as_people_write_it(demo_mission: Mission) -> None:
+    mdb = demo_mission.mdb
+    for name in ("PC", "/HL1/PC"):
+        assert _qualified(mdb, name, "limit") == "/HL1/PC"
+    with pytest.raises(MissionError, match=r"no parameter 'HE_PP'\. Like it: HE_P"):
+        _qualified(mdb, "HE_PP", "limit")

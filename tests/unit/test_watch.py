@@ -320,6 +320,23 @@ def test_texts_from_outside_give_no_orders_and_no_lines() -> None:
     assert "[/s]" in said[1]
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("limit", "limit 60 V"), ("stale", "told after 60 s"), ("los", "told after 60 s")],
+)
+def test_a_limit_has_the_unit_of_what_it_limits(kind: str, said: str) -> None:
+    board = following(state(kind=kind, limit=60.0, unit="V"))
+    [alarm] = board.alarms
+    assert board.alarm_row(alarm, NOW).about[0] == said
+
+
+def test_details_name_the_alert_that_tells_it() -> None:
+    """Not the acknowledgement, which came last."""
+    board = following(state(alert="telemetry.raw-0-9-0", evidence="telemetry.raw-0-5-1"))
+    [alarm] = board.alarms
+    assert board.alarm_row(alarm, NOW).about[-1] == "alert telemetry.raw-0-5-1"
+
+
 def test_a_status_is_a_line_when_it_changes_and_once_a_minute_while_it_is_bad() -> None:
     said: list[str] = []
     board = following()

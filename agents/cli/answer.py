@@ -1,0 +1,107 @@
+"""A record written into the input by a person, and what the worker says to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import click
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.authority import Signer
+from agents.kafka import NotTakenError, consumer, partitions_of, producer, start
+from agents.plain import plain
+from schemas import topics
+from schemas.records import CONTROL_HEADERS
+
+ANSWER_S = 5.0
+_WHY = {
+    "unsigned_control": "nobody vouches for it: it is unsigned, signed long ago or for later, or "
+    "by a key that the worker does not know (docs/security.md)",
+    "bad_control": "it is not understood, or there is nothing there to change (docs/control.md)",
+    "unknown_source": "no mission is given for its source (--source)",
+}
+
+
+class RefusedError(click.ClickException):
+    """The worker will not do it."""
+
+
+def tell(
+    what: str, value: bytes, source: str, namespace: str, bootstrap: str, signer: Signer | None
+) -> None:
+    """Append a control record to a source's partition, and print what the worker made of it:
+    RefusedError where it would not. Without an answer in time, where the record stands."""
+    where, alerts, reason = asyncio.run(_ask(value, source, namespace, bootstrap, signer))
+    if reason:
+        raise RefusedError(f"{what}: refused, {_WHY.get(reason, plain(reason))}. It is {where}.")
+    for alert in alerts:
+        click.echo(plain(str(alert.get("sentence")), 400))
+    if not alerts:
+        click.echo(
+            f"{what}: written at {where}; no worker answered within {ANSWER_S:g} s. It holds from "
+            "there on, once one reads it; an alert of telemetry.alerts says so then."
+        )
+
+
+async def _ask(
+    value: bytes, source: str, namespace: str, bootstrap: str, signer: Signer | None
+) -> tuple[str, list[dict[str, Any]], str]:
+    """(where it stands, the alerts that tell of it, why it was refused)."""
+    wire = {topics.on_wire(n, namespace): n for n in (topics.ALERTS, topics.REJECTS)}
+    raw = topics.on_wire(topics.RAW, namespace)
+    known = await partitions_of(bootstrap, raw, *wire)  # else they would be made by the broker
+    parts = [TopicPartition(t, p) for t in wire for p in known[t]]
+    reader = await start(consumer(bootstrap), bootstrap)
+    try:
+        reader.assign(parts)
+        for part, end in (await reader.end_offsets(parts)).items():
+            reader.seek(part, end)
+        at = await _write(raw, value, source, bootstrap, signer)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                alerts, reason = await _answer(reader, at)
+        except TimeoutError:
+            alerts, reason = [], ""
+    finally:
+        await reader.stop()
+    return f"{at.topic}-{at.partition}-{at.offset}", alerts, reason
+
+
+async def _write(raw: str, value: bytes, source: str, bootstrap: str, signer: Signer | None) -> Any:
+    """The broker's own word on where it stands."""
+    client = await start(producer(bootstrap), bootstrap)
+    signed = [signer.header(raw, source, value)] if signer else []
+    try:
+        return await client.send_and_wait(
+            raw, value, source.encode(), headers=[*CONTROL_HEADERS, *signed]
+        )
+    except Exception as error:
+        raise NotTakenError(raw, error) from error
+    finally:
+        await client.stop()
+
+
+async def _answer(reader: AIOKafkaConsumer, at: Any) -> tuple[list[dict[str, Any]], str]:
+    """All alerts of one record come in one transaction, so that the first come together."""
+    prefix = f"{topics.RAW}-{at.partition}-{at.offset}-"
+    while True:
+        alerts = []
+        for records in (await reader.getmany(timeout_ms=300)).values():
+            for record in records:
+                told = _object(record.value)
+                if str(told.get("id")).startswith(prefix):
+                    if "reason" in told:
+                        return [], str(told["reason"])
+                    alerts.append(told)
+        if alerts:
+            return alerts, ""
+
+
+def _object(value: bytes | None) -> dict[str, Any]:
+    try:
+        told = orjson.loads(value or b"{}")
+    except ValueError:
+        return {}  # none of ours
+    return told if isinstance(told, dict) else {}

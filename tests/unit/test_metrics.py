@@ -1,0 +1,53 @@
+"""What Prometheus is told before anything has happened, and when nobody sends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prometheus_client import CollectorRegistry
+
+from agents.chains import Chains
+from agents.metrics import Metrics
+from pipeline.chain import Chain, Fed
+from pipeline.groups import gauged
+from pipeline.mission import Mission
+
+
+def one(demo_mission: Mission) -> tuple[CollectorRegistry, Metrics, Chains]:
+    """A lane that has read something of the source, which is when it has a chain."""
+    registry = CollectorRegistry()
+    metrics, chains = Metrics(registry, 200), Chains({"demo": demo_mission}, 0)
+    chains.chains["demo"] = Chain(demo_mission)
+    metrics.begin(0, chains)
+    return registry, metrics, chains
+
+
+def test_the_first_alert_is_an_increase(demo_mission: Mission) -> None:
+    registry, metrics, chains = one(demo_mission)
+    chain = chains.chains["demo"]
+    metrics.observe(0, "demo", chain, Fed([], 0, {}), silent=False)
+    labels = {"source": "demo", "level": "critical", "kind": "limit"}
+    assert registry.get_sample_value("heartline_alerts_total", labels) == 0
+
+
+def test_the_newest_record_is_told(demo_mission: Mission) -> None:
+    registry, metrics, _ = one(demo_mission)
+    name, labels = "heartline_last_record_seconds", {"source": "demo"}
+    assert registry.get_sample_value(name, labels) is None  # not known is no number
+    metrics.appended(0, {"demo": 1_500, "stranger": 9_000})
+    assert registry.get_sample_value(name, labels) == 1.5
+    assert metrics.newest() == {"demo": 1.5}
+    metrics.forget(0)
+    assert registry.get_sample_value(name, labels) is None
+
+
+def test_a_header_is_not_gauged(demo_mission: Mission) -> None:
+    """It has no statistics, and would take the place of what has some."""
+    _, _, chains = one(demo_mission)
+    every = replace(demo_mission, settings=replace(demo_mission.settings, gauges=("*",)))
+    plans = chains.chains["demo"].plans.plans
+    names = gauged(every, plans)
+    assert "/HL1/PC" in names
+    header = [p.qualified_name for p in demo_mission.mdb.parameters.values() if p.name == "APID"]
+    assert header
+    assert not set(header) & set(names)
