@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from agents.plain import plain
@@ -19,7 +20,12 @@ class Terminal(Console):
         super().__init__(**({"markup": False, "highlight": False, "emoji": False} | options))
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Lines are not broken, so that a command in one can be copied; tables are."""
+        """Lines are not broken, so that a command in one can be copied; tables are, and no word of
+        theirs is cut: who did it, and what to call it by, must be there on the smallest screen."""
+        for table in objects:
+            if isinstance(table, Table):
+                for column in table.columns:
+                    column.overflow = "fold"
         if all(isinstance(one, str) for one in objects):
             options = {"soft_wrap": True} | options
         super().print(*objects, **options)

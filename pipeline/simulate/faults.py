@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.simulate.vehicle import TABLES
+from pipeline.simulate.vehicle import SYSTEM, TABLES
 from schemas.columns import F8
 
 Values = dict[str, F8]
@@ -99,7 +99,7 @@ def plan_faults(kinds: tuple[str, ...], rng: np.random.Generator) -> list[Fault]
     lost = [table, *(c.name for t in TABLES if t.name == table for c in t.columns)]
     planned.append(Fault("drop_out", False, lost, onset, onset + rng.uniform(8, 15)))
     onset = rng.uniform(540, 560)
-    everything = [n for t in TABLES for n in (t.name, *(c.name for c in t.columns))]
+    everything = [SYSTEM, *(n for t in TABLES for n in (t.name, *(c.name for c in t.columns)))]
     planned.append(Fault("loss_of_signal", False, everything, onset, onset + rng.uniform(10, 25)))
     return [f for f in planned if f.kind in kinds]
 

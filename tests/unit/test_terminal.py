@@ -33,3 +33,13 @@ def test_no_markup_and_no_code(how: str) -> None:
 
 def test_lines_are_kept() -> None:
     assert lines("a\nb\x1b") == "a\nb\\x1b"
+
+
+def test_a_narrow_table_cuts_no_word() -> None:
+    out = io.StringIO()
+    table = Table("parameter", "by")
+    table.add_row("/VEHICLE/PUMP_A/TEMPERATURE_OF_THE_BEARING", "flight_director")
+    Terminal(file=out, width=30).print(table)
+    lines = out.getvalue().splitlines()
+    shown = "".join(line.split("│")[1].strip() for line in lines if line.startswith("│"))
+    assert shown == "/VEHICLE/PUMP_A/TEMPERATURE_OF_THE_BEARING"
