@@ -19,9 +19,11 @@ PROJECT = Path(__file__).parent.parent
 SEEDS = range(101, 121)  # seeds 1 to 12 were looked at while tuning
 
 
-def fly(seed: int, faults: tuple[str, ...], mission: Mission, folder: Path) -> tuple[Score, float]:
-    """Score of one flight, and its hours."""
-    flown = simulate(seed, faults)
+def fly(
+    seed: int, faults: tuple[str, ...], mission: Mission, folder: Path, **part: float
+) -> tuple[Score, float]:
+    """Score of one flight, and its hours. part: start and end, where not all of it is flown."""
+    flown = simulate(seed, faults, **part)
     path = folder / "packets.bin"
     path.write_bytes(flown.packets)
     chain = Chain(mission)

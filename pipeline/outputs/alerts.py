@@ -151,6 +151,8 @@ def _controlled(alert: dict[str, Any], name: str, kind: str) -> str:
         back = f"{alert['level_before']} of {model} taken back, it was {done}"
         what = back if alert["level_before"] != "normal" else f"{model} {done}"
         return f"{name}: {what} by {by['who']}: {by['why']}."
+    if alert["transition"] == "limits_set":
+        return f"{name}: {done} by {by['who']}: {by['why']}."
     state = f" at {alert['level_before']}" if alert["transition"] == "acknowledged" else ""
     return f"{name}: {kind} {done}{state} by {by['who']}: {by['why']}."
 

@@ -177,3 +177,15 @@ def test_a_name_is_found_as_people_write_it(demo_mission: Mission) -> None:
         assert _qualified(mdb, name, "limit") == "/HL1/PC"
     with pytest.raises(MissionError, match=r"no parameter 'HE_PP'\. Like it: HE_P"):
         _qualified(mdb, "HE_PP", "limit")
+
+
+def test_sentences_say_who_did_what(tmp_path: Path) -> None:
+    ranges: dict[str, tuple[float | None, float | None]] = {"warning": (None, 20.0)}
+    items = [11, control("acknowledge"), control("inhibit"), control("limits", ranges=ranges)]
+    outputs = chain_of(tmp_path).feed(records(items)).outputs
+    alerts = [o.event for _, o in outputs if o.topic == topics.ALERTS and o.event]
+    assert [a["sentence"] for a in alerts if "control" in a] == [
+        "P: limit acknowledged at critical by Ada: tested.",
+        "P: limit inhibited by Ada: tested.",
+        "P: limits set by Ada: tested.",
+    ]
