@@ -10,7 +10,7 @@ import contextlib
 import logging
 import math
 from collections import Counter as Tally
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +89,9 @@ class Metrics:
             "heartline_compute_seconds", "Time of one feed in the compute thread.",
             buckets=LATENCY_BUCKETS, registry=registry,
         )  # fmt: skip
+        self.health: Callable[[], tuple[bool, str]] | None = (
+            None  # of the lanes, once there are any
+        )
         self._lanes: dict[int, _Lane] = {}
         self._chosen: dict[str, frozenset[str]] = {}
         self._born: set[str] = set()
@@ -245,13 +248,16 @@ class _AtScrape(Collector):
         )  # fmt: skip
         for source, at in self._metrics.newest().items():
             newest.set((plain(source),), at)
+        healthy = _Family("healthy", "1: /healthz says 200.")
+        if self._metrics.health:
+            healthy.set((), float(self._metrics.health()[0]))
         figures = _Family(
             "parameter", "Rolling statistics of chosen parameters.",
             "source", "parameter", "window", "figure",
         )  # fmt: skip
         for source, key, value in self._metrics.figures():
             figures.set((plain(source), *key), value)
-        every = (active, silent, ahead, limits, event, lag, newest, figures)
+        every = (active, silent, ahead, limits, event, lag, newest, healthy, figures)
         yield from (family.told() for family in every)
 
 

@@ -88,6 +88,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, settings: Settings, missions: dict[str, Mission], metrics: Metrics) -> None:
         self._settings, self._missions, self._metrics = settings, missions, metrics
+        metrics.health = self.health
         self._topic = topics.on_wire(topics.RAW, settings.namespace)
         self._state_topic = topics.on_wire(topics.STATE, settings.namespace)
         self._lanes: dict[int, Lane] = {}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agents.security import in_use, use
+from agents.settings import PREFIX
 from pipeline.chain import Chain
 from pipeline.flight import Flight
 from pipeline.mission import Mission, load_mission
@@ -26,6 +29,17 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"real data not found: TELEMETRY_DATA={DATA}")
     return DATA
+
+
+@pytest.fixture(autouse=True)
+def own_settings() -> Iterator[None]:
+    """A command that a test runs here takes its options for this process's; the next has its own."""
+    security, before = in_use(), {k: v for k, v in os.environ.items() if k.startswith(PREFIX)}
+    yield
+    for key in [k for k in os.environ if k.startswith(PREFIX)]:
+        del os.environ[key]
+    os.environ.update(before)
+    use(security)
 
 
 @pytest.fixture

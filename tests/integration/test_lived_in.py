@@ -23,6 +23,7 @@ from schemas import topics
 from schemas.records import PACKETS_HEADERS, encode_packets
 from tests.conftest import PROJECT
 from tests.integration.kafka_cluster import cluster, kafka
+from tests.integration.screen import watching
 from tests.integration.system import (
     Worker,
     collect,
@@ -113,10 +114,14 @@ def test_a_restart_under_standing_alarms(small_flight: Flight, tmp_path: Path) -
 def test_the_topic_is_deleted(small_flight: Flight, tmp_path: Path) -> None:
     """503 within seconds; its state is no state of the topic that is made anew."""
     with kafka(tmp_path) as bootstrap:
-        with worker(bootstrap, DEMO, tmp_path, *QUICK) as one:
+        with (
+            worker(bootstrap, DEMO, tmp_path, *QUICK) as one,
+            watching(bootstrap, tmp_path) as screen,
+        ):
             send(small_flight, "demo", bootstrap)
             wait_until(lambda: committed_all(bootstrap), 60, one.text, one)
             assert one.health()[0]
+            screen.says("# following")
             asyncio.run(_delete(bootstrap))
             begun = time.monotonic()
             wait_until(lambda: "deleted under this worker" in one.health()[1], 20, one.text)
@@ -125,6 +130,8 @@ def test_the_topic_is_deleted(small_flight: Flight, tmp_path: Path) -> None:
             send(small_flight, "demo", bootstrap)  # it makes the topic anew
             wait_until(lambda: "made anew" in one.health()[1], 20, one.text)
             assert not one.health()[0]
+            assert gauges(one, "heartline_healthy") == {"": 0.0}
+            screen.says("nothing new for")
             one.kill()
         options = ("--start-at", "beginning", "--group", "other", "--loglevel", "info")
         with worker(bootstrap, DEMO, tmp_path, *options) as one:
@@ -141,13 +148,21 @@ async def _delete(bootstrap: str) -> None:
 @pytest.mark.kafka
 def test_a_frozen_broker(tmp_path: Path) -> None:
     """Nothing answers for twenty seconds: 503, and a line in ten seconds at most."""
-    with cluster(tmp_path) as one_broker, worker(one_broker.bootstrap, DEMO, tmp_path) as one:
+    with (
+        cluster(tmp_path) as one_broker,
+        worker(one_broker.bootstrap, DEMO, tmp_path) as one,
+        watching(one_broker.bootstrap, tmp_path) as screen,
+    ):
         (node,) = one_broker.nodes
+        assert gauges(one, "heartline_healthy") == {"": 1.0}
+        screen.says("# following")
         one_broker.signal(node, signal.SIGSTOP)
         frozen = time.monotonic()
         try:
             wait_until(lambda: not one.health()[0], 40, one.text, one)
             assert "no broker has answered" in one.health()[1]
+            assert gauges(one, "heartline_healthy") == {"": 0.0}
+            screen.says("# no broker for")
             lines = len(one.log.read_text().splitlines())
             assert lines <= 3 + (time.monotonic() - frozen) / 10, one.text()
             assert "\x1b" not in one.log.read_text()

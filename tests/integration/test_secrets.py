@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from agents.broker import free_port
 from agents.cli import main
 from agents.kafka import BrokerError, administrator
-from agents.security import Security, from_file, use
+from agents.security import from_file, use
 from tests.integration.secrets_broker import PASSWORD, USER, Secured, secured
 
 pytestmark = pytest.mark.kafka
@@ -27,12 +27,6 @@ def broker(
 ) -> Iterator[Secured]:  # in place of the embedded
     with secured(tmp_path_factory.mktemp("secrets")) as one:
         yield one
-
-
-@pytest.fixture(autouse=True)
-def plain() -> Iterator[None]:
-    yield
-    use(Security())
 
 
 def plan(bootstrap: str, folder: Path, **options: str) -> Result:

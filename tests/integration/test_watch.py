@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,43 +12,11 @@ from agents.broker import EmbeddedBroker, broker_binary, free_port
 from agents.declared import ensure_topics
 from agents.kafka import BrokerError, producer, start
 from schemas import topics
-from tests.integration.system import wait_until
+from tests.integration.screen import watching
 from tests.watching import S, alert, pane, state
 
 pytestmark = pytest.mark.broker
 Record = tuple[str, bytes, bytes | None]
-
-
-@dataclass
-class Watching:
-    process: subprocess.Popen[bytes]
-    out: Path
-
-    def lines(self) -> list[str]:
-        return self.out.read_text().splitlines()
-
-    def says(self, what: str, seconds: float = 30) -> str:
-        """The first line that holds it, once it is there."""
-        wait_until(
-            lambda: any(what in x for x in self.lines()), seconds, lambda: self.out.read_text()
-        )
-        return next(x for x in self.lines() if what in x)
-
-
-@contextmanager
-def watching(bootstrap: str, folder: Path, *more: str) -> Iterator[Watching]:
-    out, errors = folder / "watch.txt", folder / "watch.err"
-    with out.open("wb") as a, errors.open("wb") as b:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "agents", "watch", "--bootstrap", bootstrap, *more],
-            stdout=a, stderr=b,
-        )  # fmt: skip
-    try:
-        yield Watching(process, out)
-        assert errors.read_text() == "", "a client's log is no part of it"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def write(bootstrap: str, *records: Record, namespace: str = "") -> None:
