@@ -14,6 +14,11 @@ def addresses(text: str) -> list[tuple[str, int]]:
     return [address_of(one.strip()) for one in text.split(",")]
 
 
+def hosts_of(text: str) -> list[str]:
+    """Its hosts, whatever else is wrong with it: what is asked is who would be spoken to."""
+    return [one.strip().rsplit(":", 1)[0].strip("[]") for one in text.split(",")]
+
+
 def address_of(text: str) -> tuple[str, int]:
     """Host and port. ValueError says what is wrong with it."""
     if not text:

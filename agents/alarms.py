@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from pipeline.outputs.alerts import monitor_key
+from pipeline.outputs.ids import Place, place_of
 
 # of an alert, as it is kept, and with it `alert`, the id of the last one about the alarm, and
 # `evidence`, the id of the one whose value and words these are
@@ -25,16 +26,7 @@ _KEPT = (
 _BY_HAND = {"acknowledged": "acknowledged", "inhibited": "inhibited", "limits_set": "ranges_set"}
 
 
-def place_of(id_: Any) -> tuple[int, int, int] | None:
-    """(partition, offset, n) of an alert's id; None of what is none."""
-    try:
-        _, partition, offset, n = id_.rsplit("-", 3)
-        return int(partition), int(offset), int(n)
-    except (ValueError, AttributeError):
-        return None
-
-
-def _place(state: dict[str, Any]) -> tuple[int, int, int] | None:
+def _place(state: dict[str, Any]) -> Place | None:
     return place_of(state.get("alert"))
 
 
@@ -73,7 +65,7 @@ class Alarms:
             return None
         if its > place:  # its own echo, or a word that came late
             ghost = _gone(state)
-            late = ghost is not None and its[:2] >= (its[0], ghost[1]) and known is not state
+            late = ghost is not None and its.offset >= ghost[1] and known is not state
             return orjson.dumps(known) if late else None
         self._known[key] = state
         return None
@@ -93,7 +85,7 @@ class Alarms:
         gone, place, its = _gone(before), place_of(id_), _place(before)
         if gone is None or place is None or its is None or gone[0] != self._topic_id():
             return False
-        return place[0] == its[0] and place[1] < gone[1]
+        return place.partition == its.partition and place.offset < gone[1]
 
     def _after(self, before: dict[str, Any], alert: dict[str, Any]) -> dict[str, Any]:
         by_hand = {name: before[name] for name in _BY_HAND.values() if name in before}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -108,7 +108,7 @@ class Signer:
     def report(self, sha256: str, mission_database: str) -> GateReport:
         """A gate's word that a model has passed."""
         told = GateReport(sha256, mission_database, True, self.name, "")
-        return GateReport(sha256, mission_database, True, self.name, self.sign(told.signed))
+        return replace(told, signature=self.sign(told.signed))
 
 
 def make_key(path: Path) -> Path:

@@ -15,8 +15,8 @@ from pipeline.chain import Chain, Fed
 from pipeline.control import Vouch, anybody
 from pipeline.fingerprint import fingerprint
 from pipeline.mission import Mission
+from pipeline.outputs.ids import id_of
 from pipeline.outputs.rejects import reject_output
-from schemas import topics
 from schemas.columns import Output, Reason, State
 from schemas.records import RawRecord
 from schemas.state import nest, within
@@ -105,7 +105,7 @@ class Chains:
 
     def _reject(self, keyed: KeyedRecord) -> Output:
         record = keyed.record
-        id_ = f"{topics.RAW}-{self._partition}-{record.offset}-0"
+        id_ = id_of(self._partition, record.offset, 0)
         return reject_output(
             plain(keyed.source), self._partition, int(Reason.UNKNOWN_SOURCE), record.offset,
             [(0, len(record.value))], record.value, id_,

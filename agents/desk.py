@@ -38,10 +38,7 @@ def add_desk(
 
     async def follow_alarms() -> None:
         names = (topics.ALARMS,)
-        async for _, record in follow(bootstrap, namespace, names, True, True):
-            alarms.read(record.key or b"", record.value)
-        known.set()
-        async for _, record in follow(bootstrap, namespace, names, True, False):
+        async for _, record in follow(bootstrap, namespace, names, True, False, known.set):
             again = alarms.read(record.key or b"", record.value)
             if again:
                 await topic(topics.ALARMS).send(key=record.key, value=again)

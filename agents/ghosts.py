@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 from aiokafka.errors import KafkaError
 
-from agents.alarms import place_of
 from agents.kafka import BrokerError, producer, start
 from agents.tail import follow
+from pipeline.outputs.ids import place_of
 from schemas import topics
 
 log = logging.getLogger("heartline.ghosts")
@@ -70,7 +70,9 @@ class Ghosts:
     def _before(self, id_: str) -> bool:
         """Whether this lane's partition told it, before what it will tell now."""
         place = place_of(id_)
-        return place is not None and place[0] == self._partition and place[1] < self._live
+        return (
+            place is not None and place.partition == self._partition and place.offset < self._live
+        )
 
     async def _write(self, gone: list[tuple[bytes, bytes]]) -> None:
         client = await start(producer(self._bootstrap), self._bootstrap)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -242,6 +242,20 @@ async def existing_partitions(bootstrap: str, topic: str) -> list[int]:
         return [p["partition"] for t in described for p in t["partitions"]]
 
 
+async def found_partitions(
+    admin: AIOKafkaAdminClient, names: Collection[str]
+) -> dict[str, list[int]]:
+    """Partitions of those topics that are there and can be read."""
+    # asking for a topic that is not there would make it, with the broker's own settings
+    there = set(await admin.list_topics()).intersection(names)
+    described = await admin.describe_topics(list(there)) if there else []
+    return {
+        t["topic"]: sorted(p["partition"] for p in t["partitions"])
+        for t in described
+        if not t["error_code"] and t["partitions"]
+    }
+
+
 async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:
     """Partitions of topics; waits up to CONNECT_S for new ones to be known.
 
@@ -250,14 +264,7 @@ async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:
     async with administrator(bootstrap) as admin:
         deadline = asyncio.get_running_loop().time() + CONNECT_S
         while True:
-            # asking for a topic that is not there would make it, with the broker's own settings
-            there = set(await admin.list_topics()).intersection(names)
-            described = await admin.describe_topics(list(there)) if there else []
-            found = {
-                t["topic"]: sorted(p["partition"] for p in t["partitions"])
-                for t in described
-                if not t["error_code"] and t["partitions"]
-            }
+            found = await found_partitions(admin, names)
             missing = [n for n in names if n not in found]
             if not missing:
                 return found

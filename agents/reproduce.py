@@ -17,6 +17,7 @@ from agents.lane import keyed
 from agents.tail import follow
 from pipeline.chain import Chain
 from pipeline.mission import Mission
+from pipeline.outputs.ids import place_of
 from schemas import topics
 from schemas.records import RawRecord
 
@@ -76,14 +77,12 @@ async def stored_alert(bootstrap: str, namespace: str, id_: str) -> tuple[str, b
 
 async def reproduce(bootstrap: str, namespace: str, id_: str, mission: Mission) -> Reproduced:
     """Derive an alert again. BrokerError where it, or what it was made of, is not there."""
-    try:
-        topic, partition, offset, _ = id_.rsplit("-", 3)
-        place = TopicPartition(topics.on_wire(topic, namespace), int(partition))
-        last = int(offset)
-    except ValueError:
-        raise BrokerError(f"{id_!r} is no id: telemetry.raw-PARTITION-OFFSET-n.") from None
+    at = place_of(id_)
+    if at is None:
+        raise BrokerError(f"{id_!r} is no id: telemetry.raw-PARTITION-OFFSET-n.")
+    place = TopicPartition(topics.on_wire(topics.RAW, namespace), at.partition)
     source, stored = await stored_alert(bootstrap, namespace, id_)
-    given = await _input(bootstrap, place, last, source)
+    given = await _input(bootstrap, place, at.offset, source)
     chain, derived = Chain(mission, source, place.partition), None
     for i in range(0, len(given), AT_ONCE):
         fed = chain.feed(given[i : i + AT_ONCE])

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agents.addresses import hosts_of
 from agents.keys import refuse_readable
 from pipeline.errors import MissionError
 
@@ -40,8 +41,7 @@ class Security:
         """The first host that would be spoken to in the clear and may not; an empty one may not."""
         if self.protocol in ("SSL", "SASL_SSL"):
             return None
-        for address in bootstrap.split(","):
-            host = address.strip().rsplit(":", 1)[0].strip("[]")
+        for host in hosts_of(bootstrap):
             if not _loopback(host) and host not in self.plaintext:
                 return host
         return None
@@ -49,8 +49,7 @@ class Security:
 
 def all_loopback(bootstrap: str) -> bool:
     """Whether no broker is named but on this machine."""
-    hosts = (address.strip().rsplit(":", 1)[0].strip("[]") for address in bootstrap.split(","))
-    return all(map(_loopback, hosts))
+    return all(map(_loopback, hosts_of(bootstrap)))
 
 
 def _loopback(host: str) -> bool:

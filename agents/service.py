@@ -28,6 +28,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
+from agents.addresses import hosts_of
 from agents.authority import Authority, read_keys
 from agents.chains import Chains
 from agents.commit import AtLeastOnce, Commit, CommitLost, Transactional
@@ -466,9 +467,9 @@ def _seal(settings: Settings) -> bytes:
 def authority(settings: Settings) -> Authority:
     """Whose control records count on this deployment's telemetry.raw."""
     c, raw = settings.control, topics.on_wire(topics.RAW, settings.namespace)
-    hosts = {a.strip().rsplit(":", 1)[0] for a in settings.bootstrap.split(",")}
     here = all_loopback(settings.bootstrap) and not c.keys
-    unsigned = here or hosts <= set(c.unsigned)
+    named = {name.strip("[]") for name in c.unsigned}
+    unsigned = here or named.issuperset(hosts_of(settings.bootstrap))
     return Authority(raw, read_keys(c.keys), read_keys(c.gates), unsigned)
 
 

@@ -18,6 +18,7 @@ from agents.plain import plain
 from pipeline.fingerprint import machine
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import input_of
+from pipeline.outputs.ids import id_of
 from schemas.columns import Output, State
 from schemas.mission import Level
 from schemas.records import RawRecord
@@ -101,8 +102,7 @@ class Strangers:
             "fingerprint": {"mission_database": "none", "settings": "none", **machine()},
             "ledger": {"number": one.alerts, "before_sha256": one.head},
         }  # fmt: skip
-        id_ = f"telemetry.raw-{self._partition}-{record.offset}-{n}"
-        output = alert_output(alert, id_)
+        output = alert_output(alert, id_of(self._partition, record.offset, n))
         one.alerts += 1
         one.head = hashlib.sha256(output.value).hexdigest()
         return output

@@ -147,10 +147,7 @@ class Chain(Composite):
             for w in part.watched():
                 if w.model and w.model["stage"] == "shadow":
                     continue
-                levels = w.monitor.state["level"]
-                if w.flapping:
-                    told = w.flapping.state["level"] * w.flapping.state["flapping"]
-                    levels = np.maximum(levels, told)
+                levels = w.levels()
                 for j in np.flatnonzero(levels).tolist():
                     name = w.names[j]
                     place = w.origin.place(name) if w.origin else ()

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from pipeline.flapping import Flapping
 from pipeline.monitor import Monitor
 from pipeline.outputs.evidence import Origin
 from schemas.artefact import Artefact
+from schemas.columns import U1
 from schemas.control import Control
 from schemas.mission import Level
 from schemas.records import RawRecord
@@ -32,6 +35,17 @@ class Watched(NamedTuple):
     model: dict[str, Any] | None = None
     flapping: Flapping | None = None
     origin: Origin | None = None
+
+    def levels(self) -> U1:
+        """At which each stands, u1[f]; one that flaps, at the highest that was told."""
+        levels: U1 = self.monitor.state["level"]
+        if self.flapping:
+            told = self.flapping.state
+            levels = np.maximum(levels, told["level"] * told["flapping"])
+        return levels
+
+    def level(self, j: int) -> Level:
+        return Level(int(self.levels()[j]))
 
 
 class Vouched(NamedTuple):
@@ -88,14 +102,14 @@ def apply(control: Control, containers: Iterable[Controlled]) -> list[Changed]:
 
 def _one(what: str, watched: Watched, j: int) -> tuple[Level, Level]:
     monitor, flapping = watched.monitor, watched.flapping
-    before = Level(max(monitor.level(j), flapping.level(j) if flapping else 0))
+    before = watched.level(j)
     if flapping and what in ("inhibit", "enable"):
         flapping.begin(j)
     if what == "acknowledge":
         monitor.acknowledge(j)
     elif what in ("inhibit", "enable"):
         monitor.inhibit(j, what == "inhibit")
-    return before, Level(max(monitor.level(j), flapping.level(j) if flapping else 0))
+    return before, watched.level(j)
 
 
 @dataclass(frozen=True, slots=True)

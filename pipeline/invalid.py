@@ -12,11 +12,11 @@ from functools import partial
 import numpy as np
 
 from pipeline.control import Watched
-from pipeline.monitor import Monitor
+from pipeline.monitor import Monitor, plain_scores
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import ABSENT, I8, NO_WORD, PacketBatch, Quality, Rows, Scores, Stage
+from schemas.columns import ABSENT, I8, NO_WORD, PacketBatch, Quality, Rows, Stage
 from schemas.mission import Level, Parameter
 from schemas.state import Composite
 
@@ -55,10 +55,8 @@ class Invalid(Composite):
         quality = rows.quality[:, self._columns]
         words = np.where(quality & _INVALID, np.uint8(Level.WARNING), np.uint8(0))
         words[quality == ABSENT] = NO_WORD
-        none = np.empty((0, len(self._columns)))
         received = batch.reception_ns[rows.packet]
-        scores = Scores(words, words, none, none, none)
-        t = self._monitor.feed(received, batch.offset[rows.packet], scores)
+        t = self._monitor.feed(received, batch.offset[rows.packet], plain_scores(words))
         for i, (row, j) in enumerate(zip(t.row.tolist(), t.parameter.tolist(), strict=True)):
             at, parameter = int(rows.packet[row]), self._parameters[j]
             alert = alert_head(

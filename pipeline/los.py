@@ -12,11 +12,11 @@ from functools import partial
 import numpy as np
 
 from pipeline.control import Watched
-from pipeline.monitor import Monitor
+from pipeline.monitor import Monitor, plain_scores
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import NEVER, Heard, PacketBatch, Scores, Stage
+from schemas.columns import NEVER, Heard, PacketBatch, Stage
 from schemas.control import Control
 from schemas.mission import Level
 from schemas.state import Composite, Stateful
@@ -60,9 +60,8 @@ class LossOfSignal(Composite):
         if self._monitor.calm and not silent.any():
             return heard
         words = np.where(silent, np.uint8(Level.WARNING), np.uint8(0))[:, None]
-        none = np.empty((0, 1))
         time = batch.reception_ns
-        t = self._monitor.feed(time, batch.offset, Scores(words, words, none, none, none))
+        t = self._monitor.feed(time, batch.offset, plain_scores(words))
         for i, row in enumerate(t.row.tolist()):
             now = int(time[row])
             alert = alert_head(self._origin, self._name, "los", "los", t, i, batch, row, now)

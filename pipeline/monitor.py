@@ -26,6 +26,12 @@ _NONE = np.zeros(0, np.int64)
 _QUIET = Transitions(_NONE, _NONE, _NONE.astype(np.uint8), _NONE.astype(np.uint8), _NONE, _NONE)
 
 
+def plain_scores(words: U1) -> Scores:
+    """Of a check that has a level to say and no figures. words u1[k, f]: entering and leaving."""
+    none = np.empty((0, words.shape[1]))
+    return Scores(words, words, none, none, none)
+
+
 class Monitor(Stateful):
     """Monitors of f parameters under one kind of check.
 

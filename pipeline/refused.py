@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.control import Watched
-from pipeline.monitor import Monitor
+from pipeline.monitor import Monitor, plain_scores
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import I8, U1, PacketBatch, Reason, Rejects, Rows, Scores, Stage
+from schemas.columns import I8, U1, PacketBatch, Reason, Rejects, Rows, Stage
 from schemas.mission import Level
 from schemas.state import Composite
 
@@ -65,9 +65,8 @@ class Refused(Composite):
         order = np.argsort(packet, kind="stable")
         packet, reason = packet[order], reason[order]
         words = np.where(reason != 0, np.uint8(Level.WARNING), np.uint8(0))[:, None]
-        none = np.empty((0, 1))
-        scores = Scores(words, words, none, none, none)
-        t = self._monitor.feed(batch.reception_ns[packet], batch.offset[packet], scores)
+        received = batch.reception_ns[packet]
+        t = self._monitor.feed(received, batch.offset[packet], plain_scores(words))
         for i, row in enumerate(t.row.tolist()):
             at = int(packet[row])
             alert = alert_head(

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.control import Watched
-from pipeline.monitor import Monitor
+from pipeline.monitor import Monitor, plain_scores
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import I8, NEVER, NO_WORD, U1, Grid, PacketBatch, Quality, Scores, Stage
+from schemas.columns import I8, NEVER, NO_WORD, U1, Grid, PacketBatch, Quality, Stage
 from schemas.mission import Level
 from schemas.state import Composite, Stateful
 
@@ -76,9 +76,7 @@ class Stale(Composite):
         self, time: I8, packet: I8, heard: I8, words: U1,
         batch: PacketBatch, out: list[Pending],
     ) -> None:  # fmt: skip
-        none, words = np.empty((0, 1)), words[:, None]
-        scores = Scores(words, words, none, none, none)
-        t = self._monitor.feed(time, batch.offset[packet], scores)
+        t = self._monitor.feed(time, batch.offset[packet], plain_scores(words[:, None]))
         for i, k in enumerate(t.row.tolist()):
             at, now = int(packet[k]), int(time[k])
             alert = alert_head(

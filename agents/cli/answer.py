@@ -6,12 +6,13 @@ import asyncio
 from typing import Any
 
 import click
-import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.authority import Signer
 from agents.kafka import NotTakenError, consumer, partitions_of, producer, start
 from agents.plain import plain
+from agents.tail import object_of
+from pipeline.outputs.ids import place_of
 from schemas import topics
 from schemas.records import CONTROL_HEADERS
 
@@ -85,23 +86,15 @@ async def _write(raw: str, value: bytes, source: str, bootstrap: str, signer: Si
 
 async def _answer(reader: AIOKafkaConsumer, at: Any) -> tuple[list[dict[str, Any]], str]:
     """All alerts of one record come in one transaction, so that the first come together."""
-    prefix = f"{topics.RAW}-{at.partition}-{at.offset}-"
     while True:
         alerts = []
         for records in (await reader.getmany(timeout_ms=300)).values():
             for record in records:
-                told = _object(record.value)
-                if str(told.get("id")).startswith(prefix):
+                told = object_of(record.value) or {}
+                place = place_of(told.get("id"))
+                if place and place[:2] == (at.partition, at.offset):
                     if "reason" in told:
                         return [], str(told["reason"])
                     alerts.append(told)
         if alerts:
             return alerts, ""
-
-
-def _object(value: bytes | None) -> dict[str, Any]:
-    try:
-        told = orjson.loads(value or b"{}")
-    except ValueError:
-        return {}  # none of ours
-    return told if isinstance(told, dict) else {}

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 from rich.table import Table
 
 from agents.authority import make_key, read_signer
 from agents.cli.answer import tell
-from agents.cli.options import FILE, bootstrap_option, mdb_option
+from agents.cli.options import FILE, bootstrap_option, mdb_option, namespace_option
 from agents.cli.terminal import Terminal
 from agents.plain import plain
-from agents.tail import follow
+from agents.tail import follow, object_of
 from pipeline.errors import MissionError
 from pipeline.mission import load_mission
 from pipeline.outputs.alerts import iso
@@ -32,7 +31,6 @@ from schemas.mission import MissionDatabase
 
 OF_CONTAINERS = ("stale", "refused")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-namespace_option = click.option("--namespace", default="", help="Put before every topic's name.")
 key_option = click.option(
     "--key", type=FILE, envvar="HEARTLINE_CONTROL_KEY",
     help="Signs it: your secret key, made by `heartline control key`.",
@@ -197,11 +195,8 @@ def _by_hand(state: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
 async def _states(bootstrap: str, namespace: str) -> list[dict[str, Any]]:
     newest: dict[bytes, dict[str, Any]] = {}
     async for _, record in follow(bootstrap, namespace, (topics.ALARMS,), True, True):
-        try:
-            state = orjson.loads(record.value or b"{}")
-        except ValueError:
-            continue  # none of ours
-        newest[record.key or b""] = state if isinstance(state, dict) else {}
+        if (state := object_of(record.value)) is not None:
+            newest[record.key or b""] = state
     return [newest[key] for key in sorted(newest)]
 
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from agents.authority import read_signer
 from agents.cli.answer import tell
 from agents.cli.control import key_option
-from agents.cli.options import FILE, drawing
+from agents.cli.options import FILE, drawing, namespace_option
 from agents.cli.terminal import Terminal
 from agents.models_topic import staged
 from agents.run_files import read_alerts
@@ -45,7 +45,6 @@ mission_option = click.option(
 broker_option = click.option(
     "--bootstrap", default="", help="Kafka brokers; without it the mission folder alone."
 )
-namespace_option = click.option("--namespace", default="", help="Put before every topic's name.")
 source_option = click.option("--source", default="", help="The mission's source by default.")
 
 

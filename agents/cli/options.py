@@ -38,10 +38,11 @@ bootstrap_option = click.option(
 partitions_option = click.option(
     "--partitions", default=1, show_default=True, help="Of telemetry.raw, where it is made here."
 )
+namespace_option = click.option("--namespace", default="", help="Put before every topic's name.")
 # of the commands that are services: what is not given is the settings' own (docs/service.md)
 config_option = click.option("--config", type=FILE, help="Settings file (docs/service.md).")
 reach_option = click.option("--bootstrap", help="Kafka brokers, HOST:PORT by comma.")
-namespace_option = click.option("--namespace", help="Put before every topic's name.")
+space_option = click.option("--namespace", help="Put before every topic's name.")
 level_option = click.option(
     "--loglevel", "log_level", type=click.Choice(["debug", "info", "warning", "error"])
 )
@@ -52,7 +53,7 @@ form_option = click.option(
 
 def service_options(command: Any) -> Any:
     """The options of a command that is a service."""
-    for option in (config_option, reach_option, namespace_option, level_option, form_option):
+    for option in (config_option, reach_option, space_option, level_option, form_option):
         command = option(command)
     return command
 

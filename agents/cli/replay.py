@@ -79,7 +79,7 @@ def replay(
             console.print(
                 f"namespace {namespace!r} holds records already: where a flight of {name!r} was "
                 "replayed into it before, this one is late. Take another --namespace, or --shift "
-                "now.", style="yellow", 
+                "now.", style="yellow",
             )  # fmt: skip
         with Progress(console=console) as bar:
             task = bar.add_task("replay", total=rounds and rounds * len(part.start))

@@ -17,7 +17,7 @@ from agents.cli.sketch import sketch
 from agents.cli.terminal import Terminal
 from agents.kafka import BrokerError
 from agents.run_files import read_alerts
-from agents.tail import follow
+from agents.tail import follow, object_of
 from pipeline.outputs.alerts import iso
 from schemas import topics
 
@@ -70,8 +70,8 @@ def _from_folder(folder: Path, id_: str) -> dict[str, Any] | None:
 
 async def _from_kafka(bootstrap: str, namespace: str, id_: str) -> dict[str, Any] | None:
     async for _, record in follow(bootstrap, namespace, topics.ALERTS_OF_ALL, True, True):
-        alert: dict[str, Any] = orjson.loads(record.value or b"{}")
-        if alert.get("id") == id_:
+        alert = object_of(record.value)
+        if alert and alert.get("id") == id_:
             return alert
     return None
 

@@ -6,10 +6,8 @@ import asyncio
 
 import click
 
-from agents.cli.options import bootstrap_option, partitions_option
+from agents.cli.options import bootstrap_option, namespace_option, partitions_option
 from agents.declared import Plan, apply, plan
-
-namespace_option = click.option("--namespace", default="", help="Put before every topic's name.")
 
 
 @click.group("topics")

@@ -15,7 +15,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from agents.kafka import BrokerError, administrator, consumer, start, stop
+from agents.kafka import BrokerError, administrator, consumer, found_partitions, start, stop
 from agents.watch.board import Board
 from agents.watch.link import Reach
 from agents.watch.rows import AlertRow
@@ -103,13 +103,7 @@ class Reader:
         async with administrator(self._bootstrap) as admin:
             while True:
                 async with asyncio.timeout(2 * ANSWER_S):
-                    there = set(await admin.list_topics()).intersection(self._wire)
-                    described = await admin.describe_topics(list(there)) if there else []
-                found = {
-                    t["topic"]: sorted(p["partition"] for p in t["partitions"])
-                    for t in described
-                    if not t["error_code"] and t["partitions"]
-                }
+                    found = await found_partitions(admin, self._wire)
                 missing = [n for n in self._wire if n not in found]
                 if not missing:
                     return [TopicPartition(t, p) for t, ps in found.items() for p in ps]

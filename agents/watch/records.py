@@ -7,22 +7,20 @@ Whatever the bytes, there is an `Alarm`, an `Alert` or a `Pane` with every field
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
 
 from pipeline.outputs.alerts import monitor_key
+from pipeline.outputs.ids import Place, place_of
 from schemas.mission import Level
 
 LEVELS = {level.word: level for level in Level}
 MOST_BYTES = 256 * 1024  # of an alarm or alert; an honest one has a few kB
 MOST_PANE_BYTES = 8 * 1024 * 1024
 MOST_NAME = 1000  # characters of a source or parameter
-_ID = re.compile(r"telemetry\.raw-([0-9]{1,9})-([0-9]{1,19})-([0-9]{1,9})")
 _FAR = 2**63
-Place = tuple[int, int, int]  # partition, offset, n: an alert's place in the input
 T = TypeVar("T")
 
 
@@ -69,8 +67,7 @@ class Alarm:
 
     @property
     def place(self) -> Place | None:
-        found = _ID.fullmatch(self.alert)
-        return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
+        return place_of(self.alert)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def _is_shown(alarm: Alarm) -> bool:
 def _is_before(alarm: Alarm, other: Alarm) -> bool:
     """Whether its place in the input is surely before the other's."""
     a, b = alarm.place, other.place
-    return a is not None and b is not None and a[0] == b[0] and a < b
+    return a is not None and b is not None and a.partition == b.partition and a < b
 
 
 def _filled(state: Alarm, alert: Alarm) -> Alarm:

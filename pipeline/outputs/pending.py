@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from schemas import topics
+from pipeline.outputs.ids import id_of
 from schemas.columns import Output as Record
 
 
@@ -54,5 +54,5 @@ def number(pending: list[Pending], offsets: list[int], partition: int) -> list[t
     record, n = -1, 0
     for p in pending:
         record, n = p.record, (n + 1 if p.record == record else 0)
-        done.append((record, p.make(f"{topics.RAW}-{partition}-{offsets[record]}-{n}")))
+        done.append((record, p.make(id_of(partition, offsets[record], n))))
     return done
