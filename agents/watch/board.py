@@ -13,6 +13,7 @@ from agents.watch.clock import SourceClock
 from agents.watch.figures import FigureKey, Figures
 from agents.watch.headline import headline
 from agents.watch.link import Link, Reach, Status
+from agents.watch.lost import Lost
 from agents.watch.order import Ordered, ordered
 from agents.watch.records import Alarm, Alert, NotOursError, Pane, read_alarm, read_alert, read_pane
 from agents.watch.rows import AlarmRow, AlertRow, FigureRow, alarm_row, alert_row, figure_row
@@ -37,7 +38,9 @@ class Board:
         self._standing = Standing()
         self._coming: Standing | None = None  # while the state is read anew
         self._figures = Figures()
+        self._lost = Lost()
         self._recent: deque[Alert] = deque(maxlen=MOST_RECENT)
+        self._ids: deque[str] = deque(maxlen=MOST_RECENT)  # theirs, of the log that is read
         self._clocks: dict[str, SourceClock] = {}
         self._ordered: Ordered | None = None  # made when something came, and somebody looks
 
@@ -54,6 +57,14 @@ class Board:
         if self._coming is not None:
             self._standing, self._coming, self._ordered = self._coming, None, None
         self.link.to(Reach.FOLLOWING, now_ns)
+
+    def lose(self, now_ns: int) -> None:
+        """The topics are others than those that told all this, and know nothing of it."""
+        self._lost.lose(self._standing, now_ns)
+        self._standing, self._figures, self._clocks = Standing(), Figures(), {}
+        self._ids.clear()  # an id names a place in the log: another's alert may have it
+        self._ordered = None
+        self.link.forget()
 
     def take(
         self,
@@ -96,6 +107,7 @@ class Board:
         return None
 
     def _take_state(self, key: bytes | None, value: bytes | None, at: int) -> None:
+        self._lost.told(key)
         into = self._coming if self._coming is not None else self._standing
         if value is None:
             if not key:
@@ -115,14 +127,16 @@ class Board:
         self.alerts += 1
         alarm = alert.alarm
         if not history:
+            self._lost.told(alarm.key)
             (self._coming if self._coming is not None else self._standing).take_alert(alert)
             self._ordered = None
         clock = self._clock_of(alarm.source)
         if clock and alert.control is None:  # whose stamps are of who wrote it, not of the flight
             clock.tell(alarm, at, by_alert=True)
         self.link.heard(topics.ALERTS, alarm.source, at)
-        if any(a.alarm.alert == alarm.alert for a in self._recent):
+        if alarm.alert in self._ids:
             return None  # written twice, or read twice
+        self._ids.append(alarm.alert)
         self._recent.append(alert)
         return self.alert_row(alert, now_ns)
 
@@ -147,7 +161,7 @@ class Board:
 
     def status(self, now_ns: int) -> list[Status]:
         """What we look at, line by line."""
-        lines = self.link.status(now_ns)
+        lines = self.link.status(now_ns) + self._lost.status(now_ns)
         if self.not_understood:
             topic, at = self._not_understood_at
             n = self.not_understood
@@ -194,5 +208,6 @@ class Board:
 
     def _view(self) -> Ordered:
         if self._ordered is None:
-            self._ordered = ordered(self._standing, self._figures.rows)
+            alarms = [*self._standing, *self._lost.alarms.values()]
+            self._ordered = ordered(alarms, self._figures.rows)
         return self._ordered

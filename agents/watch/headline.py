@@ -7,16 +7,19 @@ from collections.abc import Sequence
 
 from agents.watch.link import Link, Reach
 from agents.watch.records import Alarm
-from agents.watch.words import moment
+from agents.watch.words import counted, moment
 from schemas.mission import Level
 
 
 def headline(link: Link, alarms: Sequence[Alarm], doubt: bool, now_ns: int) -> tuple[str, bool]:
     """The line, and whether all is well. alarms: inhibited monitors with them. doubt: something is
     wrong with what we look at."""
-    levels = Counter(a.level for a in alarms)
+    lost = [a.lost_ns for a in alarms if a.lost_ns is not None]
+    levels = Counter(a.level for a in alarms if a.lost_ns is None)
     inhibited = levels.pop(Level.NORMAL, 0)
-    count = _count(levels.total(), "alarm")
+    count = counted(levels.total(), "alarm")
+    if lost:
+        return f"Not known what stands{_since(lost, count, now_ns)}", False
     if not link.is_well(now_ns):
         return f"Not known what stands{_at_last(link, count, now_ns)}", False
     if levels:
@@ -24,7 +27,7 @@ def headline(link: Link, alarms: Sequence[Alarm], doubt: bool, now_ns: int) -> t
         return f"{count} stand{'s' * (levels.total() == 1)}: {told}", False
     if inhibited:
         be = "is" if inhibited == 1 else "are"
-        return f"No alarm stands, but {_count(inhibited, 'monitor')} {be} inhibited", False
+        return f"No alarm stands, but {counted(inhibited, 'monitor')} {be} inhibited", False
     if doubt:
         return "No alarm stands that we know of; but read on", False
     return f"No alarm stands, as of {moment(link.last_ns, now_ns)}", True
@@ -40,5 +43,7 @@ def _at_last(link: Link, count: str, now_ns: int) -> str:
     return f"; at {moment(at, now_ns)} {count} stood"
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'s' * (n != 1)}"
+def _since(lost: list[int], count: str, now_ns: int) -> str:
+    """What the broker lost, and what was told since."""
+    at, before = moment(max(lost), now_ns), counted(len(lost), "alarm")
+    return f": the broker lost its topics at {at}, {before} of before; {count} since"

@@ -64,6 +64,10 @@ class Link:
         if source and (source in self.sources or len(self.sources) < MOST_SOURCES):
             self.sources[source] = max(at_ns, self.sources.get(source, at_ns))
 
+    def forget(self) -> None:
+        """What was heard is of topics that are no more."""
+        self.last_ns, self.last_topic, self.sources = None, "", {}
+
     def is_well(self, now_ns: int) -> bool:
         """All there is was read, a broker answers, and news come."""
         return self.reach is Reach.FOLLOWING and self.last_ns is not None and not self._quiet(

@@ -1,8 +1,9 @@
 """Kafka to the board, whatever the broker does: waits for it, follows it, begins again with it.
 
 Each time a broker is met, what stands is read anew: telemetry.alarms from its beginning, and then
-the last alerts, which may be ahead of it. So nothing that happened meanwhile is missed, and what a
-new broker does not know is not shown.
+the last alerts, which may be ahead of it. So nothing that happened meanwhile is missed. Where the
+topics are others than before (by their id; a broker that tells none: they end before what was
+read), what stood is not known any more, and the board is told so.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.kafka import BrokerError, administrator, consumer, found_partitions, start, stop
+from agents.topic_ids import UNKNOWN, topic_ids
 from agents.watch.board import Board
 from agents.watch.link import Reach
 from agents.watch.rows import AlertRow
@@ -32,7 +34,7 @@ Parts = list[TopicPartition]
 
 
 class LogReplacedError(KafkaError):  # type: ignore[misc]
-    """A topic ends before what was read of it: it is another's."""
+    """A topic is another than the one that was read."""
 
 
 def _nobody(*_: AlertRow) -> None:
@@ -62,6 +64,8 @@ class Reader:
         self._asked = 0.0
         self._over = 0  # answers in a row that said less than what was read
         self._met: dict[TopicPartition, int] = {}  # ends when it was met: what is before is past
+        self._ids: dict[str, str] = {}  # of the topics that were read
+        self._reached: dict[TopicPartition, int] = {}  # how far they were
 
     async def run(self) -> None:
         """BrokerError where the broker may not be spoken to at all; else it never ends."""
@@ -81,7 +85,10 @@ class Reader:
         parts = await self._found()
         await start(client, self._bootstrap)
         client.assign(parts)
-        await self._seek(client, parts)
+        ends = await self._ends(client, parts)
+        if others := await self._others(client, ends):
+            self._forget(others)
+        await self._seek(client, ends)
         self._board.begin(self._now())
         await self._catch_up(client, self._of(parts, topics.ALARMS))
         if not self._from_start:
@@ -110,16 +117,39 @@ class Reader:
                 self._board.link.to(Reach.NO_TOPICS, self._now(), ", ".join(missing))
                 await asyncio.sleep(ASK_S)
 
-    async def _seek(self, client: AIOKafkaConsumer, parts: Parts) -> None:
-        """Ends are as a fetch tells them: asked for them, the embedded broker tells of others."""
+    async def _ends(self, client: AIOKafkaConsumer, parts: Parts) -> dict[TopicPartition, int]:
+        """As a fetch tells them: asked for them, the embedded broker tells of others."""
         async with asyncio.timeout(3 * ANSWER_S):
             first = await client.beginning_offsets(parts)
             for part in parts:
                 client.seek(part, first[part])
             while any(client.highwater(p) is None for p in parts):
                 await client.getmany(timeout_ms=100, max_records=1)
-        self._met = {p: client.highwater(p) or 0 for p in parts}
-        for part in parts:
+        return {p: client.highwater(p) or 0 for p in parts}
+
+    async def _others(self, client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> set[str]:
+        """Those that are not what was read before. One of the same id that is shorter may be a
+        replica that is behind for a moment: that is asked again while it is followed."""
+        before, self._ids = self._ids, await self._ids_of(client)
+        same = {n for n, id_ in self._ids.items() if id_ != UNKNOWN and id_ == before.get(n)}
+        shorter = {p.topic for p, end in ends.items() if end < self._reached.get(p, 0)}
+        return (shorter - same) | _changed(before, self._ids)
+
+    async def _ids_of(self, client: AIOKafkaConsumer) -> dict[str, str]:
+        async with asyncio.timeout(ANSWER_S):
+            return await topic_ids(client, *self._wire)
+
+    def _forget(self, others: set[str]) -> None:
+        self._board.lose(self._now())
+        self._reached.clear()
+        for part in self._told:
+            if part.topic in others:
+                self._told[part] = 0  # all of the new log is news
+
+    async def _seek(self, client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
+        self._met = ends
+        first = await client.beginning_offsets(list(ends))
+        for part in ends:
             client.seek(part, max(first[part], self._from(part)))
 
     def _from(self, part: TopicPartition) -> int:
@@ -130,8 +160,6 @@ class Reader:
         if name == topics.STATISTICS:
             return end - TAIL[name]
         if self._from_start:
-            self._told[part] = 0
-        if self._told.get(part, 0) > end:  # of a log that is no more
             self._told[part] = 0
         return min(self._told.get(part, end), end - TAIL[name])
 
@@ -151,17 +179,22 @@ class Reader:
         parts = list(self._met)
         async with asyncio.timeout(ANSWER_S):
             await client.end_offsets(parts)  # whatever they are: that there is an answer
-        ahead = {p: (client.highwater(p) or 0) - await client.position(p) for p in parts}
+        if _changed(self._ids, await self._ids_of(client)):
+            raise LogReplacedError("the topics were deleted, or made anew")
+        read = {p: await client.position(p) for p in parts}
+        self._reached = {p: max(n, self._reached.get(p, 0)) for p, n in read.items()}
+        ahead = {p: (client.highwater(p) or 0) - n for p, n in read.items()}
         self._board.link.behind = sum(n for n in ahead.values() if n > 0)
-        self._refuse_replaced([p.topic for p, n in ahead.items() if n < 0])
+        self._refuse_shorter([p.topic for p, n in ahead.items() if n < 0])
         self._asked = asyncio.get_running_loop().time()
 
-    def _refuse_replaced(self, over: list[str]) -> None:
+    def _refuse_shorter(self, over: list[str]) -> None:
         """over: topics that end before what was read of them. Once in a row is nothing: a broker
         that takes over a partition may be behind for a moment."""
         self._over = self._over + 1 if over else 0
         if self._over >= TIMES_OVER:
             self._over = 0
+            self._ids = {}  # whatever they are called
             raise LogReplacedError(f"{', '.join(over)} begins anew")
 
     async def _poll(self, client: AIOKafkaConsumer, parts: Parts) -> bool:
@@ -189,6 +222,11 @@ class Reader:
 
     def _of(self, parts: Parts, topic: str) -> Parts:
         return [p for p in parts if self._wire[p.topic] == topic]
+
+
+def _changed(before: dict[str, str], now: dict[str, str]) -> set[str]:
+    """Topics that were there, and have another id or are not there."""
+    return {n for n, id_ in before.items() if now.get(n) != id_}
 
 
 def _why(error: BaseException) -> str:

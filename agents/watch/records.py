@@ -64,6 +64,7 @@ class Alarm:
     acknowledged: Note | None = None
     inhibited: Note | None = None
     ranges_set: Note | None = None
+    lost_ns: int | None = None  # not known since: the topics that told of it are no more
 
     @property
     def place(self) -> Place | None:

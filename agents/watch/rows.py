@@ -72,7 +72,7 @@ def alarm_row(alarm: Alarm, view: Ordered, clock: SourceClock, now_ns: int) -> A
         age="–" if age is None else span(age / SECOND),
         since=moment(alarm.since_ns, flight),
         limit="" if left is None else str(left),
-        marks=", ".join(_by(what, note, now_ns) for what, note in _notes(alarm, "ack")),
+        marks=", ".join(_marks(alarm, now_ns)),
         sentence=plain(alarm.sentence, _SENTENCE),
         about=_about(alarm, flight, now_ns),
     )
@@ -119,6 +119,11 @@ def _notes(alarm: Alarm, acknowledged: str = "acknowledged") -> list[tuple[str, 
         ("ranges set", alarm.ranges_set),
     )
     return [(what, note) for what, note in told if note]
+
+
+def _marks(alarm: Alarm, now_ns: int) -> list[str]:
+    lost = [] if alarm.lost_ns is None else [f"not known since {moment(alarm.lost_ns, now_ns)}"]
+    return lost + [_by(what, note, now_ns) for what, note in _notes(alarm, "ack")]
 
 
 def _by(what: str, note: Note, now_ns: int) -> str:

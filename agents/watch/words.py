@@ -32,3 +32,8 @@ def span(seconds: float) -> str:
 
 def number(x: float | None) -> str:
     return "–" if x is None else f"{x:.6g}"
+
+
+def counted(n: int, what: str) -> str:
+    """'1 alarm', '2 alarms'."""
+    return f"{n} {what}{'s' * (n != 1)}"

@@ -10,8 +10,10 @@ import pytest
 
 from agents.broker import EmbeddedBroker, broker_binary, free_port
 from agents.declared import ensure_topics
-from agents.kafka import BrokerError, producer, start
+from agents.kafka import BrokerError, administrator, producer, start
+from agents.watch.reader import FOLLOWED
 from schemas import topics
+from tests.integration.kafka_cluster import kafka
 from tests.integration.screen import watching
 from tests.watching import S, alert, pane, state
 
@@ -96,4 +98,29 @@ def test_it_waits_for_broker_and_topics_and_finds_them_again(tmp_path: Path) -> 
                 running.bootstrap, *states(1), (topics.ALERTS, b"", alert("/S/A/P0", "severe", 400))
             )
             one.says("P0 tells of severe")
-            one.says("1 alarm stands: 1 severe")
+            told = one.says("2 alarms of before; 1 alarm since")
+            assert "Not known what stands: the broker lost its topics at" in told
+            lost = [x for x in one.lines() if "not known since" in x]
+            assert {x.split()[2] for x in lost} == {"P1", "P2"}
+            one.says("2 alarms of before are shown until told anew")
+            again = [(topics.ALARMS, *state(f"/S/A/P{i}", "normal")) for i in (1, 2)]
+            write(running.bootstrap, *again)
+            one.says("nothing older is known")
+
+
+@pytest.mark.kafka
+def test_topics_that_were_made_anew_are_others(tmp_path: Path) -> None:
+    """Kafka's ids tell it, however long the new ones are."""
+
+    async def delete(bootstrap: str) -> None:
+        async with administrator(bootstrap) as admin:
+            await admin.delete_topics([*FOLLOWED])
+
+    with kafka(tmp_path) as bootstrap:
+        write(bootstrap, *states(2))
+        with watching(bootstrap, tmp_path) as one:
+            one.says("2 alarms stand: 2 warning")
+            asyncio.run(delete(bootstrap))
+            write(bootstrap, *states(1) * 3, (topics.ALERTS, b"", alert("/S/A/P0", "severe", 400)))
+            one.says("P0 tells of severe")
+            assert "Not known what stands" in one.says("1 alarm of before; 1 alarm since")

@@ -71,6 +71,38 @@ def test_a_state_that_is_read_anew_takes_the_place_of_what_was_known() -> None:
     assert standing(board) == [("/S/A/Q", "warning")]
 
 
+def test_what_stood_when_the_topics_were_lost_is_not_known() -> None:
+    """Neither dropped nor called standing, until its monitor is told of anew."""
+    board = following(state("/S/A/P", "severe"), state("/S/A/Q"), state("/S/A/R", "normal"))
+    same = alert("/S/A/S", "watch", 900)
+    assert board.take(topics.ALERTS, b"", same, NOW)
+    board.lose(NOW)
+    board.begin(NOW)
+    board.known(NOW)
+    at = moment(NOW, NOW)
+    lost = f"the broker lost its topics at {at}, 3 alarms of before; 0 alarms since"
+    assert board.headline(NOW) == (f"Not known what stands: {lost}", False)
+    assert board.alarm_row(board.alarms[0], NOW).marks == f"not known since {at}"
+    board.take(topics.ALARMS, *state("/S/A/P", "normal"), NOW)
+    assert board.take(topics.ALERTS, b"", same, NOW), "the same place of another log"
+    board.take(topics.ALERTS, b"", alert("/S/A/Q", "normal", 5), NOW)
+    board.known(NOW)
+    assert standing(board) == [("/S/A/S", "watch")]
+    assert board.headline(NOW)[0] == "1 alarm stands: 1 watch"
+    assert f"the broker's topics were lost at {at}: nothing older is known" in [
+        s.text for s in board.status(NOW)
+    ]
+
+
+def test_topics_that_were_lost_tell_nothing_until_something_comes() -> None:
+    board = following(state(level="normal"))
+    assert board.headline(NOW)[1]
+    board.lose(NOW)
+    board.begin(NOW)
+    board.known(NOW)
+    assert board.headline(NOW) == ("Not known what stands: nothing was ever told", False)
+
+
 def test_it_never_says_well_when_it_does_not_know() -> None:
     board = following()
     assert board.headline(NOW)[0].startswith("Not known what stands")  # nothing was ever told
