@@ -39,7 +39,8 @@ from schemas.state import Stateful
 
 Z80 = 1.2815515655446004  # two-sided 80 % of a normal distribution
 SURPRISE = 5.0  # innovations of this many deviations …
-JUMPS = 3.0  # … this many times in a row are a jump
+JUMPS = 3.0  # … this many times in a row are a jump, of a filter that has seen …
+ADULT = 16.0  # … this many rows: how far is far is known by then, long before it may speak
 LEAVE = 1.5  # an alert ends where horizon or significance are missed by this factor
 _NO_WORD = np.uint8(NO_WORD)
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
@@ -66,7 +67,7 @@ class TimeToLimit(Stateful):
     """Time-to-limit of one group: WARNING where the first range from distress on lies ahead within
     the horizon, WATCH where a milder one does that is not crossed yet."""
 
-    family, version = "time_to_limit", 3
+    family, version = "time_to_limit", 4
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[TimeToLimitRule]
@@ -268,7 +269,7 @@ def track(
     """Sequential in rows, branch-free across parameters; detail is written for rows that speak."""
     for i in range(len(value)):
         _learn(
-            value[i], quality[i], discount, warm_up, floor, state, seen, surprises, last, step,
+            value[i], quality[i], discount, floor, state, seen, surprises, last, step,
             predicted[i],
         )  # fmt: skip
         spoken = _say(
@@ -289,7 +290,7 @@ def track(
 
 @part
 def _learn(
-    value, quality, discount, warm_up, floor, f, seen, surprises, last, step, predicted
+    value, quality, discount, floor, f, seen, surprises, last, step, predicted
 ):  # fmt: skip
     """The filter's step on one row; writes what it had predicted."""
     for j in range(len(value)):
@@ -311,7 +312,7 @@ def _learn(
         e = x - a if news else 0.0
         change = abs(x - past) if news & (not fresh) else 0.0
         known = max(max(variance, floor[j]), max(grain * grain / 12.0, 1e-24 * a * a))
-        wild = news & (age >= warm_up[j]) & (e * e > SURPRISE * SURPRISE * s * known)
+        wild = news & (age >= ADULT) & (e * e > SURPRISE * SURPRISE * s * known)
         longer = run + 1.0 if wild else 0.0
         run = longer if news else run
         jump = run >= JUMPS
@@ -361,7 +362,10 @@ def _say(
         second = ((second_up if up else second_down) - f.level[j]) / slope
         clear, clearly = abs(z) > significance[j], LEAVE * abs(z) > significance[j]
         far = LEAVE * horizon[j]
-        near, close = (steps < horizon[j]) & clear, (steps < far) & clearly
+        # a filter that overshoots a step is beyond a limit that the value is not: no word of that
+        beyond = (value[j] > above) if up else (value[j] < below)
+        near = (steps < horizon[j]) & ((steps > 0.0) | beyond) & clear
+        close = (steps < far) & clearly
         # a mild range that is crossed has an alarm of its own
         first_near = (first > 0.0) & (first < horizon[j])
         first_close = (first > 0.0) & (first < far)

@@ -369,6 +369,35 @@ def test_a_corridor_needs_its_zero() -> None:
         corridor("NOT_THERE")
 
 
+@pytest.mark.parametrize("rows", [0, 1, 2, 4])
+def test_a_step_that_a_young_filter_sees_is_no_trend(rows: int, rng: np.random.Generator) -> None:
+    """An engine starts soon after the source does: to nine tenths of the limit within `rows`."""
+    for at in range(18, 60, 3):
+        rise = np.clip((np.arange(200) - at) / max(rows, 1e-9), 0, 1)
+        scores = forecaster(high=100.0, horizon_s=120).feed(
+            grid(90 * rise + rng.normal(0, 0.2, 200))
+        )
+        assert not np.any(scores.enter[at + rows + 8 :] == Level.WARNING), at
+
+
+def test_beyond_already_is_said_of_values_that_are(rng: np.random.Generator) -> None:
+    """A filter overshoots what bends: an estimate beyond the limit is no value beyond it."""
+    beyond = overshot = 0
+    for slope in (0.5, 1.0, 2.0, 4.0):
+        for most in (99.0, 120.0):
+            x = np.minimum(slope * np.arange(300), most) + rng.normal(0, 0.2, 300)
+            model = forecaster(high=100.0, horizon_s=120)
+            model.state["variance"][:] = 100.0
+            scores = model.feed(grid(x))
+            estimate = scores.detail[:, 0, 0]
+            overshot += int(np.sum((estimate > 100) & (x <= 100)))
+            said = (scores.enter[:, 0] == Level.WARNING) & (estimate > 100)
+            beyond += int(said.sum())
+            assert np.all(x[said] > 100)
+    assert beyond
+    assert overshot
+
+
 def test_the_nearest_range_is_named() -> None:
     """Watch at 100 stands behind warning at 20, as no good database has it."""
     one = GroupParameter(
