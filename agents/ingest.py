@@ -90,7 +90,8 @@ class Ingest:
         scanner = self._scanners.get(piece.client)
         if scanner is None:
             scanner = self._scanners[piece.client] = Scanner(self._known, self._ground)
-        scanned = scanner.feed(piece.data, final=piece.whole)
+        datagram = piece.whole and not scanner.pending
+        scanned = scanner.feed(piece.data, final=piece.whole, begins=datagram)
         if piece.whole and piece.client:
             del self._scanners[piece.client]  # no other will have its number
         self.counters.bytes += len(piece.data)

@@ -1,9 +1,10 @@
 """Packets out of a byte stream that may hold anything: no sync marker, so headers must agree.
 
-Three outcomes only: a packet, bytes skipped, or "need more". While in step, each header follows
-the packet before it. Out of step, a header counts when its APID is known and another good header
-stands where it says the next one is. A ground station may put a header of its own, of a fixed
-size, before each packet: it is stepped over, unread.
+Three outcomes only: a packet, bytes skipped, or "need more". While in step, the length field says
+where the next packet is (`agreement.py`: and what speaks against it). Out of step, a header counts
+when its APID is known and its sequence count is near or another good header stands where it says
+the next one is. A ground station may put a header of its own, of a fixed size, before each packet:
+it is stepped over, unread.
 Accounting: bytes in = packets + ground headers + skipped + pending.
 """
 
@@ -15,18 +16,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.packets.header import (
-    APIDS,
-    HEADER_BYTES,
-    IDLE_APID,
-    apid,
-    packet_length,
-    version,
+from pipeline.packets.agreement import (
+    GROUND,
+    MORE,
+    NO,
+    YES,
+    Stream,
+    confirmed,
+    kind,
+    note,
+    stream_of,
+    swallowed,
 )
+from pipeline.packets.header import HEADER_BYTES, MAX_PACKET_BYTES, packet_length
 from schemas.columns import I8, U1, Reason
 from schemas.state import Stateful
 
 MAX_SKIP_BYTES = 65_536  # of one skip: endless garbage must not pile up
+LOST, IN_STEP, FRESH = range(3)
 
 
 @dataclass(slots=True)
@@ -45,34 +52,33 @@ class Scanned:
 class Scanner(Stateful):
     """Feed it bytes in any pieces: the same packets and the same skips come out.
 
-    known_apids: APIDs that a header may carry; None accepts all.
+    known_apids: APIDs by which it finds its way where it is lost; None: any. In step, packets of
+    all others come out too.
     ground_header: bytes that stand before each packet.
     """
 
     def __init__(self, known_apids: Iterable[int] | None = None, ground_header: int = 0) -> None:
-        known = np.zeros(APIDS, np.uint8)
-        known[list(known_apids) if known_apids is not None else slice(None)] = 1
-        known[IDLE_APID] = 1
-        self._known, self._ground = known, ground_header
+        self._stream, self._ground = stream_of(known_apids, ground_header), ground_header
         self._tail = b""
         self._skipped = b""
         self._position = 0  # stream position of the first byte of the tail
-        self._in_step = False
+        self._step = FRESH
 
     @property
     def pending(self) -> int:
         """Bytes held back until more arrive: a packet begun, or a header not yet confirmed."""
         return len(self._tail) + len(self._skipped)
 
-    def feed(self, data: bytes, final: bool = False) -> Scanned:
-        """Packets and skips that these bytes complete. `final`: no more bytes will come."""
+    def feed(self, data: bytes, final: bool = False, begins: bool = False) -> Scanned:
+        """Packets and skips that these bytes complete. `final`: no more bytes will come. `begins`:
+        the transport says that a packet begins here, as a datagram does."""
         joined = self._tail + data
         view = np.frombuffer(joined + b"\0" * HEADER_BYTES, np.uint8)
         n = len(joined)
         start, length = np.empty(n // 7 + 1, np.int64), np.empty(n // 7 + 1, np.int64)
         skips = np.empty((n // 7 + 2, 2), np.int64)
-        packets, n_skips, used, in_step = scan(
-            view, n, self._known, self._ground, self._in_step, final, start, length, skips
+        packets, n_skips, used, step = scan(
+            view, n, self._stream, IN_STEP if begins else self._step, final, start, length, skips
         )
         result = Scanned(
             view, start[:packets], length[:packets], np.zeros(0, np.int64), [], [],
@@ -81,8 +87,8 @@ class Scanner(Stateful):
         self._close_skips(joined, result, skips[:n_skips], final)
         if final and used < n:
             _flush(result, self._position + used, joined[used:], Reason.TRUNCATED)
-            used, in_step = n, False
-        self._tail, self._in_step = joined[used:], bool(in_step)
+            used = n
+        self._tail, self._step = joined[used:], FRESH if final else int(step)
         self._position += used
         return result
 
@@ -121,50 +127,46 @@ def _flush(result: Scanned, at: int, content: bytes, reason: Reason = Reason.NOT
 
 @kernel
 def scan(
-    data: U1,
-    n: int,
-    known: U1,
-    ground: int,
-    in_step: bool,
-    final: bool,
-    start: I8,
-    length: I8,
-    skips: I8,
-) -> tuple[int, int, int, bool]:
-    """Packets and skipped ranges of `data[:n]`; returns (packets, skips, bytes used, in step).
+    data: U1, n: int, stream: Stream, step: int, final: bool, start: I8, length: I8, skips: I8
+) -> tuple[int, int, int, int]:
+    """Packets and skipped ranges of `data[:n]`; returns (packets, skips, bytes used, step).
 
-    `i` and `following` stand before the ground header of `ground` bytes.
+    `i` and `following` stand before the ground header.
     """
     packets, n_skips, i = 0, 0, 0
-    least = ground + HEADER_BYTES
-    while n - i >= least:
-        at = i + ground
-        good = version(data, at) == 0 and known[apid(data, at)] == 1
+    ground = stream.facts[GROUND]
+    while n - i >= ground + HEADER_BYTES:
+        at, upto = i + ground, i + 1
+        # what is said farther on than the largest packet goes is not waited for, nor heard
+        far = i + 2 * (ground + HEADER_BYTES) + MAX_PACKET_BYTES
+        end, ended = min(n, far), final or n >= far
+        good = YES if kind(data, at, stream) else NO
+        if good and step != IN_STEP:
+            good = confirmed(data, i, end, ended, step == FRESH, stream)
+        if good == MORE:
+            break
+        following = at + packet_length(data, at)
+        if good and following > n and not final:
+            break
         if good:
-            total = packet_length(data, at)
-            following = at + total
-            if following > n and not (final and not in_step):
+            inner = swallowed(data, i, following, end, ended, stream)
+            if inner == -2:
                 break
-            if not in_step:
-                good = following <= n
-                if good and n - following >= least:
-                    then = following + ground
-                    good = version(data, then) == 0 and known[apid(data, then)] == 1
-                elif good and not final:
-                    break
-                elif good:
-                    good = following == n
+            if inner >= 0:
+                good, upto = NO, inner
+            elif following > n:
+                break
         if good:
-            in_step = True
-            start[packets], length[packets] = at, total
+            note(data, at, step == IN_STEP, stream)
+            start[packets], length[packets] = at, following - at
             packets += 1
-            i = following
+            step, i = IN_STEP, following
             continue
-        in_step = False
+        step = LOST if upto == i + 1 else IN_STEP  # to a packet that was to come
         if n_skips and skips[n_skips - 1, 1] == i:
-            skips[n_skips - 1, 1] = i + 1
+            skips[n_skips - 1, 1] = upto
         else:
-            skips[n_skips, 0], skips[n_skips, 1] = i, i + 1
+            skips[n_skips, 0], skips[n_skips, 1] = i, upto
             n_skips += 1
-        i += 1
-    return packets, n_skips, i, in_step
+        i = upto
+    return packets, n_skips, i, step

@@ -53,6 +53,19 @@ def test_a_label_of_several_values_in_a_context(cases: Path, tmp_path: Path) -> 
     ]  # fmt: skip
 
 
+def test_an_apid_that_no_database_knows_costs_no_other(cases: Path, tmp_path: Path) -> None:
+    """APIDs 5 and 77 in turn, the database knows 5: in step, the length field decides."""
+    case = cases / "unknown_apid_alternating"
+    done = heartline("decode", case / "p.bin", "--mdb", case / "x.xml", "--out", f"{tmp_path}/")
+    assert "500" in done.output
+    assert "no_container" in done.output
+    assert rows(case, tmp_path / "again") == {"A": 500}
+
+
+def test_a_length_that_lies_costs_its_own_packet(cases: Path, tmp_path: Path) -> None:
+    assert rows(cases / "flipped_length_bit", tmp_path) == {"A": 99}
+
+
 def test_a_member_by_a_slash(cases: Path, tmp_path: Path) -> None:
     assert rows(cases / "member_by_slash", tmp_path) == {"Rep": 3}
 

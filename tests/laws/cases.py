@@ -7,6 +7,7 @@ stream to the stage, returning the bytes of what came out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -586,10 +587,10 @@ class _Scanning:
         self.scanner = Scanner([5, 6, 7], ground_header)
 
     def snapshot(self) -> Any:
-        return dict(vars(self.scanner))
+        return deepcopy(vars(self.scanner))
 
     def restore(self, state: Any) -> None:
-        vars(self.scanner).update(state)
+        vars(self.scanner).update(deepcopy(state))
 
 
 def _feed_scanner(stage: _Scanning, stream: bytes, a: int, b: int) -> bytes:
