@@ -61,3 +61,31 @@ def test_a_dump_of_recorded_packets_is_one_packet(rng: np.random.Generator) -> N
     whole = one.data.tobytes() + head + inner + one.data[int(one.start[39]) :].tobytes()
     found = Scanner([5, 6, 7]).feed(whole, final=True)
     assert found.length.tolist() == [*one.length, 6 + len(inner), one.length[39]]
+
+
+def _packet(apid: int, count: int, body: bytes) -> bytes:
+    return (
+        (0x0800 | apid).to_bytes(2, "big")
+        + (0xC000 | count).to_bytes(2, "big")
+        + (len(body) - 1).to_bytes(2, "big")
+        + body
+    )
+
+
+def test_the_first_packet_waits_for_no_other() -> None:
+    """As a connection begins: it is told when it is whole."""
+    scanner = Scanner([5])
+    one = _packet(5, 0, bytes(20))
+    assert not len(scanner.feed(one[:9]).start)
+    assert scanner.feed(one[9:]).length.tolist() == [len(one)]
+    assert scanner.pending == 0
+
+
+def test_a_trailer_of_a_datagram_costs_no_packet() -> None:
+    """Two bytes of a checksum, and ten, behind a packet; also of an APID that nobody knows."""
+    scanner = Scanner([5])
+    for count, (apid, trailer) in enumerate([(5, 2), (5, 10), (77, 2), (77, 10)]):
+        one = _packet(apid, count, b"\x55" * 20)
+        found = scanner.feed(one + b"\xa5" * trailer, final=True, begins=True)
+        assert found.length.tolist() == [len(one)]
+        assert sum(map(len, found.skip_bytes)) == trailer
