@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.kernel import inline
+from pipeline.kernel import inline, part
 from pipeline.packets.header import (
     APIDS,
     HEADER_BYTES,
@@ -41,16 +41,18 @@ GROUND, LARGEST, ANY = range(3)  # of `facts`
 
 class Stream(NamedTuple):
     """known: u1[2048]; coming: i8[2048], the sequence count to come, -1 where none was seen; begun:
-    u1[256], first bytes that packets had; facts: bytes of a ground header, bytes of the largest
+    u1[256], first bytes that packets had; heads: u1[65536], first two bytes that a swallowed packet
+    may have, of known APIDs (where any is known: of those that came); facts: bytes of a ground header, bytes of the largest
     packet that came in step, 1 where any APID is known."""
 
     known: U1
     coming: I8
     begun: U1
+    heads: U1
     facts: I8
 
 
-@inline
+@part
 def ahead(data, at, coming):
     """Its sequence count less the one to come, within half the modulo; the modulo where none is
     known."""
@@ -61,12 +63,12 @@ def ahead(data, at, coming):
     return step - SEQUENCE_MODULO if step > SEQUENCE_MODULO // 2 else step
 
 
-@inline
+@part
 def is_near(data, at, coming):
     return abs(ahead(data, at, coming)) <= NEAR
 
 
-@inline
+@part
 def kind(data, at, stream):
     """Of the primary header at `at`. Zeros are none, though the standard would allow them; and a
     continuation segment of an APID that nobody knows is believed where its count is near."""
@@ -135,8 +137,6 @@ def _is_candidate(data, at, stream):
     """Whether this could be the header of a swallowed packet."""
     if kind(data, at, stream) != KNOWN or is_huge(data, at, stream):
         return False
-    if stream.facts[ANY] and stream.coming[apid(data, at)] < 0:
-        return False
     return sequence_flags(data, at) != 0 or is_near(data, at, stream.coming)
 
 
@@ -162,16 +162,20 @@ def _lands(data, i, following, stream):
     return i == following
 
 
-@inline
+@part
 def swallowed(data, i, following, n, final, stream):
     """Where the first packet begins that the one at i would swallow, if its length lies; -1: there
     is none; -2: it takes bytes that have not come."""
     ground = stream.facts[GROUND]
     outer = i + ground
     end = min(following, n)
+    heads = stream.heads
     for at in range(outer + 1, end):
         j = at - ground
-        if data[at] >= 32:
+        if at + 1 < n:  # most bytes end here, before any helper is called
+            if heads[np.int64(data[at]) << 8 | np.int64(data[at + 1])] == 0:
+                continue
+        elif data[at] >= 32:
             continue
         if at + HEADER_BYTES > end and not _may_straddle(data, at, outer, end, n, stream):
             continue
@@ -224,11 +228,21 @@ def _is_doubtful(data, i, n, stream):
 
 
 @inline
+def _expect(heads, a):
+    """Of version 0, either type, with or without a secondary header."""
+    for bits in range(4):
+        heads[bits << 11 | a] = 1
+
+
+@part
 def note(data, at, in_step, stream):
     """A packet was taken: what comes next of its APID, and how large one may be."""
     a = apid(data, at)
-    if ahead(data, at, stream.coming) == 0:
+    if stream.known[a] == 0 and ahead(data, at, stream.coming) == 0:
         stream.known[a] = 1  # whatever the database knows
+        _expect(stream.heads, a)
+    if stream.facts[ANY] and stream.coming[a] < 0:
+        _expect(stream.heads, a)
     stream.begun[data[at]] = 1
     stream.coming[a] = (sequence_count(data, at) + 1) % SEQUENCE_MODULO
     if in_step:
@@ -241,4 +255,8 @@ def stream_of(known_apids: Iterable[int] | None, ground: int) -> Stream:
     known[list(known_apids) if known_apids is not None else slice(None)] = 1
     known[IDLE_APID] = 1
     facts = np.array([ground, 0, known_apids is None], np.int64)
-    return Stream(known, np.full(APIDS, -1, np.int64), np.zeros(256, np.uint8), facts)
+    heads = np.zeros(65536, np.uint8)
+    for a in () if known_apids is None else np.flatnonzero(known):
+        _expect(heads, a)
+    coming = np.full(APIDS, -1, np.int64)
+    return Stream(known, coming, np.zeros(256, np.uint8), heads, facts)
