@@ -42,8 +42,8 @@ GROUND, LARGEST, ANY = range(3)  # of `facts`
 class Stream(NamedTuple):
     """known: u1[2048]; coming: i8[2048], the sequence count to come, -1 where none was seen; begun:
     u1[256], first bytes that packets had; heads: u1[65536], first two bytes that a swallowed packet
-    may have, of known APIDs (where any is known: of those that came); facts: bytes of a ground header, bytes of the largest
-    packet that came in step, 1 where any APID is known."""
+    may have, of known APIDs (where any is known: of those that came); facts: bytes of a ground
+    header, bytes of the largest packet that came in step, 1 where any APID is known."""
 
     known: U1
     coming: I8
