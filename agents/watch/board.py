@@ -18,7 +18,7 @@ from agents.watch.order import Ordered, ordered
 from agents.watch.records import Alarm, Alert, NotOursError, Pane, read_alarm, read_alert, read_pane
 from agents.watch.rows import AlarmRow, AlertRow, FigureRow, alarm_row, alert_row, figure_row
 from agents.watch.standing import Standing
-from agents.watch.words import moment
+from agents.watch.words import counted, moment
 from schemas import topics
 from schemas.mission import Level
 
@@ -165,7 +165,7 @@ class Board:
         if self.not_understood:
             topic, at = self._not_understood_at
             n = self.not_understood
-            text = f"{n} record{'s' * (n != 1)} not understood"
+            text = f"{counted(n, 'record')} not understood"
             last = f"the last at {moment(at, now_ns)} on {plain(topic, 40)}"
             lines.append(Status("not understood", f"{text}, {last}", True))
         if lost := self._standing.not_held:

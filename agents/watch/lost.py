@@ -26,9 +26,9 @@ class Lost:
         self.at_ns = now_ns
         self.alarms |= {a.key: replace(a, lost_ns=now_ns) for a in standing}
 
-    def told(self, key: bytes | None) -> bool:
-        """Its monitor is told of anew, which is what counts. Whether it was lost."""
-        return self.alarms.pop(key or b"", None) is not None
+    def told(self, key: bytes | None) -> None:
+        """Its monitor is told of anew, which is what counts."""
+        self.alarms.pop(key or b"", None)
 
     def status(self, now_ns: int) -> list[Status]:
         if self.at_ns is None:

@@ -85,10 +85,11 @@ class Reader:
         parts = await self._found()
         await start(client, self._bootstrap)
         client.assign(parts)
-        ends = await self._ends(client, parts)
-        if others := await self._others(client, ends):
+        first = await self._meet(client, parts)
+        if others := await self._others(client):
             self._forget(others)
-        await self._seek(client, ends)
+        for part in parts:
+            client.seek(part, max(first[part], self._from(part)))
         self._board.begin(self._now())
         await self._catch_up(client, self._of(parts, topics.ALARMS))
         if not self._from_start:
@@ -117,22 +118,24 @@ class Reader:
                 self._board.link.to(Reach.NO_TOPICS, self._now(), ", ".join(missing))
                 await asyncio.sleep(ASK_S)
 
-    async def _ends(self, client: AIOKafkaConsumer, parts: Parts) -> dict[TopicPartition, int]:
-        """As a fetch tells them: asked for them, the embedded broker tells of others."""
+    async def _meet(self, client: AIOKafkaConsumer, parts: Parts) -> dict[TopicPartition, int]:
+        """Where each begins; where it ends is kept, as a fetch tells it: asked for its end, the
+        embedded broker tells of another."""
         async with asyncio.timeout(3 * ANSWER_S):
-            first = await client.beginning_offsets(parts)
+            first: dict[TopicPartition, int] = await client.beginning_offsets(parts)
             for part in parts:
                 client.seek(part, first[part])
             while any(client.highwater(p) is None for p in parts):
                 await client.getmany(timeout_ms=100, max_records=1)
-        return {p: client.highwater(p) or 0 for p in parts}
+        self._met = {p: client.highwater(p) or 0 for p in parts}
+        return first
 
-    async def _others(self, client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> set[str]:
+    async def _others(self, client: AIOKafkaConsumer) -> set[str]:
         """Those that are not what was read before. One of the same id that is shorter may be a
         replica that is behind for a moment: that is asked again while it is followed."""
         before, self._ids = self._ids, await self._ids_of(client)
         same = {n for n, id_ in self._ids.items() if id_ != UNKNOWN and id_ == before.get(n)}
-        shorter = {p.topic for p, end in ends.items() if end < self._reached.get(p, 0)}
+        shorter = {p.topic for p, end in self._met.items() if end < self._reached.get(p, 0)}
         return (shorter - same) | _changed(before, self._ids)
 
     async def _ids_of(self, client: AIOKafkaConsumer) -> dict[str, str]:
@@ -145,12 +148,6 @@ class Reader:
         for part in self._told:
             if part.topic in others:
                 self._told[part] = 0  # all of the new log is news
-
-    async def _seek(self, client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
-        self._met = ends
-        first = await client.beginning_offsets(list(ends))
-        for part in ends:
-            client.seek(part, max(first[part], self._from(part)))
 
     def _from(self, part: TopicPartition) -> int:
         """Where reading begins. Of figures the newest alone are shown: their past is not read."""

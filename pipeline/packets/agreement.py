@@ -33,6 +33,7 @@ from schemas.columns import I8, U1
 
 ODD, KNOWN = 1, 2
 NO, YES, MORE = 0, 1, -1  # MORE: it takes bytes that have not come
+NOTHING, WAIT = -1, -2  # places that are none: nothing is swallowed; as MORE
 NEAR = 64  # counts from the one to come, either way, that are no chance
 SOON = 16  # counts ahead of it that a swallowed packet may have
 LEAST_LIMIT = 1024  # bytes of a packet that is believed within another
@@ -141,14 +142,11 @@ def _is_candidate(data, at, stream):
 
 
 @inline
-def _may_straddle(data, at, outer, end, n, stream):
+def _may_straddle(data, at, outer, end, stream):
     """Whether a header that begins within a packet and ends behind it is worth waiting for: by its
-    first byte, as others had it, and by the second where that is there. A zero at the end is no
-    beginning."""
+    first byte, as others had it. A zero at the end is no beginning."""
     begins = stream.begun[data[at]] == 1 or data[at] == data[outer]
-    if not begins or (at + 1 == end and data[at] == 0):
-        return False
-    return at + 1 >= n or stream.known[apid(data, at)] == 1
+    return begins and not (at + 1 == end and data[at] == 0)
 
 
 @inline
@@ -164,47 +162,43 @@ def _lands(data, i, following, stream):
 
 @part
 def swallowed(data, i, following, n, final, stream):
-    """Where the first packet begins that the one at i would swallow, if its length lies; -1: there
-    is none; -2: it takes bytes that have not come."""
+    """Where the first packet begins that the one at i would swallow, if its length lies; else
+    NOTHING or WAIT."""
     ground = stream.facts[GROUND]
     outer = i + ground
     end = min(following, n)
     heads = stream.heads
     for at in range(outer + 1, end):
         j = at - ground
-        if at + 1 < n:  # most bytes end here, before any helper is called
-            if heads[np.int64(data[at]) << 8 | np.int64(data[at + 1])] == 0:
-                continue
-        elif data[at] >= 32:
+        # most bytes end here, before any helper is called
+        if at + 1 < n and heads[np.int64(data[at]) << 8 | np.int64(data[at + 1])] == 0:
             continue
-        if at + HEADER_BYTES > end and not _may_straddle(data, at, outer, end, n, stream):
+        if at + HEADER_BYTES > end and not _may_straddle(data, at, outer, end, stream):
             continue
         if at + HEADER_BYTES > n:
             if final:
                 break
-            return -2
+            return WAIT
         if not _is_candidate(data, at, stream):
             continue
         behind = leads_on(data, following, n, final, stream) if following <= n else NO
         if behind == MORE:
-            return -2
-        inner = leads_on(data, at + packet_length(data, at), n, final, stream)
-        if behind == NO:
-            if is_near(data, at, stream.coming):
-                return j
-            if inner == MORE:
-                return -2
-            if inner == YES:
-                return j
-        elif _comes_next(data, at, outer, stream):
+            return WAIT
+        if behind == YES:
+            if not _comes_next(data, at, outer, stream):
+                continue
             if _lands(data, j, following, stream):
                 return j
-            if _is_doubtful(data, following, n, stream):
-                if inner == MORE:
-                    return -2
-                if inner == YES:
-                    return j
-    return -1
+            if not _is_doubtful(data, following, n, stream):
+                continue
+        elif is_near(data, at, stream.coming):
+            return j
+        inner = leads_on(data, at + packet_length(data, at), n, final, stream)
+        if inner == MORE:
+            return WAIT
+        if inner == YES:
+            return j
+    return NOTHING
 
 
 @inline

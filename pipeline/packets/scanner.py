@@ -20,6 +20,8 @@ from pipeline.packets.agreement import (
     GROUND,
     MORE,
     NO,
+    NOTHING,
+    WAIT,
     YES,
     Stream,
     confirmed,
@@ -140,8 +142,9 @@ def scan(
         # what is said farther on than the largest packet goes is not waited for, nor heard
         far = i + 2 * (ground + HEADER_BYTES) + MAX_PACKET_BYTES
         end, ended = min(n, far), final or n >= far
-        good = YES if kind(data, at, stream) else NO
-        if good and step != IN_STEP:
+        if step == IN_STEP:
+            good = YES if kind(data, at, stream) else NO
+        else:
             good = confirmed(data, i, end, ended, step == FRESH, stream)
         if good == MORE:
             break
@@ -150,12 +153,10 @@ def scan(
             break
         if good:
             inner = swallowed(data, i, following, end, ended, stream)
-            if inner == -2:
+            if inner == WAIT or (inner == NOTHING and following > n):
                 break
-            if inner >= 0:
+            if inner != NOTHING:
                 good, upto = NO, inner
-            elif following > n:
-                break
         if good:
             note(data, at, step == IN_STEP, stream)
             start[packets], length[packets] = at, following - at

@@ -9,6 +9,7 @@ prints how many undamaged packets of known APIDs a scanner loses, and the seeds.
 
 from __future__ import annotations
 
+import struct
 import sys
 from typing import NamedTuple
 
@@ -40,6 +41,11 @@ class Received(NamedTuple):
     apid: list[int]
 
 
+def packet(head: int, count: int, body: bytes) -> bytes:
+    """head: the first 16 bits, the APID among them. Unsegmented."""
+    return struct.pack(">HHH", head, 0xC000 | count, len(body) - 1) + body
+
+
 def sent(rng: np.random.Generator, apids: Places, packets: int) -> Sent:
     """Each APID has its size, or a range of sizes; counts begin anywhere."""
     count = rng.integers(0, 16384, len(apids))
@@ -50,10 +56,9 @@ def sent(rng: np.random.Generator, apids: Places, packets: int) -> Sent:
         i = int(rng.integers(len(apids)))
         total = int(size[i] + rng.integers(spread[i]))
         a = int(apids[i]) | 0x800 * int(rng.random() < 0.9)
-        head = a.to_bytes(2, "big") + (0xC000 | int(count[i])).to_bytes(2, "big")
-        count[i] = (count[i] + 1) % 16384
         body = rng.bytes(total - 6) if rng.random() < 0.7 else bytes(total - 6)
-        parts.append(head + (total - 7).to_bytes(2, "big") + body)
+        parts.append(packet(a, int(count[i]), body))
+        count[i] = (count[i] + 1) % 16384
         start.append(at)
         length.append(total)
         chosen.append(int(apids[i]))
@@ -82,18 +87,12 @@ def damaged(rng: np.random.Generator, stream: Sent, times: int) -> Received:
             origin[places[:2]] = -1
         else:
             until = min(at + 1 + int(rng.integers(400)), n)
-            piece, where = data[at:until], origin[at:until]
-            if what == "insert":
-                piece = np.frombuffer(rng.bytes(until - at), np.uint8)
-                where = np.full(until - at, -1)
-            again = 0 if what == "cut" else 1
-            behind = until if what != "insert" else at
-            data = np.concatenate(
-                [data[: behind if again else at], *[piece] * again, data[behind:]]
-            )
-            origin = np.concatenate(
-                [origin[: behind if again else at], *[where] * again, origin[behind:]]
-            )
+            head, behind = {"cut": (at, until), "double": (until, at), "insert": (at, at)}[what]
+            junk = rng.bytes(until - at) if what == "insert" else b""
+            piece = np.frombuffer(junk, np.uint8)
+            data = np.concatenate([data[:head], piece, data[behind:]])
+            nowhere = np.full(len(piece), -1)
+            origin = np.concatenate([origin[:head], nowhere, origin[behind:]])
     return Received(data.tobytes(), *_whole(stream, origin))
 
 
@@ -128,6 +127,19 @@ def lost(got: Received, known: list[int]) -> tuple[int, int]:
         if apid in known
     ]
     return len(whole), sum(place not in out for place in whole)
+
+
+def in_pieces(
+    scanner: Scanner, data: bytes, rng: np.random.Generator, cuts: int
+) -> tuple[list[bytes], list[tuple[int, bytes]]]:
+    """Packets, and skips with their places, of a stream that is cut at so many places."""
+    packets, skips = [], []
+    at = sorted(rng.integers(0, len(data), cuts).tolist())
+    for a, b in zip([0, *at], [*at, len(data)], strict=True):
+        s = scanner.feed(data[a:b], final=b == len(data))
+        packets += [bytes(s.data[x : x + n]) for x, n in zip(s.start, s.length, strict=True)]
+        skips += list(zip(s.skip_at.tolist(), s.skip_bytes, strict=True))
+    return packets, sorted(skips)
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from tests.laws.cases import (
     segments,
     vehicle_mission,
 )
+from tests.laws.damage import in_pieces
 
 
 @pytest.mark.parametrize("ground", [0, GROUND, 4])
@@ -68,15 +69,11 @@ def test_scanner_says_where_and_what(ground: int, rng: np.random.Generator) -> N
     garbage = rng.bytes(int(rng.integers(3 * MAX_SKIP_BYTES)))
     stream = garbage + (_with_ground_headers(rng) if ground else _bytestream(rng))
     found = []
-    for pieces in (0, 30):
-        scanner, skips = Scanner([5, 6, 7], ground), []
-        at = sorted(rng.integers(0, len(stream), pieces).tolist())
-        for a, b in zip([0, *at], [*at, len(stream)], strict=True):
-            s = scanner.feed(stream[a:b], final=b == len(stream))
-            skips += list(zip(s.skip_at.tolist(), s.skip_bytes, strict=True))
+    for cuts in (0, 30):
+        packets, skips = in_pieces(Scanner([5, 6, 7], ground), stream, rng, cuts)
         for place, content in skips:
             assert stream[place : place + len(content)] == content
-        found.append(sorted(skips))
+        found.append((packets, skips))
     assert found[0] == found[1]
 
 

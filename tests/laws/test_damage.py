@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.packets import Scanner
-from tests.laws.damage import Received, damaged, lost, sent, stream
+from tests.laws.damage import damaged, in_pieces, lost, packet, sent, stream
 
 STREAMS = 400
 
@@ -37,45 +37,23 @@ def test_damaged_streams_in_any_pieces_are_the_same(rng: np.random.Generator) ->
     for _ in range(40):
         one, known = stream(rng)
         got = damaged(rng, one, 5)
-        every = [_in_pieces(got, known, rng, n) for n in (0, 40, 400)]
+        every = [in_pieces(Scanner(known), got.data, rng, n) for n in (0, 40, 400)]
         assert every[0] == every[1] == every[2]
-
-
-def _in_pieces(
-    got: Received, known: list[int], rng: np.random.Generator, pieces: int
-) -> tuple[list[bytes], list[tuple[int, bytes]]]:
-    scanner, packets, skips = Scanner(known), [], []
-    at = sorted(rng.integers(0, len(got.data), pieces).tolist())
-    for a, b in zip([0, *at], [*at, len(got.data)], strict=True):
-        s = scanner.feed(got.data[a:b], final=b == len(got.data))
-        packets += [bytes(s.data[x : x + n]) for x, n in zip(s.start, s.length, strict=True)]
-        skips += list(zip(s.skip_at.tolist(), s.skip_bytes, strict=True))
-    return packets, sorted(skips)
 
 
 def test_a_dump_of_recorded_packets_is_one_packet(rng: np.random.Generator) -> None:
     """Packets within a packet, of APIDs that are known and came live before."""
     one = sent(rng, np.array([5, 6]), 40)
     inner = one.data[: int(one.start[20])].tobytes()
-    head = (0x0800 | 7).to_bytes(2, "big") + b"\xc0\x09" + (len(inner) - 1).to_bytes(2, "big")
-    whole = one.data.tobytes() + head + inner + one.data[int(one.start[39]) :].tobytes()
+    whole = one.data.tobytes() + packet(0x0807, 9, inner) + one.data[int(one.start[39]) :].tobytes()
     found = Scanner([5, 6, 7]).feed(whole, final=True)
     assert found.length.tolist() == [*one.length, 6 + len(inner), one.length[39]]
-
-
-def _packet(apid: int, count: int, body: bytes) -> bytes:
-    return (
-        (0x0800 | apid).to_bytes(2, "big")
-        + (0xC000 | count).to_bytes(2, "big")
-        + (len(body) - 1).to_bytes(2, "big")
-        + body
-    )
 
 
 def test_the_first_packet_waits_for_no_other() -> None:
     """As a connection begins: it is told when it is whole."""
     scanner = Scanner([5])
-    one = _packet(5, 0, bytes(20))
+    one = packet(0x0805, 0, bytes(20))
     assert not len(scanner.feed(one[:9]).start)
     assert scanner.feed(one[9:]).length.tolist() == [len(one)]
     assert scanner.pending == 0
@@ -85,7 +63,7 @@ def test_a_trailer_of_a_datagram_costs_no_packet() -> None:
     """Two bytes of a checksum, and ten, behind a packet; also of an APID that nobody knows."""
     scanner = Scanner([5])
     for count, (apid, trailer) in enumerate([(5, 2), (5, 10), (77, 2), (77, 10)]):
-        one = _packet(apid, count, b"\x55" * 20)
+        one = packet(0x0800 | apid, count, b"\x55" * 20)
         found = scanner.feed(one + b"\xa5" * trailer, final=True, begins=True)
         assert found.length.tolist() == [len(one)]
         assert sum(map(len, found.skip_bytes)) == trailer
