@@ -141,7 +141,8 @@ class Across(Composite):
             value[:, j], time[:, j], quality[:, j] = (k[at] for k in known)
             s["value"][j], s["time"][j], s["quality"][j] = (k[-1] for k in known)
         newest = time.max(axis=1, initial=_NEVER)
-        new = newest > np.maximum.accumulate(np.concatenate([s["seen"], newest]))[:-1]
+        # not "later": the clock may have been set back
+        new = newest != np.concatenate([s["seen"], newest])[:-1]
         if not new.any():
             return
         s["seen"][0] = newest[new][-1]

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.across import across_all
+from pipeline.clock import ClockSteps
 from pipeline.container_chain import ContainerChain
 from pipeline.control import Controlled, Vouch, Written, anybody, apply, event, stage_event
 from pipeline.decode import Decoder, Plan, compile_plans
@@ -30,6 +31,7 @@ from pipeline.gate.registry import Registry
 from pipeline.inhibitions import END_OF_TIME, Inhibitions
 from pipeline.los import LossOfSignal
 from pipeline.mission import Mission, phase_values
+from pipeline.order import Steps
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, input_of
 from pipeline.outputs.ledger import Ledger
@@ -41,7 +43,7 @@ from pipeline.packets import PacketReader, Reassembler
 from pipeline.phases import Phases
 from pipeline.refused import NOTHING_UNREAD, Unread
 from pipeline.signers import Signers
-from schemas.columns import ABSENT, Output, PacketBatch, Reason, Rejects, Rows, Stage
+from schemas.columns import ABSENT, NEVER, Output, PacketBatch, Reason, Rejects, Rows, Stage
 from schemas.control import Control, decode_control
 from schemas.mission import Level
 from schemas.records import Kind, RawRecord, classify, tick_of
@@ -111,18 +113,29 @@ class Chain(Composite):
         groups = [g for c in self.containers for g in c.groups]
         self._across = across_all(mission, groups, self._root, len(self.containers), origin)
         self._los = LossOfSignal(self._root, mission.settings.time.los_s, origin)
+        containers = [p.qualified_name for p in self.plans.plans]
+        self.clock = ClockSteps(self._root, containers, origin)
         self._inhibitions, self._signers = Inhibitions(), Signers()
-        self._controlled: list[Controlled] = [self._los, *self.containers, *self._across]
+        self._controlled: list[Controlled] = [
+            self._los,
+            self.clock,
+            *self.containers,
+            *self._across,
+        ]
         self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
-        self.watermark_ns = -(2**63)
+
+    @property
+    def watermark_ns(self) -> int:
+        """The latest of its containers'; it goes back where the clock does."""
+        return max((c.order.watermark_ns for c in self.containers), default=NEVER)
 
     @property
     def stages(self) -> dict[str, Stage]:
         named: dict[str, Stage] = {
             "models": self.models,  # first: what it puts to work holds its own state
             "packets": self.packets, "decoder": self._decoder, "samples": self._samples,
-            "los": self._los, "ledger": self._ledger, "inhibitions": self._inhibitions,
-            "signers": self._signers,
+            "los": self._los, "clock": self.clock, "ledger": self._ledger,
+            "inhibitions": self._inhibitions, "signers": self._signers,
         }  # fmt: skip
         if self.reassembly:
             named["reassembly"] = self.reassembly
@@ -276,19 +289,21 @@ class Chain(Composite):
         rows = {r.container: r for r in decoded.rows}
         if self._phases:
             batch = replace(batch, phases=self._phases.feed(rows))
+        steps: list[tuple[int, Steps]] = []
         for i, container in enumerate(self.containers):
             mine = rows.get(i, self._no_rows[i])
             unread = Unread(*decoded.unread.get(i, NOTHING_UNREAD))
             if len(mine.packet) or len(ticks) or len(unread.packet):
-                rejects.append(container.feed(batch, mine, ticks, unread, out))
+                late, moved = container.feed(batch, mine, ticks, unread, out)
+                rejects.append(late)
+                if len(moved.packet):
+                    steps.append((i, moved))
+        self.clock.feed(batch, ticks, steps, out)
         for across in self._across:
             across.feed(batch, ticks, out)
         self._feed_samples(batch, decoded.flat, out)
         refused = Rejects.concatenate([r for r in rejects if len(r)])
         self._add_rejects(refused, records, out)
-        self.watermark_ns = max(
-            self.watermark_ns, max((c.order.watermark_ns for c in self.containers), default=0)
-        )
         outputs = self._entered(out, records)
         reasons, counts = np.unique(refused.reason, return_counts=True)
         return Fed(

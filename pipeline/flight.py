@@ -1,8 +1,11 @@
 """A recorded flight as records of telemetry.raw: one packer and one ticker for `ingest`, `replay`
 and `run`, so that the same flight makes the same records (docs/raw.md).
 
-The clock of a replay is flight time: the generation time of the packets as they come, never
-going back. Each second of it gives one tick. A record of packets closes when its bytes or the
+The clock of a replay is flight time: the generation time of the packets as they come, never going
+back. A recording has no reception times, so what its stamps are worth is seen from the packets
+around them: stamps that none of those behind them confirm move nothing, older ones beside newer
+are recorded data, and where a clock was set back flight time goes on at its pace. A step ahead is
+taken for a gap. Each second of it gives one tick. A record of packets closes when its bytes or the
 flight time it spans reach a bound, and at every tick.
 """
 
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.decode import Decoder, PlanSet
-from pipeline.kernel import kernel
+from pipeline.kernel import inline, kernel
 from pipeline.packets import Reassembler
 from schemas.columns import I8, NEVER, PADDING, U1, PacketBatch
 from schemas.records import (
@@ -30,6 +33,7 @@ TICK_NS = 1_000_000_000
 MAX_TICKS = 86_400  # a day: a longer jump is ticked at its end alone
 MAX_BYTES = 65_536
 MAX_SPAN_NS = 100_000_000
+SET_BACK = 64  # packets of a container without two newer ones, by which its clock was set back
 
 
 @dataclass(slots=True)
@@ -70,31 +74,96 @@ def flight_of(
     )  # fmt: skip
     if segmented_apids:  # a segment holds no time of its own: its last one takes the packet's
         batch, _ = Reassembler(segmented_apids).feed(batch)
-    time = np.full(k, NEVER, np.int64)
+    told = np.full(k, NEVER, np.int64)
     timed = plans.layout.time != -1
     for rows in Decoder(plans, True).feed(batch).rows:
         if timed[rows.container]:
-            time[batch.record[rows.packet]] = rows.time_ns
-    clock = np.empty_like(time)
-    replay_clock(time, jump_ns, clock)
+            mine = np.empty_like(rows.time_ns)
+            flight_time(rows.time_ns, jump_ns, mine)
+            told[batch.record[rows.packet]] = mine
+    clock = np.empty_like(told)
+    replay_clock(told, clock)
     return Flight(data, start, length, clock)
 
 
 @kernel
-def replay_clock(time: I8, jump_ns: int, out: I8) -> None:
-    """Running maximum of the times, without jumps ahead that the next packet does not confirm."""
-    now = NEVER
+def flight_time(time: I8, jump: int, out: I8) -> None:
+    """Of the packets of one container in order of recording; NEVER of those that tell nothing.
+
+    A sensible stamp follows the last one by about as much as is usual. One further ahead needs
+    two more that go on with it, whether or not those of before go on as well; one that lies back
+    needs that nothing goes on with those before for SET_BACK packets, or that it catches up.
+    """
+    now, usual, shift = NEVER, np.int64(0), np.int64(0)
     for i in range(len(time)):
         t = time[i]
-        if t != NEVER and t > now:
-            follower = NEVER
-            for k in range(i + 1, min(i + 65, len(time))):
-                if time[k] != NEVER:
-                    follower = time[k]
-                    break
-            near = now != NEVER and t - now <= jump_ns
-            if near or follower == NEVER or abs(follower - t) <= jump_ns:
-                now = t
+        out[i] = NEVER
+        most = now + usual + usual // 2
+        if now == NEVER:
+            if not _goes_on(time, i, NEVER, np.int64(0), jump, 1, 8):
+                continue
+        elif t > most:
+            if not _goes_on(time, i, now, usual, jump, 2 if usual else 1, 24):
+                continue
+            usual = min(t - now, 4 * max(usual, np.int64(1)))
+        elif t < now:
+            if not _set_back(time, i, now, usual, jump):
+                continue
+            shift += now + usual - t
+        else:
+            step = t - now
+            usual = step if usual == 0 else max(step, usual - usual // 8)
+        now = t
+        out[i] = t + shift
+
+
+@inline
+def _goes_on(time, i, now, usual, jump, wanted, far):
+    """Whether `wanted` of the packets behind i go on with its stamp. now: the clock before it."""
+    line, found, before = time[i], 0, False  # a stamp between them that is off moves no line
+    for j in range(i + 1, min(i + 1 + far, len(time))):
+        t = time[j]
+        if now != NEVER and now <= t < time[i]:
+            now, before = t, True
+        elif before and line <= t <= now + 4 * usual:
+            return False  # the clock before went on and has caught up: the stamp was wrong
+        elif (now == NEVER and abs(t - line) <= jump) or (
+            line <= t and t - line <= (max(8 * usual, TICK_NS) if before else jump)
+        ):
+            found += 1
+            if found == wanted:
+                return True
+    return False
+
+
+@inline
+def _set_back(time, i, now, usual, jump):
+    """Whether the clock was set back to the stamp of i: no two packets go on as before."""
+    line, newer, found = time[i], NEVER, 0
+    last = min(i + SET_BACK, len(time))
+    for j in range(i + 1, last):
+        t = time[j]
+        goes_on = line <= t and t - line <= jump
+        if t >= now:
+            if goes_on and t - line <= usual + usual // 2:
+                return found > 0  # it has caught up
+            if newer != NEVER and newer <= t and t - newer <= jump:
+                return False
+            newer = t
+        elif goes_on:
+            found += 1
+            if t - line <= max(8 * usual, TICK_NS):
+                line = t
+    return found >= min(2, max(last - i - 1, 1))
+
+
+@kernel
+def replay_clock(time: I8, out: I8) -> None:
+    """Running maximum of the times; a packet without one takes its neighbour's."""
+    now = NEVER
+    for i in range(len(time)):
+        if time[i] > now:
+            now = time[i]
         out[i] = now
     first = 0
     while first < len(out) and out[first] == NEVER:

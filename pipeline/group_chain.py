@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
@@ -33,6 +33,7 @@ from schemas.columns import (
     Output,
     PacketBatch,
     Stage,
+    WindowBatch,
 )
 from schemas.mission import Five, Level
 from schemas.state import Composite
@@ -186,6 +187,17 @@ class GroupChain(Composite):
             for m in (*self._models, *self._gated.values(), *self.listeners):
                 m.feed(grid, offset, batch, out)
 
+    def begin_anew(self, step_ns: int, packet: int, batch: PacketBatch, out: list[Pending]) -> None:
+        """The clock was set back: what is open of its statistics closes, its grid begins again.
+
+        Models keep what they have learnt, and hear of a gap.
+        """
+        self._resample.begin_anew()
+        for w, statistics in enumerate(self._statistics):
+            self._close_statistics(w, statistics.end(packet), batch, out)
+        for m in (*self._models, *self._gated.values()):
+            m.move(step_ns)
+
     def _pending(
         self, batch: PacketBatch, packet: int, rank: Rank, order: tuple[int, ...], make: Make
     ) -> Pending:
@@ -193,16 +205,21 @@ class GroupChain(Composite):
 
     def _feed_statistics(self, grid: Grid, batch: PacketBatch, out: list[Pending]) -> None:
         for w, statistics in enumerate(self._statistics):
-            for closed in statistics.feed(grid):
-                figures, quality = closed.figures.copy(), closed.quality.copy()
-                closings = zip(
-                    closed.end_ns.tolist(), closed.packet.tolist(), closed.panes.tolist(),
-                    batch.record[closed.packet].tolist(), figures, quality, strict=True,
-                )  # fmt: skip
-                for end, packet, panes, record, mine, flags in closings:
-                    make = partial(self._statistics_output, w, end, panes, mine, flags)
-                    order = (*self._site.place, w, end)
-                    out.append(Pending(packet, record, Rank.STATISTICS, order, make))
+            self._close_statistics(w, statistics.feed(grid), batch, out)
+
+    def _close_statistics(
+        self, w: int, batches: Iterable[WindowBatch], batch: PacketBatch, out: list[Pending]
+    ) -> None:
+        for closed in batches:
+            figures, quality = closed.figures.copy(), closed.quality.copy()
+            closings = zip(
+                closed.end_ns.tolist(), closed.packet.tolist(), closed.panes.tolist(),
+                batch.record[closed.packet].tolist(), figures, quality, strict=True,
+            )  # fmt: skip
+            for end, packet, panes, record, mine, flags in closings:
+                make = partial(self._statistics_output, w, end, panes, mine, flags)
+                order = (*self._site.place, w, end)
+                out.append(Pending(packet, record, Rank.STATISTICS, order, make))
 
     def _statistics_output(
         self, w: int, end: int, panes: int, figures: Array, quality: Array, id_: str

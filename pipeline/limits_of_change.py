@@ -38,17 +38,18 @@ class ChangeLimits(Stateful):
         }
         self._change = np.empty((0, len(columns)))
 
-    def feed(self, rows: Rows, variant: I8, scores: Scores) -> None:
+    def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:
         """Raise the levels of [k, a] where a change lies outside its ranges.
 
-        variant i8[k, a]: what is in force. Changes are followed whether or not it is theirs.
+        time_ns i8[k]: at which each counts; variant i8[k, a]: what is in force.
+        Changes are followed whether or not it is theirs.
         """
         if len(self.columns) == 0:
             return
         if len(rows.packet) > len(self._change):
             self._change = np.empty((len(rows.packet), len(self.columns)))
         changes(
-            rows.eng, rows.quality, rows.time_ns, self.columns, self._slot, self._variant,
+            rows.eng, rows.quality, time_ns, self.columns, self._slot, self._variant,
             variant, self._low, self._high, self._per_second, self.state["value"],
             self.state["time"], self._change, scores.enter, scores.leave,
         )  # fmt: skip

@@ -90,4 +90,4 @@ class LossOfSignal(Composite):
         last[0], back[0] = newest[-1], since[-1]
         if len(ticks):
             tick[0] = ticks[-1]
-        return Heard(now, since[1:])
+        return Heard(now, since[1:], received)

@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.control import Watched
 from pipeline.groups import Group
 from pipeline.models.contract import Model
+from pipeline.models.corridor import Corridor
 from pipeline.models.families import Family
 from pipeline.models.phased import phases_of
 from pipeline.models.time_to_limit import TimeToLimit
@@ -64,6 +65,11 @@ class Modelled(Composite):
         """Other limits of a parameter are in force."""
         if isinstance(self.model, TimeToLimit) and parameter in self.names:
             self.model.aim(self.names.index(parameter), low, high)
+
+    def move(self, step_ns: int) -> None:
+        """The clock was set by so much: what counts from a time of its own counts from there."""
+        if isinstance(self.model, Corridor):
+            self.model.move(step_ns)
 
     def forecasts(self) -> Iterator[tuple[str, Level, float]]:
         """(qualified name, level, seconds to its range) of every range ahead, where a slope is

@@ -1,8 +1,8 @@
 """What a container loses while it is heard: packets that are all refused, for whatever reason.
 
-Late ones, times that are none, a clock that was set back: each is a reject record, and no value of
-them is judged. Nobody reads rejects at night, so a container of which nothing has been taken for
-`REFUSED_S` has an alert, which its next packets that are taken clear.
+Late ones, times that are none, stamps that fit nothing: each is a reject record. Recorded data are
+judged apart, and say nothing here. Nobody reads rejects at night, so a container of which nothing
+has been taken for `REFUSED_S` has an alert, which its next packets that are taken clear.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import numpy as np
 
 from pipeline.control import Watched
 from pipeline.monitor import Monitor, plain_scores
+from pipeline.order import AHEAD, LIVE, ODD, RECORDED
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import I8, U1, PacketBatch, Reason, Rejects, Rows, Stage
+from schemas.columns import I8, NO_WORD, U1, PacketBatch, Quality, Reason, Rows, Stage
 from schemas.mission import Level
 from schemas.state import Composite
 
@@ -55,16 +56,22 @@ class Refused(Composite):
         yield Watched("refused", (self._container,), self._monitor)
 
     def feed(
-        self, batch: PacketBatch, rows: Rows, late: Rejects, unread: Unread, out: list[Pending]
+        self, batch: PacketBatch, rows: Rows, kind: U1, unread: Unread, out: list[Pending]
     ) -> None:
-        """rows: all that were decoded; late: those of them that came too late; unread: the rest."""
-        if self._monitor.calm and not len(late) and not len(unread.packet):
+        """rows: all that were decoded; kind u1[k]: what their time makes them; unread: the rest."""
+        own = _reasons(rows, kind)
+        if self._monitor.calm and not own.any() and not len(unread.packet):
             return
         packet = np.concatenate([rows.packet, unread.packet])
-        reason = np.concatenate([_reasons(rows, late), unread.reason])
+        reason = np.concatenate([own, unread.reason])
+        silent = np.concatenate(
+            [(kind == RECORDED) | (kind == ODD), np.zeros(len(unread.packet), bool)]
+        )
         order = np.argsort(packet, kind="stable")
-        packet, reason = packet[order], reason[order]
-        words = np.where(reason != 0, np.uint8(Level.WARNING), np.uint8(0))[:, None]
+        packet, reason, silent = packet[order], reason[order], silent[order]
+        words = np.where(reason != 0, np.uint8(Level.WARNING), np.uint8(0))
+        words[silent] = NO_WORD
+        words = words[:, None]
         received = batch.reception_ns[packet]
         t = self._monitor.feed(received, batch.offset[packet], plain_scores(words))
         for i, row in enumerate(t.row.tolist()):
@@ -84,8 +91,9 @@ class Refused(Composite):
             )  # fmt: skip
 
 
-def _reasons(rows: Rows, late: Rejects) -> U1:
-    """Why each row was refused; 0: it was not. A jump is told by the packet after it."""
-    found = np.zeros(len(rows.packet), np.uint8)
-    found[np.searchsorted(rows.packet, late.packet)] = late.reason
+def _reasons(rows: Rows, kind: U1) -> U1:
+    """Why each row is refused, or kept back as it stands; 0: it is not."""
+    found = np.where(kind == AHEAD, np.uint8(Reason.TIME_JUMP), np.uint8(0))
+    late = ((rows.quality & np.uint8(Quality.LATE)) != 0).any(axis=1)
+    found[late & (kind == LIVE)] = Reason.LATE
     return found

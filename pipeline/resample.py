@@ -61,6 +61,12 @@ class Resample(Stateful):
         if not {clock[STALE], clock[GAP]} <= {0, 1} or (state["count"] < 0).any():
             raise ValueError("snapshot with impossible values: clock or count")
 
+    def begin_anew(self) -> None:
+        """The clock was set back: the next row begins a grid, behind a gap."""
+        s = self.state
+        s["clock"][:] = NEVER, NEVER, 0, 1
+        s["value"][:], s["quality"][:], s["count"][:] = np.nan, 0, 0
+
     def feed(self, rows: Ordered) -> Iterator[Grid]:
         """Grids in order; each is valid until the next is asked for."""
         g, s, row, advance = self._grid, self.state, 0, 0

@@ -82,13 +82,15 @@ class Reason(IntEnum):
 @dataclass(slots=True)
 class Heard:
     """When the newest packet of the source was received, and the first one after the last loss of
-    signal, as they stand at each packet and tick. i8[k], ns; NEVER before the first."""
+    signal, as they stand at each packet and tick. i8[k], ns; NEVER before the first. received_ns:
+    of the packet itself, as far as the ticks bear it out."""
 
     last_ns: I8
     back_ns: I8
+    received_ns: I8
 
     def at(self, packet: I8) -> Heard:
-        return Heard(self.last_ns[packet], self.back_ns[packet])
+        return Heard(self.last_ns[packet], self.back_ns[packet], self.received_ns[packet])
 
 
 @dataclass(slots=True)
@@ -146,6 +148,13 @@ class Rows:
     quality: U1  # [k, f] ABSENT where the packet does not hold the column
     choice: U1  # [k, c] of each choice of the plan: the first that held, from 1; 0: none
     data: U1  # the bytes that places lead into
+
+    def at(self, which: NDArray[Any]) -> Rows:
+        """Some of them: their places, or a mask."""
+        return Rows(
+            self.container, self.packet[which], self.time_ns[which], self.raw[which],
+            self.eng[which], self.quality[which], self.choice[which], self.data,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from schemas.settings import MODEL_RULES
 ON_PARAMETERS = ("acknowledge", "inhibit", "enable", "limits")
 ACTIONS = (*ON_PARAMETERS, "model")
 STAGES = ("candidate", "shadow", "active", "retired")
-MONITORS = ("limit", "stale", "los", "refused", "invalid", *MODEL_RULES)
+MONITORS = ("limit", "recorded_limit", "stale", "los", "clock", "refused", "invalid", *MODEL_RULES)
 _WORDS = tuple(level.word for level in ALARM_LEVELS)
 _LONGEST = 2000
 

@@ -94,6 +94,11 @@ class Corridor(Stateful):
         self.state["zero"][0] = NEVER
         self.state["held"][:] = 0
 
+    def move(self, step_ns: int) -> None:
+        """The clock was set by so much, so mission time began then by the new one."""
+        zero = self.state["zero"]
+        zero[zero != NEVER] += step_ns
+
     def feed(self, grid: Grid) -> Scores:
         """Scores of each row; views on buffers that the next feed overwrites."""
         n, s = len(grid.time_ns), self.state

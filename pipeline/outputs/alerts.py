@@ -12,6 +12,7 @@ from schemas import topics
 from schemas.columns import QUALITY_WORDS, Output
 from schemas.mission import Level
 
+LIMITS = ("limit", "recorded_limit")
 _JSON = orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -65,6 +66,8 @@ def sentence(alert: dict[str, Any]) -> str:
         return f"{name}: {kind.replace('_', ' ')} {alert['level_before']} cleared."
     if kind == "stale":
         return f"{name}: nothing heard since {iso(alert['last_heard_ns'])} ({after})."
+    if kind == "clock":
+        return f"{name}: {_clock(alert)} ({after})."
     if kind == "unknown_source":
         return f"{name}: a source without a mission, its records are refused ({after})."
     if kind == "refused":
@@ -73,9 +76,10 @@ def sentence(alert: dict[str, Any]) -> str:
     if kind == "invalid":
         return f"{name}: no valid value since {iso(alert['since_ns'])} ({after})."
     seen = f"{name} is {_value(alert, unit)}"
-    if kind == "limit":
+    if kind in LIMITS:
         told = [_reason(r, unit) for r in alert.get("reasons", ())]
-        return f"{seen}, {' and '.join(told) or f'within the deadband of its {after} limit'}."
+        late = f" Recorded at {iso(alert['generation_ns'])}." if kind == "recorded_limit" else ""
+        return f"{seen}, {' and '.join(told) or f'within the deadband of its {after} limit'}.{late}"
     if kind == "los":
         return f"{name}: no signal since {iso(alert['last_heard_ns'])} ({after})."
     if kind == "flat":
@@ -118,6 +122,16 @@ def sentence(alert: dict[str, Any]) -> str:
     return (
         f"{seen} where {plain(alert['predicted'])}{unit} was expected: "
         f"{plain(alert['score'])} scales, threshold {alert['threshold']:g} ({after})."
+    )
+
+
+def _clock(alert: dict[str, Any]) -> str:
+    found = alert["clock"]
+    way = "ahead" if found["step_s"] > 0 else "back"
+    return (
+        f"its clock went {way} by {abs(found['step_s']):.3f} s, from {iso(found['before_ns'])} to "
+        f"{iso(found['after_ns'])}, as {found['packets']} packets of "
+        f"{found['container'].rsplit('/', 1)[-1]} agree"
     )
 
 

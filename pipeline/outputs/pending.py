@@ -27,6 +27,7 @@ class Rank(IntEnum):
     LOS = 6
     REFUSED = 7
     INVALID = 8
+    CLOCK = 9
 
 
 Make = Callable[[str], Record]  # an id makes it a record

@@ -41,7 +41,7 @@ class Statistics(Stateful):
     """Statistics stage of one group and one window. quantiles: ranks 0..1."""
 
     def __init__(self, parameters: int, window: WindowSettings, quantiles: tuple[float, ...]):
-        self.window = window
+        self.window, self._parameters = window, parameters
         self.pane_ns = round(window.pane_s * 1e9)
         self.panes = round(window.window_s / window.pane_s)
         self._ranks = np.array(quantiles, np.float64)
@@ -62,6 +62,22 @@ class Statistics(Stateful):
         super().check(state)
         if not on_their_grids(state):
             raise ValueError("snapshot with impossible values: a pane's values are not on its grid")
+
+    def end(self, packet: int) -> Iterator[WindowBatch]:
+        """The closing of the open pane, as far as it is filled; then all is as at the beginning.
+
+        packet: that caused it.
+        """
+        start = int(self.state["clock"][START])
+        if start != NEVER:
+            time, one = start + self.pane_ns, np.zeros(1, np.int64)
+            none, wide = np.zeros(0, np.int64), np.zeros((0, self._parameters))
+            yield from self.feed(
+                Grid(none, none, wide, wide.astype(np.uint8), none, one, one + time, one + packet)
+            )
+        self.restore(
+            Statistics(self._parameters, self.window, tuple(self._ranks.tolist())).state
+        )  # fmt: skip
 
     def feed(self, grid: Grid) -> Iterator[WindowBatch]:
         """Closings in order; each batch is valid until the next is asked for."""

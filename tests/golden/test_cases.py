@@ -53,6 +53,34 @@ def test_a_label_of_several_values_in_a_context(cases: Path, tmp_path: Path) -> 
     ]  # fmt: skip
 
 
+def alerts_of(case: Path, out: Path) -> list[tuple[str, str, str]]:
+    """(kind, transition, level after) of what `run` says."""
+    done = heartline("run", case / "packets.bin", "--mission", case / "mission", "--out", out)
+    assert done.exit_code == 0, done.output
+    alerts = [orjson.loads(x) for x in (out / "alerts.jsonl").read_bytes().splitlines()]
+    return [(a["monitor"]["kind"], a["transition"], a["level_after"]) for a in alerts]
+
+
+@pytest.mark.parametrize(("case", "wrong"), [("clock_near", 1), ("clock_two", 2)])
+def test_a_stamp_that_is_off_silences_nobody(
+    cases: Path, tmp_path: Path, case: str, wrong: int
+) -> None:
+    found = alerts_of(cases / case, tmp_path)
+    assert ("limit", "raised", "critical") in found
+    assert ("residual", "raised", "watch") in found  # models go on
+    assert not [kind for kind, _, _ in found if kind in ("clock", "refused")]
+    told = orjson.loads((tmp_path / "summary.json").read_bytes())
+    assert told["rejected"] == {"time_jump": wrong}
+
+
+def test_recorded_data_beside_live_have_alarms_of_their_own(cases: Path, tmp_path: Path) -> None:
+    found = alerts_of(cases / "recorded_beside_live", tmp_path)
+    assert [x for x in found if "limit" in x[0]] == [
+        ("recorded_limit", "raised", "critical"),
+        ("recorded_limit", "cleared", "normal"),
+    ]
+
+
 def test_an_apid_that_no_database_knows_costs_no_other(cases: Path, tmp_path: Path) -> None:
     """APIDs 5 and 77 in turn, the database knows 5: in step, the length field decides."""
     case = cases / "unknown_apid_alternating"

@@ -180,6 +180,38 @@ def raw_records(rng: Rng) -> list[RawRecord]:
     return records
 
 
+def clock_records(rng: Rng) -> list[RawRecord]:
+    """A clock that is set twice, recorded data beside it, and stamps that are off."""
+    records: list[RawRecord] = []
+    sequence = dict.fromkeys([TABLES[0].apid, TABLES[1].apid], 0)
+    now = 1_700_000_000 * SECOND
+    for offset in range(N):
+        now += SECOND // 5
+        if offset % 5 == 4:
+            records.append(RawRecord(offset, encode_tick(now), TICK_HEADERS))
+            continue
+        shift = (0, -3600, 100)[3 * offset // N] * SECOND
+        packets = []
+        for apid in sequence:
+            away = 0 if rng.random() < 0.95 else int(rng.integers(-86400, 86400)) * SECOND
+            packets.append(_packet_of(rng, apid, sequence, (now + shift + away) // 1000))
+            if rng.random() < 0.3:
+                packets.append(_packet_of(rng, apid, sequence, (now - 10_000 * SECOND) // 1000))
+        value = encode_packets([now] * len(packets), b"".join(packets))
+        records.append(RawRecord(offset, value, PACKETS_HEADERS, now))
+    return records
+
+
+def _packet_of(rng: Rng, apid: int, sequence: dict[int, int], time_us: int) -> bytes:
+    """Values that few of its limits are crossed by: random floats would be anything."""
+    size = _WIDTH[apid]
+    sequence[apid] += 1
+    head = (0x0800 | apid).to_bytes(2, "big")
+    head += (0xC000 | sequence[apid] % 16384).to_bytes(2, "big") + (size - 7).to_bytes(2, "big")
+    level = rng.choice([b"\x41\x20", b"\x49\x20"]) if rng.random() < 0.1 else b"\x41\x20"
+    return head + time_us.to_bytes(8, "big") + (level * size)[: size - 14]
+
+
 _WIDTH = {t.apid: 14 + sum(int(c.encoding[1]) for c in t.columns) for t in TABLES}
 
 
@@ -229,16 +261,30 @@ def _feed_order(stage: Order, stream: Any, a: int, b: int) -> bytes:
         0, np.flatnonzero(keep), time[keep], rows.raw[keep], rows.eng[keep],
         rows.quality[keep], rows.choice[keep], rows.data,
     )  # fmt: skip
-    out, late = stage.feed(batch, rows, ticks)
+    found = stage.feed(batch, rows, ticks)
+    steps, kinds = found.steps, zip(found.kind, found.judged_ns, strict=True)
     events = [
-        (int(out.packet[i]) + a, 0, i, _bytes(out.time_ns[i], out.eng[i], out.quality[i]))
-        for i in range(len(out.packet))
+        (int(rows.packet[i]) + a, 0, 0, _bytes(kind, judged))
+        for i, (kind, judged) in enumerate(kinds)
     ]
-    events += [(int(p) + a, 1, 0, b"late") for p in late.packet]
+    events += [(int(p) + a, 1, 0, b"late") for p in found.late.packet]
     events += [
-        (int(out.advance_packet[i]) + a, 2, i, _bytes(out.advance_ns[i]))
-        for i in range(len(out.advance_ns))
+        (int(p) + a, 2, 0, _bytes(steps.before_ns[i], steps.after_ns[i], steps.step_ns[i]))
+        for i, p in enumerate(steps.packet)
     ]
+    for piece in found.pieces:
+        if piece.anew:
+            events.append((piece.packet + a, 4, 0, b"anew"))
+        out = piece.ordered
+        events += [
+            (int(out.packet[i]) + a, 5 if out.packet[i] == piece.packet else 3, i,
+             _bytes(out.time_ns[i], out.eng[i], out.quality[i]))
+            for i in range(len(out.packet))
+        ]  # fmt: skip
+        events += [
+            (int(out.advance_packet[i]) + a, 6, i, _bytes(out.advance_ns[i]))
+            for i in range(len(out.advance_ns))
+        ]
     return b"".join(_bytes(np.int64(e[0])) + e[3] for e in sorted(events, key=lambda e: e[:3]))
 
 
@@ -364,7 +410,10 @@ def _feed_stale(stage: _Stale, stream: Any, a: int, b: int) -> bytes:
     batch, every = _batch(b - a, stream[0][a:b]), np.arange(a, b)
     batch.offset[:] = every
     lost = every % 100 > 70
-    batch.heard = Heard(batch.reception_ns - lost * 9 * SECOND, batch.reception_ns - every * SECOND)
+    batch.heard = Heard(
+        batch.reception_ns - lost * 9 * SECOND, batch.reception_ns - every * SECOND,
+        batch.reception_ns,
+    )  # fmt: skip
     out: list[Pending] = []
     for grid in stage.resample.feed(_ordered(stream, a, b)):
         stage.stale.feed(grid, batch, out)
@@ -675,7 +724,7 @@ class _Changing:
 
     def feed(self, rows: Rows) -> Scores:
         scores = self.limits.feed(rows)
-        self.changes.feed(rows, self.limits.variant, scores)
+        self.changes.feed(rows, rows.time_ns, self.limits.variant, scores)
         return scores
 
 
@@ -827,6 +876,7 @@ CASES = [
     Case("unwrap", lambda: Unwrap(np.arange(F), np.full(F, 3.0)), wild_numbers, _feed_unwrap),
     Case("ledger", Ledger, _alerts, _feed_ledger),
     Case("chain", lambda: Chain(vehicle_mission()), raw_records, _feed_chain),
+    Case("chain, clock", lambda: Chain(vehicle_mission()), clock_records, _feed_chain),
     Case("across", lambda: Chain(_voting()), raw_records, _feed_chain),
     Case("gated, budget", lambda: gated_chain(vehicle_mission()), raw_records, _feed_chain),
 ]

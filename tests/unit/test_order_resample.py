@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.order import Order
+from pipeline.order import AHEAD, LIVE, ODD, Order
 from pipeline.resample import Resample
 from schemas.columns import Ordered, PacketBatch, Quality, Reason, Rows
 from schemas.settings import ResampleRule, TimeSettings
@@ -42,9 +42,9 @@ def ordered(time: TimeSettings, *events: tuple[str, float]) -> tuple[list[float]
         np.zeros((k, 0), np.uint8),
         np.zeros(0, np.uint8),
     )
-    out, rejects = Order(np.array([0]), time).feed(batch, rows, np.flatnonzero(~is_row))
-    seconds = [float(t) / SECOND - BASE for t in out.time_ns]
-    return [round(s, 3) for s in seconds], rejects.reason.tolist(), out
+    found = Order(np.array([0]), time).feed(batch, rows, np.flatnonzero(~is_row))
+    seconds = [float(t) / SECOND - BASE for p in found.pieces for t in p.ordered.time_ns]
+    return [round(s, 3) for s in seconds], found.late.reason.tolist(), found
 
 
 def rows(*times: float) -> list[tuple[str, float]]:
@@ -69,15 +69,16 @@ def test_lateness_bound_reorders() -> None:
 
 
 def test_one_wild_time_stamp_makes_nothing_late() -> None:
-    times, reasons, _ = ordered(TimeSettings(jump_s=10), *rows(5, 6, 99_999, 7, 8))
-    assert times == [5, 6, 7, 8]
+    times, reasons, _ = ordered(TimeSettings(jump_s=10), *rows(5, 6, 99_999, 7, 8, 9, 10))
+    assert times == [5, 6, 7, 8, 9, 10]
     assert reasons == [Reason.TIME_JUMP]
 
 
 def test_a_confirmed_jump_counts() -> None:
-    times, reasons, _ = ordered(TimeSettings(jump_s=10), *rows(5, 6, 1000, 1001, 7))
-    assert times == [5, 6, 1000, 1001]
+    times, reasons, found = ordered(TimeSettings(jump_s=10), *rows(5, 6, 1000, 1001, 1002, 7, 1003))
+    assert times == [5, 6, 1000, 1001, 1002, 1003]
     assert reasons == [Reason.LATE]
+    assert found.kind.tolist() == [LIVE, LIVE, AHEAD, AHEAD, LIVE, ODD, LIVE]
 
 
 def test_ticks_move_a_silent_container_on() -> None:
@@ -85,7 +86,7 @@ def test_ticks_move_a_silent_container_on() -> None:
         TimeSettings(silence_s=5), *rows(5, 6), ("tick", 4), ("tick", 8), ("tick", 20)
     )
     # heard last at reception 1: silent for 7 s and 19 s, of which 5 s are granted
-    assert [round(t / SECOND - BASE) for t in out.advance_ns] == [8, 20]
+    assert [round(t / SECOND - BASE) for t in out.pieces[0].ordered.advance_ns] == [8, 20]
 
 
 def resampled(

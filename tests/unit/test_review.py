@@ -96,9 +96,10 @@ def test_a_container_slower_than_the_jump_bound_is_heard() -> None:
         np.zeros((4, 0), np.uint8),
         np.zeros(0, np.uint8),
     )
-    out, refused = Order(np.array([0]), TimeSettings()).feed(batch, given, np.flatnonzero(~is_row))
-    assert len(out.time_ns) == 4
-    assert not len(refused)
+    found = Order(np.array([0]), TimeSettings()).feed(batch, given, np.flatnonzero(~is_row))
+    (piece,) = found.pieces
+    assert len(piece.ordered.time_ns) == 4
+    assert not len(found.late)
 
 
 def test_one_wrong_tick_is_ignored() -> None:

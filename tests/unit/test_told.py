@@ -155,16 +155,32 @@ def stamped(second: int, stamp: int, x: float = 5.0) -> tuple[bytes, Any]:
 
 
 def test_a_clock_that_was_set_back_is_told(tmp_path: Path) -> None:
-    """From second 30 on the clock shows 100 s less: all is late, until it has caught up."""
-    given = [stamped(t, t if t < 30 else t - 100) for t in range(160)]
-    found = alerts(timed(tmp_path), records(given), 13)
+    """From second 30 on the clock shows 100 s less: three packets that agree, and it is believed."""
+    given = [x for t in range(160) for x in (stamped(t, t if t < 30 else t - 100), tick(t + 0.5))]
+    chain = timed(tmp_path)
+    found = alerts(chain, records(given), 13)
+    assert words(found) == [(32, "clock", "raised", "warning"), (92, "clock", "cleared", "normal")]
+    assert found[0]["parameter"] == "/S"
+    told = found[0]["clock"]
+    assert (told["container"], told["packets"], told["step_s"]) == ("/S/Root", 3, -100.0)
+    assert told["before_ns"] - told["after_ns"] == 97 * SECOND
+    assert "its clock went back by 100.000 s" in found[0]["sentence"]
+    assert chain.feed(records([stamped(160, 60)])).rejected == {}
+
+
+def test_stamps_that_fit_nothing_are_told(tmp_path: Path) -> None:
+    """From second 30 to 60 every stamp is another day."""
+    given = [stamped(t, t if not 30 <= t < 60 else t + 86_400 * (t * t % 97)) for t in range(80)]
+    every = alerts(timed(tmp_path), records(given), 13)
+    found = [a for a in every if a["monitor"]["kind"] == "refused"]
     assert words(found) == [
         (40, "refused", "raised", "warning"),
-        (131, "refused", "cleared", "normal"),
+        (62, "refused", "cleared", "normal"),
     ]
     assert found[0]["parameter"] == "/S/Root"
-    assert found[0]["refused"] == "late"
-    assert "none of its packets is taken, they are refused as late" in found[0]["sentence"]
+    assert found[0]["refused"] == "time_jump"
+    why = "none of its packets is taken, they are refused as time jump"
+    assert why in found[0]["sentence"]
 
 
 def test_a_late_packet_now_and_then_is_no_news(tmp_path: Path) -> None:
