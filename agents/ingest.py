@@ -1,38 +1,47 @@
 """Packets from UDP, TCP, files or standard input to telemetry.raw, and a tick every second.
 
-Back-pressure: at most MAX_PENDING records wait for the broker; then TCP and files are read no
-further, and UDP datagrams are dropped by the kernel (seen as sequence gaps, and outside any
-guarantee). A TCP connection that ends is made again with back-off.
+What comes is cut into packets and kept on disk (`agents/spool.py`) before it is sent
+(`agents/sender.py`): a broker may be away, and ingest be killed, for as long as there is room.
+Where there is none, TCP and files are read no further, and of datagrams the settings' choice is
+dropped, counted. A TCP connection that ends is made again with back-off.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import signal
+import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from functools import partial
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from aiokafka import AIOKafkaProducer
 
-from agents.declared import ensure_topics
 from agents.door import Door
 from agents.inputs import Piece, files, tcp, udp
-from agents.kafka import BrokerError, NotTakenError, patiently, producer, start
+from agents.kafka import BrokerError
 from agents.listen import listen
 from agents.notify import notify
+from agents.places import state
 from agents.run_files import skipped_record
+from agents.sender import Sender
+from agents.spool import FrameKind, Limits, Spool
 from pipeline.flight import Flight, FlightRecord, Packer
 from pipeline.known_apids import known_apids
 from pipeline.mission import Mission
 from pipeline.packets import Scanned, Scanner
-from schemas import topics
+from schemas.columns import I8
+from schemas.records import TICK_HEADERS
 
-MAX_PENDING = 1000
+log = logging.getLogger("heartline.ingest")
+LAST_S = 10.0  # for what is on the way when somebody says stop
 SCHEMES: dict[str, Callable[[str, Door], AsyncGenerator[Piece, None]]] = {
     "udp": udp, "tcp": tcp, "tcp-listen": listen
 }  # fmt: skip
@@ -40,12 +49,19 @@ SCHEMES: dict[str, Callable[[str, Door], AsyncGenerator[Piece, None]]] = {
 
 @dataclass(slots=True)
 class Counters:
+    """dropped: datagrams by the kernel. refused: packets for which the spool had no room. heard:
+    when the last piece came, unix s."""
+
     bytes: int = 0
     packets: int = 0
     records: int = 0
     ticks: int = 0
     skipped: int = 0
     ground_headers: int = 0
+    dropped: int = 0
+    refused: int = 0
+    heard: float = 0.0
+    left: int = 0  # records that wait on disk for the next start
 
 
 def pieces(inputs: Sequence[str], door: Door) -> AsyncGenerator[Piece, None]:
@@ -64,84 +80,130 @@ def pieces(inputs: Sequence[str], door: Door) -> AsyncGenerator[Piece, None]:
     return kind(inputs[0], door)
 
 
+def default_spool(name: str) -> Path:
+    """Of one way in: two that read at once have two. name: of the link, or source and input."""
+    return state() / "ingest" / re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:100]
+
+
+def ends(inputs: Sequence[str]) -> bool:
+    """Whether they are files, which come to an end and can be read again."""
+    return {urlsplit(i).scheme for i in inputs} == {""}
+
+
+@dataclass(slots=True)
+class _Stream:
+    """Of one client: its scanner, and when the bytes came that it still holds: (end, time)."""
+
+    scanner: Scanner
+    came: deque[tuple[int, int]] = field(default_factory=deque)
+    end: int = 0
+
+    def note(self, size: int, now_ns: int) -> None:
+        self.end += size
+        self.came.append((self.end, now_ns))
+
+    def received(self, scanned: Scanned) -> I8:
+        """When the last byte of each packet came."""
+        ends = scanned.at + scanned.start + scanned.length
+        known = np.array([end for end, _ in self.came], np.int64)
+        times = np.array([now for _, now in self.came], np.int64)
+        found = times[np.searchsorted(known, ends)]
+        while len(self.came) > 1 and self.came[0][0] <= self.end - self.scanner.pending:
+            self.came.popleft()
+        return found
+
+
 class Ingest:
-    """One source's way into telemetry.raw."""
+    """One source's way from bytes to frames on disk."""
 
     def __init__(
-        self,
-        mission: Mission,
-        source: str,
-        client: AIOKafkaProducer,
-        namespace: str,
-        ground_header: int = 0,
+        self, mission: Mission, source: str, spool: Spool, sender: Sender, ground_header: int = 0
     ) -> None:
-        self._source, self._client = source, client
-        self._raw = topics.on_wire(topics.RAW, namespace)
-        self._rejects = topics.on_wire(topics.REJECTS, namespace)
+        self._source, self._spool, self._sender = source, spool, sender
         self._known, self._ground = known_apids(mission.mdb), ground_header
-        self._scanners: dict[int, Scanner] = {}  # of each client that is connected
+        self._streams: dict[int, _Stream] = {}  # of each client that is connected
         self._packer = Packer()
-        self._pending: set[asyncio.Future[object]] = set()
-        self._failed: BaseException | None = None
         self.counters = Counters()
 
     async def take(self, piece: Piece, now_ns: int) -> None:
-        """Publish the packets that a piece completes, and what it skips."""
-        scanner = self._scanners.get(piece.client)
-        if scanner is None:
-            scanner = self._scanners[piece.client] = Scanner(self._known, self._ground)
-        datagram = piece.whole and not scanner.pending
-        scanned = scanner.feed(piece.data, final=piece.whole, begins=datagram)
+        """Keep the packets that a piece completes, and what it skips."""
+        stream = self._streams.get(piece.client)
+        if stream is None:
+            stream = _Stream(Scanner(self._known, self._ground))
+            self._streams[piece.client] = stream
+        stream.note(len(piece.data), now_ns)
+        scanned = stream.scanner.feed(piece.data, piece.whole, piece.datagram)
         if piece.whole and piece.client:
-            del self._scanners[piece.client]  # no other will have its number
-        self.counters.bytes += len(piece.data)
-        self.counters.ground_headers += scanned.header_bytes
-        await self._publish_skips(scanned, piece.client)
-        time_ns = np.full(len(scanned.start), now_ns, np.int64)
+            del self._streams[piece.client]  # no other will have its number
+        c = self.counters
+        c.bytes, c.heard = c.bytes + len(piece.data), now_ns / 1e9
+        c.ground_headers, c.dropped = (
+            c.ground_headers + scanned.header_bytes,
+            c.dropped + piece.dropped,
+        )
+        waits = not piece.datagram
+        skips = zip(scanned.skip_at, scanned.skip_bytes, scanned.skip_reason, strict=True)
+        for at, content, reason in skips:
+            c.skipped += len(content)
+            value = skipped_record(self._source, int(at), content, reason, piece.client)
+            await self._keep(FrameKind.SKIPPED, value, now_ns, 0, waits)
+        time_ns = stream.received(scanned)
         flight = Flight(scanned.data, scanned.start, scanned.length, time_ns)
         for record in self._packer.pack(flight):
-            await self._send(record)
+            await self._keep_record(record, now_ns, waits)
 
     async def tick(self, now_ns: int) -> None:
+        self._spool.expire(now_ns)
         for record in self._packer.ticks(now_ns):
-            self.counters.ticks += 1
-            await self._send(record)
+            await self._keep_record(record, now_ns, False)
 
-    async def _send(self, record: FlightRecord) -> None:
-        headers = list(record.headers)
-        await self._hand_over(self._raw, record.value, headers)
+    async def _keep_record(self, record: FlightRecord, now_ns: int, waits: bool) -> None:
+        kind = FrameKind.TICK if record.headers == TICK_HEADERS else FrameKind.PACKETS
+        if not await self._keep(kind, record.value, now_ns, record.packets, waits):
+            self.counters.refused += record.packets
+            return
+        self.counters.ticks += kind is FrameKind.TICK
         self.counters.records += 1
         self.counters.packets += record.packets
 
-    async def _publish_skips(self, scanned: Scanned, client: int) -> None:
-        skips = zip(scanned.skip_at, scanned.skip_bytes, scanned.skip_reason, strict=True)
-        for at, content, reason in skips:
-            self.counters.skipped += len(content)
-            value = skipped_record(self._source, int(at), content, reason, client)
-            await self._hand_over(self._rejects, value, [])
+    async def _keep(
+        self, kind: FrameKind, value: bytes, now_ns: int, packets: int, waits: bool
+    ) -> bool:
+        """waits: the input can be held back until there is room."""
+        while not self._spool.append(kind, value, now_ns, packets):
+            if not waits:
+                return False
+            self._sender.room.clear()
+            await self._sender.room.wait()
+        self._sender.arrived.set()
+        return True
 
-    async def _hand_over(self, topic: str, value: bytes, headers: list[tuple[str, bytes]]) -> None:
-        while len(self._pending) >= MAX_PENDING:
-            await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
-        if self._failed:
-            raise NotTakenError(self._raw, self._failed)
-        future = await self._client.send(topic, value, self._source.encode(), headers=headers)
-        self._pending.add(future)
-        future.add_done_callback(self._settled)
 
-    def _settled(self, future: asyncio.Future[object]) -> None:
-        self._pending.discard(future)
-        if not future.cancelled() and future.exception():
-            self._failed = future.exception()
+@dataclass(slots=True)
+class Running:
+    """What metrics and health look at."""
 
-    async def close(self) -> None:
-        await self._client.stop()
+    spool: Spool
+    sender: Sender
+    counters: Counters
+    inputs: tuple[str, ...]
 
-    async def finish(self) -> None:
-        if self._pending:
-            await asyncio.wait(self._pending)
-        if self._failed:
-            raise NotTakenError(self._raw, self._failed)
+
+@contextmanager
+def spool_of(inputs: Sequence[str], folder: Path | None, limits: Limits) -> Iterator[Spool]:
+    """Files can be read again: what they hold is kept for as long as the process."""
+    if folder is None or ends(inputs):
+        with tempfile.TemporaryDirectory(prefix="heartline-ingest-") as made:
+            yield from _closing(Spool(Path(made), Limits(limits.size, 0.0)))
+    else:
+        yield from _closing(Spool(folder, limits))
+
+
+def _closing(spool: Spool) -> Iterator[Spool]:
+    try:
+        yield spool
+    finally:
+        spool.close()
 
 
 async def ingest(
@@ -153,46 +215,37 @@ async def ingest(
     partitions: int,
     ground_header: int = 0,
     door: Door | None = None,
+    folder: Path | None = None,
+    limits: Limits | None = None,
+    begun: Callable[[Running], None] = lambda _: None,
 ) -> Counters:
     """Run until the input ends (files) or for ever (UDP, TCP). BrokerError tells what failed.
 
     ground_header: bytes that stand before each packet. door: who may send; anybody by default.
+    folder: of the spool; none: it is gone with the process. begun: is told what to look at.
     """
     coming, told = pieces(inputs, door or Door()), asyncio.Event()
     with suppress(NotImplementedError):  # no signals for event loops on Windows
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-    notify("READY=1", "STATUS=waits for a broker")
-    stopping = asyncio.create_task(_until(told))
-    opening = asyncio.create_task(_open(bootstrap, namespace, partitions))
-    try:
-        await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not opening.done():
-            return Counters()  # told to stop before there was a broker: nothing was read
-        client = opening.result()
-        notify(f"STATUS=reads {' '.join(inputs)}")
-        one = Ingest(mission, source, client, namespace, ground_header)
-        await _read_until(one, coming, stopping)
+    with spool_of(inputs, folder, limits or Limits()) as spool:
+        if spool.waiting:
+            log.warning("%d records of before wait on disk: they go first", spool.waiting)
+        sender = Sender(spool, source, bootstrap, namespace, partitions)
+        one = Ingest(mission, source, spool, sender, ground_header)
+        begun(Running(spool, sender, one.counters, tuple(inputs)))
+        notify("READY=1", f"STATUS=reads {' '.join(inputs)}")
+        await _run(one, sender, coming, told)
+        one.counters.left = spool.waiting
+        if spool.waiting and (folder is None or ends(inputs)):
+            raise BrokerError(f"{spool.waiting} records were not sent: no broker at {bootstrap}.")
         return one.counters
-    finally:
-        for task in (stopping, opening):
-            task.cancel()
-        await asyncio.gather(stopping, opening, return_exceptions=True)
 
 
-async def _open(bootstrap: str, namespace: str, partitions: int) -> AIOKafkaProducer:
-    await patiently(partial(ensure_topics, bootstrap, namespace, partitions), bootstrap)
-    return await patiently(lambda: start(producer(bootstrap), bootstrap), bootstrap)
-
-
-async def _until(told: asyncio.Event) -> None:
-    await told.wait()
-
-
-async def _read_until(
-    one: Ingest, coming: AsyncGenerator[Piece, None], stopping: asyncio.Task[None]
+async def _run(
+    one: Ingest, sender: Sender, coming: AsyncGenerator[Piece, None], told: asyncio.Event
 ) -> None:
-    """Publish what comes until it ends, fails or somebody says stop; then what was begun, all of
-    it, and a last tick."""
+    """Keep and send what comes until it ends, fails or somebody says stop; then a last tick, and
+    all that the broker takes."""
     taking: asyncio.Future[None] | None = None
 
     async def tick() -> None:
@@ -208,22 +261,28 @@ async def _read_until(
                 await asyncio.shield(taking)
 
     reading, ticking = asyncio.create_task(read()), asyncio.create_task(tick())
+    sending, stopping = asyncio.create_task(sender.run()), asyncio.create_task(told.wait())
+    every: list[asyncio.Future[Any]] = [reading, ticking, sending, stopping]
     try:
         # whichever fails or ends, also while the input is silent
-        done, _ = await asyncio.wait(
-            {reading, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED
-        )
-        for task in done:
-            task.result()
+        done, _ = await asyncio.wait(every, return_when=asyncio.FIRST_COMPLETED)
+        for one_done in done:
+            one_done.result()
+        ended = reading in done
         reading.cancel()
         await asyncio.wait({reading})
-        if taking:
-            await taking
+        if taking and not taking.done():
+            await asyncio.wait([taking, *every[2:]], return_when=asyncio.FIRST_COMPLETED)
         notify("STOPPING=1")
         await one.tick(time.time_ns() + 1_000_000_000)
-        await one.finish()
+        sender.end()
+        # a file's end waits for a broker; who says stop does not
+        if ended:
+            await asyncio.wait(every[2:], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([sending], timeout=LAST_S)
+        if sending.done():
+            sending.result()
     finally:
-        for task in (reading, ticking):
-            task.cancel()
-        await asyncio.gather(reading, ticking, return_exceptions=True)
-        await one.close()
+        for one_left in (*every, *([taking] if taking else [])):
+            one_left.cancel()
+        await asyncio.gather(*every, return_exceptions=True)

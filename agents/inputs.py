@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import sys
@@ -22,18 +23,24 @@ log = logging.getLogger("heartline.ingest")
 READ_BYTES = 1 << 18
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 LOOPBACK = "127.0.0.1"
+BUFFER_BYTES = 8 << 20
+AT_ONCE = 256  # datagrams, before others have their turn
+SO_RCVBUFFORCE, SO_RXQ_OVFL = 33, 40  # Linux; Python's socket does not name them
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes that came together. whole: a datagram, or the end: nothing will complete its tail.
+    """Bytes that came together. whole: nothing will complete its tail: a datagram, or an end.
 
-    client: number of the connection it came by, where several are open at once.
+    client: number of the connection it came by, where several are open at once. datagram: a packet
+    begins with it. dropped: datagrams that the kernel had no room for since the last piece.
     """
 
     data: bytes
     whole: bool
     client: int = 0
+    datagram: bool = False
+    dropped: int = 0
 
 
 def address(url: str) -> tuple[str, int]:
@@ -54,24 +61,70 @@ async def udp(url: str, door: Door) -> AsyncGenerator[Piece, None]:
     """Datagrams, each of whole packets, of those whom the door admits."""
     host, port = address(url)
     loop = asyncio.get_running_loop()
+    sock = _datagrams(host, port, url)
+    came = asyncio.Event()
+    loop.add_reader(sock, came.set)
+    refused, drops = Seldom(), Drops()
+    try:
+        while True:
+            await came.wait()
+            came.clear()
+            for _ in range(AT_ONCE):
+                try:
+                    data, told, _, peer = sock.recvmsg(65536, 64)
+                except (BlockingIOError, InterruptedError):
+                    break
+                lost = drops.since(told)
+                if door.admits(peer):
+                    yield Piece(data, True, datagram=True, dropped=lost)
+                elif n := refused.since(loop.time()):
+                    log.warning("%s is refused by --allow (%d since the last line)", named(peer), n)
+            else:
+                came.set()  # there may be more, and others wait for their turn
+    finally:
+        loop.remove_reader(sock)
+        sock.close()
+
+
+def _datagrams(host: str, port: int, url: str) -> socket.socket:
+    """A bound socket with as large a buffer as the kernel gives, which tells what it drops."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
     sock.setblocking(False)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)  # beyond rmem_max: root
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    with contextlib.suppress(OSError):  # of Linux alone
+        sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+    had = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # the kernel tells it doubled
+    if had < BUFFER_BYTES:
+        log.warning(
+            "%s: the kernel gives a buffer of %d bytes in place of %d: raise it with "
+            "`sysctl net.core.rmem_max=%d`", plain(url), had, BUFFER_BYTES, BUFFER_BYTES,
+        )  # fmt: skip
     try:
         sock.bind((host, port))
     except OSError as error:
         sock.close()
         raise BrokerError(f"{plain(url)}: {error.strerror}.") from None
-    refused = Seldom()
-    try:
-        while True:
-            data, peer = await loop.sock_recvfrom(sock, 65536)
-            if door.admits(peer):
-                yield Piece(data, True)
-            elif n := refused.since(loop.time()):
-                log.warning("%s is refused by --allow (%d since the last line)", named(peer), n)
-    finally:
-        sock.close()
+    return sock
+
+
+class Drops:
+    """Datagrams that the kernel dropped: it tells their number with each that it gives (socket(7),
+    SO_RXQ_OVFL), counted in 32 bits."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def since(self, told: Sequence[tuple[int, int, bytes]]) -> int:
+        """More than at the datagram before. told: its ancillary data."""
+        for level, kind, content in told:
+            if level == socket.SOL_SOCKET and kind == SO_RXQ_OVFL and len(content) >= 4:
+                now = int.from_bytes(content[:4], sys.byteorder)
+                lost, self._last = (now - self._last) % (1 << 32), now
+                return lost
+        return 0
 
 
 async def tcp(url: str, _: Door) -> AsyncGenerator[Piece, None]:

@@ -15,6 +15,7 @@ from pyarrow import ipc
 from pipeline.chain import Chain, Fed
 from pipeline.errors import FlightError
 from pipeline.outputs.samples import file_schema
+from pipeline.refusals import Refusals
 from pipeline.run import Recording
 from schemas import topics
 from schemas.columns import Reason
@@ -36,7 +37,8 @@ class RunFolder:
         self._files: dict[str, IO[bytes]] = {}
         self._counts: Counter[str] = Counter()
         self._levels: Counter[str] = Counter()
-        self._rejected: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
+        self._refusals = Refusals()
         self.samples = 0
         self.told: list[str] = []
 
@@ -55,12 +57,11 @@ class RunFolder:
             record = skipped_record(self._chain.source, int(at), content, reason)
             self._files[topics.REJECTS].write(record + b"\n")
             self._counts[topics.REJECTS] += 1
-            self._rejected[reason.word] += 1
+            self._skipped[reason.word] += 1
 
     def add(self, fed: Fed) -> None:
         self.samples += fed.samples
-        for reason, n in fed.rejected.items():
-            self._rejected[Reason(reason).word] += n
+        self._refusals.merge(fed.refusals)
         for _, output in fed.outputs:
             if output.topic == topics.SAMPLES:
                 self._samples.write_batch(ipc.open_stream(output.value).read_next_batch())
@@ -84,6 +85,9 @@ class RunFolder:
         if kind is not None:
             return
         packets = self._chain.packets.counters
+        rejected = self._skipped + Counter(
+            {Reason(r).word: n for r, n in self._refusals.total().items()}
+        )
         summary = {
             "source": self._chain.source,
             "bytes": self._recording.size,
@@ -91,15 +95,16 @@ class RunFolder:
             "samples": self.samples,
             "outputs": dict(self._counts),
             "alerts": dict(self._levels),
-            "rejected": dict(self._rejected),
+            "rejected": dict(rejected),
+            "refusals": self._refusals.records(),
             "fingerprint": self._chain.fingerprint,
         }
         told = []
         if self._recording.scanned.header_bytes:
             summary["ground_header_bytes"] = n = self._recording.scanned.header_bytes
             told.append(f"stepped over {n} bytes of ground headers")
-        if self._chain.reassembly:
-            summary["pending_segment_bytes"] = n = self._chain.reassembly.pending
+        if n := self._chain.reassembly.pending:
+            summary["pending_segment_bytes"] = n
             told.append(f"{n} bytes of segments wait for a packet's end")
         (self._folder / "summary.json").write_bytes(
             orjson.dumps(summary, option=orjson.OPT_INDENT_2)
@@ -111,7 +116,8 @@ class RunFolder:
             f"records: {counts}",
             *told,
             *(f"alerts {what}: {n}" for what, n in sorted(self._levels.items())),
-            *(f"refused {what}: {n}" for what, n in sorted(self._rejected.items())),
+            *(f"skipped, {what}: {n} times" for what, n in sorted(self._skipped.items())),
+            *self._refusals.lines(),
         ]
 
 

@@ -33,6 +33,8 @@ from pydantic_settings import (
 
 from agents.addresses import addresses
 from agents.door import IDLE_S
+from agents.spool import Limits as SpoolLimits
+from agents.spool import WhenFull
 from pipeline.errors import MissionError
 from pipeline.mission import Mission, load_mission
 
@@ -63,6 +65,7 @@ Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=100_000)]
 Port = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=65_535)]
 Seconds = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, le=86_400)]
 Milliseconds = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=600_000)]
+SpoolBytes = Annotated[int, BeforeValidator(_no_bool), Field(ge=1 << 20)]
 Bootstrap = Annotated[str, AfterValidator(_addresses)]
 SourceName = Annotated[str, AfterValidator(_source_name)]
 Guarantee = Literal["best", "exactly-once", "at-least-once"]
@@ -92,6 +95,15 @@ class LinkSettings(Table):
     skip_header_bytes: Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=65_535)] = 0
     allow: list[str] = Field(default_factory=list)  # networks; none named: everybody
     idle_s: Annotated[float, BeforeValidator(_no_bool), Field(ge=0)] = IDLE_S
+    spool: str = ""  # a folder; by default one of its own beneath STATE_DIRECTORY
+    spool_bytes: SpoolBytes = SpoolLimits().size
+    spool_age_s: Annotated[float, BeforeValidator(_no_bool), Field(ge=0)] = SpoolLimits().age_s
+    when_full: WhenFull = SpoolLimits().when_full
+    metrics_port: Port | None = None  # none: no /metrics and no /healthz
+
+    @property
+    def limits(self) -> SpoolLimits:
+        return SpoolLimits(self.spool_bytes, self.spool_age_s, self.when_full)
 
 
 class ReplaySettings(Table):
@@ -236,6 +248,10 @@ def _read(path: Path) -> dict[str, Any]:
     for keys in (control.get("keys"), control.get("gates")) if isinstance(control, dict) else ():
         if isinstance(keys, dict):
             _from_here(keys, tuple(keys), path.parent)
+    links = table.get("ingest")
+    for link in links.values() if isinstance(links, dict) else ():
+        if isinstance(link, dict):
+            _from_here(link, ("spool",), path.parent)
     sources = table.get("sources")
     for source in sources.values() if isinstance(sources, dict) else ():
         if isinstance(source, dict):

@@ -41,6 +41,7 @@ from pipeline.outputs.rejects import group, ranges_of, reject_output
 from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
 from pipeline.packets import PacketReader, Reassembler
 from pipeline.phases import Phases
+from pipeline.refusals import Refusals
 from pipeline.refused import NOTHING_UNREAD, Unread
 from pipeline.signers import Signers
 from schemas.columns import ABSENT, NEVER, Output, PacketBatch, Reason, Rejects, Rows, Stage
@@ -56,14 +57,18 @@ class Fed:
 
     outputs: list[tuple[int, Output]]
     samples: int
-    rejected: dict[int, int]  # reason: ranges
+    refusals: Refusals
+
+    @property
+    def rejected(self) -> dict[int, int]:
+        """What was refused, by reason."""
+        return dict(self.refusals.total())
 
     def add(self, first: int, later: Fed) -> None:
         """What the records from `first` on gave."""
         self.outputs += [(first + i, output) for i, output in later.outputs]
         self.samples += later.samples
-        for reason, n in later.rejected.items():
-            self.rejected[reason] = self.rejected.get(reason, 0) + n
+        self.refusals.merge(later.refusals)
 
 
 class Standing(NamedTuple):
@@ -99,8 +104,7 @@ class Chain(Composite):
         origin = Origin(self.source, partition, self.fingerprint, self.names, shared)
         self._origin = origin
         self.packets = PacketReader()
-        segmented = mission.settings.segmented_apids
-        self.reassembly = Reassembler(segmented) if segmented else None
+        self.reassembly = Reassembler(mission.settings.segmented_apids)
         self._decoder = Decoder(self.plans, mission.settings.allow_trailing_bytes)
         self._samples = Samples(self.plans.plans, mission.settings.frame_values)
         self._encoder = SamplesEncoder(self.source, self.plans.plans)
@@ -114,6 +118,7 @@ class Chain(Composite):
         self._across = across_all(mission, groups, self._root, len(self.containers), origin)
         self._los = LossOfSignal(self._root, mission.settings.time.los_s, origin)
         containers = [p.qualified_name for p in self.plans.plans]
+        self._container_names = [p.container for p in self.plans.plans]
         self.clock = ClockSteps(self._root, containers, origin)
         self._inhibitions, self._signers = Inhibitions(), Signers()
         self._controlled: list[Controlled] = [
@@ -133,12 +138,10 @@ class Chain(Composite):
     def stages(self) -> dict[str, Stage]:
         named: dict[str, Stage] = {
             "models": self.models,  # first: what it puts to work holds its own state
-            "packets": self.packets, "decoder": self._decoder, "samples": self._samples,
-            "los": self._los, "clock": self.clock, "ledger": self._ledger,
-            "inhibitions": self._inhibitions, "signers": self._signers,
+            "packets": self.packets, "reassembly": self.reassembly, "decoder": self._decoder,
+            "samples": self._samples, "los": self._los, "clock": self.clock,
+            "ledger": self._ledger, "inhibitions": self._inhibitions, "signers": self._signers,
         }  # fmt: skip
-        if self.reassembly:
-            named["reassembly"] = self.reassembly
         if self._phases:
             named["phases"] = self._phases
         named |= {f"across{i}": a for i, a in enumerate(self._across)}
@@ -181,7 +184,7 @@ class Chain(Composite):
 
     def feed(self, records: Sequence[RawRecord]) -> Fed:
         """Run whole records through every stage. What a control changes holds from there on."""
-        fed = Fed([], 0, {})
+        fed = Fed([], 0, Refusals())
         for first, run in _runs(records):
             if classify(run[0].headers)[0] == Kind.CONTROL:
                 fed.add(first, self._control(run[0]))
@@ -218,15 +221,16 @@ class Chain(Composite):
         except ValueError:  # of orjson too
             events = []
         out: list[Pending] = []
+        refusals = Refusals()
         if not events:
             z = np.zeros(1, np.int64)
             reason, length = np.array([bad], np.uint8), z + len(record.value)
             refused = Rejects(reason, z - 1, z.astype(np.int32), z + record.offset, z, length)
+            refusals.add(refused)
             self._add_rejects(refused, [record], out)
         for i, one in enumerate(events):
             out.append(Pending(0, 0, Rank.LIMIT, (i,), partial(alert_output, one)))
-        rejected = {} if events else {int(bad): 1}
-        return Fed(self._entered(out, [record]), 0, rejected)
+        return Fed(self._entered(out, [record]), 0, refusals)
 
     def _is_believed(self, record: RawRecord, control: Control) -> bool:
         now = int(self.packets.state["last_tick"][0])
@@ -280,11 +284,13 @@ class Chain(Composite):
             self._expire(due_ns, records[0].offset, batch, out)
         batch.heard = self._los.feed(batch, out)
         rejects = [refused]
-        if self.reassembly:
-            batch, lost = self.reassembly.feed(batch)
-            rejects.append(lost)
+        batch, lost = self.reassembly.feed(batch)
         decoded = self._decoder.feed(batch)
-        rejects.append(decoded.rejects)
+        rejects += [lost, decoded.rejects]
+        refusals = Refusals()
+        refusals.add(refused)
+        refusals.add(lost)
+        refusals.add(decoded.rejects, decoded.unread, self._container_names)
         ticks = np.flatnonzero(batch.length == 0)
         rows = {r.container: r for r in decoded.rows}
         if self._phases:
@@ -296,6 +302,8 @@ class Chain(Composite):
             if len(mine.packet) or len(ticks) or len(unread.packet):
                 late, moved = container.feed(batch, mine, ticks, unread, out)
                 rejects.append(late)
+                everywhere = {i: (late.packet, late.reason)}
+                refusals.add(late, everywhere, self._container_names)
                 if len(moved.packet):
                     steps.append((i, moved))
         self.clock.feed(batch, ticks, steps, out)
@@ -305,12 +313,7 @@ class Chain(Composite):
         refused = Rejects.concatenate([r for r in rejects if len(r)])
         self._add_rejects(refused, records, out)
         outputs = self._entered(out, records)
-        reasons, counts = np.unique(refused.reason, return_counts=True)
-        return Fed(
-            outputs,
-            sum(self._samples_in(r) for r in decoded.rows),
-            dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
-        )
+        return Fed(outputs, sum(self._samples_in(r) for r in decoded.rows), refusals)
 
     def _samples_in(self, rows: Rows) -> int:
         if self.plans.plans[rows.container].static:

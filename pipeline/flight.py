@@ -72,8 +72,8 @@ def flight_of(
         padded, start, length.astype(np.int32), np.zeros(k, np.uint16), np.zeros(k, np.uint16),
         zero, zero, zero, np.zeros(k, np.uint8), np.arange(k, dtype=np.int32), zero,
     )  # fmt: skip
-    if segmented_apids:  # a segment holds no time of its own: its last one takes the packet's
-        batch, _ = Reassembler(segmented_apids).feed(batch)
+    # a segment holds no time of its own: the last one takes the packet's
+    batch, _ = Reassembler(segmented_apids).feed(batch)
     told = np.full(k, NEVER, np.int64)
     timed = plans.layout.time != -1
     for rows in Decoder(plans, True).feed(batch).rows:

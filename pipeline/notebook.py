@@ -18,15 +18,15 @@ import pyarrow as pa
 from pyarrow import ipc
 
 from pipeline.chain import Chain
-from pipeline.decode import Decoder, Plan, compile_plans
+from pipeline.decode import Plan, compile_plans
 from pipeline.errors import FlightError
 from pipeline.known_apids import known_apids
 from pipeline.mdb import load_xtce
 from pipeline.mission import Mission, load_mission
-from pipeline.packets import PacketReader, Scanner
+from pipeline.packets import Scanner
 from pipeline.packets.files import scans
 from pipeline.run import load_recording, run_flight
-from pipeline.table import Written, batches, column_cells
+from pipeline.table import Written, column_cells, decode_all
 from schemas import topics
 from schemas.columns import Reason, Rows
 from schemas.settings import TimeSettings
@@ -42,7 +42,7 @@ class Tables(dict[str, pa.Table]):
 
     def __init__(self, tables: dict[str, pa.Table], written: Written) -> None:
         super().__init__(tables)
-        self.refused = _by_word(written.refused)
+        self.refused = {Reason(r).word: n for r, n in sorted(written.refused.total().items())}
         self.skipped = _by_word(written.skipped)
 
     def __repr__(self) -> str:
@@ -76,12 +76,10 @@ def decode(
     database = load_xtce(xtce, root_container)
     plans = compile_plans(database, TimeSettings())
     files = _paths(paths)
-    decoder, found, written = Decoder(plans), dict[int, list[pa.Table]](), Written()
+    found, written = dict[int, list[pa.Table]](), Written()
     parts = (scanned for _, scanned in scans(files, Scanner(known_apids(database))))
-    for batch in batches(parts, PacketReader(), written):
-        decoded = decoder.feed(batch)
-        written.refuse(decoded.rejects)
-        for rows in decoded.rows:
+    for decoded in decode_all(parts, plans, written):
+        for rows in decoded:
             found.setdefault(rows.container, []).append(_table(rows, plans.plans[rows.container]))
     tables = {plans.plans[c].container: pa.concat_tables(t) for c, t in sorted(found.items())}
     made = Tables(tables, written)

@@ -15,7 +15,8 @@ from pipeline.decode import Decoder, Field, Plan, PlanSet
 from pipeline.errors import FlightError
 from pipeline.mdb.criteria import codec
 from pipeline.packets import PacketReader, Reassembler, Scanned
-from schemas.columns import ABSENT, PacketBatch, Reason, Rejects, Rows, place_of
+from pipeline.refusals import Refusals
+from schemas.columns import ABSENT, PacketBatch, Reason, Rows, place_of
 from schemas.mission import IntegerEncoding, StringEncoding
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 
@@ -26,22 +27,19 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 @dataclass(slots=True)
 class Written:
-    """rows: by container. refused: packets by reason. skipped: bytes by reason.
+    """rows: by container. refused: packets. skipped: bytes by reason.
 
     pending: bytes of segments whose packet the input does not complete. gaps, missing: of
     sequence counts, and packets in them.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
-    refused: Counter[Reason] = field(default_factory=Counter)
+    refused: Refusals = field(default_factory=Refusals)
     skipped: Counter[Reason] = field(default_factory=Counter)
     ground_headers: int = 0
     pending: int = 0
     gaps: int = 0
     missing: int = 0
-
-    def refuse(self, rejects: Rejects) -> None:
-        self.refused.update(Reason(r) for r in rejects.reason.tolist())
 
     def skip(self, scanned: Scanned) -> None:
         for content, reason in zip(scanned.skip_bytes, scanned.skip_reason, strict=True):
@@ -56,17 +54,11 @@ def write_tables(
 
     A file appears under its name when it is whole.
     """
-    decoder, reader, written = Decoder(plans, trailing), PacketReader(), Written()
-    reassembly = Reassembler(segmented_apids) if segmented_apids else None
+    written = Written()
     files: dict[int, _File] = {}
     try:
-        for batch in batches(scans, reader, written):
-            if reassembly:
-                batch, lost = reassembly.feed(batch)
-                written.refuse(lost)
-            decoded = decoder.feed(batch)
-            written.refuse(decoded.rejects)
-            for rows in decoded.rows:
+        for decoded in decode_all(scans, plans, written, trailing, segmented_apids):
+            for rows in decoded:
                 plan = plans.plans[rows.container]
                 if rows.container not in files:
                     if files and not many:
@@ -83,21 +75,36 @@ def write_tables(
         raise
     for file in files.values():
         file.finish()
-    written.gaps, written.missing = (reader.counters[k] for k in ("gaps", "missing"))
-    written.pending = reassembly.pending if reassembly else 0
     return written
 
 
-def batches(
+def decode_all(
+    scans: Iterable[Scanned], plans: PlanSet, written: Written, trailing: bool = False,
+    segmented_apids: Sequence[int] = (),
+) -> Iterator[list[Rows]]:  # fmt: skip
+    """Rows of the scans' packets, BATCH or fewer at once, as the chain decodes them; what is
+    refused on the way goes to `written`."""
+    decoder, reader = Decoder(plans, trailing), PacketReader()
+    reassembly, names = Reassembler(segmented_apids), [p.container for p in plans.plans]
+    for batch in _batches(scans, reader, written):
+        whole, lost = reassembly.feed(batch)
+        written.refused.add(lost)
+        decoded = decoder.feed(whole)
+        written.refused.add(decoded.rejects, decoded.unread, names)
+        yield decoded.rows
+    written.gaps, written.missing = (reader.counters[k] for k in ("gaps", "missing"))
+    written.pending = reassembly.pending
+
+
+def _batches(
     scans: Iterable[Scanned], reader: PacketReader, written: Written
 ) -> Iterator[PacketBatch]:
-    """Packets of the scans, BATCH or fewer at once; what the scanner and the reader refuse."""
     for scanned in scans:
         written.ground_headers += scanned.header_bytes
         written.skip(scanned)
         for first in range(0, len(scanned.start), BATCH):
             batch, refused = reader.feed([_record(scanned, slice(first, first + BATCH))])
-            written.refuse(refused)
+            written.refused.add(refused)
             yield batch
 
 

@@ -73,6 +73,7 @@ class Reason(IntEnum):
     SEGMENT_LOST = 15  # of a segmented packet that is not whole
     BAD_CONTROL = 16  # a control record that says nothing, or of nothing that there is
     UNSIGNED_CONTROL = 17  # a control record that nobody vouches for
+    SEGMENT = 18  # of a packet in several, of an APID that is not to be put together
 
     @property
     def word(self) -> str:
@@ -130,7 +131,8 @@ class PacketBatch:
         record = self.record[at]
         start = self.source_start[at] - self.record_start[record]
         length = self.source_length[at].astype(np.int64)
-        return Rejects(reason, at, record, self.offset[at], start, length)
+        apid = self.apid[at].astype(np.int64)
+        return Rejects(reason, at, record, self.offset[at], start, length, apid)
 
     def __len__(self) -> int:
         return len(self.start)
@@ -238,6 +240,7 @@ class Rejects:
     offset: I8  # record that carried the bytes
     start: I8  # where in that record's value
     length: I8
+    apid: I8 | None = None  # of whole packets
 
     @classmethod
     def empty(cls) -> Rejects:

@@ -6,9 +6,17 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 VERSION = b"1"
 Headers = tuple[tuple[str, bytes], ...]
+
+
+class Numbered(NamedTuple):
+    """Who wrote a record, u8, and which of its records it is."""
+
+    writer: int
+    number: int
 
 
 class Kind(IntEnum):
@@ -17,6 +25,7 @@ class Kind(IntEnum):
     TICK = 2
     BARE = 3  # one bare packet without headers, made by others
     CONTROL = 4
+    REPEAT = 5  # what its writer sent before
 
 
 PACKETS_HEADERS: Headers = (("kind", b"packets"), ("version", VERSION))
@@ -57,6 +66,25 @@ def classify(headers: Sequence[tuple[str, bytes]]) -> tuple[Kind, int]:
     if abs(shift) >= 2**62:
         return Kind.UNKNOWN, 0
     return _KNOWN.get(base, (Kind.UNKNOWN, 0))[0], shift
+
+
+def numbered(headers: Sequence[tuple[str, bytes]]) -> Numbered | None:
+    """Of a record that `ingest` wrote; None of all others."""
+    if len(headers) < 3:
+        return None
+    for key, value in headers:
+        if key == "ingest":
+            writer, _, number = value.partition(b":")
+            try:
+                found = Numbered(int(writer, 16), int(number))
+            except ValueError:
+                return None
+            return found if found.writer < 2**64 and 0 <= found.number < 2**62 else None
+    return None
+
+
+def with_number(headers: Headers, of: Numbered) -> Headers:
+    return (*headers, ("ingest", b"%x:%d" % of))
 
 
 def tick_of(record: RawRecord) -> int | None:

@@ -149,8 +149,8 @@ def _told(done: Written) -> Iterator[tuple[str, str]]:
         yield f"skipped {n} bytes that are no packets", "yellow"
     if n := done.skipped[Reason.TRUNCATED]:
         yield f"skipped {n} bytes of packets cut off by a file's end", "yellow"
-    for reason, n in sorted(done.refused.items()):
-        yield f"refused {n} packets: {reason.word}", "yellow"
+    for line in done.refused.lines():
+        yield line, "yellow"
     if done.pending:
         yield f"{done.pending} bytes of segments wait for a packet's end", "yellow"
 

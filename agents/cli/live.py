@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -21,7 +21,10 @@ from agents.cli.options import (
 )
 from agents.cli.terminal import Terminal
 from agents.door import IDLE_S, door
+from agents.http import serve
+from agents.ingest import default_spool
 from agents.ingest import ingest as run_ingest
+from agents.ingest_metrics import IngestMetrics
 from agents.kafka import BrokerError
 from agents.settings import (
     GUARANTEES,
@@ -30,6 +33,7 @@ from agents.settings import (
     Settings,
     to_environment,
 )
+from agents.spool import Limits, WhenFull
 from agents.watch.run import watch as run_watch
 from pipeline.errors import MissionError
 from pipeline.mission import load_mission
@@ -64,12 +68,27 @@ def broker(port: int) -> None:
     "--idle-s", default=IDLE_S, show_default=True, type=click.FloatRange(0),
     help="A client of tcp-listen that is silent for longer is closed; 0: never.",
 )  # fmt: skip
+@click.option("--spool", type=FILE, help="Folder for what the broker has not taken yet.")
+@click.option(
+    "--spool-bytes", default=Limits().size, show_default=True, type=click.IntRange(1 << 20),
+    help="Room in it.",
+)  # fmt: skip
+@click.option(
+    "--spool-age-s", default=Limits().age_s, show_default=True, type=click.FloatRange(0),
+    help="What waits for longer is dropped; 0: nothing is.",
+)  # fmt: skip
+@click.option(
+    "--when-full", type=click.Choice(get_args(WhenFull)), default=Limits().when_full,
+    show_default=True, help="Which of it gives way: what came first, or what comes.",
+)  # fmt: skip
+@click.option("--metrics-port", "port", type=int, help="Where /metrics and /healthz are.")
 @click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
 @service_options
 def ingest(
     inputs: tuple[str, ...], folder: Path | None, link: str | None, mdb: Path | None,
     root_container: str, skip_header_bytes: int, source: str, allow: tuple[str, ...], idle_s: float,
-    config: Path | None, **given: str | int | None,
+    spool: Path | None, spool_bytes: int, spool_age_s: float, when_full: WhenFull,
+    port: int | None, config: Path | None, **given: str | int | None,
 ) -> None:  # fmt: skip
     """Packets to telemetry.raw from INPUT: udp://HOST:PORT, tcp://HOST:PORT (connects),
     tcp-listen://HOST:PORT (is connected to), - or files, gzip or not, in the order given."""
@@ -79,25 +98,40 @@ def ingest(
             raise click.UsageError("--link says what is read: give it, or INPUT.")
         one = _link(settings, link)
         inputs, source, skip_header_bytes = tuple(one.inputs), one.source, one.skip_header_bytes
-        allow, idle_s = tuple(one.allow), one.idle_s
+        allow, idle_s, port = tuple(one.allow), one.idle_s, one.metrics_port
+        spool, limits = Path(one.spool) if one.spool else None, one.limits
         mission = settings.sources[source].load()
     elif not inputs or folder is None:
         raise click.UsageError("give INPUT and --mission, or --link of the settings.")
     else:
         mission = load_mission(folder, mdb, root_container)
+        limits = Limits(spool_bytes, spool_age_s, when_full)
     name = source or mission.settings.source
     console.print(
         f"{' '.join(inputs)} → telemetry.raw at {settings.bootstrap} as {name!r}",
     )  # fmt: skip
+    metrics = IngestMetrics(name)
+    kept = spool or default_spool(link or f"{name}-{' '.join(inputs)}")
+    server = None
+    if port is not None:
+        server = serve(settings.metrics_host, port, metrics.registry, metrics.health)
     try:
         c = asyncio.run(
             run_ingest(
                 mission, name, inputs, settings.bootstrap, settings.namespace,
-                settings.partitions, skip_header_bytes, door(allow, idle_s),
+                settings.partitions, skip_header_bytes, door(allow, idle_s), kept, limits,
+                metrics.begin,
             )
         )  # fmt: skip
     except KeyboardInterrupt:
         return
+    finally:
+        if server:
+            server.shutdown()
+    if c.left:
+        console.print(
+            f"{c.left} records wait in {kept} and go first at the next start", style="yellow"
+        )
     if c.skipped > c.bytes // 2:
         console.print(
             f"more than half of it was no packet of {mission.mdb.path}: is it of this mission?",

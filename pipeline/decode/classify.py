@@ -36,6 +36,7 @@ _TOO_SHORT = np.uint8(Reason.TOO_SHORT)
 _TRAILING = np.uint8(Reason.TRAILING_BYTES)
 TICK = -2
 REFUSED = -1
+REFUSED_OF = -16  # REFUSED_OF - c: a packet of container c that was refused
 UNSEEN = -3  # a head that no packet has had yet
 
 
@@ -121,7 +122,8 @@ def classify(
 ) -> None:
     """Walk each packet down the inheritance tree to its container.
 
-    `plan[k]` becomes the plan, TICK or REFUSED (then `reason[k]`); `rows[c]` counts packets.
+    `plan[k]` becomes the plan, TICK, REFUSED or REFUSED_OF less it (then `reason[k]`); `rows[c]`
+    counts packets.
     `head_cache i4[65536]` remembers how far the first word alone leads.
     """
     rows[:] = 0
@@ -158,9 +160,9 @@ def classify(
                 if which < 0:
                     reason[k] = _NO_CONTAINER
                 elif p.static[which] and bits < p.bits[which]:
-                    reason[k] = _TOO_SHORT
+                    plan[k], reason[k] = REFUSED_OF - which, _TOO_SHORT
                 elif p.static[which] and bits - p.bits[which] >= 8 and not allow_trailing:
-                    reason[k] = _TRAILING
+                    plan[k], reason[k] = REFUSED_OF - which, _TRAILING
                 else:
                     plan[k] = which
                     rows[which] += 1

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.decode.classify import UNSEEN, classify
-from pipeline.decode.kernels import REFUSED_OF, decode
+from pipeline.decode.classify import REFUSED_OF, UNSEEN, classify
+from pipeline.decode.kernels import decode
 from pipeline.decode.plan import MAX_NESTED_CONTAINERS, PlanSet
 from pipeline.decode.program import Work
 from pipeline.mdb.criteria import STACK

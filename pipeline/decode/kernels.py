@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.decode.classify import REFUSED_OF
 from pipeline.decode.numbers import bits_of, number, swap
 from pipeline.decode.plan import FIRST_TIME, PlanTables
 from pipeline.decode.program import Work, follow
@@ -37,7 +38,6 @@ _ABSENT = np.uint8(ABSENT)
 _TRAILING = np.uint8(Reason.TRAILING_BYTES)
 _BAD_TIME = np.uint8(Reason.BAD_TIME)
 _FAR = float(2**62)
-REFUSED_OF = -16  # REFUSED_OF - c: a packet of container c that was refused
 
 
 @kernel

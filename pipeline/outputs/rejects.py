@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import orjson
@@ -11,6 +12,11 @@ import orjson
 from schemas import topics
 from schemas.columns import Output, Reason, Rejects
 
+OF_PACKETS = {
+    Reason.NO_CONTAINER, Reason.AMBIGUOUS_CONTAINER, Reason.TOO_SHORT, Reason.TRAILING_BYTES,
+    Reason.LATE, Reason.TIME_JUMP, Reason.BAD_TIME, Reason.BAD_SIZE, Reason.TOO_MANY,
+    Reason.SEGMENT, Reason.SEGMENT_LOST,
+}  # fmt: skip
 MAX_BYTES = 262144  # of refused bytes in one record; the ranges are always whole
 
 
@@ -35,7 +41,7 @@ def reject_output(
     """value: the input record that holds the ranges, or None where it is no longer at hand."""
     merged = _merge(ranges)
     content = b"" if value is None else b"".join(value[a : a + n] for a, n in merged)
-    record = {
+    record: dict[str, Any] = {
         "id": id_,
         "source": source,
         "reason": Reason(reason).word,
@@ -46,6 +52,10 @@ def reject_output(
         "bytes": len(content) if value is not None else sum(n for _, n in merged),
         "data": base64.b64encode(content[:MAX_BYTES]).decode() if value is not None else None,
     }
+    if value is not None and reason in OF_PACKETS:
+        record["apids"] = sorted(
+            {int.from_bytes(value[a : a + 2], "big") & 2047 for a, _ in ranges}
+        )
     return Output(topics.REJECTS, id_, source.encode(), orjson.dumps(record), event=record)
 
 

@@ -18,20 +18,21 @@ from pipeline.packets.header import (
     sequence_count,
     version,
 )
+from pipeline.packets.repeats import Repeats
 from schemas.columns import I4, I8, NEVER, PADDING, U1, U2, PacketBatch, Reason, Rejects
-from schemas.records import Kind, RawRecord, classify
+from schemas.records import Kind, RawRecord, classify, numbered
 from schemas.state import Stateful
 
 COUNTERS = (
     "records", "packets", "ticks", "idle", "gaps", "missing", "repeats", "out_of_order",
-    "ticks_back", "bytes", "controls",
+    "ticks_back", "bytes", "controls", "records_repeated",
 )  # fmt: skip
 (
     _RECORDS, _PACKETS, _TICKS, _IDLE, _GAPS, _MISSING, _REPEATS, _DISORDER, _BACK, _BYTES,
-    _CONTROLS,
-) = range(11)  # fmt: skip
+    _CONTROLS, _TWICE,
+) = range(12)  # fmt: skip
 _PACKETS_KIND, _TICK_KIND, _BARE_KIND = int(Kind.PACKETS), int(Kind.TICK), int(Kind.BARE)
-_CONTROL_KIND = int(Kind.CONTROL)
+_CONTROL_KIND, _REPEAT_KIND = int(Kind.CONTROL), int(Kind.REPEAT)
 _UNKNOWN = np.uint8(Reason.UNKNOWN_KIND)
 _MALFORMED = np.uint8(Reason.MALFORMED_RECORD)
 _NOT_A_PACKET = np.uint8(Reason.NOT_A_PACKET)
@@ -43,7 +44,8 @@ _SMALLEST = 15  # reception time and the shortest packet
 class PacketReader(Stateful):
     """Verifies every record again, counts sequence gaps and repeats per APID, drops idle packets.
 
-    State: last sequence count, missing and repeated packets of each APID, the last tick.
+    State: last sequence count, missing and repeated packets of each APID, the last tick, and which
+    records of their writers were here.
     """
 
     def __init__(self) -> None:
@@ -56,6 +58,8 @@ class PacketReader(Stateful):
             "digest": np.zeros(DIGEST_BYTES, np.uint8),
         }
         self.bounds = {"last_sequence": (-1, SEQUENCE_MODULO - 1)}
+        self.repeats = Repeats()
+        self.state |= self.repeats.state
 
     @property
     def counters(self) -> dict[str, int]:
@@ -71,7 +75,7 @@ class PacketReader(Stateful):
     def feed(self, records: Sequence[RawRecord]) -> tuple[PacketBatch, Rejects]:
         """One batch of the given records, whole; rejects of what in them was no packet."""
         values = [r.value for r in records]
-        kinds = [classify(r.headers) for r in records]
+        kinds = [self._kind(r) for r in records]
         data = np.frombuffer(b"".join([*values, bytes(PADDING)]), np.uint8)
         sizes = np.array([len(v) for v in values], np.int64)
         record_start = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
@@ -89,6 +93,12 @@ class PacketReader(Stateful):
             batch.time_offset_ns, batch.offset, batch.duplicate, batch.record, refused,
         )  # fmt: skip
         return _cut(batch, n, self._digests(values)), _rejects(refused[:m], batch, n)
+
+    def _kind(self, record: RawRecord) -> tuple[Kind, int]:
+        of = numbered(record.headers)
+        if of and self.repeats.is_repeat(of):
+            return Kind.REPEAT, 0
+        return classify(record.headers)
 
     def _digests(self, values: Sequence[bytes]) -> list[bytes]:
         """SHA-256 (FIPS 180-4) of the digest before and the value, record by record: an alert that
@@ -188,6 +198,9 @@ def read(
                     bad, count, at = _MALFORMED, 0, end
         elif kind[r] == _CONTROL_KIND:  # the chain reads it
             counters[_CONTROLS] += 1
+            count, at = 0, end
+        elif kind[r] == _REPEAT_KIND:
+            counters[_TWICE] += 1
             count, at = 0, end
         elif kind[r] != _BARE_KIND:
             bad, count, at = _UNKNOWN, 0, end

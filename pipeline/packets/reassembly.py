@@ -1,5 +1,8 @@
 """Segmented packets put together by their sequence flags (CCSDS 133.0-B-2, 4.1.3.4.2).
 
+A segment is never a packet, whatever a database has for its APID: what is not put together is
+refused. Which APIDs are, is said by the mission: an open packet takes 90 kB of state.
+
 A packet of several segments is the first one's primary header, flags and length set to those of
 a packet that was never segmented, and the data fields of all in order. It comes where its last
 segment came. The sequence count, modulo 16384 (4.1.3.4.3), must rise by one from segment to
@@ -27,14 +30,16 @@ from schemas.state import Stateful
 
 MAX_SEGMENTS = 1024  # of a packet
 _CONTINUATION, _FIRST, _LAST, _UNSEGMENTED = range(4)
-_LOST, _MANY = int(Reason.SEGMENT_LOST), int(Reason.TOO_MANY)
+_LOST, _MANY, _SEGMENT = (
+    int(r) for r in (Reason.SEGMENT_LOST, Reason.TOO_MANY, Reason.SEGMENT)
+)  # fmt: skip
 _SEGMENTS, _BYTES, _NEXT = range(3)  # of `open`
 
 
 class Reassembler(Stateful):
-    """Between PacketReader and Decoder, for the given APIDs alone.
+    """Between PacketReader and Decoder. apids: whose segments are put together.
 
-    State: of each APID one open packet of at most MAX_PACKET_BYTES and MAX_SEGMENTS, and where
+    State: of each of them one open packet of at most MAX_PACKET_BYTES and MAX_SEGMENTS, and where
     its segments came. A larger one is refused as TOO_MANY.
     """
 
@@ -62,11 +67,14 @@ class Reassembler(Stateful):
         A refusal points at the segment's own record, and is caused by the one that shows the loss.
         """
         s, n = self.state, len(batch)
+        second = batch.data[batch.start + 2] >> np.uint8(6)
+        if not len(self.state["open"]) and ((second == _UNSEGMENTED) | (batch.length == 0)).all():
+            return batch, Rejects.empty()
         room = int(s["open"][:, _BYTES].sum()) + int(batch.length.sum())
         data = np.concatenate([batch.data, np.zeros(room + PADDING, np.uint8)])
         start, length = np.empty(n, np.int64), np.empty(n, np.int32)
         came_from = np.empty(n, np.int64)
-        refused = np.empty((n + int(s["open"][:, _SEGMENTS].sum()), 6), np.int64)
+        refused = np.empty((n + int(s["open"][:, _SEGMENTS].sum()), 7), np.int64)
         k, m = reassemble(
             batch.start, batch.length, batch.record, batch.record_start, batch.offset,
             self._slot_of, s["open"], s["content"], s["source"], len(batch.data), data,
@@ -90,8 +98,10 @@ def _kept(batch: PacketBatch, data: U1, start: I8, length: I4, came: I8) -> Pack
 
 
 def _rejects(rows: I8) -> Rejects:
-    reason, packet, record, offset, start, length = rows.T
-    return Rejects(reason.astype(np.uint8), packet, record.astype(np.int32), offset, start, length)
+    reason, packet, record, offset, start, length, apids = rows.T
+    return Rejects(
+        reason.astype(np.uint8), packet, record.astype(np.int32), offset, start, length, apids
+    )  # fmt: skip
 
 
 @inline
@@ -108,12 +118,13 @@ def _refusal(opened, slot, flags, count, size):
 
 
 @inline
-def _drop(opened, source, slot, reason, packet, record, refused, m):
+def _drop(opened, source, slot, reason, packet, record, apid_of, refused, m):
     """Refuse what is open, at the record that shows that it will never be whole."""
     for i in range(opened[slot, _SEGMENTS]):
         refused[m, 0], refused[m, 1], refused[m, 2] = reason, packet, record
         for c in range(3):
             refused[m, 3 + c] = source[slot, i, c]
+        refused[m, 6] = apid_of
         m += 1
     opened[slot, _SEGMENTS] = 0
     opened[slot, _BYTES] = 0
@@ -170,17 +181,20 @@ def reassemble(
     k, m, free = 0, 0, room_at
     for p in range(len(start)):
         at, size, slot = start[p], np.int64(length[p]), np.int64(-1)
+        flags, mine = _UNSEGMENTED, np.int64(-1)
         if size:  # else a tick
-            slot = slot_of[apid(data, at)]
-        if slot >= 0:
-            flags, count = sequence_flags(data, at), sequence_count(data, at)
+            mine = np.int64(apid(data, at))
+            slot, flags = slot_of[mine], int(sequence_flags(data, at))
+        if slot >= 0 or flags != _UNSEGMENTED:
+            count = sequence_count(data, at)
             row, place = np.int64(record[p]), at - record_start[record[p]]
-            reason = _refusal(opened, slot, flags, count, size)
-            if reason or flags in (_FIRST, _UNSEGMENTED):
-                m = _drop(opened, source, slot, reason or _LOST, k - 1, row, refused, m)
+            reason = _SEGMENT if slot < 0 else _refusal(opened, slot, flags, count, size)
+            if slot >= 0 and (reason or flags in (_FIRST, _UNSEGMENTED)):
+                m = _drop(opened, source, slot, reason or _LOST, k - 1, row, mine, refused, m)
             if reason:
                 refused[m, 0], refused[m, 1], refused[m, 2] = reason, k - 1, row
                 refused[m, 3], refused[m, 4], refused[m, 5] = offset[p], place, size
+                refused[m, 6] = mine
                 m += 1
                 continue
             if flags != _UNSEGMENTED:

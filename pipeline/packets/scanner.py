@@ -40,7 +40,8 @@ LOST, IN_STEP, FRESH = range(3)
 
 @dataclass(slots=True)
 class Scanned:
-    """`data[start[i] : start[i] + length[i]]` are packets; skips are stream positions."""
+    """`data[start[i] : start[i] + length[i]]` are packets; skips are stream positions, as is `at`,
+    of the first byte of the data."""
 
     data: U1
     start: I8
@@ -49,6 +50,7 @@ class Scanned:
     skip_bytes: list[bytes]
     skip_reason: list[Reason]
     header_bytes: int  # of ground headers before these packets
+    at: int = 0
 
 
 class Scanner(Stateful):
@@ -84,7 +86,7 @@ class Scanner(Stateful):
         )
         result = Scanned(
             view, start[:packets], length[:packets], np.zeros(0, np.int64), [], [],
-            packets * self._ground,
+            packets * self._ground, self._position,
         )  # fmt: skip
         self._close_skips(joined, result, skips[:n_skips], final)
         if final and used < n:

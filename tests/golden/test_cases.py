@@ -81,12 +81,29 @@ def test_recorded_data_beside_live_have_alarms_of_their_own(cases: Path, tmp_pat
     ]
 
 
+def test_a_segment_is_never_a_packet(cases: Path, tmp_path: Path) -> None:
+    """A packet in three segments: refused by APID, or put together; nothing of it alone."""
+    case = cases / "segments"
+    done = heartline("decode", case / "p.bin", "--mdb", case / "x.xml", "--out", f"{tmp_path}/a/")
+    assert "refused segment: 3 (3 APID 5)" in done.output
+    assert "segmented_apids" in done.output
+    assert not list((tmp_path / "a").glob("*"))
+    assert heartline("mission", "init", case / "x.xml", "--out", tmp_path / "m").exit_code == 0
+    given = ("--mission", tmp_path / "m", "--out", tmp_path / "o")
+    assert "refused segment: 3 (3 APID 5)" in heartline("run", case / "p.bin", *given).output
+    with (tmp_path / "m" / "mission.toml").open("a") as file:
+        file.write("segmented_apids = [5]\n")
+    told = heartline("run", case / "p.bin", *given).output
+    assert "refused segment" not in told
+    assert "refused trailing_bytes: 1 (1 APID 5 of A)" in told  # it has more than the database
+
+
 def test_an_apid_that_no_database_knows_costs_no_other(cases: Path, tmp_path: Path) -> None:
     """APIDs 5 and 77 in turn, the database knows 5: in step, the length field decides."""
     case = cases / "unknown_apid_alternating"
     done = heartline("decode", case / "p.bin", "--mdb", case / "x.xml", "--out", f"{tmp_path}/")
     assert "500" in done.output
-    assert "no_container" in done.output
+    assert "refused no_container: 500 (500 APID 77)" in done.output
     assert rows(case, tmp_path / "again") == {"A": 500}
 
 

@@ -11,6 +11,7 @@ from agents.metrics import Metrics
 from pipeline.chain import Chain, Fed
 from pipeline.groups import gauged
 from pipeline.mission import Mission
+from pipeline.refusals import Refusals
 
 
 def one(demo_mission: Mission) -> tuple[CollectorRegistry, Metrics, Chains]:
@@ -25,7 +26,7 @@ def one(demo_mission: Mission) -> tuple[CollectorRegistry, Metrics, Chains]:
 def test_the_first_alert_is_an_increase(demo_mission: Mission) -> None:
     registry, metrics, chains = one(demo_mission)
     chain = chains.chains["demo"]
-    metrics.observe(0, "demo", chain, Fed([], 0, {}), silent=False)
+    metrics.observe(0, "demo", chain, Fed([], 0, Refusals()), silent=False)
     labels = {"source": "demo", "level": "critical", "kind": "limit"}
     assert registry.get_sample_value("heartline_alerts_total", labels) == 0
 

@@ -75,11 +75,15 @@ def test_apids_do_not_mix() -> None:
     assert not lost
 
 
-def test_other_apids_are_left_alone() -> None:
+def test_segments_of_other_apids_are_no_packets() -> None:
     strangers = [packet(CONTINUED, 5, b"a", 7), packet(WHOLE, 6, b"b", 7)]
-    out, lost, _ = fed(*strangers)
-    assert out == strangers
-    assert not lost
+    for apids in ((), (5, 6)):
+        batch, _ = PacketReader().feed([RawRecord(i, p, (), i) for i, p in enumerate(strangers)])
+        out, lost = Reassembler(apids).feed(batch)
+        assert len(out) == 1
+        assert (lost.reason.tolist(), lost.offset.tolist()) == ([Reason.SEGMENT], [0])
+        assert lost.apid is not None
+        assert lost.apid.tolist() == [7]
 
 
 LOSSES = {
@@ -181,7 +185,6 @@ def test_the_chain_says_of_segments_what_it_says_of_whole_packets() -> None:
     assert single == [o.value for _, o in whole.outputs]
 
 
-def test_a_mission_without_segments_has_no_such_stage() -> None:
-    assert not any(name.startswith("reassembly") for name in Chain(vehicle_mission()).snapshot())
-    names = Chain(segmented(vehicle_mission(), 101)).snapshot()
-    assert any(name.startswith("reassembly/") for name in names)
+def test_a_mission_without_segments_has_no_state_of_them() -> None:
+    state = Chain(vehicle_mission()).snapshot()
+    assert not sum(a.nbytes for name, a in state.items() if name.startswith("reassembly/"))

@@ -1,0 +1,63 @@
+"""Records that a writer sends twice, since it cannot know whether the first arrived: dropped.
+
+`ingest` numbers what it writes (header `ingest`, docs/raw.md). Of each writer the last WINDOW
+numbers are remembered: what comes again is no news, what comes late is taken.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from schemas.columns import NEVER
+from schemas.records import Numbered
+from schemas.state import Stateful
+
+WRITERS = 8  # of one source at once; the one heard longest ago is forgotten
+WINDOW = 4096  # numbers, more than a writer has on the way at once
+
+
+class Repeats(Stateful):
+    """State: writer u8[w], newest number i8[w], which of the last were seen u1[w, WINDOW / 8]."""
+
+    def __init__(self) -> None:
+        self.state = {
+            "writer": np.zeros(WRITERS, np.uint64),
+            "newest": np.full(WRITERS, NEVER, np.int64),
+            "heard": np.zeros(WRITERS, np.int64),
+            "seen": np.zeros((WRITERS, WINDOW // 8), np.uint8),
+            "count": np.zeros(1, np.int64),
+        }
+
+    def is_repeat(self, of: Numbered) -> bool:
+        """Whether this very record was here before; else it is noted."""
+        s = self.state
+        s["count"][0] += 1
+        slot = self._slot(of.writer)
+        s["heard"][slot] = s["count"][0]
+        newest, seen = int(s["newest"][slot]), s["seen"][slot]
+        if newest == NEVER:
+            newest = of.number
+        if of.number > newest:
+            if of.number - newest >= WINDOW:
+                seen[:] = 0
+            else:
+                for number in range(newest + 1, of.number + 1):
+                    seen[number % WINDOW >> 3] &= 255 ^ (1 << (number & 7))
+            newest = of.number
+        s["newest"][slot] = newest
+        if newest - of.number >= WINDOW:
+            return True  # so far back that it must have been
+        place, bit = of.number % WINDOW >> 3, np.uint8(1 << (of.number & 7))
+        if seen[place] & bit:
+            return True
+        seen[place] |= bit
+        return False
+
+    def _slot(self, writer: int) -> int:
+        s = self.state
+        found = np.flatnonzero((s["writer"] == writer) & (s["newest"] != NEVER))
+        if len(found):
+            return int(found[0])
+        slot = int(np.argmin(s["heard"]))
+        s["writer"][slot], s["newest"][slot], s["seen"][slot] = writer, NEVER, 0
+        return slot
