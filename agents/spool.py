@@ -97,8 +97,7 @@ class Spool:
         self._segment_size = min(max(self.limits.size // SEGMENTS, 1), MOST_SEGMENT)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / "lock").open("a")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = _locked(folder / "lock")
             self.writer = self._who()
             self._sent_file = os.open(folder / "sent", os.O_RDWR | os.O_CREAT, 0o644)
             told = os.pread(self._sent_file, _NUMBER.size, 0)
@@ -286,6 +285,16 @@ class Spool:
             if file:
                 file.close()
         os.close(self._sent_file)
+
+
+def _locked(path: Path) -> IO[str]:
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
 def _encode(frame: Frame) -> bytes:

@@ -190,6 +190,8 @@ def swallowed(data, i, following, n, final, stream):
             if _lands(data, j, following, stream):
                 return j
             if not _is_doubtful(data, following, n, stream):
+                if _two_come_next(data, at, n, stream):
+                    return j
                 continue
         elif is_near(data, at, stream.coming):
             return j
@@ -210,6 +212,18 @@ def _comes_next(data, at, outer, stream):
         behind_it = sequence_count(data, at) - sequence_count(data, outer)
         step = behind_it % SEQUENCE_MODULO - 1
     return sequence_flags(data, at) != 0 and 0 <= step <= SOON
+
+
+@inline
+def _two_come_next(data, at, n, stream):
+    """Whether the packet at `at`, whose count is to come, is followed by another such: a length may
+    lie to the byte, and packets that a packet holds are not those that come next."""
+    after = at + packet_length(data, at) + stream.facts[GROUND]
+    if after + HEADER_BYTES > n or kind(data, after, stream) != KNOWN:
+        return False
+    if apid(data, after) == apid(data, at):
+        return (sequence_count(data, after) - sequence_count(data, at)) % SEQUENCE_MODULO == 1
+    return 0 <= ahead(data, after, stream.coming) <= SOON
 
 
 @inline

@@ -65,7 +65,15 @@ from schemas.columns import (
     Stage,
 )
 from schemas.mission import IntegerEncoding, ParameterType
-from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
+from schemas.records import (
+    PACKETS_HEADERS,
+    TICK_HEADERS,
+    Numbered,
+    RawRecord,
+    encode_packets,
+    encode_tick,
+    with_number,
+)
 from schemas.settings import (
     BandsRule,
     CorridorRule,
@@ -178,6 +186,20 @@ def raw_records(rng: Rng) -> list[RawRecord]:
             headers = (*PACKETS_HEADERS, ("time_offset_ns", b"5000000000"))
         records.append(RawRecord(offset, value, headers, now))
     return records
+
+
+def repeated_records(rng: Rng) -> list[RawRecord]:
+    """Of three writers who send again what they are not sure of."""
+    given = raw_records(rng)
+    out, number = [], [0, 0, 0]
+    for offset, record in enumerate(given):
+        who = int(rng.integers(0, 3))
+        if rng.random() < 0.05:
+            number[who] = max(0, number[who] - int(rng.integers(0, 20)))
+        headers = with_number(record.headers, Numbered(who, number[who]))
+        number[who] += 1
+        out.append(RawRecord(offset, record.value, headers, record.timestamp_ns))
+    return out
 
 
 def clock_records(rng: Rng) -> list[RawRecord]:
@@ -770,6 +792,7 @@ CASES = [
         2000,
     ),
     Case("reader", PacketReader, raw_records, _feed_reader),
+    Case("reader, repeats", PacketReader, repeated_records, _feed_reader),
     Case("reassembly", _Reassembling, segments, _feed_reassembly),
     Case("decode", _Decoding, raw_records, _feed_decoding),
     Case("samples", _Sampling, raw_records, _feed_samples),
