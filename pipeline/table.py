@@ -12,11 +12,13 @@ from typing import Any, TextIO
 import numpy as np
 
 from pipeline.decode import Decoder, Field, Plan, PlanSet
+from pipeline.decode.exact import exact_times
 from pipeline.errors import FlightError
 from pipeline.mdb.criteria import codec
+from pipeline.outputs.alerts import iso
 from pipeline.packets import PacketReader, Reassembler, Scanned
 from pipeline.refusals import Refusals
-from schemas.columns import ABSENT, PacketBatch, Reason, Rows, place_of
+from schemas.columns import ABSENT, I8, NEVER, PacketBatch, Reason, Rows, place_of
 from schemas.mission import IntegerEncoding, StringEncoding
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 
@@ -67,7 +69,7 @@ def write_tables(
                             f"({plan.container} and others): give a folder, --out {out.stem}/."
                         )
                     files[rows.container] = _File(out, plan, many)
-                files[rows.container].writer.writerows(cells(rows, plan, raw))
+                files[rows.container].writer.writerows(cells(rows, plans, raw))
                 written.rows[plan.container] += len(rows.packet)
     except BaseException:
         for file in files.values():
@@ -147,9 +149,11 @@ def _record(scanned: Scanned, part: slice) -> RawRecord:
     return RawRecord(0, encode_packets([0] * count, packets), PACKETS_HEADERS)
 
 
-def cells(rows: Rows, plan: Plan, raw: bool) -> zip[tuple[Any, ...]]:
+def cells(rows: Rows, plans: PlanSet, raw: bool) -> zip[tuple[Any, ...]]:
     """Values as people read them, row by row; an empty cell is not in the packet."""
-    columns = (column_cells(rows, plan, i, raw, "") for i in range(len(plan.fields)))
+    plan = plans.plans[rows.container]
+    times = {} if raw else exact_times(plans, rows)
+    columns = (column_cells(rows, plan, i, raw, "", times.get(i)) for i in range(len(plan.fields)))
     texts = (_text(field, raw) for field in plan.fields)
     safe = ([guarded(c) for c in x] if text else x for x, text in zip(columns, texts, strict=True))
     return zip(*safe, strict=True)
@@ -166,10 +170,15 @@ def _text(field: Field, raw: bool) -> bool:
     return isinstance(kind.encoding, StringEncoding) or (bool(kind.labels) and not raw)
 
 
-def column_cells(rows: Rows, plan: Plan, i: int, raw: bool, absent: str | None) -> list[Any]:
-    """One column of the rows; `absent` stands for what is not in the packet."""
+def column_cells(
+    rows: Rows, plan: Plan, i: int, raw: bool, absent: str | None, times: I8 | None = None
+) -> list[Any]:
+    """One column of the rows; `absent` stands for what is not in the packet. times: of an absolute
+    time, in ns: ISO 8601 to the ns; "invalid" where it is none."""
     field = plan.fields[i]
-    if field.wide:
+    if times is not None:
+        column = [iso(ns) if ns != NEVER else "invalid" for ns in times.tolist()]
+    elif field.wide:
         column = [_wide(rows, int(place), field) for place in rows.raw[:, i]]
     elif raw:
         column = rows.raw[:, i].tolist()
@@ -194,7 +203,8 @@ def bytes_of(data: np.ndarray[Any, Any], place: int) -> bytes:
 def _wide(rows: Rows, place: int, field: Field) -> Any:
     content, encoding = bytes_of(rows.data, place), field.parameter.type.encoding
     if isinstance(encoding, StringEncoding):
-        return content.decode(codec(encoding.charset), "replace")
+        # what fills the box behind a text is no part of it
+        return content.decode(codec(encoding.charset), "replace").rstrip("\0 ")
     if isinstance(encoding, IntegerEncoding):
         return _wide_integer(content, encoding)
     return content.hex()

@@ -1,152 +1,130 @@
-"""CSV, wide (one row a time, a column a parameter) or long (see long_csv).
+"""CSV, wide (one row a time, a column a parameter) or long (see long_csv), and text in columns.
 
 Repeated column names get a suffix, repeated times are kept, text columns become enumerations.
 A leading `#` of the header is dropped. Units stand as `name [unit]`, `name (unit)` or in a second
-row. A header that lacks its first column (OPS-SAT's housekeeping logs) lacks the time's.
+row. A header that lacks its first column (OPS-SAT's housekeeping logs) lacks the time's. A date and
+a time of day in two columns are one time. Rows without a time have a rate, or nobody knows when.
 """
 
 from __future__ import annotations
 
-import csv
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.errors import FlightError
 from pipeline.formats import long_csv
-from pipeline.formats.cells import column_of
-from pipeline.formats.series import Options, Series, blank_sentinels, unique_names
-from pipeline.formats.times import UNITS_NS, is_time_name, times_ns, unit_of
+from pipeline.formats.series import Options, Series, blank_sentinels
+from pipeline.formats.sheet import Sheet, named, read_sheet
+from pipeline.formats.texts import Odd, read_column, read_times
+from pipeline.formats.times import (
+    dotted,
+    is_date,
+    is_time_name,
+    is_time_of_day,
+    times_ns,
+    unit_of,
+)
 from schemas.columns import I8
-
-_OPENS = re.compile(r"[\[(]")
-_COMMA = re.compile(r"\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*")
-
-
-@dataclass(slots=True)
-class Sheet:
-    """Cells of a CSV: columns by name, units, and the line each row ends at."""
-
-    path: Path
-    columns: dict[str, list[str]]
-    units: dict[str, str]
-    lines: list[int]
 
 
 def read(path: Path, options: Options) -> list[Series]:
     """FlightError for no header, no time column, ragged rows or a time that is none."""
-    sheet = _sheet(path)
+    sheet = read_sheet(path)
     roles = long_csv.roles(list(sheet.columns), options)
     if roles:
         times = _times(sheet, roles.time, options)
         return long_csv.split(sheet.columns, roles, times, options)
     if options.long:
         raise FlightError(f"{path}: --long needs columns time, parameter and value.")
-    name = _time_column(sheet, options)
-    times = _times(sheet, name, options)
-    columns = {
-        n: blank_sentinels(column_of(cells), options.sentinels)
-        for n, cells in sheet.columns.items()
-        if n != name
-    }
-    return [Series(times, columns, sheet.units)]
+    times, used = _clock(sheet, options)
+    made = Series(times, {}, sheet.units, notes=(*sheet.notes, *_backward(sheet, times)))
+    for name in [*sheet.columns]:
+        cells = sheet.columns.pop(name)  # texts are let go as they become numbers
+        if name in used:
+            continue
+        found = read_column(cells, sheet.delimiter == ";", options.kind_of(name))
+        made.columns[name] = blank_sentinels(found.values, options.sentinels)
+        if found.odd:
+            made.odd[name] = _told(sheet, found.odd)
+    return [made]
 
 
-def _sheet(path: Path) -> Sheet:
-    lines, rows, delimiter = _rows(path)
-    if len(rows) < 2:
-        raise FlightError(f"{path}: no header and rows.")
-    header = _whole_header(rows)
-    for line, row in zip(lines, rows, strict=True):
-        if len(row) != len(header) and row is not rows[0]:
-            raise FlightError(
-                f"{path}, line {line}: {len(row)} cells under a header of {len(header)}: "
-                "mend or remove the line."
-            )
-    names = unique_names([_named(n)[0] for n in header])
-    given = {n: _named(raw)[1] for n, raw in zip(names, header, strict=True)}
-    first = 1
-    if any(is_time_name(n) and c.strip(" []()").lower() in UNITS_NS
-           for n, c in zip(names, rows[1], strict=True)):  # fmt: skip
-        given = {n: c.strip(" []()") for n, c in zip(names, rows[1], strict=True)}
-        first = 2
-    if len(rows) == first:
-        raise FlightError(f"{path}: no rows under the header.")
-    columns = dict(zip(names, map(list, zip(*rows[first:], strict=True)), strict=True))
-    time = next((n for n in names if is_time_name(n)), "")
-    for name, cells in columns.items() if delimiter == ";" else ():
-        columns[name] = [_point(c) for c in cells] if name != time else cells
-    return Sheet(path, columns, {n: u for n, u in given.items() if u}, lines[first:])
+def _told(sheet: Sheet, odd: Odd) -> str:
+    words = ", ".join(repr(w) for w in odd.words)
+    cells = "cell is no number" if odd.cells == 1 else "cells are no numbers"
+    return f"{odd.cells} {cells} ({words}), first at line {sheet.line(odd.row)}: invalid there"
 
 
-def _whole_header(rows: list[list[str]]) -> list[str]:
-    """The header, with `time` in front where it is one short of the rows and names none."""
-    header = [n.strip().removeprefix("#").strip() for n in rows[0]]
-    if any(is_time_name(_named(n)[0]) for n in header):
-        return header
-    if not header[-1] and len(header) == len(rows[1]) and rows[1][-1].strip():
-        return ["time", *header[:-1]]
-    return ["time", *header] if len(header) + 1 == len(rows[1]) else header
-
-
-def _rows(path: Path) -> tuple[list[int], list[list[str]], str]:
-    """(line a row, rows without empty ones, delimiter): the header's most frequent."""
-    lines, rows = [], []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = file.readline()
-            delimiter = max(",;\t", key=header.count)
-            file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=delimiter != "\t")
-            for row in reader:
-                if row:
-                    rows.append(row)
-                    lines.append(reader.line_num)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FlightError(f"{path}: cannot be read as CSV: {error}.") from None
-    return lines, rows, delimiter
-
-
-def _named(text: str) -> tuple[str, str]:
-    """Name and unit of `name [unit]` or `name (unit)`; a number in brackets is an array's index."""
-    text = text.strip()
-    if not text.endswith(("]", ")")):
-        return text, ""
-    inner = text[:-1]
-    begin = max(1, inner.rfind("]") + 1, inner.rfind(")") + 1)
-    opens = _OPENS.search(inner, begin)
-    unit = inner[opens.end() :].strip() if opens else ""
-    if opens is None or not unit or unit.isdecimal():
-        return text, ""
-    return inner[: opens.start()].rstrip(), unit
-
-
-def _point(cell: str) -> str:
-    """A decimal comma as a point."""
-    return cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell
-
-
-def _time_column(sheet: Sheet, options: Options) -> str:
-    wanted = _named(options.time_column)[0]
+def _clock(sheet: Sheet, options: Options) -> tuple[I8, tuple[str, ...]]:
+    """Times of the rows, and the columns that they are made of."""
+    if options.hz:
+        return _by_rate(sheet, options), ()
+    wanted = named(options.time_column)[0]
     if wanted and wanted not in sheet.columns:
         known = ", ".join(list(sheet.columns)[:12])
         raise FlightError(f"{sheet.path}: no column {wanted!r}; there are {known} …")
-    name = wanted or next((n for n in sheet.columns if is_time_name(n)), "")
+    names = [n for n in sheet.columns if is_time_name(n)]
+    if not wanted and (pair := _two(sheet, names)):
+        date, of_day = (pc.utf8_trim_whitespace(sheet.columns[n]) for n in pair)
+        together = pc.binary_join_element_wise(
+            pc.replace_substring(date, "/", "-"), of_day, "T"
+        )  # fmt: skip
+        return _read(sheet, " and ".join(pair), together, options), pair
+    name = wanted or next(iter(names), "")
     if not name:
-        raise FlightError(f"{sheet.path}: no time column: name it with --time-column.")
-    return name
+        raise FlightError(
+            f"{sheet.path}: no time column among {', '.join([*sheet.columns][:12])}: name it with "
+            "--time-column, or say with --hz how many rows a second has."
+        )
+    return _times(sheet, name, options), (name,)
+
+
+def _two(sheet: Sheet, names: list[str]) -> tuple[str, str] | None:
+    """The columns of a date and of a time of day, by their names and first cells."""
+    first = {n: str(sheet.columns[n][0].as_py() or "") for n in sheet.columns}
+    dates = [n for n in names if is_date(first[n])]
+    of_day = [n for n in sheet.columns if "time" in n.lower() and is_time_of_day(first[n])]
+    return (dates[0], of_day[0]) if dates and of_day else None
+
+
+def _by_rate(sheet: Sheet, options: Options) -> I8:
+    """Row by row from the time that the file's name tells, or from the epoch on."""
+    begin = options.epoch_ns
+    if told := dotted(sheet.path.name.removesuffix(sheet.path.suffix)) or dotted(sheet.path.name):
+        begin = times_ns([told], None, 0)[0]
+    rows = len(next(iter(sheet.columns.values())))
+    return begin + np.round(np.arange(rows) * (1e9 / options.hz)).astype(np.int64)
 
 
 def _times(sheet: Sheet, name: str, options: Options) -> I8:
-    cells = [_point(c) for c in sheet.columns[name]]
+    return _read(sheet, name, sheet.columns[name], options)
+
+
+def _read(sheet: Sheet, name: str, cells: pa.ChunkedArray, options: Options) -> I8:
     try:
-        found = times_ns(cells, unit_of(name, sheet.units.get(name, "")), options.epoch_ns)
-        return np.array(found, np.int64)
+        unit = unit_of(name, sheet.units.get(name, ""))
+        return read_times(cells, sheet.delimiter == ";", unit, options.epoch_ns)
     except ValueError as error:
         place, cell = error.args
         raise FlightError(
-            f"{sheet.path}, line {sheet.lines[place]}, column {name!r}: {cell!r} is no time, "
+            f"{sheet.path}, line {sheet.line(place)}, column {name!r}: {cell!r} is no time, "
             "no number and no ISO 8601: mend the cell or choose with --time-column."
         ) from None
+
+
+def _backward(sheet: Sheet, times: I8) -> list[str]:
+    """Where time goes back: told, since nobody can know whether rows or the clock were moved."""
+    back = np.flatnonzero(np.diff(times) < 0)
+    if not len(back):
+        return []
+    first = int(back[0]) + 1
+    by = (times[first - 1] - times[first]) / 1e9
+    told = (
+        f"{sheet.path.name}: time goes back {len(back)} times, first at line {sheet.line(first)} "
+        f"by {by:g} s: rows are kept in the file's order, as of a clock that was set; --sort-time "
+        "puts them in order of time"
+    )
+    return [told]

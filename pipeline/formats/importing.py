@@ -17,6 +17,7 @@ from pipeline.errors import FlightError
 from pipeline.formats import csv as csv_format
 from pipeline.formats import parquet, spacex, ulog
 from pipeline.formats.series import Names, Options, Series
+from pipeline.formats.shared import Shared, read_shared
 from pipeline.formats.spec import WIDTHS, Column, Recorded, Table, interleave, time_name
 from pipeline.formats.xtce import HEADER_NAMES, ROOT, write_xtce
 from schemas.mission import MissionDatabase
@@ -41,15 +42,41 @@ _PACKET = 6 + 65536  # bytes that the header's length can tell
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a flight. left_out: column and why. notes: what the file says of itself."""
+    """What became of a flight. decided: column, parameter and what it is, of each that was taken.
+    left_out: column and why. notes: what the file says of itself."""
 
-    packets: bytes
+    packets: bytes | memoryview
     xtce: bytes
     mission_toml: str
     rows: int
     columns: int
+    decided: tuple[tuple[str, str, str], ...]
     left_out: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    shared: Shared | None = None  # of a mission that is made
+
+
+def add_flight(paths: Sequence[Path], mission: Path, options: Options) -> Imported:
+    """Packets alone, by the tables of a mission that an import made. FlightError: what does not
+    fit."""
+    shared, taken = read_shared(mission), set[str]()
+    recordings: list[Recorded] = []
+    left_out: list[tuple[str, str]] = []
+    notes: list[str] = []
+    for path, series in ((p, s) for p in paths for s in _read(p, options)):
+        for name in [n for n in series.columns if options.kind_of(n) == "drop"]:
+            del series.columns[name]
+        series.name = identifier(series.name) if series.name else ""
+        recorded, new = shared.fit(path, series.in_order() if options.sort else series, taken)
+        _fits(path, recorded)
+        recordings.append(recorded)
+        left_out += [(f"{path.name}: {name}", "the mission has no such column") for name in new]
+        notes += series.notes
+    return Imported(
+        interleave(recordings, [None] * len(recordings)), b"", "",
+        sum(len(r.time_ns) for r in recordings), sum(len(r.table.columns) for r in recordings),
+        (), tuple(left_out), tuple(notes),
+    )  # fmt: skip
 
 
 def import_flight(paths: Sequence[Path], name: str, options: Options) -> Imported:
@@ -57,6 +84,8 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
     recordings: list[Recorded] = []
     left_out: list[tuple[str, str]] = []
     notes: list[str] = []
+    decided: list[tuple[str, str, str]] = []
+    columns_of: dict[str, dict[str, str]] = {}
     found = [(path, series) for path in paths for series in _read(path, options)]
     if len(found) > _CONTAINERS:
         path, _ = found[_CONTAINERS]
@@ -65,11 +94,15 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
     names = [tables_taken.take(identifier(series.name or path.stem)) for path, series in found]
     taken = Names([*HEADER_NAMES, *(time_name(Table(name, FIRST_APID, ())) for name in names)])
     for (path, series), table in zip(found, names, strict=True):
-        recorded, out = _recorded(series, table, FIRST_APID + len(recordings), taken)
+        if options.sort:
+            series = series.in_order()
+        recorded, made, out = _recorded(series, table, FIRST_APID + len(recordings), taken, options)
         _fits(path, recorded)
         recordings.append(recorded)
         left_out += [(f"{path.name}: {column}", why) for column, why in out]
         notes += series.notes
+        decided += made
+        columns_of[table] = {parameter: column for column, parameter, _ in made}
     tables = [r.table for r in recordings]
     system = identifier(name)
     return Imported(
@@ -78,8 +111,10 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
         mission_toml(name, "xtce.xml", _shown(tables)),
         sum(len(r.time_ns) for r in recordings),
         sum(len(t.columns) for t in tables),
+        tuple(decided),
         tuple(left_out),
         tuple(notes),
+        Shared(tables, columns_of),
     )
 
 
@@ -92,9 +127,23 @@ def _shown(tables: Sequence[Table]) -> list[str]:
 
 def _read(path: Path, options: Options) -> list[Series]:
     reader = READERS.get(path.suffix.lower())
+    if reader is None and _is_text(path):
+        reader = csv_format.read
     if reader is None:
         raise FlightError(f"{path}: not a known format; known are {', '.join(READERS)}.")
     return reader(path, options)
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file of another suffix begins with lines of text: a `.dat`, or one that is named by
+    its time."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+        head[: head.rfind(b"\n") + 1].decode()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return b"\n" in head and b"\0" not in head
 
 
 def _fits(path: Path, recorded: Recorded) -> None:
@@ -141,10 +190,13 @@ def _xml_text(text: str) -> str:
 
 
 def _recorded(
-    series: Series, table: str, apid: int, taken: Names
-) -> tuple[Recorded, list[tuple[str, str]]]:
-    columns, values, left_out = [], {}, []
+    series: Series, table: str, apid: int, taken: Names, options: Options
+) -> tuple[Recorded, list[tuple[str, str, str]], list[tuple[str, str]]]:
+    columns, values, left_out, decided = [], {}, [], []
     for name, column in series.columns.items():
+        if options.kind_of(name) == "drop":
+            left_out.append((name, "as was said"))
+            continue
         # a named series of many columns is one of several: its topic tells its columns apart
         full = f"{series.name}_{name}" if series.name and series.name != name else name
         unit = _xml_text(series.units.get(name, ""))
@@ -158,7 +210,26 @@ def _recorded(
         made = replace(made, name=taken.take(made.name))
         columns.append(made)
         values[made.name] = raw
-    return Recorded(Table(table, apid, tuple(columns)), series.time_ns, values), left_out
+        decided.append((name, made.name, _words(made, series.odd.get(name, ""))))
+    recorded = Recorded(Table(table, apid, tuple(columns)), series.time_ns, values)
+    return recorded, decided, left_out
+
+
+def _words(column: Column, odd: str) -> str:
+    """What a column was taken for."""
+    kind = (
+        f"{8 * int(column.encoding[1:])} bit "
+        + {"f": "number", "i": "integer", "u": "integer"}[column.encoding[0]]
+    )
+    if column.labels:
+        some = ", ".join(label for _, label in column.labels[:4])
+        kind = f"enumeration of {len(column.labels)} texts: {some}"
+    if column.boolean:
+        kind = "boolean"
+    unit = f", {column.unit}" if column.unit else ", no unit"
+    return f"{kind}{unit if not column.labels and not column.boolean else ''}" + (
+        f"; {odd}" if odd else ""
+    )
 
 
 def _encoded(name: str, column: NDArray[Any], unit: str) -> tuple[Column, NDArray[np.generic]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.formats.cells import column_of
 from pipeline.formats.series import Options, Series, blank_sentinels
+from pipeline.formats.texts import read_column
 from pipeline.formats.times import is_time_name
 from schemas.columns import I8
 
@@ -38,18 +40,20 @@ def roles(names: list[str], options: Options) -> Roles | None:
 
 
 def split(
-    columns: dict[str, list[str]], roles: Roles, time_ns: I8, options: Options
+    columns: dict[str, pa.ChunkedArray], roles: Roles, time_ns: I8, options: Options
 ) -> list[Series]:
     """One series a parameter, in order of appearance; its unit is its first row's."""
-    places: dict[str, list[int]] = {}
-    for i, name in enumerate(columns[roles.parameter]):
-        places.setdefault(name.strip(), []).append(i)
+    words = pc.utf8_trim_whitespace(columns[roles.parameter]).combine_chunks().dictionary_encode()
+    which, names = words.indices.to_numpy(), words.dictionary.to_pylist()
+    order = np.argsort(which, kind="stable")
+    ends = np.searchsorted(which[order], np.arange(len(names) + 1))
     made = []
-    for name, at in places.items():
-        cells = column_of([columns[roles.value][i] for i in at])
-        unit = columns[roles.unit][at[0]].strip() if roles.unit else ""
-        column = blank_sentinels(cells, options.sentinels)
-        made.append(Series(time_ns[np.array(at)], {name: column}, {name: unit}, name))
+    for i, name in enumerate(names):
+        at = order[ends[i] : ends[i + 1]]
+        found = read_column(columns[roles.value].take(pa.array(at)), kind=options.kind_of(name))
+        unit = str(columns[roles.unit][int(at[0])].as_py()).strip() if roles.unit else ""
+        column = blank_sentinels(found.values, options.sentinels)
+        made.append(Series(time_ns[at], {name: column}, {name: unit}, name))
     return made
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,26 @@ class Options:
     """time_column: its name ("" tries the usual ones). sentinels: values that mean "none".
 
     epoch_ns: UTC of a flight's second 0, where its times are no dates.
-    long: CSV rows are time, parameter, value[, unit].
+    long: CSV rows are time, parameter, value[, unit]. hz: rows a second, of a file without times.
+    kinds: (pattern of columns, number, text or drop), the last that matches; keep: patterns of what
+    is taken, all by default. sort: rows in order of time, whatever the file's is.
     """
 
     time_column: str = ""
     epoch_ns: int = DEFAULT_EPOCH_NS
     sentinels: tuple[float, ...] = ()
     long: bool = False
+    hz: float = 0.0
+    kinds: tuple[tuple[str, str], ...] = ()
+    keep: tuple[str, ...] = ()
+    sort: bool = False
+
+    def kind_of(self, column: str) -> str:
+        """What somebody has said of it; empty: nobody."""
+        said = [kind for pattern, kind in self.kinds if fnmatchcase(column, pattern)]
+        if self.keep and not any(fnmatchcase(column, p) for p in self.keep):
+            return "drop"
+        return said[-1] if said else ""
 
 
 @dataclass(slots=True)
@@ -33,7 +47,8 @@ class Series:
     """Rows of one container.
 
     time_ns i8[k]: since 1970 UTC, repeated times kept. columns [k]: floats (NaN is invalid),
-    integers, booleans or texts. name: the container's; "" takes the file's. notes: for people.
+    integers, booleans or texts. name: the container's; "" takes the file's. notes: for people. odd:
+    by column, what of it is none of its values.
     """
 
     time_ns: I8
@@ -41,6 +56,13 @@ class Series:
     units: dict[str, str] = field(default_factory=dict)
     name: str = ""
     notes: tuple[str, ...] = ()
+    odd: dict[str, str] = field(default_factory=dict)
+
+    def in_order(self) -> Series:
+        """Its rows in order of time."""
+        order = np.argsort(self.time_ns, kind="stable")
+        columns = {name: column[order] for name, column in self.columns.items()}
+        return replace(self, time_ns=self.time_ns[order], columns=columns)
 
 
 def blank_sentinels(column: NDArray[Any], sentinels: tuple[float, ...]) -> NDArray[Any]:

@@ -17,6 +17,7 @@ WIDTHS = {
     "u1": 8, "u2": 16, "u4": 32, "u8": 64,
     "i1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": 32, "f8": 64,
 }  # fmt: skip
+_AT_ONCE = 4096  # rows
 TIME_SCALES = {"ns": 1, "us": 1000}
 
 
@@ -86,10 +87,12 @@ def raw_of(column: Column, engineering: NDArray[np.float64]) -> NDArray[np.gener
     return np.clip(np.round(raw), info.min, info.max).astype(kind)
 
 
-def interleave(recordings: Sequence[Recorded], sequences: Sequence[I8 | None]) -> bytes:
-    """All packets in order of time; packets of equal time in the order of the tables."""
+def interleave(recordings: Sequence[Recorded], sequences: Sequence[I8 | None]) -> memoryview:
+    """All packets in order of time, those of one table in their own order; packets of equal time in
+    the order of the tables."""
     blocks = [packets_of(r, s) for r, s in zip(recordings, sequences, strict=True)]
-    time = np.concatenate([r.time_ns for r in recordings])
+    # where a table's time goes back, the others wait for nobody
+    time = np.concatenate([np.maximum.accumulate(r.time_ns) for r in recordings])
     table = np.concatenate([np.full(len(b), i) for i, b in enumerate(blocks)])
     size = np.array([b.shape[1] for b in blocks])[table]
     order = np.argsort(time, kind="stable")
@@ -99,7 +102,9 @@ def interleave(recordings: Sequence[Recorded], sequences: Sequence[I8 | None]) -
     out = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
     first = 0
     for block in blocks:
-        at = place[first : first + len(block)]
-        out[at[:, None] + np.arange(block.shape[1])] = block
+        wide = np.arange(block.shape[1])
+        for row in range(0, len(block), _AT_ONCE):  # places are eight times as large as bytes
+            rows = block[row : row + _AT_ONCE]
+            out[place[first + row : first + row + len(rows), None] + wide] = rows
         first += len(block)
-    return out.tobytes()
+    return out.data

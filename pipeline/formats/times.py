@@ -6,7 +6,12 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipeline.mdb.epochs import parse_epoch
+from schemas.columns import I8
 
 UNITS_NS = {
     **dict.fromkeys(("s", "sec", "second", "seconds"), 10**9),
@@ -17,6 +22,10 @@ UNITS_NS = {
 _NAMES = ("time", "ts", "t", "timestamp", "datetime", "date", "utc")
 # UNIX times from 2001 to 2286 in seconds have ten digits: their size tells them from a flight's
 _UNIX_FROM, _UNIX_TO = 10**18, 10**19
+_SCALES = (10**9, 10**6, 10**3, 1)
+_DATE = re.compile(r"\d{4}[-/]\d\d?[-/]\d\d?|\d{8}")
+_OF_DAY = re.compile(r"\d\d?:\d\d(:\d\d([.,]\d+)?)?Z?")
+_DOTTED = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)\.(\d\d)\.(\d\d)\.(\d\d)")
 _FRACTION = re.compile(r"(:\d\d)[.,](\d+)")
 _LIMIT = 2**63
 _DIGITS = 18  # 10^19 ns and more are no times; arithmetic ends in errors long after that
@@ -43,14 +52,54 @@ def times_ns(cells: Sequence[str], unit_ns: int | None, epoch_ns: int) -> list[i
     if numbers is None:
         return [_iso(i, cell) for i, cell in enumerate(cells)]
     largest = max(abs(n) for n in numbers)
-    scale = unit_ns or next(
-        (u for u in (10**9, 10**6, 10**3, 1) if _UNIX_FROM <= largest * u < _UNIX_TO), 10**9
-    )
+    scale = unit_ns or next((u for u in _SCALES if _UNIX_FROM <= largest * u < _UNIX_TO), 10**9)
     offset = 0 if _UNIX_FROM <= largest * scale < _UNIX_TO else epoch_ns
     if largest * scale + abs(offset) >= _LIMIT:
         at = next(i for i, n in enumerate(numbers) if abs(n) == largest)
         raise ValueError(at, cells[at])
     return [offset + round(n * scale) for n in numbers]
+
+
+def exact_ns(words: pa.ChunkedArray, unit_ns: int | None, epoch_ns: int) -> I8 | None:
+    """As `times_ns` has it, all at once; None where some cell is not plain."""
+    try:
+        return np.asarray(pc.cast(words, pa.timestamp("ns")).cast(pa.int64()), np.int64)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        pass
+    try:
+        made = pc.cast(words, pa.decimal128(_DIGITS + 9, 9)).combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    parts = np.frombuffer(made.buffers()[1], np.int64).reshape(-1, 2)[made.offset :][: len(made)]
+    low, high = parts[:, 0], parts[:, 1]
+    if len(low) == 0 or (high != low >> 63).any():
+        return None  # beyond 292 years of seconds
+    largest = int(np.abs(low).max())  # in 10^-9 of a unit
+    scale = unit_ns or next(
+        (u for u in _SCALES if _UNIX_FROM <= largest * u // 10**9 < _UNIX_TO), 10**9
+    )
+    per = 10**9 // scale
+    ns, rest = np.divmod(low, per)
+    ns = ns + ((2 * rest > per) | ((2 * rest == per) & (ns % 2 == 1)))
+    offset = 0 if _UNIX_FROM <= largest * scale // 10**9 < _UNIX_TO else epoch_ns
+    if abs(offset) + largest // per >= _LIMIT:
+        return None
+    return np.asarray(ns + offset, np.int64)
+
+
+def is_date(cell: str) -> bool:
+    """A day alone: another column has the time of it."""
+    return bool(_DATE.fullmatch(cell.strip()))
+
+
+def is_time_of_day(cell: str) -> bool:
+    return bool(_OF_DAY.fullmatch(cell.strip()))
+
+
+def dotted(text: str) -> str | None:
+    """`2004.02.12.10.32.39` as ISO 8601: a file's name in bearing tests, or a cell."""
+    found = _DOTTED.fullmatch(text.strip())
+    return "{}-{}-{}T{}:{}:{}".format(*found.groups()) if found else None
 
 
 def _suffix(word: str) -> int | None:
@@ -79,7 +128,7 @@ def _iso(place: int, cell: str) -> int:
     found = _FRACTION.search(cell)
     fraction = found[2] if found else ""
     try:
-        whole = parse_epoch(_FRACTION.sub(r"\1", cell.strip()))
+        whole = parse_epoch(_FRACTION.sub(r"\1", dotted(cell) or cell.strip()))
     except ValueError:
         raise ValueError(place, cell) from None
     ns = whole + int(fraction[:9].ljust(9, "0"))

@@ -10,7 +10,6 @@ import importlib
 import io
 import struct
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +39,21 @@ def read(path: Path, options: Options) -> list[Series]:
         content = path.read_bytes()
     except OSError as error:
         raise FlightError(f"{path}: cannot be read as ULog: {error}.") from None
-    messages = list(_messages(path, content))
+    messages: list[tuple[int, bytes]] = []
+    end = _messages(path, content, messages)
     _refuse_floods(path, messages)
-    log = _load(path, core, content)
+    log = _load(path, core, content[:end])
     if log.file_corruption or not log.data_list:
         raise FlightError(f"{path}: a ULog that is damaged or holds no data: fetch it again.")
     found = [_series(path, topic, options) for topic in log.data_list]
     _refuse_losses(path, messages, found, log)
-    found[0].notes = tuple(
+    notes = [
         f"{path.name}: logging dropped out for {d.duration} ms at {d.timestamp / 1e6:.3f} s"
         for d in log.dropouts
-    )
+    ]
+    if left := len(content) - end:
+        notes.append(f"{path.name}: cut off in a message: its last {left} bytes are left out")
+    found[0].notes = tuple(notes)
     return found
 
 
@@ -71,9 +74,10 @@ def _load(path: Path, core: Any, content: bytes) -> Any:
         raise FlightError(f"{path}: cannot be read as ULog: {why}.") from None
 
 
-def _messages(path: Path, content: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type, payload) of every message. FlightError where the parser would look for the next one
-    elsewhere than behind it: it steps back and forth there, and on some files for ever."""
+def _messages(path: Path, content: bytes, found: list[tuple[int, bytes]]) -> int:
+    """(type, payload) of every message; returns where the last whole one ends: recorders that lose
+    their power end anywhere. FlightError where the parser would look for the next one elsewhere
+    than behind it: it steps back and forth there, and on some files for ever."""
     at, known, stops = _FILE_HEADER, _DEFINITIONS, _appended(content)
     padded = content + bytes(_MESSAGE.size)
     while at < len(content):
@@ -89,12 +93,13 @@ def _messages(path: Path, content: bytes) -> Iterator[tuple[int, bytes]]:
             continue
         payload = content[at + _MESSAGE.size : end]
         if end > len(content):
-            raise FlightError(f"{path}: a ULog cut off in the middle of a message: fetch it again.")
+            return at
         strange = kind not in known and (size > _LONGEST_UNKNOWN or _SYNC in payload)
         if strange or not size or not kind or (kind == _FLAGS and at > _FILE_HEADER):
             raise FlightError(f"{path}: a ULog that is damaged at byte {at}: fetch it again.")
-        yield kind, payload
+        found.append((kind, payload))
         at = end
+    return at
 
 
 def _appended(content: bytes) -> list[int]:

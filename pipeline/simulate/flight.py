@@ -58,7 +58,7 @@ def simulate(
         recordings.append(Recorded(table, at, raw))
         sequences.append(np.flatnonzero(here))
     return Simulated(
-        interleave(recordings, sequences),
+        bytes(interleave(recordings, sequences)),
         write_xtce(SYSTEM, TABLES, "A launch vehicle that never was, flown by heartline simulate."),
         _truth(seed, planned, start, end),
     )

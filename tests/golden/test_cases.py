@@ -120,3 +120,77 @@ def test_an_adjustment_without_a_slope(cases: Path, tmp_path: Path) -> None:
     assert rows(case, tmp_path) == {"Rep": 3}
     told = heartline("mdb", "check", case / "x.xml").output
     assert "no slope: read as 1, not as the schema's default of 0" in told
+
+
+# --- recordings ------------------------------------------------------------------------------------
+
+
+def imported(path: Path, out: Path, *more: str) -> tuple[str, list[list[str]]]:
+    """What `import` says, and the rows of what it made, by `decode`: header, time and values."""
+    done = heartline("import", path, "--out", out, *more)
+    assert done.exit_code == 0, done.output
+    table = out / "table.csv"
+    given = ("--mdb", out / "xtce.xml", "--out", table)
+    assert heartline("decode", out / "packets.bin", *given).exit_code == 0
+    return done.output, [row[7:] for row in csv.reader(table.read_text().splitlines())]
+
+
+def test_a_date_and_a_time_of_day_are_one_time(cases: Path, tmp_path: Path) -> None:
+    _, table = imported(cases / "csv" / "datetime2.csv", tmp_path)
+    assert [row[0] for row in table[1:]] == [
+        "2026-01-01T10:30:25.000000000Z", "2026-01-01T10:30:26.000000000Z"
+    ]  # fmt: skip
+    assert [row[1] for row in table[1:]] == ["23.5", "23.6"]
+
+
+def test_one_odd_cell_leaves_numbers_numbers(cases: Path, tmp_path: Path) -> None:
+    told, table = imported(cases / "csv" / "one_odd_cell.csv", tmp_path)
+    assert "soc: 64 bit number, no unit; 1 cell is no number ('--'), first at line 779" in told
+    values = [float(row[1]) for row in table[1:]]
+    assert len(values) == 1999
+    assert sum(x != x for x in values) == 1
+
+
+def test_a_time_that_goes_back_is_told_and_makes_no_gap(cases: Path, tmp_path: Path) -> None:
+    path = cases / "csv" / "reset.csv"
+    told, table = imported(path, tmp_path / "m")
+    assert "time goes back 1 times, first at line 52 by 49 s" in told
+    assert "--sort-time" in told
+    assert [float(row[1]) for row in table[1:]] == [*range(50), *range(50)]
+    given = ("--mission", tmp_path / "m", "--out", tmp_path / "o")
+    done = heartline("run", tmp_path / "m" / "packets.bin", *given)
+    assert "0 packets missing in 0 gaps" in done.output
+    alerts = [orjson.loads(x) for x in (tmp_path / "o" / "alerts.jsonl").read_bytes().splitlines()]
+    steps = [a for a in alerts if a["monitor"]["kind"] == "clock" and a["transition"] == "raised"]
+    assert [round(a["clock"]["step_s"]) for a in steps] == [-50]
+    _, table = imported(path, tmp_path / "sorted", "--sort-time")
+    assert [float(row[1]) for row in table[1:]] == sorted(2 * [*range(50)])
+
+
+def test_comments_are_passed_over(cases: Path, tmp_path: Path) -> None:
+    told, table = imported(cases / "csv" / "hash.csv", tmp_path)
+    assert "comment lines are passed over" in told
+    assert table[0][1:] == ["Altitude", "Vertical_velocity"]
+    assert [row[1] for row in table[1:]] == ["0.0", "0.1", "0.2"]
+
+
+def test_a_record_that_is_cut_off_is_left_out(cases: Path, tmp_path: Path) -> None:
+    told, table = imported(cases / "csv" / "last_line_cut.csv", tmp_path)
+    assert "its last record is cut off ('3,2') and left out" in told
+    assert [row[1] for row in table[1:]] == ["20.5", "20.6", "20.7"]
+
+
+def test_a_ulog_that_is_cut_off(cases: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyulog.core")
+    tables: dict[str, list[str]] = {}
+    for name in ("trunc", "good"):
+        out = tmp_path / name
+        done = heartline("import", cases / "ulog" / f"{name}.ulg", "--out", out)
+        assert done.exit_code == 0, done.output
+        assert ("cut off in a message" in done.output) == (name == "trunc")
+        given = ("--mdb", out / "xtce.xml", "--out", f"{out}/t/")
+        assert heartline("decode", out / "packets.bin", *given).exit_code == 0
+        every = sorted((out / "t").glob("*.csv"))
+        tables[name] = [line for path in every for line in path.read_text().splitlines()[1:]]
+    assert (len(tables["trunc"]), len(tables["good"])) == (599, 600)
+    assert len(set(tables["good"]) - set(tables["trunc"])) == 1

@@ -45,7 +45,18 @@ def test_ulog_tells_dropouts(data: Path) -> None:
     assert all("dropped out" in note for note in made.notes)
 
 
-@pytest.mark.parametrize("kept", [0, 5, 20, 1000, 500_001])
+def test_a_ulog_cut_off_in_its_data(data: Path, tmp_path: Path) -> None:
+    """As a recorder that lost its power leaves it: all that is whole counts."""
+    pytest.importorskip("pyulog.core")
+    whole = data / "flights" / "px4" / "sample.ulg"
+    path = tmp_path / "cut.ulg"
+    path.write_bytes(whole.read_bytes()[:500_001])
+    made = import_flight([path], "flight", Options())
+    assert any("cut off in a message" in note for note in made.notes)
+    assert 0 < made.rows < import_flight([whole], "flight", Options()).rows
+
+
+@pytest.mark.parametrize("kept", [0, 5, 20, 1000])
 def test_ulog_cut_off(kept: int, data: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyulog.core")
     path = tmp_path / "cut.ulg"

@@ -13,8 +13,10 @@ import pytest
 from pyarrow import parquet as pq
 
 from pipeline.errors import FlightError
-from pipeline.formats.importing import READERS, import_flight
+from pipeline.formats import csv as csv_format
+from pipeline.formats.importing import READERS, add_flight, import_flight
 from pipeline.formats.series import Options
+from pipeline.formats.times import exact_ns, times_ns
 from tests.reference.imported import imported
 
 UNIX = 1_618_593_459
@@ -183,3 +185,86 @@ def test_a_name_with_quotes_makes_a_mission() -> None:
 
     text = mission_toml('a "b" \\ c', "x.xml")
     assert tomllib.loads(text) == {"name": 'a "b" \\ c', "source": 'a "b" \\ c', "xtce": "x.xml"}
+
+
+def test_text_in_columns_of_a_file_named_by_its_time(tmp_path: Path) -> None:
+    """As the bearing tests of the IMS have it: no header, no time, 2004.02.12.10.32.39."""
+    path = tmp_path / "2004.02.12.10.32.39"
+    path.write_text("-0.049\t-0.071\n-0.042\t-0.073\n0.015\t 0.0\n")
+    with pytest.raises(FlightError, match="--hz"):
+        import_flight([path], "bearing", Options())
+    (one,) = csv_format.read(path, Options(hz=2.0))
+    assert one.time_ns.tolist() == [1_076_581_959_000_000_000 + i * 500_000_000 for i in range(3)]
+    assert one.columns["column_2"].tolist() == [-0.071, -0.073, 0.0]
+
+
+@pytest.mark.parametrize("text", ["t  x   y\n0 1 2\n1  3   4\n", " t x y\n 0 1 2\n 1 3 4\n"])
+def test_white_space_between_cells(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    (one,) = csv_format.read(path, Options())
+    assert {n: c.tolist() for n, c in one.columns.items()} == {"x": [1, 3], "y": [2, 4]}
+
+
+def test_dotted_times_in_cells(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("time,x\n2004.02.12.10.32.39,1\n2004.02.12.10.42.39,2\n")
+    (one,) = csv_format.read(path, Options())
+    assert np.diff(one.time_ns).tolist() == [600 * 10**9]
+
+
+def test_what_was_decided_can_be_decided_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("time,state,temp,spare\n" + "".join(f"{i},{i % 3},{i}.5,x\n" for i in range(9)))
+    made = import_flight([path], "m", Options())
+    assert [what for _, _, what in made.decided][:2] == ["64 bit number, no unit"] * 2
+    said = (("state", "text"), ("sp*", "drop"))
+    made = import_flight([path], "m", Options(kinds=said))
+    assert made.decided[0][2] == "enumeration of 3 texts: 0, 1, 2"
+    assert made.left_out == (("a.csv: spare", "as was said"),)
+    kept = import_flight([path], "m", Options(keep=("temp",)))
+    assert [parameter for _, parameter, _ in kept.decided] == ["temp"]
+    odd = tmp_path / "b.csv"
+    odd.write_text("time,x\n0,1\n1,--\n2,bad\n3,4\n")
+    assert "enumeration" in import_flight([odd], "m", Options()).decided[0][2]
+    forced = import_flight([odd], "m", Options(kinds=(("x", "number"),))).decided[0][2]
+    assert "2 cells are no numbers ('--', 'bad'), first at line 3: invalid there" in forced
+
+
+def test_times_at_once_are_those_cell_by_cell(rng: np.random.Generator) -> None:
+    """Exact to the ns, of plain cells; what is not plain goes the slow way."""
+    for unit in (None, 10**9, 10**6, 10**3, 1):
+        whole, parts = rng.integers(0, 10**9, 50), rng.integers(0, 10**9, 50)
+        cells = [
+            f"{a}.{b:09d}"[: int(rng.integers(4, 20))] for a, b in zip(whole, parts, strict=True)
+        ]
+        fast = exact_ns(pa.chunked_array([cells]), unit, 5)
+        assert fast is not None
+        assert fast.tolist() == times_ns(cells, unit, 5)
+    iso = ["2026-01-01T10:30:25.123456789", "1999-12-31 23:59:59.5"]
+    fast = exact_ns(pa.chunked_array([iso]), None, 0)
+    assert fast is not None
+    assert fast.tolist() == times_ns(iso, None, 0)
+
+
+def test_another_flight_of_a_mission(tmp_path: Path) -> None:
+    """The same containers and widths; what the mission has no column for is told."""
+    first, second = tmp_path / "f1.csv", tmp_path / "f2.csv"
+    first.write_text("time,a,mode\n0,1.5,ON\n1,2.5,OFF\n")
+    second.write_text("time,mode,a,new\n0,ON,7.5,3\n1,OFF,8.5,4\n")
+    made = import_flight([first], "m", Options())
+    assert made.shared
+    made.shared.write(tmp_path)
+    added = add_flight([second], tmp_path, Options())
+    again = import_flight([second], "m", Options(keep=("mode", "a")))
+    assert (added.rows, added.left_out) == (2, (("f2.csv: new", "the mission has no such column"),))
+    assert len(bytes(added.packets)) == len(bytes(again.packets)) == len(bytes(made.packets))
+    assert bytes(added.packets)[14:22] == np.array([7.5], ">f8").tobytes()
+    second.write_text("time,mode\n0,STANDBY\n")
+    with pytest.raises(FlightError, match="'STANDBY' is no label of mode"):
+        add_flight([second], tmp_path, Options())
+    second.write_text("time,else\n0,1\n")
+    with pytest.raises(FlightError, match="none of its columns is in the mission"):
+        add_flight([second], tmp_path, Options())
+    with pytest.raises(FlightError, match="is not there"):
+        add_flight([second], tmp_path / "nowhere", Options())
