@@ -109,6 +109,11 @@ class RunFolder:
         (self._folder / "summary.json").write_bytes(
             orjson.dumps(summary, option=orjson.OPT_INDENT_2)
         )
+        if self._recording.flight.timeless:
+            told.append(
+                "no packet has a time of its own: their numbers are taken for it, by --begin and "
+                "--hz (one a second from 1970 on, if not given)"
+            )
         counts = ", ".join(f"{self._counts[t]} {t.split('.', 1)[1]}" for t in FILES)
         self.told = [
             f"{packets['packets']} packets, {self.samples} samples",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,12 +39,21 @@ SET_BACK = 64  # packets of a container without two newer ones, by which its clo
 
 @dataclass(slots=True)
 class Flight:
-    """Packets of one source in order of recording, with the time at which each is replayed."""
+    """Packets of one source in order of recording, with the time at which each is replayed.
+    timeless: that is made of their numbers."""
 
     data: U1
     start: I8
     length: I8
     reception_ns: I8
+    timeless: bool = False
+
+
+class Numbered(NamedTuple):
+    """When packets were received that have no times: the first, and how many came a second."""
+
+    begin_ns: int = 0
+    hz: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +73,12 @@ def flight_of(
     plans: PlanSet,
     jump_ns: int,
     segmented_apids: Sequence[int] = (),
+    numbered: Numbered | None = None,
 ) -> Flight:
-    """Times of packets by the mission's plans; a packet without one takes its neighbour's."""
+    """Times of packets by the mission's plans; a packet without one takes its neighbour's.
+
+    Where none has a time they are numbered: one a second from 1970 on, if nobody knows better.
+    """
     padded = np.concatenate([data, np.zeros(PADDING, np.uint8)])
     k = len(start)
     zero = np.zeros(k, np.int64)
@@ -83,7 +97,11 @@ def flight_of(
             told[batch.record[rows.packet]] = mine
     clock = np.empty_like(told)
     replay_clock(told, clock)
-    return Flight(data, start, length, clock)
+    timeless = not (told != NEVER).any()
+    if timeless:
+        begin_ns, hz = numbered or Numbered()
+        clock = begin_ns + np.round(np.arange(k) * (1e9 / hz)).astype(np.int64)
+    return Flight(data, start, length, clock, timeless)
 
 
 @kernel

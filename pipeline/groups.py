@@ -84,6 +84,12 @@ def group_parameter(mission: Mission, parameter: Parameter) -> GroupParameter:
 
 def warnings_of(mission: Mission, plans: Sequence[Plan]) -> Iterator[str]:
     """What will be a nuisance in flight: told by `heartline check`, before."""
+    timeless = [p.container for p in plans if not _has_time(mission, p)]
+    if timeless:
+        yield (
+            f"{len(timeless)} containers have no time of their own and take reception time, which "
+            f"a file does not have (`run --begin --hz`): {', '.join(timeless[:5])}"
+        )
     noisy = []
     for p in {f.parameter.name: f.parameter for plan in plans for f in plan.fields}.values():
         ranges, rule = ranges_for(mission.settings, p), mission.settings.alarms.get(p.name)
@@ -97,6 +103,14 @@ def warnings_of(mission: Mission, plans: Sequence[Plan]) -> Iterator[str]:
             f"{len(noisy)} limits have no deadband, min_s or latch, so noise about one makes its "
             f"alarm flap: {few}. [alarms.NAME] in mission.toml gives them one."
         )
+
+
+def _has_time(mission: Mission, plan: Plan) -> bool:
+    t, names = mission.settings.time, {f.parameter.name for f in plan.fields}
+    named = [n for n in (t.parameter, t.day, t.milliseconds, t.microseconds) if n]
+    if named:
+        return bool(names.intersection(named))
+    return any(f.parameter.type.kind == "time" for f in plan.fields)
 
 
 def gauged(mission: Mission, plans: Sequence[Plan]) -> list[str]:

@@ -35,12 +35,15 @@ class Refusals:
 
     def __init__(self) -> None:
         self.counts: Counter[Refusal] = Counter()
+        self.excess = ""
 
     def add(
         self, rejects: Rejects, unread: Mapping[int, tuple[I8, U1]] | None = None,
-        names: Sequence[str] = (),
+        names: Sequence[str] = (), excess: str = "",
     ) -> None:  # fmt: skip
-        """unread: by container, packets of it among those; names: of the containers."""
+        """unread: by container, packets of it among those; names: of the containers; excess: of an
+        array that is too long."""
+        self.excess = self.excess or excess
         if not len(rejects):
             return
         apid = np.full(len(rejects), -1) if rejects.apid is None else rejects.apid
@@ -54,6 +57,7 @@ class Refusals:
 
     def merge(self, other: Refusals) -> None:
         self.counts.update(other.counts)
+        self.excess = self.excess or other.excess
 
     def total(self) -> Counter[int]:
         """By reason."""
@@ -80,7 +84,7 @@ class Refusals:
             places = [f"{n} {_place(r)}" for n, r in mine[:SHOWN] if r.container or r.apid >= 0]
             more = f" and {len(mine) - SHOWN} more" if len(mine) > SHOWN else ""
             where = f" ({', '.join(places)}{more})" if places else ""
-            help_ = HELP.get(Reason(reason))
+            help_ = self.excess if reason == Reason.TOO_MANY else HELP.get(Reason(reason))
             yield f"refused {Reason(reason).word}: {total}{where}{f': {help_}' if help_ else ''}"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.chain import Chain, Fed
 from pipeline.errors import FlightError
-from pipeline.flight import Flight, FlightRecord, flight_of, pack
+from pipeline.flight import Flight, FlightRecord, Numbered, flight_of, pack
 from pipeline.known_apids import known_apids
 from pipeline.mdb.mark import heed_marks
 from pipeline.mission import Mission
@@ -51,17 +51,20 @@ def scan_files(paths: Sequence[Path], mission: Mission, ground_header: int) -> t
 
 
 def load_recording(
-    paths: Path | Sequence[Path], mission: Mission, chain: Chain, ground_header: int = 0
-) -> Recording:
-    """Scan the files of one flight, in order, and find out when each packet was."""
+    paths: Path | Sequence[Path], mission: Mission, chain: Chain, ground_header: int = 0,
+    numbered: Numbered | None = None,
+) -> Recording:  # fmt: skip
+    """Scan the files of one flight, in order, and find out when each packet was. numbered: where
+    none of them says so."""
     files = [paths] if isinstance(paths, Path) else paths
     heed_marks(files, mission.mdb)
     scanned, size = scan_files(files, mission, ground_header)
     settings = mission.settings
     jump = round(settings.time.jump_s * 1e9)
     flight = flight_of(
-        scanned.data, scanned.start, scanned.length, chain.plans, jump, settings.segmented_apids
-    )
+        scanned.data, scanned.start, scanned.length, chain.plans, jump, settings.segmented_apids,
+        numbered,
+    )  # fmt: skip
     return Recording(scanned, flight, size)
 
 

@@ -92,7 +92,7 @@ def decode_all(
         whole, lost = reassembly.feed(batch)
         written.refused.add(lost)
         decoded = decoder.feed(whole)
-        written.refused.add(decoded.rejects, decoded.unread, names)
+        written.refused.add(decoded.rejects, decoded.unread, names, decoded.excess)
         yield decoded.rows
     written.gaps, written.missing = (reader.counters[k] for k in ("gaps", "missing"))
     written.pending = reassembly.pending

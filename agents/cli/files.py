@@ -10,7 +10,14 @@ import orjson
 from rich.progress import Progress
 from rich.table import Table
 
-from agents.cli.options import FILE, header_option, mdb_option, root_option
+from agents.cli.options import (
+    FILE,
+    header_option,
+    mdb_option,
+    numbered_of,
+    numbered_options,
+    root_option,
+)
 from agents.cli.terminal import Terminal
 from agents.run_files import RunFolder
 from pipeline.chain import Chain
@@ -209,9 +216,11 @@ def _told(done: Written) -> Iterator[tuple[str, str]]:
 @click.option("--out", type=FILE, required=True, help="Folder for the results.")
 @click.option("--start", type=float, help="Seconds from the first packet.")
 @click.option("--end", type=float, help="Seconds from the first packet.")
+@numbered_options
 def run(
     flights: tuple[Path, ...], folder: Path, mdb: Path | None, root_container: str,
-    skip_header_bytes: int, out: Path, start: float | None, end: float | None,
+    skip_header_bytes: int, out: Path, start: float | None, end: float | None, begin: str,
+    hz: float,
 ) -> None:  # fmt: skip
     """Run a recorded flight through the chain with no Kafka: the same bytes as through it.
 
@@ -219,7 +228,8 @@ def run(
     """
     mission = load_mission(folder, mdb, root_container)
     chain = Chain(mission)
-    recording = load_recording(flights, mission, chain, skip_header_bytes)
+    numbered = numbered_of(begin, hz)
+    recording = load_recording(flights, mission, chain, skip_header_bytes, numbered)
     part = cut_flight(recording.flight, start, end)
     if not len(part.start):
         raise click.UsageError("no packet between --start and --end.")

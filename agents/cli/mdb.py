@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.tree import Tree
 
 from agents.cli.terminal import Terminal
+from pipeline.decode import compile_plans
+from pipeline.decode.layout import MAX_DYNAMIC
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from pipeline.mdb.compare import Change, differences
@@ -17,6 +19,7 @@ from pipeline.mdb.places import Placed, Places
 from pipeline.mdb.schema import PACKAGE, schema_path, violations
 from pipeline.mdb.words import criteria_words, type_words, words
 from schemas.mission import Container, MissionDatabase, Parameter
+from schemas.settings import TimeSettings
 
 FILE = click.Path(path_type=Path)
 _STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
@@ -76,10 +79,25 @@ def _check(file: Path, root_container: str) -> bool:
     )
     for note in found.notes:
         click.echo(f"passed over: {note}")
+    for limit in _limits(found):
+        click.echo(f"limit: {limit}")
     schema = schema_path()
     for line, what in violations(file, schema) if schema else ():
         click.echo(f"warning: {file}, line {line}, not as the schema of XTCE 1.2: {what}")
     return True
+
+
+def _limits(found: MissionDatabase) -> list[str]:
+    """What packets may ask for more of than is read."""
+    try:
+        counted = compile_plans(found, TimeSettings()).counted.values()
+    except MissionError as error:
+        return [f"cannot be decoded: {error}"]
+    return [
+        f"{name} of {container}: at most {most} are read; a packet with more is refused"
+        for container, name, most in dict.fromkeys(counted)
+        if most == MAX_DYNAMIC
+    ]
 
 
 @mdb.command()

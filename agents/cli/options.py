@@ -12,6 +12,8 @@ from agents.logs import set_up
 from agents.security import from_file, use
 from agents.settings import Settings, gather
 from pipeline.errors import MissionError
+from pipeline.flight import Numbered
+from pipeline.mdb.epochs import parse_epoch
 
 
 def drawing(module: str) -> Any:
@@ -31,6 +33,27 @@ header_option = click.option(
     "--skip-header-bytes", default=0, show_default=True, type=click.IntRange(0, 65535),
     help="Bytes that a ground station puts before each packet.",
 )  # fmt: skip
+
+
+def numbered_options(command: Any) -> Any:
+    """When packets of a file were received that have no times."""
+    begin = click.option(
+        "--begin", default="", help="UTC of the first packet, where packets have no times."
+    )
+    hz = click.option(
+        "--hz", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True),
+        help="Packets a second, where they have no times.",
+    )  # fmt: skip
+    return begin(hz(command))
+
+
+def numbered_of(begin: str, hz: float) -> Numbered:
+    try:
+        return Numbered(parse_epoch(begin) if begin else 0, hz)
+    except ValueError:
+        raise click.UsageError(f"--begin {begin!r} is no ISO date and time.") from None
+
+
 bootstrap_option = click.option(
     "--bootstrap", default="127.0.0.1:9092", show_default=True, envvar="HEARTLINE_BOOTSTRAP",
     help="Kafka brokers, HOST:PORT by comma.",

@@ -16,6 +16,8 @@ from agents.cli.options import (
     FILE,
     header_option,
     mdb_option,
+    numbered_of,
+    numbered_options,
     root_option,
     service_options,
     settings_of,
@@ -46,11 +48,13 @@ console = Terminal(stderr=True)
 @click.option("--loop", is_flag=True, help="Again and again, as of now, until interrupted.")
 @click.option("--loops", type=click.IntRange(1), help="So many times, as of now.")
 @click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
+@numbered_options
 @service_options
 def replay(
     flights: tuple[Path, ...], folder: Path, mdb: Path | None, root_container: str,
     skip_header_bytes: int, source: str, speed: str, start: float | None, end: float | None,
-    shift: str | None, loop: bool, loops: int | None, namespace: str | None, config: Path | None,
+    shift: str | None, loop: bool, loops: int | None, begin: str, hz: float,
+    namespace: str | None, config: Path | None,
     **given: str | int | None,
 ) -> None:  # fmt: skip
     """Send a recorded flight through Kafka at its own pace, or faster.
@@ -66,7 +70,8 @@ def replay(
         raise click.UsageError("--loop goes on for ever, --loops N ends: give one of them.")
     pace = _pace(speed)
     mission = load_mission(folder, mdb, root_container)
-    recording = load_recording(flights, mission, Chain(mission), skip_header_bytes)
+    numbered = numbered_of(begin, hz)
+    recording = load_recording(flights, mission, Chain(mission), skip_header_bytes, numbered)
     part = cut_flight(recording.flight, start, end)
     if not len(part.start):
         raise click.UsageError("no packet between --start and --end.")

@@ -34,13 +34,15 @@ class Flat:
 class Decoded:
     """What one batch held: rows of every container that came (in plan order), and refusals.
 
-    unread: by container, packets of it that could not be read, and why.
+    unread: by container, packets of it that could not be read, and why. excess: words on an array
+    with more elements than there are columns for.
     """
 
     rows: list[Rows]
     rejects: Rejects
     flat: Flat
     unread: dict[int, tuple[I8, U1]]
+    excess: str = ""
 
 
 class Decoder(Stateful):
@@ -61,7 +63,7 @@ class Decoder(Stateful):
         }
         self._scratch = (
             np.zeros(STACK + 1), np.zeros(plans.layout.registers + 1, np.int64),
-            np.zeros(MAX_NESTED_CONTAINERS, np.int64),
+            np.zeros(MAX_NESTED_CONTAINERS, np.int64), np.full(2, -1, np.int64),
         )  # fmt: skip
         self._allow_trailing = allow_trailing_bytes
         self._head_cache = np.full(HEADS, UNSEEN, np.int32)
@@ -106,6 +108,7 @@ class Decoder(Stateful):
             plan, reason = self._plan[:n], self._reason[:n]
         s = self.state
         work = Work(s["latest"], s["word"], s["has"], s["text"], *self._scratch)
+        work.excess[0] = -1
         next_row = row0[:-1].copy()
         decode(
             data, batch.start, batch.length, batch.reception_ns, batch.time_offset_ns,
@@ -122,7 +125,13 @@ class Decoder(Stateful):
         flat = Flat(
             plan, self._row_at, self._value_at, self._time, self._raw, self._eng, self._quality
         )
-        return Decoded(rows, rejects, flat, _unread(plan, reason))
+        return Decoded(rows, rejects, flat, _unread(plan, reason), self._excess(*work.excess))
+
+    def _excess(self, step: int, number: int) -> str:
+        if step < 0:
+            return ""
+        container, name, most = self.plans.counted[int(step)]
+        return f"{name} of {container} comes {number} times, {most} are read"
 
     def _rows(self, c: int, row: int, value: int, k: int, data: U1) -> Rows:
         f = int(self.plans.layout.columns[c])

@@ -28,7 +28,7 @@ from schemas.mission import (
 )
 
 MAX_COLUMNS = 16384
-MAX_DYNAMIC = 256  # elements of an array, or repetitions, where the packet says how many
+MAX_DYNAMIC = 1024  # elements of an array, or repetitions, where the packet says how many
 ALWAYS = 0
 # steps of a program
 FIELD, MOVE, START, UNLESS, COUNT, BELOW, DERIVE, PRESENT, SKIP = range(9)
@@ -77,6 +77,7 @@ class Step:
     index: int = 0
     target: int = -1
     formula: Formula | None = None
+    name: str = ""  # COUNT: of what is counted
 
 
 @dataclass(slots=True)
@@ -151,9 +152,11 @@ class _Walk:
                 self._move(gap, -1)
             self._body(entry, suffix + index)
 
-        self._repeat(0, count, one)
+        self._repeat(entry.name + suffix, 0, count, one)
 
-    def _repeat(self, first: int, count: IntegerValue, body: Callable[[str, int], None]) -> None:
+    def _repeat(
+        self, name: str, first: int, count: IntegerValue, body: Callable[[str, int], None]
+    ) -> None:
         """Elements `[first]` on; where the packet says how many, each is guarded by its index."""
         if isinstance(count, int):
             for i in range(count):
@@ -162,7 +165,9 @@ class _Walk:
         register = self.layout.registers
         self.layout.registers += 1
         most = _most(self._mdb, count)
-        self.layout.steps.append(Step(COUNT, value=count, register=register, index=most))
+        self.layout.steps.append(
+            Step(COUNT, value=count, register=register, index=most, name=name)
+        )  # fmt: skip
         self.layout.static = False
         ends = []
         before, cursor_known = self._presence, self._cursor
@@ -216,6 +221,7 @@ class _Walk:
             return
         first, last = of.dimensions[dimension]
         self._repeat(
+            parameter.name + path,
             first,
             _count_of(first, last),
             lambda index, _: self._array(parameter, of, path + index, dimension + 1),

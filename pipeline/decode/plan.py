@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -111,6 +111,15 @@ class PlanTables(NamedTuple):
     slots: int
 
 
+class Counted(NamedTuple):
+    """What a packet says the number of: container, array or repeated entry, and how many of it
+    there are columns for."""
+
+    container: str
+    name: str
+    most: int
+
+
 @dataclass(frozen=True, slots=True)
 class PlanSet:
     """All plans of a mission, and what kernels read of them."""
@@ -118,6 +127,7 @@ class PlanSet:
     plans: tuple[Plan, ...]
     layout: PlanTables
     tables: Tables
+    counted: Mapping[int, Counted]  # by place in the program
 
 
 def compile_plans(mdb: MissionDatabase, time: TimeSettings) -> PlanSet:
@@ -137,6 +147,7 @@ class _Compiler:
         self._writer = Writer({}, carried)
         self._starts: list[int] = []
         self._program: list[list[int]] = []
+        self._counted: dict[int, Counted] = {}
         self._program_start = [0]
         self._times: list[list[int]] = []
         self._times_start = [0]
@@ -186,6 +197,7 @@ class _Compiler:
                 len(self._writer.slots),
             ),
             tables,
+            self._counted,
         )
 
     def _where(self, name: str) -> str:
@@ -243,7 +255,7 @@ class _Compiler:
         self._starts.append(first)
         steps = [] if one.static else list(one.steps)
         steps += self._derivations(derived, columns, len(one.fields), presence, len(steps))
-        self._write_program(steps, before)
+        self._write_program(name, steps, before)
         self._write_times(name, fields, columns)
         choices = _alarm_choices(fields)
         for column, criteria in choices:
@@ -310,7 +322,7 @@ class _Compiler:
             steps.append(Step(DERIVE, column=column, formula=d.formula))
         return steps
 
-    def _write_program(self, steps: list[Step], before: object) -> None:
+    def _write_program(self, name: str, steps: list[Step], before: object) -> None:
         place, decoded = before, 0
         for step in steps:
             here: Place = place(decoded)  # type: ignore[operator]
@@ -327,6 +339,7 @@ class _Compiler:
                 row[1], row[2] = w.criteria(step.criteria, here)
             elif step.kind == COUNT:
                 row[1:4] = [step.register, w.size(step.value, here), step.index]
+                self._counted[len(self._program)] = Counted(name, step.name, step.index)
             elif step.kind == BELOW:
                 row[1], row[2] = step.register, step.index
             elif step.kind == DERIVE:

@@ -46,7 +46,8 @@ class Work(NamedTuple):
     """What the decoder keeps: newest values of the parameters that others look at, and scratch.
 
     latest f8[slots, 2] (uncalibrated number, engineering value), word u8[slots] (raw bits; of a
-    string its size), has u1[slots], text u1[slots, n]; stack f8, registers i8, starts i8.
+    string its size), has u1[slots], text u1[slots, n]; stack f8, registers i8, starts i8. excess
+    i8[2]: step and number of the last count that was too large.
     """
 
     latest: F8
@@ -56,6 +57,7 @@ class Work(NamedTuple):
     stack: F8
     registers: I8
     starts: I8
+    excess: I8
 
 
 @inline
@@ -91,6 +93,7 @@ def follow(data, at, bits, t, program, first, last, v, twin, w, raw, eng, qualit
             if n < 0:
                 return _BAD_SIZE, end - origin
             if n > program[pc - 1, 3]:
+                w.excess[0], w.excess[1] = pc - 1, n
                 return _TOO_MANY, end - origin
             w.registers[a] = n
         elif kind == BELOW:

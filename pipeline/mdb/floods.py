@@ -11,7 +11,7 @@ from pipeline.mdb.names import Names
 from schemas.mission import Container, Entry
 
 MAX_ENTRIES = 1_000_000  # of one container, all that are inside it counted
-_DYNAMIC = 256  # repetitions where a packet says how many, at the most
+_DYNAMIC = 1024  # repetitions where a packet says how many, at the most
 
 
 def refuse_floods(names: Names, containers: Mapping[str, Container]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from click.testing import CliRunner
+from pyarrow import ipc
 
 from agents.cli import main
 from tests.conftest import PROJECT
@@ -194,3 +195,45 @@ def test_a_ulog_that_is_cut_off(cases: Path, tmp_path: Path) -> None:
         tables[name] = [line for path in every for line in path.read_text().splitlines()[1:]]
     assert (len(tables["trunc"]), len(tables["good"])) == (599, 600)
     assert len(set(tables["good"]) - set(tables["trunc"])) == 1
+
+
+def test_an_array_of_257(cases: Path, tmp_path: Path) -> None:
+    case = cases / "dynamic_array_257"
+    assert rows(case, tmp_path / "a") == {"X": 1}
+    (header, row) = csv.reader((tmp_path / "a" / "X.csv").read_text().splitlines())
+    named = dict(zip(header, row, strict=True))
+    assert [named[f"D[{i}]"] for i in range(257)] == [str(i % 256) for i in range(257)]
+    told = heartline("mdb", "check", case / "x.xml").output
+    assert "limit: D of X: at most 1024 are read" in told
+    packet = bytearray((case / "p.bin").read_bytes())
+    more = 1025
+    packet[6:8] = more.to_bytes(2, "big")
+    packet[8:] = bytes(more)
+    packet[4:6] = (len(packet) - 7).to_bytes(2, "big")
+    (tmp_path / "more.bin").write_bytes(packet)
+    given = ("--mdb", case / "x.xml", "--out", f"{tmp_path}/b/")
+    told = heartline("decode", tmp_path / "more.bin", *given).output
+    assert "refused too_many: 1 (1 APID 9 of X): D of X comes 1025 times, 1024 are read" in told
+
+
+def test_packets_without_a_time(cases: Path, tmp_path: Path) -> None:
+    """Numbers take its place, said aloud; every sample that is told is in the file."""
+    case, mission = cases / "no_time_in_packets", tmp_path / "m"
+    assert heartline("mission", "init", case / "x.xml", "--out", mission).exit_code == 0
+    assert "2 containers have no time of their own" in heartline("check", mission).output
+    begin = 1_767_225_600_000_000_000
+    for more, first, step in (
+        ((), 0, 10**9),
+        (("--begin", "2026-01-01", "--hz", "0.1"), begin, 10**10),
+    ):
+        out = tmp_path / f"o{first}"
+        done = heartline("run", case / "p.bin", "--mission", mission, "--out", out, *more)
+        assert "no packet has a time of its own" in done.output
+        assert "6 packets, 48 samples" in done.output
+        with ipc.open_stream((out / "samples.arrow").read_bytes()) as samples:
+            table = samples.read_all()
+        assert table.num_rows == 48
+        times = sorted(set(table["time_ns"].to_pylist()))
+        assert times == [first + i * step for i in range(6)]
+        # six seconds close no pane, a minute does
+        assert bool((out / "statistics.jsonl").read_bytes()) == bool(more)
