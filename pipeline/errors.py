@@ -36,3 +36,7 @@ def _header(table: Place) -> str:
     name = ".".join(k if _BARE.fullmatch(k) else orjson.dumps(k).decode() for k in keys)
     last = table[-1]
     return f"[[{name}]] number {last + 1}" if isinstance(last, int) else f"[{name}]"
+
+
+class FloodError(MissionError):
+    """A database that asks for endless work: nothing more of it is read."""

@@ -71,7 +71,8 @@ def _check(file: Path, root_container: str) -> bool:
     try:
         found = load_xtce(file, root_container)
     except MissionError as error:
-        click.echo(f"refused: {error}")
+        for refusal in str(error).splitlines():
+            click.echo(f"refused: {refusal}")
         return False
     click.echo(
         f"{file}: good: {len(found.containers)} containers, {len(found.parameters)} parameters, "

@@ -55,17 +55,22 @@ def _polynomial(element: Element) -> Polynomial:
 
 def _spline(element: Element) -> Spline:
     element.only_attributes("order", "extrapolate")
-    order = element.integer("order", "1")
-    if order not in (0, 1):
-        raise element.refuse(f"a spline of order {order} is not supported (0: steps, 1: lines).")
-    points = []
+    order, points = element.integer("order", "1"), []
     for item in element.children("SplinePoint"):
         item.only_attributes("order", "raw", "calibrated")
-        if item.integer("order", str(order)) != order:
-            raise item.refuse("a point of another order than its spline's is not supported.")
+        # a point's own order is the spline's once more; 1 is what the schema has in its place
+        if item.integer("order", str(order)) not in (order, 1):
+            raise item.refuse(
+                f"a point of another order than its spline's {order} (XTCE 1.2, SplinePointType)."
+            )
         points.append((item.number("raw"), item.number("calibrated")))
     if len(points) < 2:
         raise element.refuse("a spline needs two points or more.")
+    if order not in (0, 1):
+        raise element.refuse(
+            f"a spline of order {order} (XTCE 1.2, SplineCalibratorType): 0, steps, and 1, lines, "
+            "are read; the standard does not say how points of a higher one are joined."
+        )
     points.sort()
     if any(a == b for (a, _), (b, _) in pairwise(points)):
         raise element.refuse("two points of one raw value.")

@@ -7,6 +7,12 @@ from pipeline.mdb.names import Scope
 from pipeline.mdb.xml import Element
 from schemas.mission import Container, Criteria, Entry, IntegerValue
 
+_REFUSED = {
+    "IndirectParameterRefEntry": "a packet names the parameter that stands in it",
+    "ParameterSegmentRefEntry": "a parameter stands in several packets",
+    "ContainerSegmentRefEntry": "a container stands in several packets",
+    "StreamSegmentEntry": "a part of a stream stands in it",
+}
 _ENTRIES = ("ParameterRefEntry", "ArrayParameterRefEntry", "ContainerRefEntry")
 # said of a container to people, and to what schedules it: not needed to decode
 _PASSED_OVER = ("DefaultRateInStream", "RateInStreamSet")
@@ -29,7 +35,7 @@ def read_container(element: Element, scope: Scope) -> Container:
         element.flag("abstract", "false"),
         base,
         restriction,
-        tuple(_entry(e, scope) for e in parts["EntryList"].children(*_ENTRIES)),
+        tuple(_entry(e, scope) for e in parts["EntryList"].children(*_ENTRIES, *_REFUSED)),
     )
 
 
@@ -41,6 +47,8 @@ def _base(element: Element, scope: Scope) -> tuple[str, Criteria]:
 
 
 def _entry(element: Element, scope: Scope) -> Entry:
+    if why := _REFUSED.get(element.tag):
+        raise element.refuse(f"not supported (XTCE 1.2, {element.tag}Type): {why}.")
     container = element.tag == "ContainerRefEntry"
     element.only_attributes("containerRef" if container else "parameterRef")
     if container:

@@ -9,6 +9,14 @@ from pipeline.mdb.xml import Element
 from schemas.mission import Derived, Formula, Reference
 
 
+def of_the_ground(element: Element) -> str:
+    """The language of an algorithm that is not ours, which a ground system would run."""
+    if element.tag != "CustomAlgorithm":
+        return ""
+    languages = [t.attribute("language", "pseudo") for t in element.find("AlgorithmText")]
+    return next((language for language in languages if language != LANGUAGE), "")
+
+
 def read_algorithm(element: Element, scope: Scope) -> Derived:
     """One child of AlgorithmSet."""
     return _math(element, scope) if element.tag == "MathAlgorithm" else _custom(element, scope)

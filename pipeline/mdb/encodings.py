@@ -44,7 +44,8 @@ def read_encoding(element: Element, scope: Scope) -> Encoded:
         return Encoded(_binary(element, scope))
     if element.tag == "StringDataEncoding":
         return Encoded(_string(element, scope))
-    element.only_attributes("sizeInBits", "encoding", "byteOrder", "bitOrder")
+    # changeThreshold is for those who send changes alone: it changes no value
+    element.only_attributes("sizeInBits", "encoding", "byteOrder", "bitOrder", "changeThreshold")
     parts = {c.tag: c for c in element.children("DefaultCalibrator", "ContextCalibratorList")}
     little = _little(element)
     encoding = _integer if element.tag == "IntegerDataEncoding" else _float

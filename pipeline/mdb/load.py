@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pipeline.mdb.circles import MAX_NESTED, refuse_calibrators, refuse_nested, refuse_waiting
 from pipeline.mdb.containers import read_container
-from pipeline.mdb.derived import read_algorithm
+from pipeline.mdb.derived import of_the_ground, read_algorithm
+from pipeline.mdb.faults import Faults
 from pipeline.mdb.floods import refuse_floods
 from pipeline.mdb.names import Names, Scope
 from pipeline.mdb.types import TYPES, read_type
-from pipeline.mdb.xml import Element, parse
+from pipeline.mdb.xml import Element, parse, version_notes
 from schemas.mission import (
     Container,
     Derived,
@@ -20,11 +21,15 @@ from schemas.mission import (
     ParameterType,
 )
 
+_PASSED_OVER = {  # they change no value of a packet
+    "StreamSet": "says how frames come", "MessageSet": "names containers once more",
+}  # fmt: skip
 _SETS = ("ParameterTypeSet", "ParameterSet", "ContainerSet", "AlgorithmSet")
 
 
 def load_xtce(path: str | Path, root: str = "") -> MissionDatabase:
-    """Read a file's SpaceSystems. MissionError (file, line, element) for what is not supported.
+    """Read a file's SpaceSystems, and those it includes. MissionError (file, line, element) for
+    what is not supported, a line each, all at once.
 
     root: name of the container that every packet is, where the database does not tell.
     """
@@ -33,17 +38,20 @@ def load_xtce(path: str | Path, root: str = "") -> MissionDatabase:
         raise system.refuse("the root of an XTCE file is a SpaceSystem.")
     names = Names(system.name)
     algorithms: list[tuple[Element, Scope]] = []
-    notes: list[str] = []
+    notes, faults = version_notes(system), Faults()
     for here, scope in _systems(system, Scope(names, ())):
-        for item, at in _collect(here, scope, notes):
-            algorithms.append((item, at))
+        with faults.kept():
+            for item, at in _collect(here, scope, notes):
+                algorithms.append((item, at))
     if not names.items["container"]:
+        faults.end()
         raise system.refuse("needs a ContainerSet: without containers there is nothing to decode.")
-    parameters = _parameters(names)
-    containers = {
-        key: read_container(element, scope)
-        for key, (element, scope) in names.items["container"].items()
-    }
+    parameters = _parameters(names, faults)
+    containers: dict[str, Container] = {}
+    for key, (element, scope) in names.items["container"].items():
+        with faults.kept():
+            containers[key] = read_container(element, scope)
+    faults.end()
     refuse_nested(names, containers)
     refuse_floods(names, containers)
     return MissionDatabase(
@@ -53,7 +61,7 @@ def load_xtce(path: str | Path, root: str = "") -> MissionDatabase:
         _root(system, containers, root, names),
         hashlib.sha256(content).hexdigest(),
         str(path),
-        _derived(algorithms, parameters),
+        _derived(algorithms, parameters, names.notes),
         (*notes, *names.notes),
     )
 
@@ -77,7 +85,10 @@ def _collect(element: Element, scope: Scope, notes: list[str]) -> list[tuple[Ele
             notes.append(part.tell("the command side is passed over: Heartline reads telemetry."))
         if part.tag != "TelemetryMetaData":
             continue
-        for group in part.children(*_SETS):
+        for group in part.children(*_SETS, *_PASSED_OVER):
+            if group.tag in _PASSED_OVER:
+                notes.append(group.tell(f"{_PASSED_OVER[group.tag]}: passed over."))
+                continue
             if group.tag == "AlgorithmSet":
                 algorithms += [
                     (a, scope) for a in group.children("MathAlgorithm", "CustomAlgorithm")
@@ -93,29 +104,43 @@ def _collect(element: Element, scope: Scope, notes: list[str]) -> list[tuple[Ele
     return algorithms
 
 
-def _parameters(names: Names) -> dict[str, Parameter]:
-    types: dict[str, ParameterType] = {
-        key: read_type(element, scope)
-        for key, (element, scope) in names.items["parameter type"].items()
-    }
+def _parameters(names: Names, faults: Faults) -> dict[str, Parameter]:
+    types: dict[str, ParameterType] = {}
+    for key, (element, scope) in names.items["parameter type"].items():
+        with faults.kept():
+            types[key] = read_type(element, scope)
     parameters: dict[str, Parameter] = {}
     for key, (item, scope) in names.items["parameter"].items():
-        item.only_attributes("parameterTypeRef", "initialValue")
-        for properties in item.children("ParameterProperties"):
-            properties.only_attributes("dataSource", "readOnly", "persistence")
-            properties.child("SystemName", "PhysicalAddressSet", required=False)
-        of = types[scope.the("parameter type", item, "parameterTypeRef")]
-        parameters[key] = Parameter(
-            key, scope.qualified(key), of, item.attribute("shortDescription", "")
-        )
+        with faults.kept():
+            item.only_attributes("parameterTypeRef", "initialValue")
+            for properties in item.children("ParameterProperties"):
+                properties.only_attributes("dataSource", "readOnly", "persistence")
+                properties.child("SystemName", "PhysicalAddressSet", required=False)
+            of = types.get(scope.the("parameter type", item, "parameterTypeRef"))
+            if of is not None:  # else its type was refused
+                parameters[key] = Parameter(
+                    key, scope.qualified(key), of, item.attribute("shortDescription", "")
+                )
+    if faults:
+        return parameters
     refuse_calibrators(names, types.values(), parameters)
     return parameters
 
 
 def _derived(
-    algorithms: list[tuple[Element, Scope]], parameters: dict[str, Parameter]
+    given: list[tuple[Element, Scope]], parameters: dict[str, Parameter], notes: list[str]
 ) -> tuple[Derived, ...]:
     derived: dict[str, Derived] = {}
+    algorithms = []
+    for element, scope in given:
+        if language := of_the_ground(element):
+            notes.append(
+                element.tell(
+                    f"an algorithm in {language}: passed over, its outputs are not computed."
+                )
+            )
+        else:
+            algorithms.append((element, scope))
     for element, scope in algorithms:
         one = read_algorithm(element, scope)
         if one.output in derived:

@@ -41,8 +41,10 @@ def read_time(element: Element, scope: Scope) -> ParameterType:
     absolute = element.tag == "AbsoluteTimeParameterType"
     alarms = () if absolute else ("DefaultAlarm", "ContextAlarmList")
     parts = {c.tag: c for c in element.children("Encoding", "ReferenceTime", *alarms)}
-    if "Encoding" not in parts:
-        raise element.refuse("needs an Encoding.")
+    if "Encoding" not in parts:  # a time that no packet has: a container that holds it is refused
+        kind = "time" if absolute else "duration"
+        alarm = read_alarm(element, parts, scope)
+        return ParameterType(element.name, kind, None, "s", alarm=alarm)
     scaled = parts["Encoding"]
     scaled.only_attributes("units", "scale", "offset")
     one = scaled.the(*ENCODINGS)

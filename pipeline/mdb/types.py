@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.errors import FloodError
 from pipeline.mdb.alarms import bounds, read_alarm
 from pipeline.mdb.criteria import read_value
 from pipeline.mdb.describe import boolean_labels, extend, labels_of
@@ -33,7 +34,7 @@ _ALARMS = ("DefaultAlarm", "ContextAlarmList")
 def read_type(element: Element, scope: Scope, depth: int = 0) -> ParameterType:
     """One child of ParameterTypeSet. MissionError for what is not supported."""
     if depth > MAX_DEPTH:
-        raise element.refuse(f"aggregates and arrays nested deeper than {MAX_DEPTH}.")
+        raise FloodError(element.tell(f"aggregates and arrays nested deeper than {MAX_DEPTH}."))
     element = extend(element, scope)
     if element.tag == "AggregateParameterType":
         return _aggregate(element, scope, depth)
@@ -51,6 +52,8 @@ def _parts(element: Element, *more: str) -> dict[str, Element]:
 def _numeric(element: Element, scope: Scope) -> ParameterType:
     element.only_attributes("signed", "sizeInBits", *_ANYONES)
     parts = _parts(element, "ValidRange", "ToString", *_ALARMS)
+    if as_text := _as_text(element, parts, scope):
+        return as_text
     encoded = _encoding(element, parts, scope, IntegerEncoding, FloatEncoding)
     kind = "integer" if element.tag == "IntegerParameterType" else "float"
     return ParameterType(
@@ -68,6 +71,8 @@ def _numeric(element: Element, scope: Scope) -> ParameterType:
 def _boolean(element: Element, scope: Scope) -> ParameterType:
     element.only_attributes("zeroStringValue", "oneStringValue", *_ANYONES)
     parts = _parts(element, *_ALARMS)
+    if as_text := _as_text(element, parts, scope):
+        return as_text
     encoding = _plain(element, parts, scope)
     labels = boolean_labels(element)
     alarm = read_alarm(element, parts, scope)
@@ -79,12 +84,25 @@ def _boolean(element: Element, scope: Scope) -> ParameterType:
 def _enumerated(element: Element, scope: Scope) -> ParameterType:
     element.only_attributes(*_ANYONES)
     parts = _parts(element, "EnumerationList", *_ALARMS)
+    if as_text := _as_text(element, parts, scope):
+        return as_text
     encoding = _plain(element, parts, scope)
     labels = labels_of(element)
     alarm = read_alarm(element, parts, scope, labels)
     return ParameterType(
         element.name, "enumerated", encoding, _unit(parts), labels=labels, alarm=alarm
     )  # fmt: skip
+
+
+def _as_text(element: Element, parts: dict[str, Element], scope: Scope) -> ParameterType | None:
+    """A number, boolean or enumeration that is sent as text is read as that text, and told."""
+    if "StringDataEncoding" not in parts:
+        return None
+    encoded = read_encoding(parts["StringDataEncoding"], scope)
+    told = "comes as text and is read as text: no limits, no statistics."
+    if element.tell(told) not in scope.names.notes:
+        scope.names.notes.append(element.tell(told))
+    return ParameterType(element.name, "string", encoded.encoding, _unit(parts))
 
 
 def _plain(element: Element, parts: dict[str, Element], scope: Scope) -> IntegerEncoding | None:
@@ -149,7 +167,9 @@ def _aggregate(element: Element, scope: Scope, depth: int) -> ParameterType:
         members[item.name] = read_type(*scope.type_of(item, "typeRef"), depth + 1)
         count += _members(members[item.name])
         if count > MAX_MEMBERS:
-            raise element.refuse(f"more than {MAX_MEMBERS} members, counting those inside members.")
+            raise FloodError(
+                element.tell(f"more than {MAX_MEMBERS} members, counting those inside members.")
+            )
     if not members:
         raise element.refuse("an aggregate without members.")
     return ParameterType(element.name, "aggregate", members=tuple(members.items()))

@@ -20,6 +20,10 @@ LEAVES = frozenset({
     "ValidRange", "TerminationChar", "LeadingSize", "WatchRange", "WarningRange", "DistressRange",
     "CriticalRange", "SevereRange",
 })  # fmt: skip
+XINCLUDE = "http://www.w3.org/2001/XInclude"
+XTCE_1_1 = "http://www.omg.org/space/xtce"
+FROM = "{heartline}file"  # of an element that was included: its file
+MOST_INCLUDED = 16
 DOCUMENTATION_ATTRIBUTES = frozenset({"shortDescription", "name"})
 
 
@@ -28,7 +32,7 @@ class Element:
 
     def __init__(self, node: etree._Element, path: str, base: Element | None = None) -> None:
         self._node = node
-        self._path = path
+        self._path = path if node.get(FROM) is None else str(node.get(FROM))
         self._base = base  # what it extends (baseType): stands in where this one is silent
         self._attributes_checked = False
         self.tag = etree.QName(node).localname
@@ -165,9 +169,19 @@ def _slot(tag: str) -> str:
     return "DataEncoding" if tag.endswith("DataEncoding") else tag
 
 
+def version_notes(root: Element) -> list[str]:
+    """What is to be said of a database of another version of XTCE than 1.2."""
+    namespace = etree.QName(root._node).namespace or ""
+    if namespace != XTCE_1_1:
+        return []
+    return [root.tell("a database of XTCE 1.1 is read as one of 1.2: what 1.2 lacks is refused.")]
+
+
 def parse(path: str | Path) -> tuple[Element, bytes]:
-    """Root element and the file's bytes. MissionError when it is absent or not XML."""
+    """Root element and the bytes of the file, and of all that it includes. MissionError when it is
+    absent or not XML."""
     root, content = read_tree(path)
+    content = _include(root, Path(path), (Path(path).resolve(),), content)
     for entity in root.iter(etree.Entity):
         inside = entity.getparent()
         assert inside is not None
@@ -175,6 +189,32 @@ def parse(path: str | Path) -> tuple[Element, bytes]:
             f"the entity {entity.text} is not followed: write out what it stands for."
         )
     return Element(root, str(path)), content
+
+
+def _include(root: etree._Element, path: Path, above: tuple[Path, ...], content: bytes) -> bytes:
+    """Put the files that XInclude names in the place of its elements (W3C XInclude 1.0); returns
+    the bytes of all. Files beside the first, or below it: a database opens nothing else."""
+    for node in list(root.iter(f"{{{XINCLUDE}}}include")):
+        here = Element(node, str(path))
+        href, whole = node.get("href", ""), node.get("parse", "xml") == "xml"
+        if not href or not whole or node.get("xpointer"):
+            raise here.refuse("only whole XML files, by href, are included.")
+        target = (path.parent / href).resolve()
+        if "://" in href or not target.is_relative_to(above[0].parent):
+            raise here.refuse(f"{href!r} is no file beside the database, or below it.")
+        if target in above or len(above) > MOST_INCLUDED:
+            raise here.refuse(f"{href!r} includes itself, or is included too deep.")
+        inner, more = read_tree(path.parent / href)
+        content += _include(inner, path.parent / href, (*above, target), more)
+        for one in inner.iter(etree.Element):
+            if one.get(FROM) is None:
+                one.set(FROM, str(path.parent / href))
+        inner.tail = node.tail
+        parent = node.getparent()
+        if parent is None:
+            raise here.refuse("the root of a database cannot be included.")
+        parent.replace(node, inner)
+    return content
 
 
 def read_tree(path: str | Path) -> tuple[etree._Element, bytes]:

@@ -1,0 +1,174 @@
+"""A database as a whole: all its refusals at once, what changes no value, and files that it
+includes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agents.cli import main
+from pipeline.decode import Decoder, compile_plans
+from pipeline.errors import MissionError
+from pipeline.packets import PacketReader
+from pipeline.table import cells
+from schemas.records import RawRecord
+from schemas.settings import TimeSettings
+from tests.unit.test_alarms import ROOT as BEHIND_HEADER
+from tests.unit.test_mdb import FOOT, HEAD, INT8, ROOT, document, load
+
+NUMBER = f'<IntegerParameterType name="T">{INT8}</IntegerParameterType>'
+
+
+def test_all_refusals_at_once(tmp_path: Path) -> None:
+    bad = (
+        '<IntegerParameterType name="A"><IntegerDataEncoding sizeInBits="2000"/>'
+        '</IntegerParameterType><StringParameterType name="B" restrictionPattern="x">'
+        "<StringDataEncoding><SizeInBits><Fixed><FixedValue>8</FixedValue></Fixed></SizeInBits>"
+        "</StringDataEncoding></StringParameterType>"
+    )
+    parameters = (
+        '<Parameter name="P" parameterTypeRef="T"/><Parameter name="Q" parameterTypeRef="A"/>'
+        '<Parameter name="R" parameterTypeRef="nowhere"/>'
+    )
+    text = document(NUMBER + bad, parameters, ROOT.replace('parameterRef="P"', 'parameterRef="Z"'))
+    with pytest.raises(MissionError) as told:
+        load(tmp_path, text)
+    lines = str(told.value).splitlines()
+    assert [next(w for w in ("2000 bits", "restrictionPattern", "'nowhere'", "'Z'") if w in line)
+            for line in lines] == ["2000 bits", "restrictionPattern", "'nowhere'", "'Z'"]  # fmt: skip
+    done = CliRunner().invoke(main, ["mdb", "check", str(tmp_path / "m.xml")])
+    assert done.exit_code == 1
+    assert done.output.count("refused: ") == 4
+
+
+def test_what_changes_no_value_is_passed_over(tmp_path: Path) -> None:
+    types = NUMBER.replace('encoding="unsigned"', 'encoding="unsigned" changeThreshold="2"')
+    text = document(types).replace(
+        "</ContainerSet>",
+        '</ContainerSet><StreamSet><FixedFrameStream name="F"/></StreamSet><AlgorithmSet>'
+        '<CustomAlgorithm name="JS"><AlgorithmText language="JavaScript">x.value = 1;'
+        "</AlgorithmText><OutputSet/></CustomAlgorithm></AlgorithmSet>",
+    )
+    found = load(tmp_path, text)
+    assert [note.split(": ", 1)[1] for note in found.notes] == [
+        "says how frames come: passed over.",
+        "an algorithm in JavaScript: passed over, its outputs are not computed.",
+    ]
+
+
+def test_numbers_and_booleans_that_come_as_text(tmp_path: Path) -> None:
+    text_of = (
+        "<StringDataEncoding><SizeInBits><Fixed><FixedValue>40</FixedValue></Fixed></SizeInBits>"
+        "</StringDataEncoding>"
+    )
+    types = (
+        f'<FloatParameterType name="T">{text_of}</FloatParameterType>'
+        f'<BooleanParameterType name="B">{text_of}</BooleanParameterType>'
+    )
+    parameters = (
+        '<Parameter name="P" parameterTypeRef="T"/><Parameter name="Q" parameterTypeRef="B"/>'
+    )
+    root = BEHIND_HEADER.replace(
+        "</EntryList>", '<ParameterRefEntry parameterRef="Q"/></EntryList>'
+    )
+    found = load(tmp_path, document(types, parameters, root))
+    assert len([n for n in found.notes if "comes as text" in n]) == 2
+    plans = compile_plans(found, TimeSettings())
+    content = b"\x08\x05\xc0\x00\x00\x09" + b"1.5\0\0" + b"True "
+    batch, _ = PacketReader().feed([RawRecord(0, content, ())])
+    (rows,) = Decoder(plans).feed(batch).rows
+    assert [*cells(rows, plans, False)] == [("1.5", "True")]
+
+
+def test_a_time_without_an_encoding_is_of_the_ground(tmp_path: Path) -> None:
+    types = NUMBER + '<AbsoluteTimeParameterType name="G"/>'
+    parameters = (
+        '<Parameter name="P" parameterTypeRef="T"/><Parameter name="Q" parameterTypeRef="G"/>'
+    )
+    assert load(tmp_path, document(types, parameters)).parameters["Q"].type.encoding is None
+    root = ROOT.replace('parameterRef="P"', 'parameterRef="Q"')
+    with pytest.raises(MissionError, match="has no encoding, so no packet has it"):
+        compile_plans(load(tmp_path, document(types, parameters, root)), TimeSettings())
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (
+            '<IndirectParameterRefEntry aliasNameSpace="x"/>',
+            "XTCE 1.2, IndirectParameterRefEntryType",
+        ),
+        ('<StreamSegmentEntry streamRef="F"/>', r"XTCE 1\.2, StreamSegmentEntryType"),
+    ],
+)
+def test_entries_that_are_refused_by_the_standards_name(
+    entry: str, why: str, tmp_path: Path
+) -> None:
+    with pytest.raises(MissionError, match=why):
+        load(tmp_path, document(containers=ROOT.replace("</EntryList>", f"{entry}</EntryList>")))
+
+
+def test_a_database_of_1_1_is_told(tmp_path: Path) -> None:
+    text = document()
+    assert "xmlns" in text
+    namespace = text.split('xmlns="')[1].split('"')[0]
+    found = load(tmp_path, text.replace(namespace, "http://www.omg.org/space/xtce"))
+    assert "XTCE 1.1 is read as one of 1.2" in found.notes[0]
+
+
+def _included(folder: Path, inner: str) -> str:
+    (folder / "sub").mkdir(exist_ok=True)
+    (folder / "sub" / "types.xml").write_text(inner)
+    return document().replace(
+        f"<ParameterTypeSet>{NUMBER}</ParameterTypeSet>",
+        '<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="sub/types.xml"/>',
+    )
+
+
+def test_files_that_are_included(tmp_path: Path) -> None:
+    whole = load(tmp_path, document())
+    namespace = document().split('xmlns="')[1].split('"')[0]
+    inner = f'<ParameterTypeSet xmlns="{namespace}">\n\n{NUMBER}</ParameterTypeSet>'
+    found = load(tmp_path, _included(tmp_path, inner))
+    assert found.parameters == whole.parameters
+    first = found.sha256
+    again = load(tmp_path, _included(tmp_path, inner.replace('sizeInBits="8"', 'sizeInBits="4"')))
+    assert again.sha256 != first, "the fingerprint is of all files"
+    bad = inner.replace('sizeInBits="8"', 'sizeInBits="0"')
+    with pytest.raises(MissionError, match=r"types\.xml, line 3"):
+        load(tmp_path, _included(tmp_path, bad))
+
+
+@pytest.mark.parametrize(
+    ("href", "why"),
+    [
+        ("../outside.xml", "no file beside the database"),
+        ("http://example.com/x.xml", "no file beside the database"),
+        ("/etc/hostname", "no file beside the database"),
+        ("m.xml", "includes itself"),
+        ("gone.xml", "cannot be read"),
+    ],
+)
+def test_files_that_are_not(href: str, why: str, tmp_path: Path) -> None:
+    include = f'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="{href}"/>'
+    with pytest.raises(MissionError, match=why):
+        load(tmp_path, f"{HEAD}{include}{FOOT}")
+
+
+def test_a_points_order_that_says_nothing(tmp_path: Path) -> None:
+    """Of a stepped spline whose points have the schema's default written out."""
+    for order, points, fits in ((0, 1, True), (1, 1, True), (1, 0, False), (2, 2, False)):
+        spline = (
+            f'<DefaultCalibrator><SplineCalibrator order="{order}">'
+            f'<SplinePoint raw="0" calibrated="0" order="{points}"/>'
+            f'<SplinePoint raw="9" calibrated="1" order="{points}"/></SplineCalibrator>'
+            "</DefaultCalibrator></IntegerDataEncoding>"
+        )
+        types = NUMBER.replace("/></IntegerP", f">{spline}</IntegerP")
+        if fits:
+            assert load(tmp_path, document(types)).parameters["P"].type.calibrator
+            continue
+        with pytest.raises(MissionError, match=r"XTCE 1\.2, Spline"):
+            load(tmp_path, document(types))
