@@ -37,6 +37,7 @@ from pipeline.flight import Flight, FlightRecord, Packer
 from pipeline.known_apids import known_apids
 from pipeline.mission import Mission
 from pipeline.packets import Scanned, Scanner
+from pipeline.packets.captures import LOOKED_AT, capture
 from schemas.columns import I8
 from schemas.records import TICK_HEADERS
 
@@ -131,6 +132,8 @@ class Ingest:
         if stream is None:
             stream = _Stream(Scanner(self._known, self._ground))
             self._streams[piece.client] = stream
+            if what := capture(piece.data[:LOOKED_AT]):
+                log.warning("what comes are no packets as they are, but %s", what)
         stream.note(len(piece.data), now_ns)
         scanned = stream.scanner.feed(piece.data, piece.whole, piece.datagram)
         if piece.whole and piece.client:

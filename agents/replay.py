@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import logging
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from agents.declared import ensure_topics
 from agents.kafka import (
     NotTakenError,
     consumer,
+    discard,
     existing_partitions,
     patiently,
     producer,
     start,
 )
+from agents.logs import BROKER
 from agents.pacing import Lateness, Pace
 from pipeline.flight import FlightRecord
 from schemas import topics
+from schemas.records import CONTROL_HEADERS, Numbered, with_number
+
+log = logging.getLogger("heartline.replay")
+TIMEOUT_MS = 10_000
 
 MAX_PENDING = 500  # records sent and not acknowledged: a slow broker holds the replay back
 
@@ -49,53 +60,70 @@ async def holds_records(bootstrap: str, namespace: str) -> bool:
 
 
 class Sender:
-    """Sends records when they are due; at most MAX_PENDING wait for the broker."""
+    """Sends records when they are due; at most MAX_PENDING wait for the broker. What it holds when
+    a producer fails goes to the next one, and each record by its number, so that none counts twice
+    (`pipeline/packets/repeats.py`)."""
 
     def __init__(
         self, client: AIOKafkaProducer, topic: str, source: str, pace: Pace, done: Replayed
     ) -> None:
         self._client, self._topic, self._key = client, topic, source.encode()
         self._pace, self._done = pace, done
-        self._room = asyncio.Semaphore(MAX_PENDING)
-        self._failed: BaseException | None = None
+        self._writer, self._number = int.from_bytes(secrets.token_bytes(8)), 0
+        self._way: deque[tuple[FlightRecord, int, float, asyncio.Future[Any]]] = deque()
         self._first: int | None = None
 
     async def send(self, record: FlightRecord) -> None:
-        """NotTakenError where the broker refused a record before."""
+        """NotTakenError where the broker did not take a record of before; this one is not sent."""
         _heed_cancelling()
         done = self._done
         self._first = record.due_ns if self._first is None else self._first
         done.flight_s = (record.due_ns - self._first) / 1e9
         due = await self._pace.wait(done.flight_s)
-        await self._room.acquire()
-        self._raise()
-        future = await self._client.send(
-            self._topic, record.value, self._key, headers=list(record.headers)
-        )
-        future.add_done_callback(lambda f: self._settled(f, due))
+        while len(self._way) >= MAX_PENDING:
+            await asyncio.wait([self._way[0][3]])
+            self._settle()
+        self._settle()
+        await self._put(record, self._number, due)
+        self._number += 1
         done.records += 1
         done.packets += record.packets
         done.seconds = self._pace.seconds
 
-    def _settled(self, future: asyncio.Future[object], due: float) -> None:
-        self._room.release()
-        if future.cancelled():
-            return
-        if error := future.exception():
-            self._failed = error
-        elif self._pace.paced:
+    async def _put(self, record: FlightRecord, number: int, due: float) -> None:
+        headers = record.headers
+        if headers[:1] != CONTROL_HEADERS[:1]:
+            headers = with_number(headers, Numbered(self._writer, number))
+        way = await self._client.send(
+            self._topic, record.value, self._key, headers=list(headers)
+        )  # fmt: skip
+        way.add_done_callback(lambda f: self._acknowledged(f, due))
+        self._way.append((record, number, due, way))
+
+    def _acknowledged(self, future: asyncio.Future[Any], due: float) -> None:
+        if not future.cancelled() and not future.exception() and self._pace.paced:
             self._done.lateness.add(self._pace.seconds - due)
 
-    def _raise(self) -> None:
-        if self._failed:
-            raise NotTakenError(self._topic, self._failed)
+    def _settle(self) -> None:
+        while self._way and self._way[0][3].done():
+            way = self._way[0][3]
+            if error := asyncio.CancelledError() if way.cancelled() else way.exception():
+                raise NotTakenError(self._topic, error)
+            self._way.popleft()
+
+    async def again(self, client: AIOKafkaProducer) -> None:
+        """By another producer, from the first record that was not taken on."""
+        held, self._way = self._way, deque()
+        self._client = client
+        for record, number, due, _ in held:
+            await self._put(record, number, due)
 
     async def finish(self) -> None:
         """Wait until the broker has all."""
-        for _ in range(MAX_PENDING):
-            await self._room.acquire()
+        while self._way:
+            await asyncio.wait([self._way[0][3]])
+            self._settle()
         self._done.seconds = self._pace.seconds
-        self._raise()
 
 
 def _heed_cancelling() -> None:
@@ -119,16 +147,41 @@ async def replay(
 
     `done` tells how far it came, also where it is interrupted.
     """
-    await patiently(partial(ensure_topics, bootstrap, namespace, partitions), bootstrap)
-    linger_ms = 0 if speed else 5
-    client = await patiently(
-        lambda: start(producer(bootstrap, linger_ms=linger_ms), bootstrap), bootstrap
-    )
+
+    async def opened() -> AIOKafkaProducer:
+        await patiently(partial(ensure_topics, bootstrap, namespace, partitions), bootstrap)
+        make = partial(
+            producer, bootstrap, linger_ms=0 if speed else 5, request_timeout_ms=TIMEOUT_MS
+        )
+        return await patiently(lambda: start(make(), bootstrap), bootstrap)
+
+    client = await opened()
     sender = Sender(client, topics.on_wire(topics.RAW, namespace), source, Pace(speed), done)
+
+    async def until_taken(send: Callable[[], Awaitable[None]]) -> None:
+        """Go on where it stands, by another producer, for as long as brokers fail."""
+        nonlocal client
+        failed = False
+        while True:
+            try:
+                if failed:
+                    await discard(client, abort=False)
+                    client = await opened()
+                    await sender.again(client)
+                    failed = False
+                await send()
+                return
+            except (NotTakenError, KafkaError, TimeoutError, OSError) as error:
+                failed = True
+                log.warning(
+                    "replay stands at T+%.1f s, %d packets: the broker takes no more (%s)",
+                    done.flight_s, done.packets, error, extra=BROKER,
+                )  # fmt: skip
+
     try:
         for record in records:
-            await sender.send(record)
+            await until_taken(partial(sender.send, record))
             on_progress(record.packets)
-        await sender.finish()
+        await until_taken(sender.finish)
     finally:
         await client.stop()

@@ -98,7 +98,9 @@ def replay(
                 )
             )  # fmt: skip
     except KeyboardInterrupt:
-        console.print("stopped before its end")
+        where = (start or 0.0) + done.flight_s
+        go_on = "" if shifted else f"; --start {where:.3f} goes on from there"
+        console.print(f"stopped before its end, at T+{where:.1f} s{go_on}")
     for line in _replayed(done):
         console.print(line)
 

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from pipeline.errors import FlightError
+from pipeline.packets.captures import LOOKED_AT, capture
 from pipeline.packets.scanner import Scanned, Scanner
 
 PIECE_BYTES = 1 << 18  # of a file, and most that is unpacked at once: a bomb comes in pieces too
@@ -21,10 +22,12 @@ def scans(paths: Sequence[Path], scanner: Scanner) -> Iterator[tuple[int, Scanne
     """(bytes read, what they completed) piece by piece through all files, in the order given.
 
     No packet straddles two files: what is pending at a file's end is reported as truncated.
-    FlightError names a file that cannot be read.
+    FlightError names a file that cannot be read, or what it is instead of packets.
     """
     for path in paths:
-        for piece in file_pieces(path):
+        for i, piece in enumerate(file_pieces(path)):
+            if i == 0 and (what := capture(piece[:LOOKED_AT])):
+                raise FlightError(f"{path}: holds no packets as they are, but {what}.")
             yield len(piece), scanner.feed(piece)
         yield 0, scanner.feed(b"", final=True)
 

@@ -16,6 +16,8 @@ PASSED_ELEMENTS = {
     "ToString": _SHOWN,
     "DefaultRateInStream": _SCHEDULE,
     "RateInStreamSet": _SCHEDULE,
+    "StreamSet": "Tells how frames come; packets are what is read.",
+    "MessageSet": "Names containers once more, by criteria of its own.",
     "SystemName": _FOR_PEOPLE,
     "PhysicalAddressSet": _FOR_PEOPLE,
 }
@@ -36,6 +38,7 @@ PASSED_ATTRIBUTES = {
     "triggerRate": "An upper limit, for slow systems; every update is computed.",
     "dataSource": _FOR_PEOPLE,
     "readOnly": "Telemetry is not written to.",
+    "changeThreshold": "For those who send changes alone.",
     "persistence": "Values are not kept from run to run.",
     "numberOfDimensions": "The dimensions of DimensionList are counted.",
 }
