@@ -50,8 +50,8 @@ SCHEMES: dict[str, Callable[[str, Door], AsyncGenerator[Piece, None]]] = {
 
 @dataclass(slots=True)
 class Counters:
-    """dropped: datagrams by the kernel. refused: packets for which the spool had no room. heard:
-    when the last piece came, unix s."""
+    """dropped: datagrams by the kernel. refused: packets, or skipped pieces, for which the spool
+    had no room. heard: when the last piece came, unix s."""
 
     bytes: int = 0
     packets: int = 0
@@ -123,7 +123,7 @@ class Ingest:
         self._source, self._spool, self._sender = source, spool, sender
         self._known, self._ground = known_apids(mission.mdb), ground_header
         self._streams: dict[int, _Stream] = {}  # of each client that is connected
-        self._packer = Packer()
+        self._packer, self._held = Packer(), False
         self.counters = Counters()
 
     async def take(self, piece: Piece, now_ns: int) -> None:
@@ -149,7 +149,8 @@ class Ingest:
         for at, content, reason in skips:
             c.skipped += len(content)
             value = skipped_record(self._source, int(at), content, reason, piece.client)
-            await self._keep(FrameKind.SKIPPED, value, now_ns, 0, waits)
+            if not await self._keep(FrameKind.SKIPPED, value, now_ns, 0, waits):
+                c.refused += 1
         time_ns = stream.received(scanned)
         flight = Flight(scanned.data, scanned.start, scanned.length, time_ns)
         for record in self._packer.pack(flight):
@@ -157,6 +158,9 @@ class Ingest:
 
     async def tick(self, now_ns: int) -> None:
         self._spool.expire(now_ns)
+        self._sender.room.set()  # there may be some again, on the disk too
+        if self._held:
+            return  # time does not pass what waits for room
         for record in self._packer.ticks(now_ns):
             await self._keep_record(record, now_ns, False)
 
@@ -177,7 +181,11 @@ class Ingest:
             if not waits:
                 return False
             self._sender.room.clear()
-            await self._sender.room.wait()
+            self._held = True
+            try:
+                await self._sender.room.wait()
+            finally:
+                self._held = False
         self._sender.arrived.set()
         return True
 
@@ -272,8 +280,9 @@ async def _run(
         for one_done in done:
             one_done.result()
         ended = reading in done
-        reading.cancel()
-        await asyncio.wait({reading})
+        for one_more in (reading, ticking):
+            one_more.cancel()
+        await asyncio.wait([reading, ticking])
         if taking and not taking.done():
             await asyncio.wait([taking, *every[2:]], return_when=asyncio.FIRST_COMPLETED)
         notify("STOPPING=1")
@@ -286,6 +295,9 @@ async def _run(
         if sending.done():
             sending.result()
     finally:
+        if taking and not taking.done():
+            log.error("stopped without room on disk: what was read last is lost")
+            one.counters.refused += 1
         for one_left in (*every, *([taking] if taking else [])):
             one_left.cancel()
         await asyncio.gather(*every, return_exceptions=True)

@@ -52,7 +52,11 @@ class IngestMetrics(Collector):
         yield lost
         waits = self._clock() - sender.moved if spool.waiting else 0.0
         for name, words, number in (
-            ("broker_connected", "1: records are taken.", float(sender.connected)),
+            (
+                "broker_connected",
+                "1: records are taken.",
+                float(sender.connected and waits < AWAY_S),
+            ),
             ("spool_records", "That wait for the broker.", spool.waiting),
             ("spool_bytes", "On disk.", spool.size),
             ("spool_limit_bytes", "That there is room for.", spool.limits.size),
@@ -81,10 +85,12 @@ class IngestMetrics(Collector):
         stalled = now - sender.moved if spool.waiting else 0.0
         heard = _moment(c.heard) if c.heard else "nothing yet"
         state = "connected" if sender.connected else "away"
-        still = f" and has taken none for {stalled:.0f} s" if stalled >= AWAY_S else ""
+        state = f"{state} for {now - sender.since:.0f} s"
+        if stalled >= AWAY_S:
+            state = f"away: it has taken nothing for {stalled:.0f} s"
         told = [
             f"reads {' '.join(one.inputs)}: {c.packets} packets, the last piece at {heard}",
-            f"broker {state} for {now - sender.since:.0f} s{still}",
+            f"broker {state}",
             f"{spool.waiting} records wait, {spool.size} of {spool.limits.size} bytes on disk",
             f"lost since it began: {lost}" + (", some of it in the last minute" if lately else ""),
         ]

@@ -64,7 +64,7 @@ async def udp(url: str, door: Door) -> AsyncGenerator[Piece, None]:
     sock = _datagrams(host, port, url)
     came = asyncio.Event()
     loop.add_reader(sock, came.set)
-    refused, drops = Seldom(), Drops()
+    refused, drops, lost = Seldom(), Drops(), 0
     try:
         while True:
             await came.wait()
@@ -74,9 +74,10 @@ async def udp(url: str, door: Door) -> AsyncGenerator[Piece, None]:
                     data, told, _, peer = sock.recvmsg(65536, 64)
                 except (BlockingIOError, InterruptedError):
                     break
-                lost = drops.since(told)
+                lost += drops.since(told)
                 if door.admits(peer):
-                    yield Piece(data, True, datagram=True, dropped=lost)
+                    dropped, lost = lost, 0
+                    yield Piece(data, True, datagram=True, dropped=dropped)
                 elif n := refused.since(loop.time()):
                     log.warning("%s is refused by --allow (%d since the last line)", named(peer), n)
             else:

@@ -115,8 +115,13 @@ class Sender:
         """By another producer, from the first record that was not taken on."""
         held, self._way = self._way, deque()
         self._client = client
-        for record, number, due, _ in held:
-            await self._put(record, number, due)
+        try:
+            while held:
+                record, number, due, _ = held[0]
+                await self._put(record, number, due)
+                held.popleft()
+        finally:  # it may fail as well
+            self._way.extend(held)
 
     async def finish(self) -> None:
         """Wait until the broker has all."""

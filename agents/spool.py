@@ -13,6 +13,7 @@ outlive the process, not the machine.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -31,6 +32,7 @@ log = logging.getLogger("heartline.ingest")
 WhenFull = Literal["oldest", "newest"]
 _HEAD = struct.Struct(">IIQqIB")  # bytes of the value, CRC-32, number, time ns, packets, kind
 _NUMBER = struct.Struct(">Q")
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 SEGMENTS = 16  # of a full spool, about: what is dropped at once
 MOST_SEGMENT = 16 << 20
 
@@ -81,9 +83,11 @@ class _Segment:
     size: int = 0
     end: int = 0  # number behind its last frame
     packets: int = 0
+    oldest_ns: int = 0
     newest_ns: int = 0
 
     def note(self, frame: Frame, size: int) -> None:
+        self.oldest_ns = self.oldest_ns if self.size else frame.time_ns
         self.newest_ns = frame.time_ns
         self.end, self.size = frame.number + 1, self.size + size
         self.packets += frame.packets
@@ -116,6 +120,8 @@ class Spool:
         self.full, self.old = Lost(), Lost()
         self._out: IO[bytes] | None = None
         self._in: tuple[_Segment, IO[bytes], int] | None = None  # at which number it stands
+        for empty in [s for s in self.segments if not s.size]:
+            self._remove(empty)  # else the next segment has its path
         self._forget_sent()
 
     # --- what is there ---------------------------------------------------------------------------
@@ -130,10 +136,15 @@ class Spool:
         return self.next - self.sent
 
     def _who(self) -> int:
+        """Another after each start of the machine: what was not synced then may have had numbers
+        that are used again."""
         path = self._folder / "writer"
-        if not path.exists() or len(path.read_bytes()) != _NUMBER.size:
-            path.write_bytes(secrets.token_bytes(_NUMBER.size))
-        return int(_NUMBER.unpack(path.read_bytes())[0])
+        boot = BOOT.read_bytes() if BOOT.exists() else b""
+        told = path.read_bytes() if path.exists() else b""
+        if len(told) < _NUMBER.size or told[_NUMBER.size :] != boot:
+            told = secrets.token_bytes(_NUMBER.size) + boot
+            path.write_bytes(told)
+        return int(_NUMBER.unpack(told[: _NUMBER.size])[0])
 
     def _found(self) -> list[_Segment]:
         """Segments as a process before left them; what it was killed in the middle of is cut."""
@@ -167,10 +178,11 @@ class Spool:
 
     def _write(self, frame: Frame, content: bytes) -> bool:
         try:
-            if self._out is None or self.segments[-1].size >= self._segment_size:
+            if self._out is None or self._is_ripe(self.segments[-1], frame.time_ns):
                 self._roll()
             assert self._out
-            self._out.write(content)
+            if self._out.write(content) != len(content):  # a disk that is full takes a part
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             log.error("%s: %s", self._folder, error.strerror)
             if self._out and self.segments:
@@ -178,6 +190,12 @@ class Spool:
             return False
         self.segments[-1].note(frame, len(content))
         return True
+
+    def _is_ripe(self, segment: _Segment, now_ns: int) -> bool:
+        """Large or old enough that another follows it: what is dropped is dropped by segments."""
+        age_ns = self.limits.age_s * 1e9 / SEGMENTS
+        old = bool(self.limits.age_s and segment.size) and now_ns - segment.oldest_ns > age_ns
+        return old or segment.size >= self._segment_size
 
     def _roll(self) -> None:
         if self._out:
@@ -226,7 +244,9 @@ class Spool:
             self._in = (segment, file, self.cursor)
             if self.cursor < segment.end and len(found) < most:  # it ends before its frames do
                 log.error("%s: damaged, what follows in it is lost", segment.path)
-                self.full.add(segment.end - self.cursor, 0)
+                left = segment.end - self.cursor
+                whole = max(segment.end - segment.first, 1)
+                self.full.add(left, segment.packets * left // whole)
                 self.cursor = segment.end
         return found
 

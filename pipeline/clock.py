@@ -101,7 +101,9 @@ class ClockSteps(Composite):
         # a container does not see what is less than from row to row, or sees some of it
         large = np.abs(unseen) > least
         near = max(STEP_NS, least * (1 + int((~large).sum())))
-        news = not len(unseen) or abs(step - int(unseen[large].sum())) > near
+        # a container that was not heard, or not yet, has seen the last of them alone
+        sums = np.cumsum(unseen[large][::-1]) if large.any() else np.zeros(1, np.int64)
+        news = not len(unseen) or bool((np.abs(step - sums) > near).all())
         if news:
             s["steps"][count % KEPT] = step
             s["count"][0] += 1

@@ -123,14 +123,19 @@ class ContainerChain(Composite):
         live = rows
         if back.any():
             live = rows.at(~back)
-            self._recorded.feed(batch, rows.at(recorded), found.judged_ns[recorded], out)
         self._live.feed(batch, live, found.judged_ns[~back], out)
         if len(live.packet):
             self._invalid.feed(batch, live, out)
         self._refused.feed(batch, rows, found.kind, unread, out)
         for piece in found.pieces:
+            if piece.anew:
+                before = recorded & (rows.packet <= piece.packet)
+                self._recorded.feed(batch, rows.at(before), found.judged_ns[before], out)
+                self._recorded.withdraw(batch, piece.packet, out)
+                recorded &= ~before
             for group in self.groups:
                 if piece.anew:
-                    group.begin_anew(piece.step_ns, int(piece.packet), batch, out)
+                    group.begin_anew(piece.step_ns, piece.packet, batch, out)
                 group.feed(piece.ordered, batch, out)
+        self._recorded.feed(batch, rows.at(recorded), found.judged_ns[recorded], out)
         return found.late, found.steps

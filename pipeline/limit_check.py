@@ -46,6 +46,25 @@ class LimitCheck(Composite):
         names = tuple(p.qualified_name for p in fields)
         yield Watched(self._kind, names, self._monitor, flapping=self._flapping)
 
+    def withdraw(self, batch: PacketBatch, packet: int, out: list[Pending]) -> None:
+        """What was said of rows as recorded ones, which were not, is taken back."""
+        now, levels = batch.reception_ns[packet], self._monitor.state["level"].copy()
+        for j in np.flatnonzero(levels).tolist():
+            of = self._plan.fields[int(self._limits.columns[j])].parameter
+            all_of_it = (0, j, levels[j], 0, now, batch.offset[packet])
+            t = Transitions(*(np.array([x]) for x in all_of_it))
+            alert = alert_head(
+                self._origin, of.qualified_name, self._kind, "static", t, 0, batch, packet, int(now)
+            ) | seen(np.nan, of.type.unit, 0, 1.0)  # fmt: skip
+            alert["fingerprint"] = self._origin.fingerprint
+            make = partial(alert_output, alert)
+            order = (self._index, j, 1)
+            out.append(Pending(packet, int(batch.record[packet]), Rank.LIMIT, order, make))
+        for j in range(len(levels)):
+            self._monitor.begin(j)
+            self._flapping.begin(j)
+        self._changes.begin()
+
     def feed(self, batch: PacketBatch, rows: Rows, judged_ns: I8, out: list[Pending]) -> None:
         """judged_ns i8[k]: the time at which each row counts."""
         if not len(self._limits.columns) or not len(rows.packet):

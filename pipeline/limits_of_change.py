@@ -38,6 +38,10 @@ class ChangeLimits(Stateful):
         }
         self._change = np.empty((0, len(columns)))
 
+    def begin(self) -> None:
+        """As if nothing had come before."""
+        self.state["value"][:], self.state["time"][:] = 0.0, NEVER
+
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:
         """Raise the levels of [k, a] where a change lies outside its ranges.
 

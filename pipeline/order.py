@@ -42,12 +42,14 @@ OVERTAKEN = 3  # rows of the clock, after which a rival that said nothing is for
 SETTLED_NS = 500_000_000  # reception time for which a rival that lies back must go on
 JITTER_NS = 50_000_000  # of the way from the spacecraft to here
 TIGHT_NS = 2_000_000_000
+STEP_MOST = 86_400_000_000_000
+FAR = 2**62  # no decoder gives a time beyond it
 DRIFT = 64  # one part in: what the clock may lose against reception and still be itself
 
 # clock: scalars of the state. OFFSET: generation less reception time, the most of late; STEP:
 # usual advance from row to row; BEGINS: 1 + the rival that takes over when the rows before it are
-# out; DUMPED: stamp of the last row that lay back
-LATEST, WATERMARK, RECEIVED, OFFSET, STEP, HELD, ARRIVED, BEGINS, DUMPED = range(9)
+# out; DUMPED: stamp of the last row that lay back; RUN: such rows that went on, one after another
+LATEST, WATERMARK, RECEIVED, OFFSET, STEP, HELD, ARRIVED, BEGINS, DUMPED, RUN = range(10)
 # of a rival
 COUNT, TIME, HEARD, FIRST, FIRST_HEARD, OVER, LOOSE = range(7)
 # what a row is to those who judge it as it arrives; ODD: it lies back and goes on with nothing
@@ -124,7 +126,7 @@ class Order(Stateful):
         slots = (REORDER_ROWS if self._lateness else 0) + 1
         c, s = len(columns), SUSPECTS
         self.state = {
-            "clock": np.zeros(9, np.int64),
+            "clock": np.zeros(10, np.int64),
             "slot_time": np.zeros(slots, np.int64),
             "slot_eng": np.zeros((slots, c)),
             "slot_quality": np.zeros((slots, c), np.uint8),
@@ -138,15 +140,23 @@ class Order(Stateful):
             "suspect_place": np.zeros((s, 4), np.int64),
         }
         self.state["clock"][[LATEST, WATERMARK, RECEIVED, DUMPED]] = NEVER
-        least, most = (np.full(9, x, np.int64) for x in (-(2**63), 2**63 - 1))
+        least, most = (np.full(10, x, np.int64) for x in (-(2**63), 2**63 - 1))
         least[[STEP, HELD, ARRIVED, BEGINS]] = 0
-        most[[STEP, HELD, BEGINS]] = 2**40 * 1000, slots - 1, LINES
+        # between feeds no rival is about to begin
+        most[[STEP, HELD, BEGINS]] = STEP_MOST, max(slots - 2, 0), 0
         self.bounds = {"clock": (least, most), "suspect_line": (-1, LINES - 1)}
 
     def check(self, state: State) -> None:
         super().check(state)
         if not np.array_equal(np.sort(state["queue"]), np.arange(len(state["queue"]))):
             raise ValueError("snapshot with impossible values: queue holds no slot once")
+        clock = state["clock"][[LATEST, DUMPED]]
+        times = np.concatenate([state["slot_time"], state["suspect_time"], clock[clock != NEVER]])
+        if ((times < -FAR) | (times > FAR)).any():
+            raise ValueError("snapshot with impossible values: a time that is none")
+        reasons = state["suspect_place"][state["suspect_line"] >= 0, 3]
+        if not np.isin(reasons, (_LATE, _JUMP)).all():
+            raise ValueError("snapshot with impossible values: a suspect without a reason")
 
     @property
     def watermark_ns(self) -> int:
@@ -232,7 +242,7 @@ def _release(clock, queue, n, packet, kept, time_out, packet_out, eng_out, q_out
 def _follow(now, heard, clock):
     """The clock is believed to have shown `now` when it was heard."""
     if clock[LATEST] != NEVER:
-        step = max(now - clock[LATEST], 0)
+        step = min(max(now - clock[LATEST], 0), STEP_MOST)
         if clock[STEP] == 0:
             clock[STEP] = step
         else:  # one gap is not what is usual
@@ -262,7 +272,7 @@ def _take(
         kept.eng[slot, j] = eng[row, columns[j]]
         kept.quality[slot, j] = quality[row, columns[j]]
     _enqueue(slot, clock, kept.time, queue)
-    if clock[HELD] == len(queue) - 1:  # the oldest must go, be it this one
+    if clock[HELD] >= len(queue) - 1:  # the oldest must go, be it this one
         clock[WATERMARK] = max(clock[WATERMARK], kept.time[queue[0]])
         n = _release(clock, queue, n, p, kept, time_out, packet_out, eng_out, q_out)
     clock[WATERMARK] = max(clock[WATERMARK], clock[LATEST] - lateness)
@@ -498,7 +508,7 @@ def order(
             known = clock[LATEST] != NEVER
             early = known and now < clock[LATEST] - lateness
             usual = clock[LATEST] + clock[STEP] + clock[STEP] // 2 if known else now
-            most = max(usual, heard + clock[OFFSET] + min(clock[STEP], JITTER_NS)) + lateness
+            most = max(usual, heard + clock[OFFSET] + min(clock[STEP], JITTER_NS))
             if known and not early and now <= most:
                 back = _catches_up(now, heard, lines, clock)
                 for i in range(len(lines)):
@@ -556,7 +566,10 @@ def order(
                     if early:
                         before = clock[DUMPED]
                         apart = now - before if before != NEVER else np.int64(-1)
-                        goes_on = 0 <= apart <= max(8 * clock[STEP], TIGHT_NS)
+                        # a recorder may keep fewer rows than are sent live
+                        clock[RUN] = min(clock[RUN] + 1, 3) if 0 <= apart <= jump else 0
+                        near = 0 <= apart <= max(8 * clock[STEP], TIGHT_NS)
+                        goes_on = near or clock[RUN] >= 2
                         kind[r - 1], clock[DUMPED] = RECORDED if goes_on else ODD, now
                         for j in range(quality.shape[1]):
                             quality[r - 1, j] |= _LATE_BIT
@@ -572,6 +585,10 @@ def order(
                 steps[told, 4] = lines[line, COUNT] + lines[line, LOOSE]
                 steps[told, 5] = clock[STEP]
                 told += 1
+                if not early:  # the step is no advance from row to row
+                    first = _earliest(suspects, line)
+                    if first >= 0:
+                        clock[LATEST] = max(clock[LATEST], suspects.time[first])
             winner = line
             if known and early:
                 while clock[HELD] > 0:
@@ -581,9 +598,10 @@ def order(
         else:
             r += 1
         p = packet[r - 1]
+        spare = lateness if clock[LATEST] == NEVER else 0  # its first rows may be late ones
         n = _adopt(winner, lines[winner, TIME], p, lines, suspects, every, lateness, clock, kept,
                    queue, n, time_out, packet_out, eng_out, q_out)  # fmt: skip
-        clock[OFFSET] = lines[winner, TIME] - lines[winner, HEARD]
+        clock[OFFSET] = lines[winner, TIME] - lines[winner, HEARD] + spare
         for i in range(len(lines)):  # what is left, and what the clock before had for rivals
             m = _forget(i, lines, suspects, refused, m, p, record[p])
         winner = -1

@@ -55,6 +55,8 @@ class Resample(Stateful):
         """The next grid time lies about the last row: times between them are closed in a loop."""
         super().check(state)
         clock, room = state["clock"].tolist(), self.max_age_ns + 2 * self.period_ns
+        if clock[LAST] != NEVER and abs(clock[LAST]) > 2**62:
+            raise ValueError("snapshot with impossible values: a time that is none")
         apart = clock[LAST] != NEVER and abs(clock[NEXT] - clock[LAST]) > room
         if apart or (clock[NEXT] % self.period_ns and clock[LAST] != NEVER):
             raise ValueError("snapshot with impossible values: the grid's clock is none of its own")

@@ -14,7 +14,7 @@ from agents.watch.words import SECOND, moment, number, span
 from schemas.mission import Level
 
 INHIBITED = "inhibited"
-_OF_A_VALUE = ("limit", KIND)  # kinds whose limit is in the parameter's unit
+_OF_A_VALUE = ("limit", "recorded_limit", KIND)  # kinds whose limit is in the parameter's unit
 _SOURCE, _SENTENCE, _ID = 40, 400, 60  # characters
 
 

@@ -30,11 +30,13 @@ class Sky:
     packets: list[tuple[float, float, str]] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
 
-    def feed(self, rng: np.random.Generator, pieces: int = 1) -> Any:
+    def feed(
+        self, rng: np.random.Generator, pieces: int = 1, time: TimeSettings | None = None
+    ) -> Any:
         heard, stamp = (
             np.array([round(p[i] * SECOND) + BASE for p in self.packets], np.int64) for i in (0, 1)
         )
-        order = Order(np.array([0]), TimeSettings())
+        order = Order(np.array([0]), time or TimeSettings())
         kinds, used, steps = [], [], []
         cuts = [0, *sorted(rng.integers(0, len(heard), pieces - 1).tolist()), len(heard)]
         for a, b in pairwise(cuts):
@@ -143,6 +145,43 @@ def test_recorded_data_beside_live_are_apart(ratio: int, rng: np.random.Generato
         assert (kinds[i] in (RECORDED, ODD)) == (what == "recorded")
         assert (i in used) == (what == "own")
     assert kinds.count(ODD) == 1  # the first of them may as well be a stamp that is off
+
+
+def test_a_recorder_that_keeps_fewer_rows(rng: np.random.Generator) -> None:
+    """One row in 30 s beside live ones of 1 Hz: from the third on, they are a run."""
+    packets = steady(100, 1.0)
+    for i in range(100):
+        packets.append((700.0 + i, 700.0 + i, "own"))
+        packets.append((700.3 + i, 100.0 + 30 * i / 5, "recorded"))
+    kinds, used, steps, _ = Sky(1.0, packets).feed(rng, 5)
+    assert not steps
+    back = [k for k, p in zip(kinds, packets, strict=True) if p[2] == "recorded"]
+    assert back == [ODD, *[RECORDED] * 99] or back == [ODD, ODD, *[RECORDED] * 98]
+    assert used == {i for i, p in enumerate(packets) if p[2] == "own"}
+
+
+def test_a_clock_that_stood_still_leaves_no_leap_behind(rng: np.random.Generator) -> None:
+    """1970 in every packet until it is set; afterwards a wrong stamp is one all the same."""
+    packets = [(i * 0.1, -1.7e9, "own") for i in range(100)]
+    packets += steady(200, 0.1, 10.0)
+    packets[150] = (packets[150][0], packets[150][1] + 3e7, "off")
+    _, used, steps, _ = Sky(0.1, packets).feed(rng, 5)
+    assert used == set(range(300)) - {150}
+    assert steps == pytest.approx([1.7e9 + 10], abs=11)
+
+
+@pytest.mark.parametrize("lateness_s", [2.0, 10.0])
+def test_a_lateness_bound_is_no_leave_to_run_ahead(
+    lateness_s: float, rng: np.random.Generator
+) -> None:
+    packets = steady(600, 0.1)
+    for i in range(50, 600, 50):
+        packets[i] = (packets[i][0], packets[i][1] + 0.95 * lateness_s, "off")
+    order = Sky(0.1, packets)
+    _, used, steps, held = order.feed(rng, 5, TimeSettings(lateness_s=lateness_s))
+    own = {i for i, p in enumerate(packets) if p[2] == "own"}
+    assert not steps
+    assert len(own - used) <= held
 
 
 def test_a_second_replay_is_recorded(rng: np.random.Generator) -> None:

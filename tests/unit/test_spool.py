@@ -100,6 +100,67 @@ def test_what_is_old_is_dropped(tmp_path: Path) -> None:
     spool.close()
 
 
+def test_what_is_old_is_dropped_while_frames_go_on_coming(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, Limits(1 << 20, age_s=10))
+    for second in range(100):
+        put(spool, 1, time_ns=second * SECOND)
+        spool.expire(second * SECOND)
+    assert 10 <= spool.waiting <= 12
+    spool.close()
+
+
+def test_killed_before_the_first_frame_of_a_segment(tmp_path: Path) -> None:
+    """An empty last segment has the name of the one that is made next."""
+    spool = Spool(tmp_path, Limits(1 << 16))
+    put(spool, 100)
+    (tmp_path / f"{spool.next:020d}.seg").touch()
+    spool.close()
+    again = Spool(tmp_path, Limits(1 << 16))
+    assert put(again, 3) == 3
+    assert numbers(again.read(100)) == [*range(100)]
+    again.done(99)
+    assert numbers(again.read(100)) == [100, 101, 102]
+    again.close()
+
+
+def test_a_machine_that_was_started_anew_numbers_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boot = tmp_path / "boot_id"
+    boot.write_bytes(b"one")
+    monkeypatch.setattr("agents.spool.BOOT", boot)
+    writers = []
+    for word in (b"one", b"one", b"two"):
+        boot.write_bytes(word)
+        spool = Spool(tmp_path / "spool")
+        writers.append(spool.writer)
+        spool.close()
+    assert writers[0] == writers[1] != writers[2]
+
+
+def test_a_disk_that_takes_a_part_of_a_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path)
+    assert put(spool, 3) == 3
+    out = spool._out
+    assert out
+
+    class Short:
+        def write(self, content: bytes) -> int:
+            return out.write(content[:20])
+
+        def close(self) -> None:
+            out.close()
+
+    monkeypatch.setattr(spool, "_out", Short())
+    assert put(spool, 1) == 0
+    monkeypatch.setattr(spool, "_out", out)
+    assert put(spool, 2) == 2
+    assert numbers(spool.read(10)) == [*range(5)]
+    spool.close()
+
+
 def test_damage_costs_its_segment(tmp_path: Path) -> None:
     spool = Spool(tmp_path, Limits(16_000))
     put(spool, 100)
