@@ -31,7 +31,7 @@ from aiokafka import TopicPartition
 
 from agents.apache import Cluster
 from agents.broker import free_port
-from agents.kafka import consumer
+from agents.kafka import consumer, patiently, start
 from pipeline.packets import PacketReader
 from schemas import topics
 from schemas.records import RawRecord
@@ -184,6 +184,7 @@ def _run(
     tell(f"the broker is killed, for {seconds:g} s")
     for node in broker.nodes:
         broker.signal(node, signal.SIGKILL)
+    wait_until(lambda: not any(n.alive for n in broker.nodes), 30, lambda: "it is still there")
     time.sleep(seconds / 2)
     for way in ways:
         well, words = way.healthy()
@@ -209,8 +210,7 @@ def _run(
 
 async def received(bootstrap: str, source: str) -> tuple[list[int], int]:
     """Numbers of one source's packets as its chain sees them, and records that it drops."""
-    client = consumer(bootstrap)
-    await client.start()
+    client = await patiently(lambda: start(consumer(bootstrap), bootstrap), bootstrap)
     part, reader, numbers = TopicPartition(topics.RAW, 0), PacketReader(), list[int]()
     try:
         client.assign([part])
@@ -225,9 +225,9 @@ async def received(bootstrap: str, source: str) -> tuple[list[int], int]:
             quiet = 0 if got else quiet + 1
             batch, refused = reader.feed(mine)
             assert not len(refused)
-            for start, length in zip(batch.start, batch.length, strict=True):
+            for at, length in zip(batch.start, batch.length, strict=True):
                 if length:
-                    numbers.append(int.from_bytes(batch.data[start + 14 : start + 18].tobytes()))
+                    numbers.append(int.from_bytes(batch.data[at + 14 : at + 18].tobytes()))
     finally:
         await client.stop()
     return numbers, reader.counters["records_repeated"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 
-from agents.kafka import consumer
+from agents.kafka import consumer, patiently, start
 from pipeline.flight import Flight
 from pipeline.packets import PacketReader
 from schemas import topics
@@ -21,8 +21,8 @@ from tests.integration.system import send, wait_until
 
 async def packets(bootstrap: str) -> bytes:
     """Of telemetry.raw, as the chain takes them."""
-    client, reader, found = consumer(bootstrap), PacketReader(), []
-    await client.start()
+    reader, found = PacketReader(), []
+    client = await patiently(lambda: start(consumer(bootstrap), bootstrap), bootstrap)
     part = TopicPartition(topics.RAW, 0)
     try:
         client.assign([part])
@@ -47,6 +47,7 @@ def test_a_replay_outlives_its_broker(small_flight: Flight, tmp_path: Path) -> N
                 lambda: len(asyncio.run(packets(broker.bootstrap))) > 0, 30, lambda: "nothing came"
             )
             broker.signal(broker.nodes[0], signal.SIGKILL)
+            wait_until(lambda: not broker.nodes[0].alive, 30, lambda: "it is still there")
             broker.start()
         finally:
             going.join()
