@@ -59,8 +59,13 @@ def _entry(element: Element, scope: Scope) -> Entry:
             raise element.refuse("an entry is a whole parameter, no member of one.")
     parts = {
         c.tag: c
-        for c in element.children("LocationInContainerInBits", "IncludeCondition", "RepeatEntry")
+        for c in element.children(
+            "LocationInContainerInBits", "IncludeCondition", "RepeatEntry", "TimeAssociation"
+        )
     }
+    if "TimeAssociation" in parts:
+        told = "passed over: all values of a packet have its time."
+        scope.names.notes.append(parts["TimeAssociation"].tell(told))
     location = parts.get("LocationInContainerInBits")
     include, repeat = parts.get("IncludeCondition"), parts.get("RepeatEntry")
     return Entry(

@@ -18,6 +18,10 @@ from schemas.settings import TimeSettings
 from tests.unit.test_alarms import ROOT as BEHIND_HEADER
 from tests.unit.test_mdb import FOOT, HEAD, INT8, ROOT, document, load
 
+AT_ITS_TIME = (
+    '<ParameterRefEntry parameterRef="P"><TimeAssociation parameterRef="P" offset="-0.8"/>'
+    "</ParameterRefEntry>"
+)
 NUMBER = f'<IntegerParameterType name="T">{INT8}</IntegerParameterType>'
 
 
@@ -45,15 +49,20 @@ def test_all_refusals_at_once(tmp_path: Path) -> None:
 
 def test_what_changes_no_value_is_passed_over(tmp_path: Path) -> None:
     types = NUMBER.replace('encoding="unsigned"', 'encoding="unsigned" changeThreshold="2"')
-    text = document(types).replace(
-        "</ContainerSet>",
-        '</ContainerSet><StreamSet><FixedFrameStream name="F"/></StreamSet><AlgorithmSet>'
-        '<CustomAlgorithm name="JS"><AlgorithmText language="JavaScript">x.value = 1;'
-        "</AlgorithmText><OutputSet/></CustomAlgorithm></AlgorithmSet>",
+    text = (
+        document(types)
+        .replace('<ParameterRefEntry parameterRef="P"/>', AT_ITS_TIME)
+        .replace(
+            "</ContainerSet>",
+            '</ContainerSet><StreamSet><FixedFrameStream name="F"/></StreamSet><AlgorithmSet>'
+            '<CustomAlgorithm name="JS"><AlgorithmText language="JavaScript">x.value = 1;'
+            "</AlgorithmText><OutputSet/></CustomAlgorithm></AlgorithmSet>",
+        )
     )
     found = load(tmp_path, text)
     assert [note.split(": ", 1)[1] for note in found.notes] == [
         "says how frames come: passed over.",
+        "passed over: all values of a packet have its time.",
         "an algorithm in JavaScript: passed over, its outputs are not computed.",
     ]
 

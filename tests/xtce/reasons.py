@@ -18,6 +18,7 @@ PASSED_ELEMENTS = {
     "RateInStreamSet": _SCHEDULE,
     "StreamSet": "Tells how frames come; packets are what is read.",
     "MessageSet": "Names containers once more, by criteria of its own.",
+    "TimeAssociation": "It moves a value's time, told as a note: all of a packet have its own.",
     "SystemName": _FOR_PEOPLE,
     "PhysicalAddressSet": _FOR_PEOPLE,
 }
