@@ -7,6 +7,7 @@ cells, a header that is a comment or lacks its first column, a last record that 
 from __future__ import annotations
 
 import codecs
+import csv
 import io
 import re
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from pipeline.formats.series import unique_names
 from pipeline.formats.times import UNITS_NS, is_time_name
 
 BLOCK = 1 << 22
-LONGEST_NAME = 1000
+LONGEST_NAME = 131_072
 _OPENS = re.compile(r"[\[(]")
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _SPACES = re.compile(rb"[ \t]+")
@@ -123,15 +124,11 @@ def _cells(line: str, delimiter: str, spaced: bool) -> list[str]:
         return line.split()
     if '"' not in line:
         return [cell.strip() for cell in line.split(delimiter)]
-    options = arrow_csv.ParseOptions(delimiter=delimiter)
-    made = arrow_csv.read_csv(
-        io.BytesIO(line.encode() + b"\n"), parse_options=options,
-        read_options=arrow_csv.ReadOptions(autogenerate_column_names=True),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types={f"f{i}": pa.string() for i in range(line.count(delimiter) + 1)}
-        ),
-    )  # fmt: skip
-    return [str(column[0].as_py() or "").strip() for column in made.columns]
+    try:
+        found = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:  # of a cell without end; the parser of all says more of it
+        found = line.split(delimiter)
+    return [cell.strip() for cell in found]
 
 
 def _is_row(line: str, delimiter: str, spaced: bool) -> bool:

@@ -23,7 +23,7 @@ from pipeline.decode import Decoder, compile_plans
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from pipeline.mission import Mission, load_mission, read_settings
-from pipeline.packets import PacketReader, Scanner
+from pipeline.packets import PacketReader, Reassembler, Scanner
 from schemas import topics
 from schemas.columns import Output, Reason, Rejects
 from schemas.control import Control, decode_control, encode_control
@@ -119,10 +119,12 @@ def feed_chain(rnd: random.Random, mission: Mission, records: list[RawRecord]) -
     """Every byte of every record told of by the reader, every packet a row or a reject."""
     chain, refused, controls = Chain(mission), Refused(), 0
     reader, decoder = PacketReader(), Decoder(chain.plans, mission.settings.allow_trailing_bytes)
+    reassembly = Reassembler(mission.settings.segmented_apids)
     cut = rnd.randint(0, len(records))
     for part in (records[:cut], records[cut:]):
         batch, unread = reader.feed(part)
         account(part, batch, unread)
+        batch, segments = reassembly.feed(batch)
         decoded = decoder.feed(batch)
         rows = sum(len(r.packet) for r in decoded.rows)
         assert rows + len(decoded.rejects) == np.count_nonzero(batch.length)
@@ -130,7 +132,8 @@ def feed_chain(rnd: random.Random, mission: Mission, records: list[RawRecord]) -
         refused.update({Reason(k).word: n for k, n in fed.rejected.items()})
         said = published(fed.outputs)
         assert said.keys() == {Reason(k).word for k in fed.rejected}
-        wanted = lost(unread) + lost(decoded.rejects) + unapplied(part, fed.outputs)
+        wanted = lost(unread) + lost(segments) + lost(decoded.rejects)
+        wanted += unapplied(part, fed.outputs)
         assert Refused({k: n for k, n in said.items() if k not in _LATER}) == wanted
         controls += sum(classify(r.headers)[0] == Kind.CONTROL for r in part)
     assert chain.packets.counters["controls"] == controls
@@ -207,7 +210,7 @@ def database(rnd: random.Random, folder: Path) -> tuple[Input, Refused]:
     try:
         plans = compile_plans(load_xtce(path), TimeSettings())
     except MissionError as error:
-        tell_in_a_line(path, error)
+        tell_line_by_line(path, error)
         return given, Refused({"mission_error": 1})
     packets = [
         struct.pack(">HHH", 0x0800 | rnd.choice((100, 101, 102)), 0xC000 | i, n - 1)
@@ -241,6 +244,13 @@ def mission_file(rnd: random.Random, folder: Path) -> tuple[Input, Refused]:
 def tell(path: Path, error: Exception) -> None:
     """A refusal names the file that it is about."""
     assert str(path) in str(error)
+
+
+def tell_line_by_line(path: Path, error: Exception) -> None:
+    """All refusals of a file, each a line that names it."""
+    tell(path, error)
+    for line in str(error).splitlines():
+        assert path.name in line or line.startswith("… and "), line
 
 
 def tell_in_a_line(path: Path, error: Exception) -> None:

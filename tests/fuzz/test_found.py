@@ -271,7 +271,6 @@ def sample(time_us: int) -> bytes:
     (topic(TIMED) + sample(0) + message("Z", bytes.fromhex("2f731320250cbb12")), "damaged at byte"),
     (topic(TIMED) + sample(0) + message("Z", bytes(10_001)), "damaged at byte"),
     (topic(TIMED) + sample(0) + message("D", b""), "damaged at byte"),
-    (topic(TIMED) + sample(0) + b"\1", "cut off"),
     (message("B", bytes(8) + b"\1" + bytes(7) + struct.pack("<3Q", 20, 0, 0)) + topic(TIMED) + sample(0), "appended data lie nowhere"),
 ])  # fmt: skip
 def test_ulogs_that_lose_or_multiply(content: bytes, why: str, tmp_path: Path) -> None:

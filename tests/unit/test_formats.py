@@ -206,6 +206,16 @@ def test_white_space_between_cells(text: str, tmp_path: Path) -> None:
     assert {n: c.tolist() for n, c in one.columns.items()} == {"x": [1, 3], "y": [2, 4]}
 
 
+def test_quotes_about_names_and_cells(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('"time","a, b","c"\n0,1,"2"\n"1",3,4\n')
+    (one,) = csv_format.read(path, Options())
+    assert {n: c.tolist() for n, c in one.columns.items()} == {"a, b": [1, 3], "c": [2, 4]}
+    path.write_text('"')
+    with pytest.raises(FlightError):
+        csv_format.read(path, Options())
+
+
 def test_dotted_times_in_cells(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("time,x\n2004.02.12.10.32.39,1\n2004.02.12.10.42.39,2\n")
