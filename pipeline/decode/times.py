@@ -12,7 +12,8 @@ from schemas.columns import ABSENT, NEVER
 _FAR = float(2**62)
 _SECOND = np.int64(10**9)
 _DAY = np.int64(86400 * 10**9)
-_MOST_DAYS = 2**62 // (86400 * 10**9) - 50  # the milliseconds of a day may say 49 more
+_END = np.int64(2**62)
+_MOST_DAYS = 2**62 // (86400 * 10**9)  # with the milliseconds, at most 49 days more, i8 holds them
 _MS = np.int64(10**6)
 _ABSENT = np.uint8(ABSENT)
 MISSING = NEVER + 1  # a term that the packet does not hold
@@ -35,7 +36,7 @@ def time_of(data, t, which, v, first_field, raw, quality):
         if ns == NEVER:
             return np.int64(NEVER)
         total += ns
-        if not (-_FAR < np.float64(total) < _FAR):
+        if not -_END < total < _END:
             return np.int64(NEVER)
     return _utc(total, t.leap_tai, t.leap_offset) if continuous else total
 
@@ -107,7 +108,8 @@ def _segmented(data, bit, t, term):
         ns += np.int64(some_bits(data, bit + 32, 16)) * 1000
     elif term[3] == 4:
         ns += (np.int64(some_bits(data, bit + 32, 32)) + 500) // 1000
-    return days * _DAY + ns
+    ns += days * _DAY
+    return ns if ns < _END else np.int64(NEVER)
 
 
 @inline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import Phase, given, reject, settings
+from hypothesis import Phase, example, given, reject, settings
 from hypothesis import strategies as st
 
 from pipeline.decode.layout import MAX_COLUMNS
@@ -36,6 +36,7 @@ ELEMENTS = {
 
 
 @given(st.integers(0, 2**32 - 1))
+@example(43550)  # a CDS time of 2116, within the last 50 days that are times
 @settings(
     max_examples=200, deadline=None,
     # no shrinking: another seed is another database, and the one that is printed repeats a failure

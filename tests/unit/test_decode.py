@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from schemas.mission import (
     ParameterType,
     Polynomial,
     Reference,
+    SegmentedTime,
+    TimeEncoding,
 )
 from schemas.records import RawRecord
 from schemas.settings import TimeSettings
@@ -219,3 +222,33 @@ def test_mission_files_stand_alone(tmp_path: Path) -> None:
     )
     with pytest.raises(MissionError, match="does not hold"):
         compile_plans(broken, TimeSettings())
+
+
+DAY_NS = 86400 * 10**9
+LAST_DAY = 2**62 // DAY_NS  # 2116-02-20
+LAST_MS = (2**62 - LAST_DAY * DAY_NS) // 10**6
+
+
+@pytest.mark.parametrize(
+    ("days", "ms", "good"),
+    [
+        (LAST_DAY - 49, 0, True),
+        (LAST_DAY, 0, True),
+        (LAST_DAY, LAST_MS, True),
+        (LAST_DAY, LAST_MS + 1, False),
+        (LAST_DAY + 1, 0, False),
+        (LAST_DAY - 49, 2**32 - 1, False),
+        (2**24 - 1, 2**32 - 1, False),
+    ],
+)
+def test_segmented_times_to_the_end(days: int, ms: int, good: bool) -> None:
+    """CDS (CCSDS 301.0-B-4, 3.3) is a time up to 2^62 ns from 1970, its milliseconds included."""
+    when = TimeEncoding(0, Fraction(1), segmented=SegmentedTime("CDS", 3, 0))
+    mdb = database([ParameterType("T", "time", BinaryEncoding(56), time=when)])
+    out = decode(mdb, [packet(days.to_bytes(3, "big") + ms.to_bytes(4, "big"))])
+    if not good:
+        assert not out.rows
+        assert list(out.rejects.reason) == [Reason.BAD_TIME]
+        return
+    (rows,) = out.rows
+    assert rows.time_ns.tolist() == [days * DAY_NS + ms * 10**6]
