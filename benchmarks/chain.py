@@ -65,7 +65,8 @@ def records(found: list[Table], seconds: int) -> list[RawRecord]:
 
 def records_of(flown: list[Recorded]) -> list[RawRecord]:
     """The same of tables with rows at the same times, a second apart."""
-    blocks, time = [packets_of(r) for r in flown], flown[0].time_ns
+    time = flown[0].time_ns
+    blocks = [packets_of(r, np.arange(len(time))) for r in flown]
     made = []
     for k in range(len(time)):
         content = b"".join(b[k].tobytes() for b in blocks)

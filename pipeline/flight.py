@@ -49,7 +49,7 @@ class Flight:
     timeless: bool = False
 
 
-class Numbered(NamedTuple):
+class PacketRate(NamedTuple):
     """When packets were received that have no times: the first, and how many came a second."""
 
     begin_ns: int = 0
@@ -73,7 +73,7 @@ def flight_of(
     plans: PlanSet,
     jump_ns: int,
     segmented_apids: Sequence[int] = (),
-    numbered: Numbered | None = None,
+    numbered: PacketRate | None = None,
 ) -> Flight:
     """Times of packets by the mission's plans; a packet without one takes its neighbour's.
 
@@ -99,7 +99,7 @@ def flight_of(
     replay_clock(told, clock)
     timeless = not (told != NEVER).any()
     if timeless:
-        begin_ns, hz = numbered or Numbered()
+        begin_ns, hz = numbered or PacketRate()
         clock = begin_ns + np.round(np.arange(k) * (1e9 / hz)).astype(np.int64)
     return Flight(data, start, length, clock, timeless)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.chain import Chain, Fed
 from pipeline.errors import FlightError
-from pipeline.flight import Flight, FlightRecord, Numbered, flight_of, pack
+from pipeline.flight import Flight, FlightRecord, PacketRate, flight_of, pack
 from pipeline.known_apids import known_apids
 from pipeline.mdb.mark import heed_marks
 from pipeline.mission import Mission
@@ -52,7 +52,7 @@ def scan_files(paths: Sequence[Path], mission: Mission, ground_header: int) -> t
 
 def load_recording(
     paths: Path | Sequence[Path], mission: Mission, chain: Chain, ground_header: int = 0,
-    numbered: Numbered | None = None,
+    numbered: PacketRate | None = None,
 ) -> Recording:  # fmt: skip
     """Scan the files of one flight, in order, and find out when each packet was. numbered: where
     none of them says so."""

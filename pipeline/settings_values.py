@@ -8,7 +8,6 @@ from typing import Any
 
 from pipeline.errors import Place, SettingsError
 from pipeline.mdb.epochs import parse_epoch
-from pipeline.packets.header import IDLE_APID
 from pipeline.resample import METHODS
 from schemas.settings import (
     MODEL_RULES,
@@ -27,6 +26,7 @@ from schemas.settings import (
     VotingRule,
     WindowSettings,
 )
+from schemas.space_packet import IDLE_APID
 
 MAX_SECONDS = 1_000_000_000  # thirty years: ns of more do not fit 64 bits
 MIN_HZ = 1e-6  # every eleven days

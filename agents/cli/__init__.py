@@ -5,33 +5,45 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
 from aiokafka.errors import KafkaError
 
-from agents.cli.audit import audit
-from agents.cli.benchmark import benchmark
-from agents.cli.control import control
-from agents.cli.diff import diff
-from agents.cli.files import check, decode, import_, mission, run, simulate
-from agents.cli.kafka import kafka
-from agents.cli.live import broker, ingest, watch, worker
-from agents.cli.mdb import mdb
-from agents.cli.models import models
-from agents.cli.replay import replay
-from agents.cli.reproduce import reproduce
-from agents.cli.show import explain
 from agents.cli.terminal import lines
-from agents.cli.topics import topics_group
-from agents.demo import demo
 from agents.kafka import BrokerError
 from agents.security import ENVIRONMENT, from_file, use
 from pipeline.errors import FlightError, MissionError
 
+# where each command stands: it alone is imported, so that none waits for what others need
+COMMANDS = {
+    "demo": "agents.demo:demo", "simulate": "agents.cli.files:simulate",
+    "import": "agents.cli.imports:import_", "decode": "agents.cli.files:decode",
+    "run": "agents.cli.files:run", "broker": "agents.cli.live:broker",
+    "ingest": "agents.cli.live:ingest", "worker": "agents.cli.live:worker",
+    "replay": "agents.cli.replay:replay", "watch": "agents.cli.live:watch",
+    "explain": "agents.cli.show:explain", "check": "agents.cli.files:check",
+    "mission": "agents.cli.files:mission", "mdb": "agents.cli.mdb:mdb",
+    "control": "agents.cli.control:control", "kafka": "agents.cli.kafka:kafka",
+    "topics": "agents.cli.topics:topics_group", "benchmark": "agents.cli.benchmark:benchmark",
+    "reproduce": "agents.cli.reproduce:reproduce", "audit": "agents.cli.audit:audit",
+    "diff": "agents.cli.diff:diff", "models": "agents.cli.models:models",
+}  # fmt: skip
+
 
 class People(click.Group):
     """A user's mistake is one line on standard error, and no traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        module, _, command = COMMANDS[name].partition(":")
+        found: click.Command = getattr(import_module(module), command)
+        return found
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -54,11 +66,3 @@ def main(kafka_config: Path | None) -> None:
     use(from_file(kafka_config))
     # its lines about a broker that is not there come before ours, which says what to do
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-
-
-for command in (
-    demo, simulate, import_, decode, run, broker, ingest, worker, replay, watch, explain, check,
-    mission, mdb, control, kafka, topics_group, benchmark,
-    reproduce, audit, diff, models,
-):  # fmt: skip
-    main.add_command(command)

@@ -13,7 +13,8 @@ import click
 import orjson
 from rich.table import Table
 
-from agents.cli.options import FILE, service_options, settings_of, source_pair
+from agents.cli.options import FILE
+from agents.cli.service_options import service_options, settings_of, source_pair
 from agents.cli.terminal import Terminal
 from agents.kafka import BrokerError
 from agents.plain import plain

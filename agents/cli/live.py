@@ -10,15 +10,8 @@ from typing import Any, get_args
 import click
 
 from agents.broker import EmbeddedBroker, end_as_by_interrupt
-from agents.cli.options import (
-    FILE,
-    header_option,
-    mdb_option,
-    root_option,
-    service_options,
-    settings_of,
-    source_pair,
-)
+from agents.cli.options import FILE, header_option, mdb_option, root_option
+from agents.cli.service_options import service_options, settings_of, source_pair
 from agents.cli.terminal import Terminal
 from agents.door import IDLE_S, door
 from agents.http import serve

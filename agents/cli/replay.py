@@ -12,16 +12,9 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from agents.cli.options import (
-    FILE,
-    header_option,
-    mdb_option,
-    numbered_of,
-    numbered_options,
-    root_option,
-    service_options,
-    settings_of,
-)
+from agents.cli.numbered import numbered_of, numbered_options
+from agents.cli.options import FILE, header_option, mdb_option, root_option
+from agents.cli.service_options import service_options, settings_of
 from agents.cli.terminal import Terminal
 from agents.replay import Replayed, holds_records
 from agents.replay import replay as run_replay

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -45,7 +45,7 @@ class Imported:
     """What became of a flight. decided: column, parameter and what it is, of each that was taken.
     left_out: column and why. notes: what the file says of itself."""
 
-    packets: bytes | memoryview
+    recordings: tuple[Recorded, ...]
     xtce: bytes
     mission_toml: str
     rows: int
@@ -54,6 +54,14 @@ class Imported:
     left_out: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     shared: Shared | None = None  # of a mission that is made
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The packets, block by block."""
+        return interleave(self.recordings)
+
+    @property
+    def packets(self) -> bytes:
+        return b"".join(self.blocks())
 
 
 def add_flight(paths: Sequence[Path], mission: Path, options: Options) -> Imported:
@@ -73,7 +81,7 @@ def add_flight(paths: Sequence[Path], mission: Path, options: Options) -> Import
         left_out += [(f"{path.name}: {name}", "the mission has no such column") for name in new]
         notes += series.notes
     return Imported(
-        interleave(recordings, [None] * len(recordings)), b"", "",
+        tuple(recordings), b"", "",
         sum(len(r.time_ns) for r in recordings), sum(len(r.table.columns) for r in recordings),
         (), tuple(left_out), tuple(notes),
     )  # fmt: skip
@@ -106,7 +114,7 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
     tables = [r.table for r in recordings]
     system = identifier(name)
     return Imported(
-        interleave(recordings, [None] * len(recordings)),
+        tuple(recordings),
         write_xtce(system, tables, _xml_text(f"Imported from {', '.join(p.name for p in paths)}.")),
         mission_toml(name, "xtce.xml", _shown(tables)),
         sum(len(r.time_ns) for r in recordings),

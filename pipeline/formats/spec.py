@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.packets.header import SEQUENCE_MODULO
 from schemas.columns import I8, U1
 from schemas.mission import AlarmRanges
+from schemas.space_packet import SEQUENCE_MODULO
 
 # encoding of a column: numpy type of its bytes
 WIDTHS = {
     "u1": 8, "u2": 16, "u4": 32, "u8": 64,
     "i1": 8, "i2": 16, "i4": 32, "i8": 64, "f4": 32, "f8": 64,
 }  # fmt: skip
-_AT_ONCE = 4096  # rows
+_AT_ONCE = 1 << 22  # bytes of packets
 TIME_SCALES = {"ns": 1, "us": 1000}
 
 
@@ -48,32 +49,40 @@ class Table:
 
 @dataclass(slots=True)
 class Recorded:
-    """Rows of one table: generation times, and raw values a column."""
+    """Rows of one table: generation times, and raw values a column. sequence [k]: counts of the
+    packets, where they are not those of the rows."""
 
     table: Table
     time_ns: I8
     values: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    sequence: I8 | None = None
 
 
 def time_name(table: Table) -> str:
     return f"{table.name}_TIME"
 
 
-def packets_of(recorded: Recorded, sequence: I8 | None = None) -> U1:
-    """Packets of equal length as u1[k, n]: primary header, time i8, columns; all big-endian."""
-    table, k = recorded.table, len(recorded.time_ns)
-    # names that no column has: one may be called "time" or "header"
-    parts = [("header", ">u2", (3,)), ("time", ">i8")]
-    parts += [(f"column {i}", f">{c.encoding}") for i, c in enumerate(table.columns)]
-    rows = np.zeros(k, np.dtype(parts))
-    count = np.arange(k) if sequence is None else sequence
+def packet_type(table: Table) -> np.dtype[np.void]:
+    """One packet: primary header, time i8, columns; all big-endian. Names that no column has: one
+    may be called "time" or "header"."""
+    parts: list[tuple[Any, ...]] = [("header", ">u2", (3,)), ("time", ">i8")]
+    return np.dtype(
+        parts + [(f"column {i}", f">{c.encoding}") for i, c in enumerate(table.columns)]
+    )
+
+
+def packets_of(recorded: Recorded, places: I8) -> U1:
+    """Packets of some rows, u1[k, n] by the places of the rows."""
+    table = recorded.table
+    rows = np.zeros(len(places), packet_type(table))
+    count = places if recorded.sequence is None else recorded.sequence[places]
     rows["header"][:, 0] = 0x0800 | table.apid  # version 0, telemetry, secondary header
     rows["header"][:, 1] = 0xC000 | (count % SEQUENCE_MODULO)  # unsegmented
     rows["header"][:, 2] = rows.dtype.itemsize - 7
-    rows["time"] = recorded.time_ns // TIME_SCALES[table.time_unit]
+    rows["time"] = recorded.time_ns[places] // TIME_SCALES[table.time_unit]
     for i, column in enumerate(table.columns):
-        rows[f"column {i}"] = recorded.values[column.name]
-    return rows.view(np.uint8).reshape(k, rows.dtype.itemsize)
+        rows[f"column {i}"] = recorded.values[column.name][places]
+    return rows.view(np.uint8).reshape(len(places), rows.dtype.itemsize)
 
 
 def raw_of(column: Column, engineering: NDArray[np.float64]) -> NDArray[np.generic]:
@@ -87,24 +96,24 @@ def raw_of(column: Column, engineering: NDArray[np.float64]) -> NDArray[np.gener
     return np.clip(np.round(raw), info.min, info.max).astype(kind)
 
 
-def interleave(recordings: Sequence[Recorded], sequences: Sequence[I8 | None]) -> memoryview:
+def interleave(recordings: Sequence[Recorded]) -> Iterator[memoryview]:
     """All packets in order of time, those of one table in their own order; packets of equal time in
-    the order of the tables."""
-    blocks = [packets_of(r, s) for r, s in zip(recordings, sequences, strict=True)]
+    the order of the tables. By blocks: a flight's packets may be larger than its columns."""
     # where a table's time goes back, the others wait for nobody
     time = np.concatenate([np.maximum.accumulate(r.time_ns) for r in recordings])
-    table = np.concatenate([np.full(len(b), i) for i, b in enumerate(blocks)])
-    size = np.array([b.shape[1] for b in blocks])[table]
     order = np.argsort(time, kind="stable")
-    ends = np.cumsum(size[order])
-    place = np.empty(len(order), np.int64)
-    place[order] = ends - size[order]
-    out = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
-    first = 0
-    for block in blocks:
-        wide = np.arange(block.shape[1])
-        for row in range(0, len(block), _AT_ONCE):  # places are eight times as large as bytes
-            rows = block[row : row + _AT_ONCE]
-            out[place[first + row : first + row + len(rows), None] + wide] = rows
-        first += len(block)
-    return out.data
+    first = np.cumsum([0, *(len(r.time_ns) for r in recordings)])
+    size = np.array([packet_type(r.table).itemsize for r in recordings])
+    rows = max(1, _AT_ONCE // int(size.max(initial=1)))
+    for begin in range(0, len(order), rows):
+        chosen = order[begin : begin + rows]
+        table = np.searchsorted(first, chosen, side="right") - 1
+        ends = np.cumsum(size[table])
+        out = np.empty(int(ends[-1]), np.uint8)
+        for i in np.unique(table).tolist():
+            here = table == i
+            place = (ends - size[table])[here]
+            out[place[:, None] + np.arange(size[i])] = packets_of(
+                recordings[i], chosen[here] - first[i]
+            )
+        yield out.data

@@ -18,18 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.kernel import inline, part
-from pipeline.packets.header import (
-    APIDS,
-    HEADER_BYTES,
-    IDLE_APID,
-    SEQUENCE_MODULO,
-    apid,
-    packet_length,
-    sequence_count,
-    sequence_flags,
-    version,
-)
+from pipeline.packets.header import apid, packet_length, sequence_count, sequence_flags, version
 from schemas.columns import I8, U1
+from schemas.space_packet import APIDS, HEADER_BYTES, IDLE_APID, SEQUENCE_MODULO
 
 ODD, KNOWN = 1, 2
 NO, YES, MORE = 0, 1, -1  # MORE: it takes bytes that have not come

@@ -8,19 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.kernel import kernel, load_be64
-from pipeline.packets.header import (
-    APIDS,
-    HEADER_BYTES,
-    IDLE_APID,
-    SEQUENCE_MODULO,
-    apid,
-    packet_length,
-    sequence_count,
-    version,
-)
+from pipeline.packets.header import apid, packet_length, sequence_count, version
 from pipeline.packets.repeats import Repeats
 from schemas.columns import I4, I8, NEVER, PADDING, U1, U2, PacketBatch, Reason, Rejects
 from schemas.records import Kind, RawRecord, classify, numbered
+from schemas.space_packet import APIDS, HEADER_BYTES, IDLE_APID, SEQUENCE_MODULO
 from schemas.state import Stateful
 
 COUNTERS = (

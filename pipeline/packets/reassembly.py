@@ -16,16 +16,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.kernel import inline, kernel
-from pipeline.packets.header import (
-    APIDS,
-    HEADER_BYTES,
-    MAX_PACKET_BYTES,
-    SEQUENCE_MODULO,
-    apid,
-    sequence_count,
-    sequence_flags,
-)
+from pipeline.packets.header import apid, sequence_count, sequence_flags
 from schemas.columns import I4, I8, PADDING, U1, PacketBatch, Reason, Rejects
+from schemas.space_packet import APIDS, HEADER_BYTES, MAX_PACKET_BYTES, SEQUENCE_MODULO
 from schemas.state import Stateful
 
 MAX_SEGMENTS = 1024  # of a packet

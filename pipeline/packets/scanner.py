@@ -30,8 +30,9 @@ from pipeline.packets.agreement import (
     stream_of,
     swallowed,
 )
-from pipeline.packets.header import HEADER_BYTES, MAX_PACKET_BYTES, packet_length
+from pipeline.packets.header import packet_length
 from schemas.columns import I8, U1, Reason
+from schemas.space_packet import HEADER_BYTES, MAX_PACKET_BYTES
 from schemas.state import Stateful
 
 MAX_SKIP_BYTES = 65_536  # of one skip: endless garbage must not pile up

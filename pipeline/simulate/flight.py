@@ -49,16 +49,15 @@ def simulate(
     _find_crossings(planned, values, of)
     measured = {name: _noisy(name, values[name], rng) for name in values}
     apply_stuck(planned, measured, of)
-    recordings, sequences = [], []
+    recordings = []
     for table in TABLES:
         t = times[table.name]
         here = ~lost(planned, table.name, t).astype(bool)
         raw = {c.name: raw_of(c, measured[c.name][here]) for c in table.columns}
         at = EPOCH_NS + np.round(t[here] * 1e6).astype(np.int64) * 1000
-        recordings.append(Recorded(table, at, raw))
-        sequences.append(np.flatnonzero(here))
+        recordings.append(Recorded(table, at, raw, np.flatnonzero(here)))
     return Simulated(
-        bytes(interleave(recordings, sequences)),
+        b"".join(interleave(recordings)),
         write_xtce(SYSTEM, TABLES, "A launch vehicle that never was, flown by heartline simulate."),
         _truth(seed, planned, start, end),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.packets.header import IDLE_APID
 from schemas.columns import PacketBatch, Rejects
 from schemas.records import Kind, RawRecord, classify
+from schemas.space_packet import IDLE_APID
 
 
 def account(records: Sequence[RawRecord], batch: PacketBatch, refused: Rejects) -> None:

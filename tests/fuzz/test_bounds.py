@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pipeline.chain import Chain
 from pipeline.mission import Mission
 from pipeline.packets import PacketReader, Scanner
-from pipeline.packets.header import APIDS, MAX_PACKET_BYTES
 from pipeline.packets.scanner import MAX_SKIP_BYTES
 from schemas.columns import Reason
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
+from schemas.space_packet import APIDS, MAX_PACKET_BYTES
 from tests.laws.cases import SECOND
 
 BASE = 1_700_000_000 * SECOND

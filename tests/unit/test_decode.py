@@ -237,7 +237,8 @@ LAST_MS = (2**62 - LAST_DAY * DAY_NS) // 10**6
         (LAST_DAY, LAST_MS, True),
         (LAST_DAY, LAST_MS + 1, False),
         (LAST_DAY + 1, 0, False),
-        (LAST_DAY - 49, 2**32 - 1, False),
+        (LAST_DAY - 49, 2**32 - 1, True),
+        (LAST_DAY - 48, 2**32 - 1, False),
         (2**24 - 1, 2**32 - 1, False),
     ],
 )

@@ -106,6 +106,26 @@ def test_the_command_line_does_without_faust() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
 
 
+def test_an_import_does_without_kernels() -> None:
+    """Their compiler would be half of its memory, and a second of every command's start."""
+    import subprocess
+    import sys
+
+    code = "import sys, agents.cli.imports; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
+
+
+def test_every_command_stands_where_the_command_line_says() -> None:
+    from click import Context
+
+    from agents.cli import COMMANDS, main
+
+    for name in COMMANDS:
+        found = main.get_command(Context(main), name)  # type: ignore[attr-defined]
+        assert found is not None
+        assert found.name == name
+
+
 def test_what_is_printed_is_data() -> None:
     """One console takes no markup and prints no control code: no other is made."""
     for name, path in modules().items():

@@ -11,11 +11,11 @@ import pytest
 from pipeline.chain import Chain
 from pipeline.mission import Mission
 from pipeline.packets import PacketReader, Reassembler
-from pipeline.packets.header import MAX_PACKET_BYTES
 from pipeline.packets.reassembly import MAX_SEGMENTS
 from pipeline.simulate import simulate
 from schemas.columns import Reason
 from schemas.records import RawRecord
+from schemas.space_packet import MAX_PACKET_BYTES
 from tests.laws.cases import vehicle_mission
 
 CONTINUED, FIRST, LAST, WHOLE = range(4)
