@@ -81,9 +81,11 @@ def load_mission(
         settings = read_settings(table, folder)
         if mdb is None and not settings.xtce:
             raise SettingsError('no XTCE: add xtce = "FILE.xml", or give --mdb FILE.')
-        database = load_xtce(
-            mdb if mdb is not None else folder / settings.xtce, settings.root_container
-        )
+        if mdb is not None:
+            database = load_xtce(mdb, settings.root_container)
+        else:
+            subsystems = [folder / name for name in settings.subsystems]
+            database = load_xtce(folder / settings.xtce, settings.root_container, subsystems)
         _check(settings, database)
     except SettingsError as error:
         line = line_of(text, error.place)
@@ -123,7 +125,7 @@ def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettin
             lists[key] = tuple(_build(kind, rule, (key, i)) for i, rule in enumerate(rules))
             if key in DEFAULT_RULES:  # what no rule matches takes the defaults
                 lists[key] = (DEFAULT_RULES[key], *lists[key])
-    for key in ("ignore", "gauges", "quantiles", "segmented_apids"):
+    for key in ("ignore", "gauges", "quantiles", "segmented_apids", "subsystems"):
         if key in table:
             if not isinstance(table[key], list):
                 raise SettingsError(f"{key} = {table[key]!r} must be a list, [...].", (), key)

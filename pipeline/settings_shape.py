@@ -43,7 +43,7 @@ _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "alarms": ("a table of tables, [alarms.NAME]", _tables),
     **{k: (f"a list of tables, [[{k}]]", _list_of(_table))
        for k in ("resample", *MODEL_RULES, "statistics")},
-    **{k: ('a list of texts, ["…"]', _list_of(_text)) for k in ("ignore", "gauges")},
+    **{k: ('a list of texts, ["…"]', _list_of(_text)) for k in ("ignore", "gauges", "subsystems")},
     "quantiles": ("a list of numbers", _list_of(_number)),
 }  # fmt: skip
 _ALARM: dict[str, tuple[str, Callable[[Any], bool]]] = {

@@ -296,6 +296,7 @@ class MissionSettings:
     source: str
     xtce: str
     time: TimeSettings = TimeSettings()
+    subsystems: tuple[str, ...] = ()  # XTCE files whose SpaceSystems stand inside that of `xtce`
     root_container: str = ""  # the container that every packet is, where the XTCE has several
     segmented_apids: tuple[int, ...] = ()  # whose packets come in segments (133.0-B-2, 4.1.3.4.2)
     allow_trailing_bytes: bool = False

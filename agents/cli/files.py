@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from agents.cli.numbered import numbered_of, numbered_options
-from agents.cli.options import FILE, header_option, mdb_option, root_option
+from agents.cli.options import FILE, header_option, inside_option, mdb_option, root_option
 from agents.cli.terminal import Terminal
 from agents.run_files import RunFolder
 from pipeline.chain import Chain
@@ -78,6 +78,7 @@ def simulate(out: Path, seed: int, faults: str, start: float, end: float) -> Non
 @click.option("--raw", is_flag=True, help="Raw values in place of engineering values.")
 @click.option("--allow-trailing", is_flag=True, help="Accept packets longer than their container.")
 @root_option
+@inside_option
 @header_option
 @click.option(
     "--segmented-apid", "segmented", multiple=True, type=click.IntRange(0, IDLE_APID - 1),
@@ -85,10 +86,11 @@ def simulate(out: Path, seed: int, faults: str, start: float, end: float) -> Non
 )  # fmt: skip
 def decode(
     paths: tuple[Path, ...], mdb: Path, out: str, raw: bool, allow_trailing: bool,
-    root_container: str, skip_header_bytes: int, segmented: tuple[int, ...],
+    root_container: str, inside: tuple[Path, ...], skip_header_bytes: int,
+    segmented: tuple[int, ...],
 ) -> None:  # fmt: skip
     """Decode packets of files, gzip or not, to CSV: one row a packet, columns in entry order."""
-    database = load_xtce(mdb, root_container)
+    database = load_xtce(mdb, root_container, inside)
     heed_marks(paths, database)
     plans = compile_plans(database, TimeSettings())
     scanner = Scanner(known_apids(database), skip_header_bytes)

@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 from rich.tree import Tree
 
+from agents.cli.options import FILE, inside_option, root_option
 from agents.cli.terminal import Terminal
 from pipeline.decode import compile_plans
 from pipeline.decode.layout import MAX_DYNAMIC
@@ -21,11 +22,7 @@ from pipeline.mdb.words import criteria_words, type_words, words
 from schemas.mission import Container, MissionDatabase, Parameter
 from schemas.settings import TimeSettings
 
-FILE = click.Path(path_type=Path)
 _STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
-root_option = click.option(
-    "--root-container", default="", help="The container that every packet is."
-)
 
 
 @click.group()
@@ -37,9 +34,10 @@ def mdb() -> None:
 @click.argument("file", type=FILE)
 @click.argument("name", default="", metavar="[PARAMETER|CONTAINER]")
 @root_option
-def show(file: Path, name: str, root_container: str) -> None:
+@inside_option
+def show(file: Path, name: str, root_container: str, inside: tuple[Path, ...]) -> None:
     """Show a database: its containers as a tree, or one container or parameter in full."""
-    found = load_xtce(file, root_container)
+    found = load_xtce(file, root_container, inside)
     console = Terminal()
     if not name:
         console.print(_tree(found))
@@ -58,18 +56,19 @@ def show(file: Path, name: str, root_container: str) -> None:
 @mdb.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @root_option
-def check(files: tuple[Path, ...], root_container: str) -> None:
+@inside_option
+def check(files: tuple[Path, ...], root_container: str, inside: tuple[Path, ...]) -> None:
     """Load databases: tell refusals (status 1), what is passed over, and schema violations."""
-    refused = [not _check(file, root_container) for file in files]
+    refused = [not _check(file, root_container, inside) for file in files]
     if schema_path() is None:
         click.echo(f"The schema was not checked: pip install {PACKAGE} brings it.")
     sys.exit(any(refused))
 
 
-def _check(file: Path, root_container: str) -> bool:
+def _check(file: Path, root_container: str, inside: tuple[Path, ...]) -> bool:
     """Tell one file's lot; whether it loads."""
     try:
-        found = load_xtce(file, root_container)
+        found = load_xtce(file, root_container, inside)
     except MissionError as error:
         for refusal in str(error).splitlines():
             click.echo(f"refused: {refusal}")
@@ -83,8 +82,9 @@ def _check(file: Path, root_container: str) -> bool:
     for limit in _limits(found):
         click.echo(f"limit: {limit}")
     schema = schema_path()
-    for line, what in violations(file, schema) if schema else ():
-        click.echo(f"warning: {file}, line {line}, not as the schema of XTCE 1.2: {what}")
+    for each in (file, *inside):
+        for line, what in violations(each, schema) if schema else ():
+            click.echo(f"warning: {each}, line {line}, not as the schema of XTCE 1.2: {what}")
     return True
 
 

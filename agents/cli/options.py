@@ -24,6 +24,10 @@ mdb_option = click.option("--mdb", type=FILE, help="XTCE file, in place of the m
 root_option = click.option(
     "--root-container", default="", help="Container that every packet is, where it is not plain."
 )
+inside_option = click.option(
+    "--inside", multiple=True, type=FILE, metavar="FILE",
+    help="A further XTCE file, whose SpaceSystem stands inside that of the first.",
+)  # fmt: skip
 header_option = click.option(
     "--skip-header-bytes", default=0, show_default=True, type=click.IntRange(0, 65535),
     help="Bytes that a ground station puts before each packet.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.mdb.circles import MAX_NESTED, refuse_calibrators, refuse_nested, refuse_waiting
@@ -27,13 +28,16 @@ _PASSED_OVER = {  # they change no value of a packet
 _SETS = ("ParameterTypeSet", "ParameterSet", "ContainerSet", "AlgorithmSet")
 
 
-def load_xtce(path: str | Path, root: str = "") -> MissionDatabase:
+def load_xtce(
+    path: str | Path, root: str = "", subsystems: Sequence[str | Path] = ()
+) -> MissionDatabase:
     """Read a file's SpaceSystems, and those it includes. MissionError (file, line, element) for
     what is not supported, a line each, all at once.
 
     root: name of the container that every packet is, where the database does not tell.
+    subsystems: further files, whose SpaceSystems stand inside that of the first.
     """
-    system, content = parse(path)
+    system, content = parse(path, subsystems)
     if system.tag != "SpaceSystem":
         raise system.refuse("the root of an XTCE file is a SpaceSystem.")
     names = Names(system.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lxml import etree
@@ -177,11 +177,17 @@ def version_notes(root: Element) -> list[str]:
     return [root.tell("a database of XTCE 1.1 is read as one of 1.2: what 1.2 lacks is refused.")]
 
 
-def parse(path: str | Path) -> tuple[Element, bytes]:
+def parse(path: str | Path, subsystems: Sequence[str | Path] = ()) -> tuple[Element, bytes]:
     """Root element and the bytes of the file, and of all that it includes. MissionError when it is
-    absent or not XML."""
-    root, content = read_tree(path)
-    content = _include(root, Path(path), (Path(path).resolve(),), content)
+    absent or not XML. subsystems: files whose roots are put at the end of this one's."""
+    root, content = _whole(Path(path))
+    for further in subsystems:
+        inner, more = _whole(Path(further))
+        if etree.QName(inner).localname != "SpaceSystem":
+            raise Element(inner, str(further)).refuse("a subsystem's root is a SpaceSystem.")
+        _stands_in(inner, Path(further))
+        root.append(inner)
+        content += more
     for entity in root.iter(etree.Entity):
         inside = entity.getparent()
         assert inside is not None
@@ -189,6 +195,18 @@ def parse(path: str | Path) -> tuple[Element, bytes]:
             f"the entity {entity.text} is not followed: write out what it stands for."
         )
     return Element(root, str(path)), content
+
+
+def _whole(path: Path) -> tuple[etree._Element, bytes]:
+    root, content = read_tree(path)
+    return root, _include(root, path, (path.resolve(),), content)
+
+
+def _stands_in(root: etree._Element, path: Path) -> None:
+    """Note the file of each element, where it is not known yet."""
+    for one in root.iter(etree.Element):
+        if one.get(FROM) is None:
+            one.set(FROM, str(path))
 
 
 def _include(root: etree._Element, path: Path, above: tuple[Path, ...], content: bytes) -> bytes:
@@ -206,9 +224,7 @@ def _include(root: etree._Element, path: Path, above: tuple[Path, ...], content:
             raise here.refuse(f"{href!r} includes itself, or is included too deep.")
         inner, more = read_tree(path.parent / href)
         content += _include(inner, path.parent / href, (*above, target), more)
-        for one in inner.iter(etree.Element):
-            if one.get(FROM) is None:
-                one.set(FROM, str(path.parent / href))
+        _stands_in(inner, path.parent / href)
         inner.tail = node.tail
         parent = node.getparent()
         if parent is None:

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from agents.cli import main
 from pipeline.decode import Decoder, compile_plans
 from pipeline.errors import MissionError
+from pipeline.mdb import load_xtce
+from pipeline.mission import load_mission
 from pipeline.packets import PacketReader
 from pipeline.table import cells
 from schemas.records import RawRecord
@@ -148,6 +150,29 @@ def test_files_that_are_included(tmp_path: Path) -> None:
     bad = inner.replace('sizeInBits="8"', 'sizeInBits="0"')
     with pytest.raises(MissionError, match=r"types\.xml, line 3"):
         load(tmp_path, _included(tmp_path, bad))
+
+
+SUBSYSTEM = (
+    HEAD.replace('"S"', '"SUB"') + f"<ParameterTypeSet>{NUMBER}</ParameterTypeSet><ParameterSet>"
+    f'<Parameter name="Q" parameterTypeRef="/S/T"/></ParameterSet>{FOOT}'
+)
+
+
+def test_subsystems_are_files_of_their_own(tmp_path: Path) -> None:
+    """As Yamcs has it: the roots of further files stand inside the first's, by mission.toml too."""
+    (tmp_path / "m.xml").write_text(document())
+    (tmp_path / "sub.xml").write_text(SUBSYSTEM)
+    found = load_xtce(tmp_path / "m.xml", subsystems=[tmp_path / "sub.xml"])
+    assert found.parameters["SUB/Q"].qualified_name == "/S/SUB/Q"
+    assert found.sha256 != load_xtce(tmp_path / "m.xml").sha256, "the fingerprint is of all files"
+    (tmp_path / "mission.toml").write_text('name = "m"\nxtce = "m.xml"\nsubsystems = ["sub.xml"]\n')
+    assert load_mission(tmp_path).mdb.sha256 == found.sha256
+    (tmp_path / "sub.xml").write_text(SUBSYSTEM.replace('"/S/T"', '"/S/NONE"'))
+    with pytest.raises(MissionError, match=r"sub\.xml, line \d+, <Parameter name='Q'>.*NONE"):
+        load_mission(tmp_path)
+    (tmp_path / "sub.xml").write_text("<Other/>")
+    with pytest.raises(MissionError, match=r"sub\.xml.*is a SpaceSystem"):
+        load_mission(tmp_path)
 
 
 @pytest.mark.parametrize(
