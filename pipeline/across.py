@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.control import Watched
 from pipeline.errors import MissionError
 from pipeline.group_chain import GroupChain
 from pipeline.groups import Group
@@ -21,6 +20,7 @@ from pipeline.models.phased import make
 from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Pending
 from pipeline.phases import phase_of
+from pipeline.watched import Watched
 from schemas.columns import F8, I8, U1, Grid, PacketBatch, Quality, Stage
 from schemas.control import Control
 from schemas.settings import ResampleRule

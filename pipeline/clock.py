@@ -12,12 +12,12 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.control import Watched
 from pipeline.monitor import Monitor, plain_scores
 from pipeline.order import Steps
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
+from pipeline.watched import Watched
 from schemas.columns import I8, NEVER, PacketBatch, Stage
 from schemas.control import Control
 from schemas.mission import Level

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.alarm_table import alarm_table
-from pipeline.control import Watched
 from pipeline.decode import Plan
 from pipeline.gate.gated import Gated
 from pipeline.group_chain import GroupChain
@@ -21,6 +20,7 @@ from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Pending
 from pipeline.reach import never_fires
 from pipeline.refused import Refused, Unread
+from pipeline.watched import Watched
 from schemas.columns import I8, PacketBatch, Rejects, Rows, Stage
 from schemas.control import Control
 from schemas.mission import ALARM_LEVELS, Level

@@ -6,13 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
-from pipeline.flapping import Flapping
-from pipeline.monitor import Monitor
 from pipeline.outputs.evidence import Origin
+from pipeline.watched import Watched
 from schemas.artefact import Artefact
-from schemas.columns import U1
 from schemas.control import Control
 from schemas.mission import Level
 from schemas.records import RawRecord
@@ -22,30 +18,6 @@ PAST = {
     "limits": "limits_set",
 }  # fmt: skip
 STAGED = {"shadow": "shadowed", "active": "activated", "retired": "retired"}
-
-
-class Watched(NamedTuple):
-    """Monitors of one kind: names[j] is that of parameter j. model: which trained one.
-    flapping: what of it is told as going to and fro. origin: of its alerts, where it is a
-    container's."""
-
-    kind: str
-    names: tuple[str, ...]
-    monitor: Monitor
-    model: dict[str, Any] | None = None
-    flapping: Flapping | None = None
-    origin: Origin | None = None
-
-    def levels(self) -> U1:
-        """At which each stands, u1[f]; one that flaps, at the highest that was told."""
-        levels: U1 = self.monitor.state["level"]
-        if self.flapping:
-            told = self.flapping.state
-            levels = np.maximum(levels, told["level"] * told["flapping"])
-        return levels
-
-    def level(self, j: int) -> Level:
-        return Level(int(self.levels()[j]))
 
 
 class Vouched(NamedTuple):

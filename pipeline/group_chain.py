@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.control import Watched
 from pipeline.errors import MissionError
 from pipeline.gate.gated import Gated
 from pipeline.groups import Group
@@ -24,6 +23,7 @@ from pipeline.resample import Resample
 from pipeline.stale import Stale
 from pipeline.statistics import Statistics
 from pipeline.unwrap import Unwrap, span
+from pipeline.watched import Watched
 from schemas.artefact import Artefact, Part
 from schemas.columns import (
     ABSENT,

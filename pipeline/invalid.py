@@ -11,11 +11,11 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.control import Watched
 from pipeline.monitor import Monitor, plain_scores
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
+from pipeline.watched import Watched
 from schemas.columns import ABSENT, I8, NO_WORD, PacketBatch, Quality, Rows, Stage
 from schemas.mission import Level, Parameter
 from schemas.state import Composite

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.alarm_table import AlarmTable
-from pipeline.control import Watched
 from pipeline.decode import Plan
 from pipeline.flapping import Flapping, Told
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, seen
 from pipeline.outputs.pending import Pending, Rank
+from pipeline.watched import Watched
 from schemas.columns import I8, PacketBatch, Rows, Stage, Transitions
 from schemas.mission import ALARM_LEVELS, Calibrator, Level, Polynomial
 from schemas.state import Composite

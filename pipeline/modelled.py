@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.control import Watched
 from pipeline.groups import Group
 from pipeline.models.contract import Model
 from pipeline.models.corridor import Corridor
@@ -20,6 +19,7 @@ from pipeline.monitor import Monitor
 from pipeline.outputs.alerts import alert_output, number_or_none
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
+from pipeline.watched import Watched
 from schemas import topics
 from schemas.columns import I8, Grid, PacketBatch, Scores, Stage, Transitions
 from schemas.mission import Five, Level

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.control import Watched
 from pipeline.monitor import Monitor, plain_scores
 from pipeline.order import AHEAD, LIVE, ODD, RECORDED
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
+from pipeline.watched import Watched
 from schemas.columns import I8, NO_WORD, U1, PacketBatch, Quality, Reason, Rows, Stage
 from schemas.mission import Level
 from schemas.state import Composite

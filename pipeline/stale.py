@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.control import Watched
 from pipeline.monitor import Monitor, plain_scores
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
+from pipeline.watched import Watched
 from schemas.columns import I8, NEVER, NO_WORD, U1, Grid, PacketBatch, Quality, Stage
 from schemas.mission import Level
 from schemas.state import Composite, Stateful

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.after_gap import first_heard
-from pipeline.control import Watched
 from pipeline.errors import MissionError
 from pipeline.gate.budget import Budget
 from pipeline.mission import Mission, read_rule
@@ -20,6 +19,7 @@ from pipeline.models.families import BY_NAME, FAMILIES, MODEL_KINDS
 from pipeline.models.phased import make, phases_of
 from pipeline.outputs.evidence import input_of
 from pipeline.outputs.pending import Pending
+from pipeline.watched import Watched
 from schemas import topics
 from schemas.artefact import Artefact, Part
 from schemas.columns import I8, Grid, PacketBatch, Stage
