@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from agents.keys import refuse_readable, write_secret
-from pipeline.control import Vouched
+from pipeline.chain.control import Vouched
 from pipeline.errors import MissionError
 from schemas.columns import NEVER
 from schemas.control import Control, GateReport
@@ -43,7 +43,7 @@ class Authority:
     unsigned: bool = True
 
     def vouch(self, source: str, record: RawRecord, control: Control, now_ns: int) -> Vouched:
-        """Whether a control record is to be believed (`pipeline.control`)."""
+        """Whether a control record is to be believed (`pipeline.chain.control`)."""
         refused = self._person(source, record, control, now_ns) or self._gate(control)
         signed = any(key == HEADER for key, _ in record.headers)
         return Vouched(refused, control.who if signed and not refused else "")

@@ -12,9 +12,9 @@ import orjson
 from agents.plain import plain
 from agents.strangers import Strangers
 from pipeline.chain import Chain, Fed
-from pipeline.control import Vouch, anybody
+from pipeline.chain.control import Vouch, anybody
 from pipeline.fingerprint import fingerprint
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from pipeline.outputs.ids import id_of
 from pipeline.outputs.rejects import reject_output
 from schemas.columns import Output, Reason, State

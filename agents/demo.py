@@ -30,11 +30,11 @@ from agents.warm import warm_up
 from agents.watch import Board
 from agents.watch.drawing import whole
 from pipeline.chain import Chain
-from pipeline.flight import pack
-from pipeline.mission import Mission, load_mission
-from pipeline.run import load_recording
+from pipeline.flights.records import pack
+from pipeline.flights.run import load_recording
+from pipeline.mission.folder import Mission, load_mission
+from pipeline.scoring.lead_time import Score, score_alerts
 from pipeline.simulate import SYSTEM, TABLES, simulate
-from pipeline.simulate.score import Score, score_alerts
 from schemas import topics
 
 READY_S = 60.0

@@ -33,9 +33,9 @@ from agents.places import state
 from agents.run_files import skipped_record
 from agents.sender import Sender
 from agents.spool import FrameKind, Limits, Spool
-from pipeline.flight import Flight, FlightRecord, Packer
-from pipeline.known_apids import known_apids
-from pipeline.mission import Mission
+from pipeline.flights.records import Flight, FlightRecord, Packer
+from pipeline.mission.apids import known_apids
+from pipeline.mission.folder import Mission
 from pipeline.packets import Scanned, Scanner
 from pipeline.packets.captures import LOOKED_AT, capture
 from schemas.columns import I8

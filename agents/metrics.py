@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from agents.chains import Chains
 from agents.plain import plain
 from pipeline.chain import Chain, Fed
-from pipeline.groups import gauged
+from pipeline.chain.groups import gauged
 from schemas import topics
 from schemas.columns import Output, Reason
 from schemas.control import MONITORS

@@ -20,7 +20,7 @@ from agents.lane import keyed
 from agents.service import authority
 from agents.settings import Settings
 from agents.tail import follow
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from schemas import topics
 
 AT_ONCE = 2000  # records through the chains

@@ -26,7 +26,7 @@ from agents.kafka import (
 )
 from agents.logs import BROKER
 from agents.pacing import Lateness, Pace
-from pipeline.flight import FlightRecord
+from pipeline.flights.records import FlightRecord
 from schemas import topics
 from schemas.records import CONTROL_HEADERS, Numbered, with_number
 

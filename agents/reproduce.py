@@ -16,7 +16,7 @@ from agents.kafka import BrokerError, consumer, start, stop
 from agents.lane import keyed
 from agents.tail import follow
 from pipeline.chain import Chain
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from pipeline.outputs.ids import place_of
 from schemas import topics
 from schemas.records import RawRecord

@@ -14,9 +14,9 @@ from pyarrow import ipc
 
 from pipeline.chain import Chain, Fed
 from pipeline.errors import FlightError
+from pipeline.flights.run import Recording
+from pipeline.outputs.refusals import Refusals
 from pipeline.outputs.samples import file_schema
-from pipeline.refusals import Refusals
-from pipeline.run import Recording
 from schemas import topics
 from schemas.columns import Reason
 

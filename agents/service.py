@@ -59,7 +59,7 @@ from agents.state_store import KafkaSnapshots
 from agents.taking import LaneFailed, Taking
 from agents.topic_ids import topic_ids
 from agents.warm import warm_up
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from schemas import topics
 
 log = logging.getLogger("heartline.service")

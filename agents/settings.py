@@ -36,7 +36,7 @@ from agents.door import IDLE_S
 from agents.spool import Limits as SpoolLimits
 from agents.spool import WhenFull
 from pipeline.errors import MissionError
-from pipeline.mission import Mission, load_mission
+from pipeline.mission.folder import Mission, load_mission
 
 PREFIX = "HEARTLINE_"
 HANDED_OVER = f"{PREFIX}SETTINGS"  # how `heartline worker` hands its settings to the Faust app

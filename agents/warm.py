@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.chain import Chain
+from pipeline.flights.run import load_recording, run_flight
 from pipeline.formats.importing import mission_toml
-from pipeline.mission import load_mission
-from pipeline.models.contract import GroupParameter
+from pipeline.mission.folder import load_mission
 from pipeline.models.families import FAMILIES
-from pipeline.run import load_recording, run_flight
+from pipeline.models.shared.contract import GroupParameter
 from pipeline.simulate import simulate
-from pipeline.unwrap import Unwrap
+from pipeline.timeline.unwrap import Unwrap
 from schemas.columns import Grid
 from schemas.mission import IntegerEncoding, ParameterType
 from schemas.settings import MODEL_RULES

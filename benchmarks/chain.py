@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import median_of_fresh, seconds
+from pipeline.alarms.refused import NOTHING_UNREAD
 from pipeline.chain import Chain
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.spec import Column, Recorded, Table, packets_of
 from pipeline.formats.xtce import write_xtce
-from pipeline.mission import Mission, load_mission
-from pipeline.refused import NOTHING_UNREAD
+from pipeline.mission.folder import Mission, load_mission
 from schemas.mission import AlarmRanges
 from schemas.records import (
     PACKETS_HEADERS,

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.real_flights import PROJECT
-from pipeline.after_gap import after_gap
+from pipeline.alarms.monitor import Monitor
 from pipeline.formats.importing import import_flight
 from pipeline.formats.series import Options
 from pipeline.gate.calibrate import fit
 from pipeline.gate.grids import Heard, hear, read_flight
-from pipeline.mission import load_mission
+from pipeline.mission.folder import load_mission
 from pipeline.models.families import BY_NAME
-from pipeline.monitor import Monitor
+from pipeline.timeline.after_gap import after_gap
 from schemas.columns import F8, I8, Grid
 from schemas.settings import CorridorRule
 

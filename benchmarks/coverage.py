@@ -19,13 +19,13 @@ import numpy as np
 
 from benchmarks.lead_time import PROJECT, SEEDS
 from benchmarks.real_flights import FLIGHTS
+from pipeline.alarms.monitor import Monitor
 from pipeline.chain import Chain
+from pipeline.flights.run import load_recording, run_flight
 from pipeline.gate.grids import Heard, hear, read_flight
-from pipeline.mission import load_mission
-from pipeline.models.contract import GroupParameter
+from pipeline.mission.folder import load_mission
+from pipeline.models.shared.contract import GroupParameter
 from pipeline.models.time_to_limit import TimeToLimit
-from pipeline.monitor import Monitor
-from pipeline.run import load_recording, run_flight
 from pipeline.simulate import simulate
 from pipeline.simulate.faults import KINDS
 from schemas import topics

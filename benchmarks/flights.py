@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from benchmarks.real_flights import FLIGHTS, PROJECT
 from pipeline.chain import Chain
-from pipeline.mission import load_mission
-from pipeline.run import load_recording, run_flight
+from pipeline.flights.run import load_recording, run_flight
+from pipeline.mission.folder import load_mission
 from schemas import topics
 
 mpl.use("Agg")

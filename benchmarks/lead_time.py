@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 
 from pipeline.chain import Chain
-from pipeline.mission import Mission, load_mission
-from pipeline.run import load_recording, run_flight
+from pipeline.flights.run import load_recording, run_flight
+from pipeline.mission.folder import Mission, load_mission
+from pipeline.scoring.lead_time import FaultScore, Score, score_alerts
 from pipeline.simulate import simulate
 from pipeline.simulate.faults import KINDS, SLOW
-from pipeline.simulate.score import FaultScore, Score, score_alerts
 from schemas import topics
 
 PROJECT = Path(__file__).parent.parent

@@ -9,8 +9,8 @@ import pandas as pd  # type: ignore[import-untyped]
 from river import stats
 
 from benchmarks.timing import compare, seconds
-from pipeline.models.contract import GroupParameter
 from pipeline.models.residual import Residual
+from pipeline.models.shared.contract import GroupParameter
 from pipeline.statistics import Statistics
 from schemas.columns import Grid
 from schemas.mission import ParameterType

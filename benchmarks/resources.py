@@ -21,10 +21,10 @@ from typing import Any
 from agents.broker import EmbeddedBroker, free_port
 from benchmarks.chain import mission, records, stages, tables
 from benchmarks.timing import median_of_fresh
-from pipeline.benchmark.column import SPACECRAFT
 from pipeline.chain import Chain
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
+from pipeline.scoring.column import SPACECRAFT
 from schemas.settings import (
     MODEL_RULES,
     BandsRule,

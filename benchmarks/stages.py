@@ -20,12 +20,12 @@ PARAMETERS, SECONDS, RECORDS = 1000, 3000, 818
 # kernel: module, and bytes that one sample moves beyond the state that stays in the cache
 KERNELS = {
     "read": ("pipeline.packets.reader", 4),
-    "classify": ("pipeline.decode.classify", 0),
-    "decode": ("pipeline.decode.kernels", 4 + 17),
-    "levels": ("pipeline.limits", 9 + 2),
-    "step": ("pipeline.monitor", 6),
-    "order": ("pipeline.order", 9 + 9),
-    "resample": ("pipeline.resample", 9 + 9),
+    "classify": ("pipeline.decode.kernels.classify", 0),
+    "decode": ("pipeline.decode.kernels.rows", 4 + 17),
+    "levels": ("pipeline.alarms.static", 9 + 2),
+    "step": ("pipeline.alarms.monitor", 6),
+    "order": ("pipeline.timeline.order", 9 + 9),
+    "resample": ("pipeline.timeline.resample", 9 + 9),
     "window": ("pipeline.statistics.stage", 2 * 9),
     "score": ("pipeline.models.residual", 9 + 17),
     "track": ("pipeline.models.time_to_limit", 9 + 18),

@@ -20,13 +20,13 @@ from pyarrow import ipc
 from pipeline.chain import Chain
 from pipeline.decode import Plan, compile_plans
 from pipeline.errors import FlightError
-from pipeline.known_apids import known_apids
+from pipeline.flights.run import load_recording, run_flight
+from pipeline.flights.table import Written, column_cells, decode_all
 from pipeline.mdb import load_xtce
-from pipeline.mission import Mission, load_mission
+from pipeline.mission.apids import known_apids
+from pipeline.mission.folder import Mission, load_mission
 from pipeline.packets import Scanner
 from pipeline.packets.files import scans
-from pipeline.run import load_recording, run_flight
-from pipeline.table import Written, column_cells, decode_all
 from schemas import topics
 from schemas.columns import Reason, Rows
 from schemas.settings import TimeSettings

@@ -114,7 +114,7 @@ class PacketBatch:
     came_length: I4 | None = None
     # by record: SHA-256 chained over the values of all of the source's records up to it
     digests: Sequence[bytes] = ()
-    phases: Any = None  # pipeline.phases.Changes, where the mission names phases
+    phases: Any = None  # pipeline.timeline.phases.Changes, where the mission names phases
     heard: Heard | None = None  # of the source, as each packet or tick comes
 
     @property

@@ -13,9 +13,9 @@ import pytest
 from agents.security import in_use, use
 from agents.settings import PREFIX
 from pipeline.chain import Chain
-from pipeline.flight import Flight
-from pipeline.mission import Mission, load_mission
-from pipeline.run import load_recording
+from pipeline.flights.records import Flight
+from pipeline.flights.run import load_recording
+from pipeline.mission.folder import Mission, load_mission
 from pipeline.simulate import simulate
 
 HERE = Path(__file__).parent

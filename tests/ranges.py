@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.limits import NO_CHOICE, Limits, Ranges
+from pipeline.alarms.static import NO_CHOICE, Limits, Ranges
 from schemas.columns import F8
 
 

@@ -12,12 +12,12 @@ from rich.table import Table
 
 from agents.cli.options import FILE, drawing
 from agents.cli.terminal import Terminal
-from pipeline.benchmark import labelled
-from pipeline.benchmark.column import METRICS, SPACECRAFT
-from pipeline.benchmark.nab import PROFILES, said, series
-from pipeline.benchmark.nab import score as nab_score
-from pipeline.benchmark.rules import Interval, Scored, Tally, pooled
-from pipeline.benchmark.smap import CROPS, Channel, channels, false_a_day, floors, score
+from pipeline.scoring import labelled
+from pipeline.scoring.column import METRICS, SPACECRAFT
+from pipeline.scoring.nab import PROFILES, said, series
+from pipeline.scoring.nab import score as nab_score
+from pipeline.scoring.rules import Interval, Scored, Tally, pooled
+from pipeline.scoring.smap import CROPS, Channel, channels, false_a_day, floors, score
 
 Some = Sequence[Interval]
 
@@ -39,7 +39,7 @@ def smap(folder: Path, each: bool, out: Path | None, png: Path | None) -> None:
     if out:
         out.write_bytes(orjson.dumps({s.series.name: s.predicted for s in by_crop[0]}))
     if png:
-        drawing("pipeline.benchmark.figure").draw(
+        drawing("pipeline.scoring.figure").draw(
             [(s.series.name, s.series.test, s.series.true, s.predicted) for s in by_crop[0]], png
         )
     console = Terminal()

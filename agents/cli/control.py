@@ -22,9 +22,9 @@ from agents.cli.terminal import Terminal
 from agents.plain import plain
 from agents.tail import follow, object_of
 from pipeline.errors import MissionError
-from pipeline.mission import load_mission
+from pipeline.mdb.reach import never_fires
+from pipeline.mission.folder import load_mission
 from pipeline.outputs.alerts import iso
-from pipeline.reach import never_fires
 from schemas import topics
 from schemas.control import MONITORS, Control, decode_control, encode_control
 from schemas.mission import MissionDatabase

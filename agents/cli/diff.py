@@ -11,10 +11,10 @@ from rich.table import Table
 from agents.cli.options import FILE, header_option
 from agents.cli.terminal import Terminal
 from pipeline.chain import Chain
-from pipeline.mission import load_mission
+from pipeline.flights.compare import changes, raised
+from pipeline.flights.run import load_recording
+from pipeline.mission.folder import load_mission
 from pipeline.outputs.alerts import iso
-from pipeline.replay_diff import changes, raised
-from pipeline.run import load_recording
 
 
 @click.command()

@@ -15,28 +15,28 @@ from agents.cli.options import FILE, header_option, inside_option, mdb_option, r
 from agents.cli.terminal import Terminal
 from agents.run_files import RunFolder
 from pipeline.chain import Chain
+from pipeline.chain.explain import fate
+from pipeline.chain.groups import make_groups, warnings_of, watched_columns
 from pipeline.decode import compile_plans
 from pipeline.errors import FlightError, MissionError
-from pipeline.fate import fate
+from pipeline.flights.run import cut_flight, load_recording, run_flight
+from pipeline.flights.table import Written, write_tables
 from pipeline.formats.importing import (
     gauges_of,
     identifier,
     mission_toml,
 )
 from pipeline.gate.in_force import in_force, models_first
-from pipeline.groups import make_groups, warnings_of, watched_columns
-from pipeline.known_apids import known_apids
 from pipeline.mdb import load_xtce
 from pipeline.mdb.mark import heed_marks, leave_mark
 from pipeline.mdb.words import words
-from pipeline.mission import load_mission, ranges_for
+from pipeline.mission.apids import known_apids
+from pipeline.mission.folder import load_mission, ranges_for
+from pipeline.mission.schema import mission_schema
 from pipeline.packets import Scanner
 from pipeline.packets.files import scans
-from pipeline.run import cut_flight, load_recording, run_flight
-from pipeline.settings_schema import mission_schema
 from pipeline.simulate import simulate as fly
 from pipeline.simulate.faults import KINDS
-from pipeline.table import Written, write_tables
 from schemas.columns import Reason
 from schemas.settings import TimeSettings
 from schemas.space_packet import IDLE_APID

@@ -96,7 +96,7 @@ def _write(made: Imported, target: Path) -> None:
 
 
 def _mark(target: Path, folder: Path) -> None:
-    from pipeline.mission import load_mission  # kernels come with it: see above
+    from pipeline.mission.folder import load_mission  # kernels come with it: see above
 
     leave_mark(target, load_mission(folder).mdb)
 

@@ -29,7 +29,7 @@ from agents.settings import (
 from agents.spool import Limits, WhenFull
 from agents.watch.run import watch as run_watch
 from pipeline.errors import MissionError
-from pipeline.mission import load_mission
+from pipeline.mission.folder import load_mission
 
 console = Terminal(stderr=True)
 

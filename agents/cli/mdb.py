@@ -12,7 +12,7 @@ from rich.tree import Tree
 from agents.cli.options import FILE, inside_option, root_option
 from agents.cli.terminal import Terminal
 from pipeline.decode import compile_plans
-from pipeline.decode.layout import MAX_DYNAMIC
+from pipeline.decode.definitions.layout import MAX_DYNAMIC
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
 from pipeline.mdb.compare import Change, differences

@@ -32,7 +32,7 @@ from pipeline.gate.report import markdown, told
 from pipeline.gate.side_by_side import side_by_side
 from pipeline.gate.train import train as fit
 from pipeline.gate.validate import validate as backtest
-from pipeline.mission import Mission, load_mission, read_rule
+from pipeline.mission.folder import Mission, load_mission, read_rule
 from pipeline.outputs.alerts import iso
 from schemas import topics
 from schemas.control import ModelStage, encode_control

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pipeline.flight import PacketRate
+from pipeline.flights.records import PacketRate
 from pipeline.mdb.epochs import parse_epoch
 
 

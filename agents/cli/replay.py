@@ -19,10 +19,10 @@ from agents.cli.terminal import Terminal
 from agents.replay import Replayed, holds_records
 from agents.replay import replay as run_replay
 from pipeline.chain import Chain
+from pipeline.flights.loop import pack_rounds
+from pipeline.flights.run import cut_flight, load_recording
 from pipeline.gate.in_force import models_first
-from pipeline.loop import pack_rounds
-from pipeline.mission import load_mission
-from pipeline.run import cut_flight, load_recording
+from pipeline.mission.folder import load_mission
 
 console = Terminal(stderr=True)
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from agents.cli.options import FILE, bootstrap_option, mdb_option
 from agents.cli.terminal import Terminal
 from agents.reproduce import reproduce as again
-from pipeline.mission import load_mission
+from pipeline.mission.folder import load_mission
 
 
 @click.command()

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.decode.classify import REFUSED_OF, UNSEEN, classify
-from pipeline.decode.kernels import decode
-from pipeline.decode.plan import MAX_NESTED_CONTAINERS, PlanSet
-from pipeline.decode.program import Work
+from pipeline.decode.definitions.plans import MAX_NESTED_CONTAINERS, PlanSet
+from pipeline.decode.kernels.classify import REFUSED_OF, UNSEEN, classify
+from pipeline.decode.kernels.program import Work
+from pipeline.decode.kernels.rows import decode
 from pipeline.mdb.criteria import STACK
 from schemas.columns import F8, I4, I8, U1, U8, PacketBatch, Rejects, Rows
 from schemas.state import Stateful

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.decode.plan import PlanSet
-from pipeline.decode.tables import Tables
-from pipeline.decode.times import MISSING, time_of
+from pipeline.decode.definitions.plans import PlanSet
+from pipeline.decode.definitions.tables import Tables
+from pipeline.decode.kernels.times import MISSING, time_of
 from pipeline.kernel import kernel
 from schemas.columns import I8, NEVER, U1, U8, Rows
 

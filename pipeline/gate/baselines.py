@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.after_gap import UNHEARD
+from pipeline.timeline.after_gap import UNHEARD
 from schemas.columns import F8, U1, Grid, State
 
 MARGIN = 0.05

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.after_gap import after_gap
+from pipeline.alarms.monitor import Monitor
+from pipeline.chain.budget import at_least
 from pipeline.errors import FlightError
-from pipeline.gate.budget import at_least
 from pipeline.gate.grids import Heard
-from pipeline.models.contract import Model
 from pipeline.models.families import Family
-from pipeline.models.phased import make
-from pipeline.monitor import Monitor
+from pipeline.models.shared.contract import Model
+from pipeline.models.shared.phased import make
+from pipeline.timeline.after_gap import after_gap
 from schemas.columns import State
 
 STEPS = tuple(2.0 ** (i / 2) for i in range(-10, 11))  # times the family's own

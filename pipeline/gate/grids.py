@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.chain import Chain
-from pipeline.flight import Flight
-from pipeline.gate.budget import DAY_NS
-from pipeline.groups import Group
-from pipeline.mission import Mission
+from pipeline.chain.budget import DAY_NS
+from pipeline.chain.groups import Group
+from pipeline.flights.records import Flight
+from pipeline.flights.run import load_recording, run_flight
+from pipeline.mission.folder import Mission
 from pipeline.models.families import MODEL_KINDS
 from pipeline.outputs.pending import Pending
-from pipeline.run import load_recording, run_flight
 from schemas.columns import I8, Grid, PacketBatch
 
 _NONE = np.zeros(0, np.int64)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from pipeline.chain import Chain
 from pipeline.errors import MissionError
-from pipeline.flight import FlightRecord
+from pipeline.flights.records import FlightRecord
 from pipeline.gate.folder import ModelFolder
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from schemas.control import Control, ModelStage, encode_control
 from schemas.records import CONTROL_HEADERS
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.gate.validate import Backtest, Event, Judge, timing, verdict
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 
 JUDGE = ("judge", "found", "false alarms", "a parameter-day (80 % interval)", "after onset",
          "before the limit", "timing")  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from pipeline.replay_diff import changes
+from pipeline.flights.compare import changes
 
 
 @dataclass(slots=True)

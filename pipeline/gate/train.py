@@ -15,9 +15,9 @@ from pipeline.gate.baselines import baseline
 from pipeline.gate.calibrate import Rate, calibrate, fit
 from pipeline.gate.grids import Heard, Recorded, hear, read_flight
 from pipeline.kernel import source_sha256
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from pipeline.models.families import BY_NAME
-from pipeline.models.phased import phases_of
+from pipeline.models.shared.phased import phases_of
 from schemas.artefact import Artefact, Part, Trained, check_name, encode_artefact
 from schemas.settings import MODEL_RULES
 

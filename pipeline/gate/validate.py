@@ -24,15 +24,15 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from pipeline.after_gap import UNHEARD
+from pipeline.alarms.monitor import Monitor
 from pipeline.chain import Chain
 from pipeline.errors import FlightError, MissionError
+from pipeline.flights.run import run_flight
 from pipeline.gate.baselines import NAMES, judged
 from pipeline.gate.calibrate import Rate
 from pipeline.gate.grids import Heard, Recorded, listen, read_flight
-from pipeline.mission import Mission
-from pipeline.monitor import Monitor
-from pipeline.run import run_flight
+from pipeline.mission.folder import Mission
+from pipeline.timeline.after_gap import UNHEARD
 from schemas import topics
 from schemas.artefact import Artefact
 from schemas.columns import Scores

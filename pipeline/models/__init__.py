@@ -1,1 +1,1 @@
-"""Predictive models, one family a file, behind one contract (`pipeline.models.contract`)."""
+"""Predictive models, one family a file, behind one contract (`models.shared.contract`)."""

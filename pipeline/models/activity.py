@@ -1,10 +1,10 @@
-"""Activity: where a parameter lingers and how lively it is (`pipeline.models.record`).
+"""Activity: where a parameter lingers and how lively it is (`models.shared.record`).
 
     features m
              ½ log(v + (FLOOR · S)²)
 
 m and v are mean and variance of the last ROWS rows, S the parameter's extent
-(`pipeline.models.extent`): a sensor that stays for long where it used to pass, one that falls
+(`models.shared.extent`): a sensor that stays for long where it used to pass, one that falls
 silent, one that begins to shake. FLOOR keeps the noise of a value that hardly moves from being a
 record each time it halves, and a mean that moves by less than that is none.
 """
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import TENTH, ExtentModel, Feature
-from pipeline.models.window import ROWS, Rolling, roll, take
+from pipeline.models.shared.extent import Extents, stretch
+from pipeline.models.shared.record import TENTH, ExtentModel, Feature
+from pipeline.models.shared.window import ROWS, Rolling, roll, take
 from schemas.columns import F8, I8, U1, Grid
 
 FLOOR = 5e-4  # of the extent

@@ -1,12 +1,12 @@
-"""Bands: how strongly a parameter vibrates, and how (`pipeline.models.record`).
+"""Bands: how strongly a parameter vibrates, and how (`models.shared.record`).
 
     features ½ log(P_b + (FLOOR · S)²)   of each of up to four bands, too little is odd as well
              kurtosis  m4 / m2² - 3
              crest factor  max |x - x̄| / √m2
 
-P_b is the variance in a band, by the mean spectrum (`pipeline.models.spectrum`), every HOP rows; m2
+P_b is the variance in a band, by the mean spectrum (`models.shared.spectrum`), every HOP rows; m2
 and m4 are moments of the last ROWS rows, x̄ their mean, S the parameter's extent
-(`pipeline.models.extent`). A bearing that begins to fail gives impacts before it gives power:
+(`models.shared.extent`). A bearing that begins to fail gives impacts before it gives power:
 kurtosis and crest factor rise first (Dyer and Stewart 1978).
 
 It hears half the rate of its grid at most, and what is faster is folded into it where nothing took
@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.contract import GroupParameter
-from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import TENTH, ExtentModel, Feature
-from pipeline.models.spectrum import BINS, Tables, frequencies, segment, tables, whole
-from pipeline.models.window import ROWS, mean_of, take
+from pipeline.models.shared.contract import GroupParameter
+from pipeline.models.shared.extent import Extents, stretch
+from pipeline.models.shared.record import TENTH, ExtentModel, Feature
+from pipeline.models.shared.spectrum import BINS, Tables, frequencies, segment, tables, whole
+from pipeline.models.shared.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
 from schemas.settings import BandsRule
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
-from pipeline.models.record import GAP_BIT, heard
+from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.record import GAP_BIT, heard
 from schemas.columns import F8, I8, NEVER, NO_WORD, U1, Grid, Scores
 from schemas.mission import Level
 from schemas.settings import CorridorRule

@@ -1,10 +1,10 @@
-"""Coupled: what the others of a subsystem say this one should be (`pipeline.models.record`).
+"""Coupled: what the others of a subsystem say this one should be (`models.shared.record`).
 
     d_j      (x_j - μ_j) / S_j
     expected of j, given all the others:  x_j - S_j · (Λd)_j / Λ_jj,   Λ = (C + RIDGE · I)^-1
     learning μ ← μ + α (x - μ),  C ← (1 - α)(C + α d dᵀ),   α = max(1/rows, 1/memory)
 
-S is a parameter's extent (`pipeline.models.extent`). The difference between a value and its
+S is a parameter's extent (`models.shared.extent`). The difference between a value and its
 conditional mean is that parameter's own part in Hotelling's T² (Mason, Tracy and Young 1995): the
 alert names a parameter, not merely that something left; of few, others are drawn along by it. A row
 is looked at where all of the set are heard. It sees relations that are linear, and no margin is
@@ -16,10 +16,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernel import kernel, part
-from pipeline.models.contract import GroupParameter
-from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import HUGE, ExtentModel, Feature, heard
-from pipeline.models.sets import sets_of
+from pipeline.models.shared.contract import GroupParameter
+from pipeline.models.shared.extent import Extents, stretch
+from pipeline.models.shared.record import HUGE, ExtentModel, Feature, heard
+from pipeline.models.shared.sets import sets_of
 from schemas.columns import F8, I8, U1, Grid
 from schemas.settings import CoupledRule
 

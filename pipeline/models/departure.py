@@ -1,4 +1,4 @@
-"""Departure: how far a value is from the mean of its last rows (`pipeline.models.record`).
+"""Departure: how far a value is from the mean of its last rows (`models.shared.record`).
 
     feature  x - mean of the last ROWS rows, x among them
 
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.record import Feature, RecordModel
-from pipeline.models.window import ROWS, mean_of, take
+from pipeline.models.shared.record import Feature, RecordModel
+from pipeline.models.shared.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
 
 

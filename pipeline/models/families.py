@@ -12,7 +12,6 @@ from typing import Any
 
 from pipeline.models.activity import Activity
 from pipeline.models.bands import Bands
-from pipeline.models.contract import Model
 from pipeline.models.corridor import Corridor
 from pipeline.models.coupled import Coupled
 from pipeline.models.departure import Departure
@@ -20,11 +19,12 @@ from pipeline.models.fatigue import Fatigue
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
-from pipeline.models.record import RecordModel
 from pipeline.models.residual import Residual
 from pipeline.models.resonance import Resonance
 from pipeline.models.seasonal import Seasonal
 from pipeline.models.shape import Shape
+from pipeline.models.shared.contract import Model
+from pipeline.models.shared.record import RecordModel
 from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.models.voting import Voting
 

@@ -1,6 +1,6 @@
-"""Forecaster: a small reservoir that learns to say the next row (`pipeline.models.record`).
+"""Forecaster: a small reservoir that learns to say the next row (`models.shared.record`).
 
-    u   value on -1 to 1 of its extent (`pipeline.models.extent`)
+    u   value on -1 to 1 of its extent (`models.shared.extent`)
     h   h_k ← σ(RADIUS · h_(k-1) + INPUT · ±u)   σ(z) = z / (1 + |z|); a ring of NODES
          (Rodan and Tiňo 2011)
     û   w · (h, u, 1)
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import fma, kernel, part
-from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import GAP_BIT, ExtentModel, Feature, heard
+from pipeline.models.shared.extent import Extents, stretch
+from pipeline.models.shared.record import GAP_BIT, ExtentModel, Feature, heard
 from schemas.columns import F8, I8, U1, Grid
 
 NODES = 10

@@ -1,4 +1,4 @@
-"""Level: the value itself, against its record (`pipeline.models.record`).
+"""Level: the value itself, against its record (`models.shared.record`).
 
 It sees a value where it has never been, years before a limit that was set for all missions. It
 does not see an old value at the wrong time.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.record import Feature, RecordModel, heard
+from pipeline.models.shared.record import Feature, RecordModel, heard
 from schemas.columns import F8, U1, Grid
 
 

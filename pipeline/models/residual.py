@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
 from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores
 from schemas.mission import Level
 from schemas.settings import ResidualRule

@@ -1,8 +1,8 @@
-"""Resonance: where the middle of a band lies, and that it moves (`pipeline.models.record`).
+"""Resonance: where the middle of a band lies, and that it moves (`models.shared.record`).
 
     feature  f = Σ f_k Q_k / Σ Q_k     over the bins from low_hz to high_hz
 
-Q is the mean spectrum (`pipeline.models.spectrum`); f is the spectral centroid of the band. A
+Q is the mean spectrum (`models.shared.spectrum`); f is the spectral centroid of the band. A
 structure that loses stiffness rings lower: f goes with √(k/m). Nothing is said while the band holds
 less than SHARE of all that moves, for the middle of mere noise is nothing.
 """
@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.contract import GroupParameter
-from pipeline.models.record import HUGE, Feature, RecordModel
-from pipeline.models.spectrum import BINS, Tables, frequencies, segment, tables, whole
-from pipeline.models.window import ROWS, mean_of, take
+from pipeline.models.shared.contract import GroupParameter
+from pipeline.models.shared.record import HUGE, Feature, RecordModel
+from pipeline.models.shared.spectrum import BINS, Tables, frequencies, segment, tables, whole
+from pipeline.models.shared.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
 from schemas.settings import ResonanceRule
 

@@ -1,4 +1,4 @@
-"""Seasonal: what a parameter does at this time of its orbit or day (`pipeline.models.record`).
+"""Seasonal: what a parameter does at this time of its orbit or day (`models.shared.record`).
 
     place    b = ⌊BINS · (t mod period) / period⌋
     feature  x - p_b
@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernel import kernel, part
-from pipeline.models.contract import GroupParameter
-from pipeline.models.record import Feature, RecordModel, heard
+from pipeline.models.shared.contract import GroupParameter
+from pipeline.models.shared.record import Feature, RecordModel, heard
 from schemas.columns import F8, I8, U1, Grid
 from schemas.settings import SeasonalRule
 

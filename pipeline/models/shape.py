@@ -1,4 +1,4 @@
-"""Shape memory: how unlike all earlier shapes the last rows are (`pipeline.models.record`).
+"""Shape memory: how unlike all earlier shapes the last rows are (`models.shared.record`).
 
     feature  d = ‖w - c‖ / √POINTS of an entry c within RADIUS · S, else the least over the book
     known    d ≤ RADIUS · S: never odd, whatever the record is
@@ -6,7 +6,7 @@
              mark, and marks on the way there are taken off
 
 w are POINTS values, STRIDES rows apart: one book looks at the last eight rows, one at every eighth
-of the last 57. S is the parameter's extent (`pipeline.models.extent`). A book is a leader
+of the last 57. S is the parameter's extent (`models.shared.extent`). A book is a leader
 clustering (Hartigan 1975, ch. 3) of what this parameter has done, with a second chance for what is
 met again (Corbató 1968); an old value at the wrong place in a familiar pattern stands out, and a
 pattern seen once is known. The entry matched last and the one behind it are looked at first: what
@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import fma, kernel, part
-from pipeline.models.extent import Extents, stretch
-from pipeline.models.record import ExtentModel, Feature
-from pipeline.models.window import ROWS, hear
+from pipeline.models.shared.extent import Extents, stretch
+from pipeline.models.shared.record import ExtentModel, Feature
+from pipeline.models.shared.window import ROWS, hear
 from schemas.columns import F4, F8, I8, U1, U4, Grid
 
 POINTS = 8

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.kernel import kernel, part
-from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
 from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores, State
 from schemas.mission import ALARM_LEVELS, Five, Level
 from schemas.settings import TimeToLimitRule

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.kernel import kernel, part
-from pipeline.models.contract import GroupParameter, cut, empty_scores, weights_sha256
-from pipeline.models.record import heard
-from pipeline.models.sets import sets_of
+from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.record import heard
+from pipeline.models.shared.sets import sets_of
 from schemas.columns import F8, I8, NO_WORD, U1, Grid, Scores
 from schemas.mission import Level
 from schemas.settings import VotingRule

@@ -20,7 +20,7 @@ from pyarrow import ipc
 from pipeline.decode import Plan
 from pipeline.decode.decoder import Flat
 from pipeline.kernel import kernel
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from schemas import topics
 from schemas.columns import ABSENT, F8, I4, I8, U1, U8, Output, PacketBatch, State
 

@@ -26,8 +26,8 @@ from typing import Any
 
 from agents.security import from_file, use
 from pipeline.chain import Chain
-from pipeline.mission import load_mission
-from pipeline.run import load_recording
+from pipeline.flights.run import load_recording
+from pipeline.mission.folder import load_mission
 from pipeline.simulate import simulate
 from schemas import topics
 from tests.conftest import PROJECT

@@ -25,9 +25,9 @@ from agents.inputs import address as input_address
 from agents.kafka import BrokerError
 from pipeline.decode import compile_plans
 from pipeline.errors import MissionError
+from pipeline.flights.table import write_tables
 from pipeline.mdb import load_xtce
 from pipeline.packets import Scanner
-from pipeline.table import write_tables
 from schemas.settings import TimeSettings
 from tests.fuzz import edge_inputs
 from tests.fuzz.inputs import Input

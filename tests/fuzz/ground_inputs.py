@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from schemas.artefact import Artefact, Part
 from schemas.control import (
     MONITORS,

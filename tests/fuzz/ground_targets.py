@@ -13,11 +13,11 @@ from pathlib import Path
 import orjson
 
 from pipeline.chain import Chain
-from pipeline.correlation import MOST_DRIFT, read_correlation
 from pipeline.decode import Decoder, compile_plans
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
-from pipeline.mission import Mission, read_settings
+from pipeline.mission.correlation import MOST_DRIFT, read_correlation
+from pipeline.mission.folder import Mission, read_settings
 from pipeline.models.families import FAMILIES, MODEL_KINDS
 from pipeline.packets import PacketReader
 from schemas import topics

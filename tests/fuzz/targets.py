@@ -22,7 +22,7 @@ from pipeline.chain import Chain
 from pipeline.decode import Decoder, compile_plans
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
-from pipeline.mission import Mission, load_mission, read_settings
+from pipeline.mission.folder import Mission, load_mission, read_settings
 from pipeline.packets import PacketReader, Reassembler, Scanner
 from schemas import topics
 from schemas.columns import Output, Reason, Rejects

@@ -7,7 +7,7 @@ import tracemalloc
 from collections.abc import Iterator
 
 from pipeline.chain import Chain
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from pipeline.packets import PacketReader, Scanner
 from pipeline.packets.scanner import MAX_SKIP_BYTES
 from schemas.columns import Reason

@@ -16,14 +16,14 @@ import pytest
 from pyarrow import parquet as pq
 
 from pipeline.chain import Chain
-from pipeline.correlation import read_correlation
 from pipeline.errors import FlightError, MissionError
 from pipeline.formats import csv as csv_format
 from pipeline.formats import parquet as parquet_format
 from pipeline.formats.importing import Imported, import_flight
 from pipeline.formats.series import Options
 from pipeline.mdb import load_xtce
-from pipeline.mission import Mission, load_mission, ranges_for, read_settings
+from pipeline.mission.correlation import read_correlation
+from pipeline.mission.folder import Mission, load_mission, ranges_for, read_settings
 from schemas.columns import Reason
 from schemas.control import decode_control
 from schemas.records import CONTROL_HEADERS, RawRecord

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.chain import Chain
-from pipeline.mission import Mission, load_mission
-from pipeline.run import load_recording, raw_records
+from pipeline.flights.run import load_recording, raw_records
+from pipeline.mission.folder import Mission, load_mission
 from pipeline.simulate import simulate
 from schemas.records import RawRecord
 from tests.conftest import PROJECT

@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from agents.cli import main
-from pipeline.benchmark import labelled
-from pipeline.benchmark.column import SPACECRAFT
-from pipeline.benchmark.nab import PROFILES, Series, series
-from pipeline.benchmark.nab import score as nab_score
-from pipeline.benchmark.rules import Tally
-from pipeline.benchmark.smap import channels, floors, score
 from pipeline.errors import FlightError
+from pipeline.scoring import labelled
+from pipeline.scoring.column import SPACECRAFT
+from pipeline.scoring.nab import PROFILES, Series, series
+from pipeline.scoring.nab import score as nab_score
+from pipeline.scoring.rules import Tally
+from pipeline.scoring.smap import channels, floors, score
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.chain import Chain
 from pipeline.decode import Decoder
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from pipeline.packets import PacketReader
 from pipeline.simulate import simulate
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets

@@ -20,9 +20,9 @@ from agents.broker import free_port
 from agents.kafka import consumer, partitions_of
 from agents.replay import Replayed, replay
 from pipeline.chain import Chain
-from pipeline.flight import Flight, pack
-from pipeline.mission import Mission
-from pipeline.run import run_flight
+from pipeline.flights.records import Flight, pack
+from pipeline.flights.run import run_flight
+from pipeline.mission.folder import Mission
 from schemas import topics
 
 READY_S = 90.0

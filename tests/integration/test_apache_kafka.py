@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.flight import Flight
-from pipeline.mission import Mission
+from pipeline.flights.records import Flight
+from pipeline.mission.folder import Mission
 from tests.conftest import PROJECT
 from tests.integration.kafka_cluster import kafka
 from tests.integration.system import (

@@ -12,8 +12,8 @@ import pytest
 from agents.apache import Cluster, jars
 from agents.kafka import BrokerError
 from agents.settings import Settings
-from pipeline.flight import FlightRecord
-from pipeline.mission import Mission
+from pipeline.flights.records import FlightRecord
+from pipeline.mission.folder import Mission
 from tests.integration.chaos.points import Fault, deaf, with_early_offset, without_guard
 from tests.integration.chaos.scenario import SESSION_MS, Scenario, choose
 from tests.integration.chaos.stage import flights, proxied

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from pipeline.mission import load_mission
+from pipeline.mission.folder import load_mission
 from schemas import topics
 from tests.integration.kafka_cluster import kafka
 from tests.integration.system import (

@@ -16,8 +16,8 @@ from agents.declared import ensure_topics
 from agents.kafka import consumer
 from agents.models_topic import staged
 from pipeline.chain import Chain
-from pipeline.mission import load_mission
-from pipeline.run import load_recording
+from pipeline.flights.run import load_recording
+from pipeline.mission.folder import load_mission
 from pipeline.simulate import simulate
 from schemas import topics
 from tests.conftest import PROJECT

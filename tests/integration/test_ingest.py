@@ -18,7 +18,7 @@ from agents.declared import ensure_topics
 from agents.door import door
 from agents.ingest import Counters, ingest
 from agents.kafka import BrokerError, consumer
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from pipeline.packets import PacketReader
 from pipeline.simulate import simulate
 from schemas import topics

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.broker import EmbeddedBroker, free_port
 from agents.kafka import administrator, consumer
-from pipeline.flight import Flight
+from pipeline.flights.records import Flight
 from schemas import topics
 from schemas.records import PACKETS_HEADERS, encode_packets
 from tests.conftest import PROJECT

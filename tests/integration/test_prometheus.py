@@ -16,8 +16,8 @@ import pytest
 
 from agents.broker import free_port
 from pipeline.chain import Chain
-from pipeline.mission import Mission
-from pipeline.run import load_recording
+from pipeline.flights.run import load_recording
+from pipeline.mission.folder import Mission
 from pipeline.simulate import simulate
 from tests.conftest import PROJECT
 from tests.integration.system import send, wait_until, worker

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from agents.kafka import consumer, patiently, start
-from pipeline.flight import Flight
+from pipeline.flights.records import Flight
 from pipeline.packets import PacketReader
 from schemas import topics
 from schemas.records import RawRecord

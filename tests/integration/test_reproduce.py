@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from agents.cli import main
 from agents.declared import ensure_topics
 from agents.kafka import consumer, producer
-from pipeline.flight import Flight
+from pipeline.flights.records import Flight
 from schemas import topics
 from tests.conftest import PROJECT
 from tests.integration.system import collect, committed_all, send, wait_until, worker

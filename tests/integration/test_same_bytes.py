@@ -13,9 +13,9 @@ import pytest
 from agents.declared import ensure_topics
 from benchmarks.real_flights import FLIGHTS
 from pipeline.chain import Chain
-from pipeline.flight import Flight
-from pipeline.mission import Mission, load_mission
-from pipeline.run import load_recording
+from pipeline.flights.records import Flight
+from pipeline.flights.run import load_recording
+from pipeline.mission.folder import Mission, load_mission
 from schemas import topics
 from tests.conftest import PROJECT
 from tests.integration.system import (

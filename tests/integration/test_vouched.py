@@ -15,8 +15,8 @@ from agents.cli import main
 from agents.declared import ensure_topics
 from agents.kafka import consumer
 from agents.replay import Replayed, replay
-from pipeline.flight import Flight, pack
-from pipeline.mission import Mission
+from pipeline.flights.records import Flight, pack
+from pipeline.mission.folder import Mission
 from schemas import topics
 from schemas.control import Control, encode_control
 from schemas.records import CONTROL_HEADERS

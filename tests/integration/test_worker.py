@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from agents.declared import ensure_topics
-from pipeline.flight import Flight
-from pipeline.mission import Mission
+from pipeline.flights.records import Flight
+from pipeline.mission.folder import Mission
 from schemas import topics
 from schemas.records import PACKETS_HEADERS
 from tests.conftest import PROJECT

@@ -13,18 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.alarms.change import ChangeLimits
+from pipeline.alarms.flapping import Flapping
+from pipeline.alarms.loss_of_signal import LossOfSignal
+from pipeline.alarms.monitor import Monitor
+from pipeline.alarms.stale import Stale
+from pipeline.alarms.static import NO_CHOICE, Limits, Ranges
 from pipeline.chain import Chain
 from pipeline.decode import Decoder, compile_plans
-from pipeline.flapping import Flapping
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
-from pipeline.limits import NO_CHOICE, Limits, Ranges
-from pipeline.limits_of_change import ChangeLimits
-from pipeline.los import LossOfSignal
-from pipeline.mission import Mission, load_mission
+from pipeline.mission.folder import Mission, load_mission
 from pipeline.models.activity import Activity
 from pipeline.models.bands import Bands
-from pipeline.models.contract import GroupParameter
 from pipeline.models.corridor import Corridor
 from pipeline.models.coupled import Coupled
 from pipeline.models.departure import Departure
@@ -32,26 +33,25 @@ from pipeline.models.fatigue import Fatigue
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
-from pipeline.models.phased import Phased
 from pipeline.models.residual import Residual
 from pipeline.models.resonance import Resonance
 from pipeline.models.seasonal import Seasonal
 from pipeline.models.shape import Shape
+from pipeline.models.shared.contract import GroupParameter
+from pipeline.models.shared.phased import Phased
 from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.models.voting import Voting
-from pipeline.monitor import Monitor
-from pipeline.order import Order
 from pipeline.outputs.evidence import Origin
 from pipeline.outputs.ledger import Ledger
 from pipeline.outputs.pending import Pending
 from pipeline.outputs.samples import Samples, SamplesEncoder
 from pipeline.packets import PacketReader, Reassembler, Scanner
-from pipeline.phases import Phases, phase_of
-from pipeline.resample import Resample
 from pipeline.simulate import SYSTEM, TABLES
-from pipeline.stale import Stale
 from pipeline.statistics import Statistics
-from pipeline.unwrap import Unwrap
+from pipeline.timeline.order import Order
+from pipeline.timeline.phases import Phases, phase_of
+from pipeline.timeline.resample import Resample
+from pipeline.timeline.unwrap import Unwrap
 from schemas import topics
 from schemas.columns import (
     Grid,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.flight import Flight
+from pipeline.flights.records import Flight
 from tests.unit.test_mdb import document
 
 SECOND = 1_000_000_000

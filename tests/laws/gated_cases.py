@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.chain import Chain
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from pipeline.models.families import BY_NAME
 from schemas.artefact import Artefact, Part
 from schemas.control import ModelStage

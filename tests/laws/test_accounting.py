@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.chain import Chain
-from pipeline.order import Order
 from pipeline.packets import PacketReader, Reassembler, Scanner
 from pipeline.packets.scanner import MAX_SKIP_BYTES
+from pipeline.timeline.order import Order
 from schemas import topics
 from schemas.columns import Reason
 from schemas.settings import TimeSettings

@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 from pipeline.chain import Chain
-from pipeline.flight import flight_of
-from pipeline.mission import load_mission
-from pipeline.run import run_flight
+from pipeline.flights.records import flight_of
+from pipeline.flights.run import run_flight
+from pipeline.mission.folder import load_mission
 from schemas import topics
 from schemas.columns import Reason
 from tests.laws.clocks import Sky, sky, write_mission

@@ -14,9 +14,9 @@ from typing import Any
 
 from pipeline.decode import Decoder, PlanSet, compile_plans
 from pipeline.errors import MissionError
+from pipeline.flights.table import bytes_of
 from pipeline.mdb import load_xtce
 from pipeline.packets import PacketReader
-from pipeline.table import bytes_of
 from schemas.columns import ABSENT, Rows
 from schemas.records import RawRecord
 from schemas.settings import TimeSettings

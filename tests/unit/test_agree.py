@@ -7,7 +7,7 @@ import random
 from hypothesis import Phase, example, given, reject, settings
 from hypothesis import strategies as st
 
-from pipeline.decode.layout import MAX_COLUMNS
+from pipeline.decode.definitions.layout import MAX_COLUMNS
 from pipeline.errors import MissionError
 from tests.reference.agree import run
 from tests.reference.databases import CHARSETS, Draw

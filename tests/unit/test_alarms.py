@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from pipeline.chain import Chain
 from pipeline.errors import MissionError
-from pipeline.mission import load_mission
+from pipeline.mission.folder import load_mission
 from schemas import topics
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 from tests.unit.test_mdb import document

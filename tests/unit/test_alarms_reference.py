@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from pipeline.chain import Chain
-from pipeline.mission import load_mission
+from pipeline.mission.folder import load_mission
 from schemas import topics
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 from tests.unit.test_mdb import document

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from agents.cli import main
-from pipeline.benchmark.nab import Series, worth
-from pipeline.benchmark.nab import score as score_nab
-from pipeline.benchmark.rules import Tally, intervals, orion, telemanom
-from pipeline.benchmark.smap import channels
+from pipeline.scoring.nab import Series, worth
+from pipeline.scoring.nab import score as score_nab
+from pipeline.scoring.rules import Tally, intervals, orion, telemanom
+from pipeline.scoring.smap import channels
 
 
 def test_telemanom_credits_the_first_overlapped_and_each_once() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.order import LIVE, ODD, RECORDED, Order
+from pipeline.timeline.order import LIVE, ODD, RECORDED, Order
 from schemas.columns import PacketBatch, Rows
 from schemas.settings import TimeSettings
 

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from agents.cli.control import _by_hand, _qualified
 from pipeline.chain import Chain
 from pipeline.errors import MissionError
-from pipeline.mission import Mission, load_mission
+from pipeline.mission.folder import Mission, load_mission
 from schemas import topics
 from schemas.control import Control, decode_control, encode_control
 from schemas.records import CONTROL_HEADERS, PACKETS_HEADERS, RawRecord, encode_packets

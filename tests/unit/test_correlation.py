@@ -12,7 +12,7 @@ import pytest
 from pipeline.chain import Chain
 from pipeline.errors import MissionError
 from pipeline.mdb.epochs import parse_moment
-from pipeline.mission import load_mission
+from pipeline.mission.folder import load_mission
 from pipeline.packets import PacketReader
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 from tests.unit.test_alarms import ROOT

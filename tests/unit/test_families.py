@@ -14,16 +14,16 @@ from jsonschema import Draft202012Validator
 
 from pipeline.chain import Chain
 from pipeline.errors import MissionError
-from pipeline.mission import load_mission
+from pipeline.mission.folder import load_mission
 from pipeline.models.bands import Bands
 from pipeline.models.coupled import REFRESH, RIDGE, WARM, Coupled
 from pipeline.models.departure import ROWS, Departure
 from pipeline.models.level import LevelModel
 from pipeline.models.resonance import Resonance
 from pipeline.models.seasonal import Seasonal
-from pipeline.models.spectrum import HOP, frequencies, tables
+from pipeline.models.shared.spectrum import HOP, frequencies, tables
 from pipeline.models.voting import Voting
-from pipeline.phases import Phases, phase_of
+from pipeline.timeline.phases import Phases, phase_of
 from schemas import topics
 from schemas.columns import NO_WORD, Grid, Quality, Rows
 from schemas.mission import Level

@@ -15,18 +15,18 @@ from jsonschema import Draft202012Validator
 
 from agents.cli import main
 from pipeline.chain import Chain
+from pipeline.chain.budget import Budget, at_least
 from pipeline.errors import FlightError, MissionError
-from pipeline.gate.budget import Budget, at_least
+from pipeline.flights.run import load_recording, run_flight
 from pipeline.gate.calibrate import Rate
 from pipeline.gate.folder import ModelFolder
 from pipeline.gate.knowledge import knowledge
 from pipeline.gate.report import markdown, told
 from pipeline.gate.train import train
 from pipeline.gate.validate import Event, timing, validate
-from pipeline.mission import Mission, load_mission
-from pipeline.models.contract import GroupParameter
+from pipeline.mission.folder import Mission, load_mission
 from pipeline.models.families import FAMILIES
-from pipeline.run import load_recording, run_flight
+from pipeline.models.shared.contract import GroupParameter
 from pipeline.simulate import simulate
 from schemas import topics
 from schemas.artefact import Artefact, Part, decode_artefact, encode_artefact

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pipeline.chain import Chain
-from pipeline.mission import load_mission
+from pipeline.mission.folder import load_mission
 from schemas import topics
 from schemas.records import (
     PACKETS_HEADERS,

@@ -52,8 +52,8 @@ def test_the_core_knows_no_clock_kafka_or_environment() -> None:
 
 
 def test_stages_do_not_know_each_other() -> None:
-    stages = {"pipeline.order", "pipeline.resample", "pipeline.statistics", "pipeline.limits",
-              "pipeline.monitor", "pipeline.models.residual", "pipeline.models.time_to_limit"}  # fmt: skip
+    stages = {"pipeline.timeline.order", "pipeline.timeline.resample", "pipeline.statistics", "pipeline.alarms.static",
+              "pipeline.alarms.monitor", "pipeline.models.residual", "pipeline.models.time_to_limit"}  # fmt: skip
     found = modules()
     for stage in stages:
         assert not imports(found[stage]) & (stages - {stage}), stage

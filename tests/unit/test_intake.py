@@ -14,7 +14,7 @@ from agents.ingest import Ingest
 from agents.inputs import Drops, Piece, udp
 from agents.sender import Sender
 from agents.spool import FrameKind, Limits, Spool
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from tests.laws.damage import packet
 
 

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from agents.cli import main
 from pipeline.decode import Decoder, compile_plans
 from pipeline.errors import MissionError
+from pipeline.flights.table import cells
 from pipeline.mdb import load_xtce
-from pipeline.mission import load_mission
+from pipeline.mission.folder import load_mission
 from pipeline.packets import PacketReader
-from pipeline.table import cells
 from schemas.records import RawRecord
 from schemas.settings import TimeSettings
 from tests.unit.test_alarms import ROOT as BEHIND_HEADER

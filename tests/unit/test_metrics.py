@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 from agents.chains import Chains
 from agents.metrics import Metrics
 from pipeline.chain import Chain, Fed
-from pipeline.groups import gauged
-from pipeline.mission import Mission
-from pipeline.refusals import Refusals
+from pipeline.chain.groups import gauged
+from pipeline.mission.folder import Mission
+from pipeline.outputs.refusals import Refusals
 
 
 def one(demo_mission: Mission) -> tuple[CollectorRegistry, Metrics, Chains]:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.models.contract import GroupParameter
+from pipeline.alarms.monitor import Monitor
 from pipeline.models.corridor import Corridor
 from pipeline.models.fatigue import STACK, Fatigue
 from pipeline.models.residual import Residual
+from pipeline.models.shared.contract import GroupParameter
 from pipeline.models.time_to_limit import Z80, TimeToLimit, crossing
-from pipeline.monitor import Monitor
 from schemas.columns import NO_WORD, Grid, Quality, Rows, Scores
 from schemas.mission import FloatEncoding, Level, ParameterType
 from schemas.settings import CorridorRule, FatigueRule, ResidualRule, TimeToLimitRule

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.order import AHEAD, LIVE, ODD, Order
-from pipeline.resample import Resample
+from pipeline.timeline.order import AHEAD, LIVE, ODD, Order
+from pipeline.timeline.resample import Resample
 from schemas.columns import Ordered, PacketBatch, Quality, Reason, Rows
 from schemas.settings import ResampleRule, TimeSettings
 

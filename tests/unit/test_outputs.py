@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 from pyarrow import ipc
 
 from pipeline.chain import Chain
-from pipeline.flight import Flight
-from pipeline.mission import Mission
-from pipeline.run import run_flight
+from pipeline.flights.records import Flight
+from pipeline.flights.run import run_flight
+from pipeline.mission.folder import Mission
 from schemas import topics
 from schemas.columns import Output, Reason
 from tests.laws.cases import raw_records, vehicle_mission

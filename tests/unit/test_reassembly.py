@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.chain import Chain
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from pipeline.packets import PacketReader, Reassembler
 from pipeline.packets.reassembly import MAX_SEGMENTS
 from pipeline.simulate import simulate

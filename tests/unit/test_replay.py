@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaProducer
 from agents.kafka import BrokerError
 from agents.pacing import Lateness, Pace
 from agents.replay import MAX_PENDING, Replayed, Sender
-from pipeline.flight import TICK_NS, Flight, FlightRecord
-from pipeline.loop import pack_rounds
+from pipeline.flights.loop import pack_rounds
+from pipeline.flights.records import TICK_NS, Flight, FlightRecord
 from pipeline.packets import PacketReader
 from schemas.records import Kind, RawRecord, classify
 from tests.unit.test_reassembly import packet
@@ -187,7 +187,7 @@ def test_time_goes_on_from_round_to_round(rng: np.random.Generator) -> None:
 
 
 def test_one_round_is_the_flight_as_it_is(rng: np.random.Generator) -> None:
-    from pipeline.flight import pack
+    from pipeline.flights.records import pack
 
     f = flight(rng)
     assert list(pack_rounds(f)) == list(pack(f))

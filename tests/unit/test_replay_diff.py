@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from agents.cli import main
-from pipeline.replay_diff import Change, changes
+from pipeline.flights.compare import Change, changes
 from pipeline.simulate import simulate
 from tests.conftest import PROJECT
 

@@ -8,11 +8,11 @@ import numpy as np
 import orjson
 import pytest
 
+from pipeline.alarms.monitor import Monitor
 from pipeline.chain import Chain
-from pipeline.monitor import Monitor
-from pipeline.order import Order
 from pipeline.outputs.alerts import sentence
 from pipeline.packets import PacketReader
+from pipeline.timeline.order import Order
 from schemas import topics
 from schemas.columns import PacketBatch, Quality, Rows, Scores
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, Kind, RawRecord, classify, encode_tick

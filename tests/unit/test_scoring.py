@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.lead_time import fly
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 
 
 def test_a_loss_of_signal_is_noticed(demo_mission: Mission, tmp_path: Path) -> None:

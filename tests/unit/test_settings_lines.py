@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import MissionError, Place, SettingsError
-from pipeline.mission import load_mission
-from pipeline.settings_lines import line_of, lines
+from pipeline.mission.folder import load_mission
+from pipeline.mission.lines import line_of, lines
 from tests.conftest import PROJECT
 
 HL1 = PROJECT / "missions" / "demo" / "hl1.xml"

@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from agents.cli import main
 from pipeline.errors import MissionError
-from pipeline.mission import read_settings
-from pipeline.settings_schema import mission_schema
+from pipeline.mission.folder import read_settings
+from pipeline.mission.schema import mission_schema
 
 PROJECT = Path(__file__).parents[2]
 VALIDATOR = Draft202012Validator(mission_schema())

@@ -14,10 +14,10 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from pipeline.alarms.flapping import FLAPS
 from pipeline.chain import Chain
-from pipeline.control import Vouched
-from pipeline.flapping import FLAPS
-from pipeline.mission import load_mission
+from pipeline.chain.control import Vouched
+from pipeline.mission.folder import load_mission
 from pipeline.outputs.alerts import monitor_key
 from schemas import topics
 from schemas.columns import Reason

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.chain import Chain
 from pipeline.errors import MissionError
-from pipeline.mission import load_mission
-from pipeline.unwrap import Unwrap
+from pipeline.mission.folder import load_mission
+from pipeline.timeline.unwrap import Unwrap
 from schemas import topics
 from schemas.columns import Quality
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets

@@ -21,8 +21,8 @@ told = {f"{d.py_func.__module__}.{d.py_func.__name__}": len(d.overloads) for d i
 sys.stdout.buffer.write(orjson.dumps(told))
 """
 LEFT = {  # which only an XTCE document can ask for, or training
-    "pipeline.limits.in_force", "pipeline.limits_of_change.changes",
-    "pipeline.limits_of_state.states", "pipeline.models.corridor.widen",
+    "pipeline.alarms.static.in_force", "pipeline.alarms.change.changes",
+    "pipeline.alarms.state.states", "pipeline.models.corridor.widen",
 }  # fmt: skip
 
 

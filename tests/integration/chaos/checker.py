@@ -20,7 +20,7 @@ from agents.dead_letters import dead_letters
 from agents.kafka import consumer, partitions_of
 from agents.lane import keyed
 from pipeline.decode import compile_plans
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from schemas import topics
 
 Rest = tuple[bytes, tuple[tuple[str, bytes], ...]]  # key and headers

@@ -14,8 +14,8 @@ import agents.snapshot
 from agents.apache import Cluster, Node
 from agents.kafka import BrokerError
 from agents.settings import Settings
-from pipeline.flight import FlightRecord
-from pipeline.mission import Mission
+from pipeline.flights.records import FlightRecord
+from pipeline.mission.folder import Mission
 from tests.integration.chaos.points import POINTS, Fault
 from tests.integration.chaos.workers import NO_CLUSTER, ChaosWorker, fork_worker
 from tests.integration.chaos.world import Place, Verdict, World

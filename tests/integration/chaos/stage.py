@@ -11,9 +11,9 @@ from agents.apache import Cluster, Node
 from agents.broker import free_port
 from agents.warm import warm_up
 from pipeline.chain import Chain
-from pipeline.flight import Flight, FlightRecord, pack
-from pipeline.mission import Mission, load_mission
-from pipeline.run import load_recording
+from pipeline.flights.records import Flight, FlightRecord, pack
+from pipeline.flights.run import load_recording
+from pipeline.mission.folder import Mission, load_mission
 from pipeline.simulate import simulate
 from tests.conftest import PROJECT
 

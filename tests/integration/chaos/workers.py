@@ -23,7 +23,7 @@ from agents.kafka import BrokerError
 from agents.metrics import Metrics
 from agents.service import Lanes
 from agents.settings import Settings
-from pipeline.mission import Mission
+from pipeline.mission.folder import Mission
 from tests.integration.chaos.points import Armed, Fault, arm
 
 NO_CLUSTER = 3  # status of a worker that found no cluster as it started, said so and ended

@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.declared import ensure_topics
 from agents.kafka import consumer, producer, start
-from pipeline.flight import FlightRecord
-from pipeline.mission import Mission
+from pipeline.flights.records import FlightRecord
+from pipeline.mission.folder import Mission
 from schemas import topics
 from schemas.control import Control, encode_control
 from schemas.records import CONTROL_HEADERS, TICK_HEADERS, encode_tick

@@ -1,0 +1,119 @@
+"""Change alarms of one container: how far a value moved since the sample before (XTCE 1.2,
+ChangeAlarmRanges), per sample or per second of generation time.
+
+They speak into the levels of the static limits, so that one monitor hears both: the more severe
+counts. A value that is invalid says nothing, and the next good one is compared with the last good.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.alarms.static import beyond
+from pipeline.kernel import kernel
+from schemas.columns import F8, I8, NEVER, NO_WORD, U1, Quality, Rows, Scores
+from schemas.mission import Level
+from schemas.state import Stateful
+
+_BAD = np.uint8(Quality.INVALID)
+_NO_WORD = np.uint8(NO_WORD)
+_MOST = float(np.finfo(np.float64).max)
+
+
+class ChangeLimits(Stateful):
+    """columns i8[c] of the rows; slot i8[c]: their places among the monitored columns; variant
+    i8[c]: of the alarm that asks for it.
+
+    low, high f8[5, c] inclusive bounds of the change; per_second u1[c].
+    """
+
+    def __init__(
+        self, columns: I8, slot: I8, variant: I8, low: F8, high: F8, per_second: U1
+    ) -> None:
+        self.columns, self._slot, self._variant = columns, slot, variant
+        self._low, self._high, self._per_second = low, high, per_second
+        self.state = {
+            "value": np.zeros(len(columns)),
+            "time": np.full(len(columns), NEVER, np.int64),
+        }
+        self._change = np.empty((0, len(columns)))
+
+    def begin(self) -> None:
+        """As if nothing had come before."""
+        self.state["value"][:], self.state["time"][:] = 0.0, NEVER
+
+    def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:
+        """Raise the levels of [k, a] where a change lies outside its ranges.
+
+        time_ns i8[k]: at which each counts; variant i8[k, a]: what is in force.
+        Changes are followed whether or not it is theirs.
+        """
+        if len(self.columns) == 0:
+            return
+        if len(rows.packet) > len(self._change):
+            self._change = np.empty((len(rows.packet), len(self.columns)))
+        changes(
+            rows.eng, rows.quality, time_ns, self.columns, self._slot, self._variant,
+            variant, self._low, self._high, self._per_second, self.state["value"],
+            self.state["time"], self._change, scores.enter, scores.leave,
+        )  # fmt: skip
+
+    def reason(self, row: int, variant: int) -> dict[str, object] | None:
+        """What the change at `row` of the last feed has to say, where this variant is in force."""
+        for c in np.flatnonzero(self._variant == variant):
+            change = float(self._change[row, c])
+            low, high = self._low[:, c], self._high[:, c]
+            level = max((v + 1 for v in range(5) if beyond(change, low[v], high[v])), default=0)
+            if level:
+                bound = high[level - 1] if change > high[level - 1] else low[level - 1]
+                per = "second" if self._per_second[c] else "sample"
+                return {
+                    "check": "change", "level": Level(level).word, "per": per,
+                    "observed": change, "limit": float(bound),
+                }  # fmt: skip
+        return None
+
+
+@kernel
+def changes(
+    eng: F8,
+    quality: U1,
+    time: I8,
+    columns: I8,
+    slot: I8,
+    variant: I8,
+    in_force: I8,
+    low: F8,
+    high: F8,
+    per_second: U1,
+    value: F8,
+    last: I8,
+    change: F8,
+    enter: U1,
+    leave: U1,
+) -> None:
+    for i in range(len(eng)):
+        for c in range(len(columns)):
+            x, j = eng[i, columns[c]], slot[c]
+            change[i, c] = np.nan
+            if quality[i, columns[c]] & _BAD or not abs(x) < np.inf:
+                continue
+            moved, lasted = x - value[c], np.float64(time[i] - last[c]) * 1e-9
+            begun = last[c] != NEVER
+            value[c], last[c] = x, time[i]
+            if not begun or in_force[i, j] != variant[c]:
+                continue
+            if per_second[c] and not lasted > 0.0:  # two samples of one time have no rate
+                if enter[i, j] == 0:
+                    enter[i, j], leave[i, j] = _NO_WORD, _NO_WORD
+                continue
+            moved = moved / lasted if per_second[c] else moved
+            moved = min(max(moved, -_MOST), _MOST)  # the difference of two floats may overflow
+            change[i, c] = moved
+            word = np.uint8(0)
+            for v in range(5):
+                if moved < low[v, c] or moved > high[v, c]:
+                    word = np.uint8(v + 1)
+            if enter[i, j] != _NO_WORD:
+                enter[i, j] = max(enter[i, j], word)
+                leave[i, j] = max(leave[i, j], word)

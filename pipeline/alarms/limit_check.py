@@ -1,0 +1,167 @@
+"""The limits of one container at work: what rows say as they arrive, and the alerts of it.
+
+A container has two: of what is live, and of recorded data that come beside it (docs/time.md). They
+share the limits and nothing else: no older sample touches a live alarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pipeline.alarms.flapping import Flapping, Told
+from pipeline.alarms.tables import AlarmTable
+from pipeline.alarms.watched import Watched
+from pipeline.decode import Plan
+from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, seen
+from pipeline.outputs.pending import Pending, Rank
+from schemas.columns import I8, PacketBatch, Rows, Stage, Transitions
+from schemas.mission import ALARM_LEVELS, Calibrator, Level, Polynomial
+from schemas.state import Composite
+
+Labels = tuple[tuple[int, str], ...]
+
+
+class LimitCheck(Composite):
+    """kind: of its alarms. plan: of the container; index: of that plan."""
+
+    def __init__(
+        self, kind: str, table: AlarmTable, plan: Plan, index: int, origin: Origin
+    ) -> None:  # fmt: skip
+        self._kind, self._plan, self._index, self._origin = kind, plan, index, origin
+        self._limits, self._changes, self._states = table.limits, table.changes, table.states
+        self._monitor, self._flapping = table.monitor, Flapping(len(table.limits.columns))
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        return {"changes": self._changes, "monitor": self._monitor, "flapping": self._flapping}
+
+    def watched(self) -> Iterator[Watched]:
+        fields = (self._plan.fields[i].parameter for i in self._limits.columns)
+        names = tuple(p.qualified_name for p in fields)
+        yield Watched(self._kind, names, self._monitor, flapping=self._flapping)
+
+    def withdraw(self, batch: PacketBatch, packet: int, out: list[Pending]) -> None:
+        """What was said of rows as recorded ones, which were not, is taken back."""
+        now, levels = batch.reception_ns[packet], self._monitor.state["level"].copy()
+        for j in np.flatnonzero(levels).tolist():
+            of = self._plan.fields[int(self._limits.columns[j])].parameter
+            all_of_it = (0, j, levels[j], 0, now, batch.offset[packet])
+            t = Transitions(*(np.array([x]) for x in all_of_it))
+            alert = alert_head(
+                self._origin, of.qualified_name, self._kind, "static", t, 0, batch, packet, int(now)
+            ) | seen(np.nan, of.type.unit, 0, 1.0)  # fmt: skip
+            alert["fingerprint"] = self._origin.fingerprint
+            make = partial(alert_output, alert)
+            order = (self._index, j, 1)
+            out.append(Pending(packet, int(batch.record[packet]), Rank.LIMIT, order, make))
+        for j in range(len(levels)):
+            self._monitor.begin(j)
+            self._flapping.begin(j)
+        self._changes.begin()
+
+    def feed(self, batch: PacketBatch, rows: Rows, judged_ns: I8, out: list[Pending]) -> None:
+        """judged_ns i8[k]: the time at which each row counts."""
+        if not len(self._limits.columns) or not len(rows.packet):
+            return
+        scores = self._limits.feed(rows)
+        variant = self._limits.variant
+        self._changes.feed(rows, judged_ns, variant, scores)
+        self._states.feed(rows, variant, scores)
+        t = self._monitor.feed(judged_ns, batch.offset[rows.packet], scores, variant)
+        for told in self._flapping.feed(batch.reception_ns[rows.packet], t):
+            packet = int(rows.packet[told.row])
+            make = partial(alert_output, self._told(batch, rows, t, told))
+            order = (self._index, told.parameter)
+            out.append(Pending(packet, int(batch.record[packet]), Rank.LIMIT, order, make))
+
+    def _told(self, batch: PacketBatch, rows: Rows, t: Transitions, told: Told) -> dict[str, Any]:
+        """The alert of a transition, or of one that stands for many."""
+        since = told.since_ns if told.word else int(t.since_ns[told.i])
+        offset = batch.offset[rows.packet[told.row]] if told.i < 0 else t.since_offset[told.i]
+        all_of_it = (told.row, told.parameter, told.before, told.after, since, offset)
+        one = Transitions(*(np.array([x]) for x in all_of_it))
+        alert = self._evidence(batch, rows, one, 0)
+        if told.word:
+            alert["transition"] = told.word
+            alert["flaps"] = {"raises": told.flaps, "since_ns": told.since_ns}
+        return alert
+
+    def _evidence(self, batch: PacketBatch, rows: Rows, t: Any, i: int) -> dict[str, Any]:
+        row, j = int(t.row[i]), int(t.parameter[i])
+        column = int(self._limits.columns[j])
+        parameter = self._plan.fields[column].parameter
+        observed, quality = float(rows.eng[row, column]), int(rows.quality[row, column])
+        alert = alert_head(
+            self._origin, parameter.qualified_name, self._kind, "static", t, i, batch,
+            int(rows.packet[row]), int(rows.time_ns[row]),
+        )  # fmt: skip
+        alert |= seen(observed, parameter.type.unit, quality, limit_confidence(quality))
+        if label := dict(parameter.type.labels).get(int(observed) if np.isfinite(observed) else -1):
+            alert["label"] = label
+        if not self._plan.fields[column].wide:  # else it is a place in this batch
+            alert["raw"] = int(rows.raw[row, column])
+        variant = int(self._limits.variant[row, j])
+        alert["limit"] = self._limits.crossed(variant, int(t.after[i]), observed)
+        alert["reasons"] = self._reasons(rows, row, variant, observed, parameter.type.labels)
+        context = self._limits.context(row, j)
+        alert |= {"context": context} if context else {}
+        alert |= self._ranges(variant)
+        if parameter.type.calibrator:
+            alert["calibrator"] = _told(parameter.type.calibrator)
+        alert["fingerprint"] = self._origin.fingerprint
+        return alert
+
+    def _ranges(self, variant: int) -> dict[str, Any]:
+        """What is in force, as far as it is ranges."""
+        r = self._limits.ranges
+        sides = zip(ALARM_LEVELS, r.low[:, variant], r.high[:, variant], strict=True)
+        outside = {
+            level.word: [_finite(low), _finite(high)]
+            for level, low, high in sides
+            if np.isfinite(low) or np.isfinite(high)
+        }
+        bands = [
+            [Level(r.band_level[i]).word, _finite(r.band_low[i]), _finite(r.band_high[i])]
+            for i in self._limits.bands(variant)
+        ]
+        found = {"ranges": outside, "bands": bands}
+        return {name: value for name, value in found.items() if value}
+
+    def _reasons(
+        self, rows: Rows, row: int, variant: int, observed: float, labels: Labels
+    ) -> list[dict[str, Any]]:
+        """All that is not normal about this sample, whichever of it is the most severe."""
+        reasons: list[dict[str, Any]] = []
+        crossed = {v: self._limits.crossed(variant, v, observed) for v in ALARM_LEVELS}
+        level = max((v for v, bound in crossed.items() if bound is not None), default=0)
+        if level:
+            limit = crossed[Level(level)]
+            reasons.append({"check": "static", "level": Level(level).word, "limit": limit})
+        change = self._changes.reason(row, variant)
+        if change:
+            reasons.append(change)
+        state = self._states.level(variant, int(observed)) if np.isfinite(observed) else 0
+        if state:
+            label = dict(labels).get(int(observed))
+            reasons.append({"check": "state", "level": Level(state).word, "label": label})
+        condition = self._limits.condition(variant, rows.choice[row])
+        if condition:
+            reasons.append({"check": "condition", "level": Level(condition).word})
+        return reasons
+
+
+def _told(calibrator: Calibrator) -> Any:
+    """A calibrator as it is written into an alert."""
+    if isinstance(calibrator, Polynomial):
+        return list(calibrator.coefficients)
+    return asdict(calibrator)
+
+
+def _finite(x: float) -> float | None:
+    return float(x) if np.isfinite(x) else None

@@ -1,0 +1,93 @@
+"""Loss of signal: nothing of a source is received any more, told by the ticks that go on.
+
+It looks at reception, not at generation time: a container that falls silent while others are heard
+is stale, a parameter that is heard and does not change is flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from pipeline.alarms.monitor import Monitor, plain_scores
+from pipeline.alarms.watched import Watched
+from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.evidence import Origin, alert_head, seen
+from pipeline.outputs.pending import Pending, Rank
+from schemas.columns import NEVER, Heard, PacketBatch, Stage
+from schemas.control import Control
+from schemas.mission import Level
+from schemas.state import Composite, Stateful
+
+AHEAD_NS = 60_000_000_000  # of the last tick, that a packet may be received at most
+
+
+class _Heard(Stateful):
+    """Reception time of the newest packet, and of the first after the last loss of signal."""
+
+    def __init__(self) -> None:
+        self.state = {
+            name: np.array([NEVER], np.int64) for name in ("last", "back", "tick")
+        }  # tick: the last, which no packet is received long after
+
+
+class LossOfSignal(Composite):
+    """name: of the root SpaceSystem, qualified."""
+
+    def __init__(self, name: str, los_s: float, origin: Origin) -> None:
+        self._name, self._los_s, self._origin = name, los_s, origin
+        self._los_ns = round(los_s * 1e9)
+        one = np.ones(1, np.int64)
+        self._heard, self._monitor = _Heard(), Monitor(one, one * 0, one)
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        return {"heard": self._heard, "monitor": self._monitor}
+
+    def watched(self) -> Iterator[Watched]:
+        yield Watched("los", (self._name,), self._monitor)
+
+    def set_limits(self, parameter: str, control: Control) -> bool:  # noqa: ARG002
+        return False
+
+    def feed(self, batch: PacketBatch, out: list[Pending]) -> Heard:
+        """Raised by the tick that finds nothing heard for too long, cleared by a packet."""
+        heard = self._listen(batch)
+        silent = batch.length == 0
+        silent &= (heard.last_ns != NEVER) & (batch.reception_ns - self._los_ns > heard.last_ns)
+        if self._monitor.calm and not silent.any():
+            return heard
+        words = np.where(silent, np.uint8(Level.WARNING), np.uint8(0))[:, None]
+        time = batch.reception_ns
+        t = self._monitor.feed(time, batch.offset, plain_scores(words))
+        for i, row in enumerate(t.row.tolist()):
+            now = int(time[row])
+            alert = alert_head(self._origin, self._name, "los", "los", t, i, batch, row, now)
+            alert |= seen(np.nan, "", 0, 1.0)
+            alert["last_heard_ns"] = int(heard.last_ns[row])
+            alert["limit"] = self._los_s
+            alert["fingerprint"] = self._origin.fingerprint
+            make = partial(alert_output, alert)
+            out.append(Pending(row, int(batch.record[row]), Rank.LOS, (now,), make))
+        return heard
+
+    def _listen(self, batch: PacketBatch) -> Heard:
+        last, back, tick = (self._heard.state[name] for name in ("last", "back", "tick"))
+        packet = batch.length > 0
+        ticks = np.maximum.accumulate(
+            np.concatenate([tick, np.where(packet, NEVER, batch.reception_ns)])
+        )[1:]
+        # one packet with a time to come must not be heard until then
+        most = np.where(ticks == NEVER, batch.reception_ns, ticks + AHEAD_NS)
+        received = np.minimum(batch.reception_ns, most)
+        newest = np.maximum.accumulate(np.concatenate([last, np.where(packet, received, NEVER)]))
+        before, now = newest[:-1], newest[1:]
+        # a first packet is no return; and nothing is taken from NEVER, which would overflow
+        returned = packet & (before != NEVER) & (received - self._los_ns > before)
+        since = np.maximum.accumulate(np.concatenate([back, np.where(returned, received, NEVER)]))
+        last[0], back[0] = newest[-1], since[-1]
+        if len(ticks):
+            tick[0] = ticks[-1]
+        return Heard(now, since[1:], received)

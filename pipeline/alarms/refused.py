@@ -1,0 +1,99 @@
+"""What a container loses while it is heard: packets that are all refused, for whatever reason.
+
+Late ones, times that are none, stamps that fit nothing: each is a reject record. Recorded data are
+judged apart, and say nothing here. Nobody reads rejects at night, so a container of which nothing
+has been taken for `REFUSED_S` has an alert, which its next packets that are taken clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.alarms.monitor import Monitor, plain_scores
+from pipeline.alarms.watched import Watched
+from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.evidence import Origin, alert_head, seen
+from pipeline.outputs.pending import Pending, Rank
+from pipeline.timeline.order import AHEAD, LIVE, ODD, RECORDED
+from schemas.columns import I8, NO_WORD, U1, PacketBatch, Quality, Reason, Rows, Stage
+from schemas.mission import Level
+from schemas.state import Composite
+
+REFUSED_S = 10.0  # of reception time
+REFUSED_PACKETS, TAKEN_PACKETS = 5, 3  # in a row: to raise it, to clear it
+
+
+class Unread(NamedTuple):
+    """Packets of one container that the decoder refused: places in the batch, and reasons."""
+
+    packet: I8
+    reason: U1
+
+
+NOTHING_UNREAD = Unread(np.zeros(0, np.int64), np.zeros(0, np.uint8))
+
+
+class Refused(Composite):
+    """container: qualified name. index: its place, which orders its alerts."""
+
+    def __init__(self, container: str, index: int, origin: Origin) -> None:
+        self._container, self._index, self._origin = container, index, origin
+        one = np.ones(1, np.int64)
+        self._monitor = Monitor(
+            one * REFUSED_PACKETS, one * round(REFUSED_S * 1e9), one * TAKEN_PACKETS,
+            leave_ns=0 * one,
+        )  # fmt: skip
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        return {"monitor": self._monitor}
+
+    def watched(self) -> Iterator[Watched]:
+        yield Watched("refused", (self._container,), self._monitor)
+
+    def feed(
+        self, batch: PacketBatch, rows: Rows, kind: U1, unread: Unread, out: list[Pending]
+    ) -> None:
+        """rows: all that were decoded; kind u1[k]: what their time makes them; unread: the rest."""
+        own = _reasons(rows, kind)
+        if self._monitor.calm and not own.any() and not len(unread.packet):
+            return
+        packet = np.concatenate([rows.packet, unread.packet])
+        reason = np.concatenate([own, unread.reason])
+        silent = np.concatenate(
+            [(kind == RECORDED) | (kind == ODD), np.zeros(len(unread.packet), bool)]
+        )
+        order = np.argsort(packet, kind="stable")
+        packet, reason, silent = packet[order], reason[order], silent[order]
+        words = np.where(reason != 0, np.uint8(Level.WARNING), np.uint8(0))
+        words[silent] = NO_WORD
+        words = words[:, None]
+        received = batch.reception_ns[packet]
+        t = self._monitor.feed(received, batch.offset[packet], plain_scores(words))
+        for i, row in enumerate(t.row.tolist()):
+            at = int(packet[row])
+            alert = alert_head(
+                self._origin, self._container, "refused", "refused", t, i, batch, at,
+                int(batch.reception_ns[at]),
+            )  # fmt: skip
+            alert |= seen(np.nan, "", 0, 1.0)
+            alert["limit"] = REFUSED_S
+            if reason[row]:
+                alert["refused"] = Reason(reason[row]).word
+            alert["fingerprint"] = self._origin.fingerprint
+            make = partial(alert_output, alert)
+            out.append(
+                Pending(at, int(batch.record[at]), Rank.REFUSED, (self._index,), make)
+            )  # fmt: skip
+
+
+def _reasons(rows: Rows, kind: U1) -> U1:
+    """Why each row is refused, or kept back as it stands; 0: it is not."""
+    found = np.where(kind == AHEAD, np.uint8(Reason.TIME_JUMP), np.uint8(0))
+    late = ((rows.quality & np.uint8(Quality.LATE)) != 0).any(axis=1)
+    found[late & (kind == LIVE)] = Reason.LATE
+    return found

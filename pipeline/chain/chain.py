@@ -1,0 +1,387 @@
+"""The chain of one source: records of telemetry.raw in, outputs with their ids out.
+
+    records → packets → decode ─┬─▶ samples          (packets also → loss of signal)
+                                └─▶ container: limits → monitor
+                                              order → group: resample ─┬─▶ statistics
+                                                                       └─▶ models → monitor
+
+A pure function of its input: it reads no clock, and any split of the input into feeds (of whole
+records) gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.alarms.clock import ClockSteps
+from pipeline.alarms.inhibitions import END_OF_TIME, Inhibitions
+from pipeline.alarms.loss_of_signal import LossOfSignal
+from pipeline.alarms.refused import NOTHING_UNREAD, Unread
+from pipeline.chain.container import ContainerChain
+from pipeline.chain.control import Controlled, Vouch, Written, anybody, apply, event, stage_event
+from pipeline.chain.cross_container import across_all
+from pipeline.chain.registry import Registry
+from pipeline.chain.signers import Signers
+from pipeline.decode import Decoder, Plan, compile_plans
+from pipeline.decode.decoder import Flat
+from pipeline.errors import MissionError
+from pipeline.fingerprint import fingerprint
+from pipeline.mission.folder import Mission, phase_values
+from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.evidence import Origin, input_of
+from pipeline.outputs.ledger import Ledger
+from pipeline.outputs.names import names_for_people, shared_names
+from pipeline.outputs.pending import Pending, Rank, number
+from pipeline.outputs.refusals import Refusals
+from pipeline.outputs.rejects import group, ranges_of, reject_output
+from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
+from pipeline.packets import PacketReader, Reassembler
+from pipeline.timeline.order import Steps
+from pipeline.timeline.phases import Phases
+from schemas.columns import ABSENT, NEVER, Output, PacketBatch, Reason, Rejects, Rows, Stage
+from schemas.control import Control, decode_control
+from schemas.mission import Level
+from schemas.records import Kind, RawRecord, classify, tick_of
+from schemas.state import Composite
+
+
+@dataclass(slots=True)
+class Fed:
+    """What one feed gave: outputs in order, each with the index of the record that caused it."""
+
+    outputs: list[tuple[int, Output]]
+    samples: int
+    refusals: Refusals
+
+    @property
+    def rejected(self) -> dict[int, int]:
+        """What was refused, by reason."""
+        return dict(self.refusals.total())
+
+    def add(self, first: int, later: Fed) -> None:
+        """What the records from `first` on gave."""
+        self.outputs += [(first + i, output) for i, output in later.outputs]
+        self.samples += later.samples
+        self.refusals.merge(later.refusals)
+
+
+class Standing(NamedTuple):
+    """One alarm that stands. model: of a trained one, its name. place: its container, where the
+    parameter stands in several."""
+
+    kind: str
+    parameter: str
+    level: Level
+    model: str | None
+    place: tuple[str, ...] = ()
+
+    def key(self, source: str) -> tuple[str, ...]:
+        """As `monitor_key` has it of the alert that said so."""
+        model = (self.model,) if self.model else ()
+        return (source, self.parameter, self.kind, *model, *self.place)
+
+
+class Chain(Composite):
+    """partition: of telemetry.raw, for ids and evidence; it changes nothing else.
+    vouch: says why a control record is not to be believed."""
+
+    def __init__(
+        self, mission: Mission, source: str = "", partition: int = 0, vouch: Vouch = anybody
+    ) -> None:
+        self.mission, self._vouch = mission, vouch
+        self.source = source or mission.settings.source
+        self._partition = partition
+        self.plans = compile_plans(mission.mdb, mission.settings.time)
+        self.fingerprint = fingerprint(mission.mdb, mission.settings)
+        self.names = names_for_people(mission.mdb, self.plans.plans)
+        shared = shared_names(self.plans.plans)
+        origin = Origin(self.source, partition, self.fingerprint, self.names, shared)
+        self._origin = origin
+        self.packets = PacketReader()
+        self.reassembly = Reassembler(mission.settings.segmented_apids)
+        self._decoder = Decoder(self.plans, mission.settings.allow_trailing_bytes)
+        self._samples = Samples(self.plans.plans, mission.settings.frame_values)
+        self._encoder = SamplesEncoder(self.source, self.plans.plans)
+        self.containers = [
+            ContainerChain(mission, plan, i, origin) for i, plan in enumerate(self.plans.plans)
+        ]
+        self.models = Registry(self.containers)
+        self._root = f"/{mission.mdb.name}"
+        self._ledger, self._phases = Ledger(), _phases(mission, self.plans.plans)
+        groups = [g for c in self.containers for g in c.groups]
+        self._across = across_all(mission, groups, self._root, len(self.containers), origin)
+        self._los = LossOfSignal(self._root, mission.settings.time.los_s, origin)
+        containers = [p.qualified_name for p in self.plans.plans]
+        self._container_names = [p.container for p in self.plans.plans]
+        self.clock = ClockSteps(self._root, containers, origin)
+        self._inhibitions, self._signers = Inhibitions(), Signers()
+        self._controlled: list[Controlled] = [
+            self._los,
+            self.clock,
+            *self.containers,
+            *self._across,
+        ]
+        self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
+
+    @property
+    def watermark_ns(self) -> int:
+        """The latest of its containers'; it goes back where the clock does."""
+        return max((c.order.watermark_ns for c in self.containers), default=NEVER)
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        named: dict[str, Stage] = {
+            "models": self.models,  # first: what it puts to work holds its own state
+            "packets": self.packets, "reassembly": self.reassembly, "decoder": self._decoder,
+            "samples": self._samples, "los": self._los, "clock": self.clock,
+            "ledger": self._ledger, "inhibitions": self._inhibitions, "signers": self._signers,
+        }  # fmt: skip
+        if self._phases:
+            named["phases"] = self._phases
+        named |= {f"across{i}": a for i, a in enumerate(self._across)}
+        return named | {f"container{i}": c for i, c in enumerate(self.containers)}
+
+    def forecasts(self) -> Iterator[tuple[str, Level, float]]:
+        """(qualified name, level, seconds to it) of every range that a parameter heads for."""
+        for container in self.containers:
+            yield from container.forecasts()
+
+    @property
+    def open_samples(self) -> pa.RecordBatch:
+        """Samples that no record has closed yet: what is told when an input ends."""
+        return self._encoder.batch(self._samples.snapshot())
+
+    def standing(self) -> Iterator[Standing]:
+        """Every alarm that stands, of all but models in the shadow."""
+        for part in self._controlled:
+            for w in part.watched():
+                if w.model and w.model["stage"] == "shadow":
+                    continue
+                levels = w.levels()
+                for j in np.flatnonzero(levels).tolist():
+                    name = w.names[j]
+                    place = w.origin.place(name) if w.origin else ()
+                    model = (w.model or {}).get("id")
+                    yield Standing(w.kind, name, Level(levels[j]), model, place)
+
+    def inhibited(self) -> Iterator[tuple[str, str]]:
+        """(kind, parameter) of every monitor that is told to be silent."""
+        for part in self._controlled:
+            for w in part.watched():
+                for j in np.flatnonzero(w.monitor.state["inhibited"]).tolist():
+                    yield w.kind, w.names[j]
+
+    def limits(self, chosen: Container[str]) -> Iterator[tuple[str, Level, str, float]]:
+        """(qualified name, level, side, bound) of the static limits in force, of chosen ones."""
+        for container in self.containers:
+            yield from container.limits_in_force(chosen)
+
+    def feed(self, records: Sequence[RawRecord]) -> Fed:
+        """Run whole records through every stage. What a control changes holds from there on."""
+        fed = Fed([], 0, Refusals())
+        for first, run in _runs(records):
+            if classify(run[0].headers)[0] == Kind.CONTROL:
+                fed.add(first, self._control(run[0]))
+            else:
+                for later, part, due in self._until_due(run):
+                    fed.add(first + later, self._run(part, due))
+        return fed
+
+    def _until_due(
+        self, records: Sequence[RawRecord]
+    ) -> Iterator[tuple[int, Sequence[RawRecord], int]]:
+        """The records, cut before each tick at which an inhibition ends; its time, or 0."""
+        first, due = 0, 0
+        if self._inhibitions.next_ns < END_OF_TIME:
+            for i, record in enumerate(records):
+                now = tick_of(record)
+                if now is not None and now >= self._inhibitions.next_ns:
+                    if first < i:
+                        yield first, records[first:i], due
+                    first, due = i, now if self.packets.takes(now) else 0
+        if first < len(records):
+            yield first, records[first:], due
+
+    def _control(self, record: RawRecord) -> Fed:
+        batch, _ = self.packets.feed([record])  # counts it
+        at = self._at(record.offset, batch)
+        bad = Reason.BAD_CONTROL
+        try:
+            control = decode_control(record.value)
+            if self._is_believed(record, control):
+                events = self._apply(control, at)
+            else:
+                bad, events = Reason.UNSIGNED_CONTROL, []
+        except ValueError:  # of orjson too
+            events = []
+        out: list[Pending] = []
+        refusals = Refusals()
+        if not events:
+            z = np.zeros(1, np.int64)
+            reason, length = np.array([bad], np.uint8), z + len(record.value)
+            refused = Rejects(reason, z - 1, z.astype(np.int32), z + record.offset, z, length)
+            refusals.add(refused)
+            self._add_rejects(refused, [record], out)
+        for i, one in enumerate(events):
+            out.append(Pending(0, 0, Rank.LIMIT, (i,), partial(alert_output, one)))
+        return Fed(self._entered(out, [record]), 0, refusals)
+
+    def _is_believed(self, record: RawRecord, control: Control) -> bool:
+        now = int(self.packets.state["last_tick"][0])
+        refused, by = self._vouch(self.source, record, control, now)
+        if refused:
+            return False
+        report = control.model.report if control.model else None
+        if report and report.mission_database != self.mission.mdb.sha256:
+            return False  # another mission's gate
+        return not by or self._signers.is_news(by, control.when_ns)
+
+    def _entered(
+        self, out: list[Pending], records: Sequence[RawRecord]
+    ) -> list[tuple[int, Output]]:
+        """Outputs in order, with their ids, alerts in the ledger."""
+        numbered = number(out, [r.offset for r in records], self._partition)
+        return [(i, self._ledger.enter(output)) for i, output in numbered]
+
+    def _apply(self, control: Control, at: Written) -> list[dict[str, Any]]:
+        """The alerts that say what was changed; none where nothing was."""
+        if control.model is None:
+            self._inhibitions.check(control)
+            changed = apply(control, self._controlled)
+            if changed:
+                self._inhibitions.take(control)
+            return [event(control, one, at) for one in changed]
+        old = self.models.working.get(control.model.name)
+        artefact = control.model.artefact or (old.artefact if old else None)
+        standing = self.models.apply(control.model)
+        assert artefact  # else there was nothing to retire, which `apply` says
+        said = [(self._root, 0), *standing]
+        return [stage_event(control, artefact, name, level, at) for name, level in said]
+
+    def _at(self, offset: int, batch: PacketBatch) -> Written:
+        """Where a control came from, and who reads it."""
+        return Written(self._origin, input_of(self._partition, offset, offset, batch.digests[0]))
+
+    def _expire(self, now_ns: int, offset: int, batch: PacketBatch, out: list[Pending]) -> None:
+        """What was inhibited until now listens again, before anything else that its tick does."""
+        at = self._at(offset, batch)
+        for control in self._inhibitions.due(now_ns):
+            for changed in apply(control, self._controlled):
+                make = partial(alert_output, event(control, changed, at))
+                out.append(Pending(-1, 0, Rank.LIMIT, (len(out),), make))
+
+    def _run(self, records: Sequence[RawRecord], due_ns: int = 0) -> Fed:
+        """Packets and ticks. due_ns: the first record is a tick at which an inhibition ends."""
+        out: list[Pending] = []
+        batch, refused = self.packets.feed(records)
+        if due_ns:
+            self._expire(due_ns, records[0].offset, batch, out)
+        batch.heard = self._los.feed(batch, out)
+        rejects = [refused]
+        batch, lost = self.reassembly.feed(batch)
+        decoded = self._decoder.feed(batch)
+        rejects += [lost, decoded.rejects]
+        refusals = Refusals()
+        refusals.add(refused)
+        refusals.add(lost)
+        refusals.add(
+            decoded.rejects, decoded.unread, self._container_names, decoded.excess
+        )  # fmt: skip
+        ticks = np.flatnonzero(batch.length == 0)
+        rows = {r.container: r for r in decoded.rows}
+        if self._phases:
+            batch = replace(batch, phases=self._phases.feed(rows))
+        steps: list[tuple[int, Steps]] = []
+        for i, container in enumerate(self.containers):
+            mine = rows.get(i, self._no_rows[i])
+            unread = Unread(*decoded.unread.get(i, NOTHING_UNREAD))
+            if len(mine.packet) or len(ticks) or len(unread.packet):
+                late, moved = container.feed(batch, mine, ticks, unread, out)
+                rejects.append(late)
+                everywhere = {i: (late.packet, late.reason)}
+                refusals.add(late, everywhere, self._container_names)
+                if len(moved.packet):
+                    steps.append((i, moved))
+        self.clock.feed(batch, ticks, steps, out)
+        for across in self._across:
+            across.feed(batch, ticks, out)
+        self._feed_samples(batch, decoded.flat, out)
+        refused = Rejects.concatenate([r for r in rejects if len(r)])
+        self._add_rejects(refused, records, out)
+        outputs = self._entered(out, records)
+        return Fed(outputs, sum(self._samples_in(r) for r in decoded.rows), refusals)
+
+    def _samples_in(self, rows: Rows) -> int:
+        if self.plans.plans[rows.container].static:
+            return int(rows.eng.size)
+        return int(np.count_nonzero(rows.quality != ABSENT))
+
+    def _feed_samples(self, batch: PacketBatch, flat: Flat, out: list[Pending]) -> None:
+        for i, frame in enumerate(self._samples.feed(batch, flat)):
+            record = int(batch.record[frame.packet])
+            make = partial(self._encode, frame)
+            out.append(Pending(frame.packet, record, Rank.SAMPLES, (i,), make))
+
+    def _encode(self, frame: Frame, id_: str) -> Output:
+        return self._encoder.output(frame, id_)
+
+    def _add_rejects(
+        self, rejects: Rejects, records: Sequence[RawRecord], out: list[Pending]
+    ) -> None:
+        last = 2**62  # after everything else that the record caused
+        for record, reason, offset, found in group(rejects):
+            make = partial(
+                reject_output, self.source, self._partition, reason, offset,
+                ranges_of(rejects, found),
+                # an earlier record's bytes are at hand in some chunkings only: never given
+                records[record].value if records[record].offset == offset else None,
+            )  # fmt: skip
+            out.append(Pending(last, record, Rank.REJECT, (reason, offset), make))
+
+
+def _phases(mission: Mission, plans: tuple[Plan, ...]) -> Phases | None:
+    wanted = mission.settings.phases
+    if not wanted.parameter:
+        return None
+    columns = {
+        i: column
+        for i, plan in enumerate(plans)
+        for column, field in enumerate(plan.fields)
+        if field.parameter.name == wanted.parameter
+        and field.parameter.type.kind not in ("time", "binary", "string")
+        and not field.wide
+    }
+    if not columns:
+        raise MissionError(
+            f"{mission.folder}: [phases] parameter = {wanted.parameter!r} stands in no container "
+            "as a number or an enumeration, so no phase would ever begin."
+        )
+    jump_ns = round(mission.settings.time.jump_s * 1e9)
+    return Phases(phase_values(wanted, mission.mdb), columns, jump_ns)
+
+
+def _runs(records: Sequence[RawRecord]) -> Iterator[tuple[int, Sequence[RawRecord]]]:
+    """Records between controls, and each control alone, with the place of their first."""
+    first = 0
+    for i, record in enumerate(records):
+        if record.headers and classify(record.headers)[0] == Kind.CONTROL:
+            if first < i:
+                yield first, records[first:i]
+            yield i, records[i : i + 1]
+            first = i + 1
+    if first < len(records):
+        yield first, records[first:]
+
+
+def _no_rows(container: int, fields: int) -> Rows:
+    none = np.zeros(0, np.int64)
+    return Rows(
+        container, none, none, np.zeros((0, fields), np.uint64), np.zeros((0, fields)),
+        np.zeros((0, fields), np.uint8), np.zeros((0, 0), np.uint8), np.zeros(0, np.uint8),
+    )  # fmt: skip

@@ -1,0 +1,145 @@
+"""What a control record changes: monitors that are acknowledged, inhibited, enabled; limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
+
+from pipeline.alarms.watched import Watched
+from pipeline.outputs.evidence import Origin
+from schemas.artefact import Artefact
+from schemas.control import Control
+from schemas.mission import Level
+from schemas.records import RawRecord
+
+PAST = {
+    "acknowledge": "acknowledged", "inhibit": "inhibited", "enable": "enabled",
+    "limits": "limits_set",
+}  # fmt: skip
+STAGED = {"shadow": "shadowed", "active": "activated", "retired": "retired"}
+
+
+class Vouched(NamedTuple):
+    """refused: why a control record is not to be believed; empty: it is. by: who signed it; empty:
+    nobody, and it is believed all the same."""
+
+    refused: str = ""
+    by: str = ""
+
+
+# source, record, what it says, last tick
+Vouch = Callable[[str, RawRecord, Control, int], Vouched]
+
+
+def anybody(source: str, record: RawRecord, control: Control, now_ns: int) -> Vouched:  # noqa: ARG001
+    """Whoever can write to the input is believed."""
+    return Vouched()
+
+
+class Controlled(Protocol):
+    """A container's chain, as control records see it."""
+
+    def watched(self) -> Iterator[Watched]: ...
+
+    def set_limits(self, parameter: str, control: Control) -> bool: ...
+
+
+class Changed(NamedTuple):
+    """One monitor that a control record reached."""
+
+    kind: str
+    before: Level
+    after: Level
+    model: dict[str, Any] | None = None
+    origin: Origin | None = None
+
+
+def apply(control: Control, containers: Iterable[Controlled]) -> list[Changed]:
+    """Every monitor that it reached; of none where nothing has that name and that monitor.
+
+    A parameter that stands in several containers has a monitor in each.
+    """
+    changed: list[Changed] = []
+    for container in containers:
+        if control.what == "limits" and not container.set_limits(control.parameter, control):
+            continue
+        for watched in container.watched():
+            for j, name in enumerate(watched.names):
+                if watched.kind == control.monitor and name == control.parameter:
+                    levels = _one(control.what, watched, j)
+                    changed.append(Changed(watched.kind, *levels, watched.model, watched.origin))
+    return changed
+
+
+def _one(what: str, watched: Watched, j: int) -> tuple[Level, Level]:
+    monitor, flapping = watched.monitor, watched.flapping
+    before = watched.level(j)
+    if flapping and what in ("inhibit", "enable"):
+        flapping.begin(j)
+    if what == "acknowledge":
+        monitor.acknowledge(j)
+    elif what in ("inhibit", "enable"):
+        monitor.inhibit(j, what == "inhibit")
+    return before, watched.level(j)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a control record stands in the input, and whose chain reads it."""
+
+    origin: Origin
+    input: dict[str, Any]
+
+
+def event(control: Control, changed: Changed, at: Written) -> dict[str, Any]:
+    """The alert that says so; no sample is part of it."""
+    told: dict[str, Any] = {"who": control.who, "why": control.why}
+    if control.ranges:
+        told["ranges"] = {level: list(pair) for level, pair in control.ranges.items()}
+    if control.until_ns is not None:
+        told["until_ns"] = control.until_ns
+    at = replace(at, origin=changed.origin) if changed.origin else at
+    alert = _event(control, control.parameter, changed.kind, "control", changed.before, at)
+    if changed.model:
+        alert["monitor"]["name"], alert["model"] = changed.model["id"], changed.model
+    return alert | {
+        "transition": PAST[control.what],
+        "level_after": changed.after.word,
+        "control": told,
+    }
+
+
+def stage_event(
+    control: Control, artefact: Artefact, name: str, level: int, at: Written
+) -> dict[str, Any]:
+    """The alert that says a model's new stage, or, of a parameter, takes back what it said."""
+    assert control.model
+    stage = control.model.stage
+    alert = _event(control, name, artefact.family, artefact.name, Level(level), at)
+    return alert | {
+        "transition": STAGED[stage],
+        "level_after": "normal",
+        "control": {"who": control.who, "why": control.why},
+        "model": {"id": artefact.name, "stage": stage, "weights_sha256": artefact.sha256},
+    }
+
+
+def _event(
+    control: Control, parameter: str, kind: str, name: str, before: Level, at: Written
+) -> dict[str, Any]:
+    """What such alerts share."""
+    return {
+        **at.origin.who(parameter),
+        "monitor": {"kind": kind, "name": name},
+        "level_before": before.word,
+        "generation_ns": control.when_ns,
+        "reception_ns": control.when_ns,
+        "since_ns": control.when_ns,
+        "input": at.input,
+        "observed": None,
+        "unit": "",
+        "quality": [],
+        "confidence": 1.0,
+        "fingerprint": at.origin.fingerprint,
+    }

@@ -1,0 +1,174 @@
+"""A trained model at work: in the shadow until it has earned its voice, and back there when it
+raises more false alarms than the mission allows (`chain.budget`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pipeline.alarms.watched import Watched
+from pipeline.chain.budget import Budget
+from pipeline.chain.modelled import Modelled, Site
+from pipeline.errors import MissionError
+from pipeline.mission.folder import Mission, read_rule
+from pipeline.models.families import BY_NAME, FAMILIES, MODEL_KINDS
+from pipeline.models.shared.contract import GroupParameter, Model
+from pipeline.models.shared.phased import make, phases_of
+from pipeline.outputs.evidence import input_of
+from pipeline.outputs.pending import Pending
+from pipeline.timeline.after_gap import first_heard
+from schemas import topics
+from schemas.artefact import Artefact, Part
+from schemas.columns import I8, Grid, PacketBatch, Stage
+from schemas.mission import Five, Level
+from schemas.state import Stateful
+
+
+class _Flags(Stateful):
+    def __init__(self, f: int) -> None:
+        # fresh: a parameter that has not been heard since the training, which lies before a gap
+        self.state = {"active": np.zeros(1, np.uint8), "fresh": np.ones(f, np.uint8)}
+
+
+class Gated(Modelled):
+    """One part of an artefact. ValueError where it does not fit the group or the family."""
+
+    def __init__(
+        self, artefact: Artefact, part: Part, slot: int, site: Site, mission: Mission,
+        period_ns: int,
+    ) -> None:  # fmt: skip
+        family = BY_NAME[artefact.family]
+        columns = np.array([site.group.qualified_names.index(p) for p in part.parameters])
+        if (np.diff(columns) <= 0).any():
+            raise ValueError("its parameters stand in another order now: train it anew")
+        parameters = [site.group.parameters[i] for i in columns]
+        if odd := [p.name for p in parameters if p.type.kind not in MODEL_KINDS]:
+            raise ValueError(f"{odd[0]} is no number")
+        try:
+            rule = read_rule(artefact.family, part.settings)
+        except MissionError as error:
+            raise ValueError(str(error)) from None
+        if family.version != artefact.version:
+            raise ValueError(
+                f"is of version {artefact.version} of {family.name}, this one is {family.version}"
+            )
+        phases = phases_of(family, mission.settings.phases.names)
+        if phases != artefact.phases:
+            raise ValueError(
+                f"is trained for {_listed(artefact.phases)}, and the mission has "
+                f"{_listed(phases)}: train it anew"
+            )
+        new = partial(make, family, period_ns=period_ns, phases=phases)
+        some = parameters[:2]  # a set that is looked at together is of two or more
+        _check_size(new(some, rules=[rule] * len(some)), some, part, phases)
+        model = new(parameters, rules=[rule] * len(parameters))
+        model.restore(part.weights)
+        super().__init__(family, len(FAMILIES) + slot, site, columns, model, phases)
+        self.artefact = artefact
+        self._digest = artefact.sha256
+        self.budget = Budget(parameters, period_ns, mission.settings.gate)
+        self._flags = _Flags(len(parameters))
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        return super().stages | {"budget": self.budget, "flags": self._flags}
+
+    def watched(self) -> Iterator[Watched]:
+        which = self.label(self.active) | {"weights_sha256": self._digest}
+        yield Watched(self.model.family, self.names, self.monitor, which)
+
+    @property
+    def active(self) -> bool:
+        return bool(self._flags.state["active"][0])
+
+    def label(self, aloud: bool) -> dict[str, Any]:
+        return {"id": self.artefact.name, "stage": "active" if aloud else "shadow"}
+
+    def sha256(self, parameter: int) -> str:  # noqa: ARG002
+        return self._digest
+
+    def activate(self, active: bool) -> None:
+        """It speaks from here on, at normal and with a budget of its own; or it does no more."""
+        if active:
+            self.budget.reset()
+            for j in range(len(self.columns)):
+                self.monitor.begin(j)
+        self._flags.state["active"][0] = int(active)
+
+    def aim(self, parameter: str, low: Five, high: Five) -> None:
+        super().aim(parameter, low, high)
+        if parameter in self.names:
+            self.budget.aim(self.names.index(parameter), low, high)
+
+    def standing(self) -> list[tuple[str, int]]:
+        """(parameter, level) of what it is heard to say."""
+        levels = self.monitor.state["level"].tolist() if self.active else []
+        return [(name, v) for name, v in zip(self.names, levels, strict=False) if v]
+
+    def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None:
+        # the first row heard of each parameter comes after a gap: the training lies before it
+        mine = first_heard(self.of(grid), self._flags.state["fresh"])
+        self.budget.follow(self.monitor.state["level"])
+        scores = self.model.feed(mine)
+        t = self.monitor.feed(grid.time_ns, offset, scores)
+        if not self.active:
+            self.tell(mine, scores, t, batch, out, -1)
+            return
+        row = self.budget.feed(mine, t)
+        if row is None:
+            self.tell(mine, scores, t, batch, out)
+            return
+        self.tell(mine, scores, t, batch, out, row)
+        self._demote(mine, row, offset, batch, out)
+
+    def _demote(
+        self, grid: Grid, row: int, offset: I8, batch: PacketBatch, out: list[Pending]
+    ) -> None:
+        """Back to the shadow by itself; what it was heard to say is taken back, and all is told."""
+        packet, now = int(grid.packet[row]), int(grid.time_ns[row])
+        b = self.budget
+        cost = {
+            "false_alarms": b.false_alarms, "expected": b.expected,
+            "parameter_days": b.parameter_days,
+        }  # fmt: skip
+        at = int(offset[row])
+        head = {
+            "monitor": {"kind": self.model.family, "name": self.artefact.name},
+            "transition": "demoted", "generation_ns": now,
+            "reception_ns": int(batch.reception_ns[packet]), "since_ns": now,
+            "input": input_of(
+                self._site.origin.partition, at, at, batch.digests[batch.record[packet]]
+            ),
+            "observed": None, "unit": "", "quality": [], "confidence": 1.0, "budget": cost,
+            "model": {"id": self.artefact.name, "stage": "shadow", "weights_sha256": self._digest},
+            "fingerprint": self._site.origin.fingerprint,
+        }  # fmt: skip
+        said = [(n, v) for n, v in zip(self.names, b.levels, strict=True) if v]
+        for k, (name, level) in enumerate([(self._site.container, 0), *said]):
+            alert = self._site.origin.who(name) | head
+            alert |= {"level_before": Level(level).word, "level_after": "normal"}
+            order = len(self.columns) + k
+            self._pend(grid, row, order, alert, topics.ALERTS, batch, out)
+        self._flags.state["active"][0] = 0
+
+
+def _listed(phases: tuple[str, ...]) -> str:
+    return f"the phases {', '.join(phases)}" if phases else "no phases"
+
+
+def _check_size(
+    small: Model, some: list[GroupParameter], part: Part, phases: tuple[str, ...]
+) -> None:
+    """ValueError before anything large is made: the weights must be as many as the family's.
+
+    small: a model of some parameters.
+    """
+    given = sum(array.size for array in part.weights.values())
+    shared = 8 * max(len(phases), 1)  # numbers at most that are not a parameter's own
+    own = sum(array.size for array in small.snapshot().values()) - shared
+    wanted = own * len(part.parameters) // len(some)
+    if given < wanted:
+        raise ValueError(f"holds {given} weights, and {small.family} has {wanted} or more")

@@ -1,0 +1,237 @@
+"""The chain of one group: resample, then statistics and models side by side on its grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from pipeline.alarms.stale import Stale
+from pipeline.alarms.watched import Watched
+from pipeline.chain.gated import Gated
+from pipeline.chain.groups import Group
+from pipeline.chain.modelled import Modelled, Site
+from pipeline.errors import MissionError
+from pipeline.mission.folder import Mission, rule_for
+from pipeline.models.families import FAMILIES, MODEL_KINDS, Family
+from pipeline.models.shared.phased import make
+from pipeline.outputs.evidence import Origin
+from pipeline.outputs.pending import Make, Pending, Rank
+from pipeline.outputs.statistics import statistics_output
+from pipeline.statistics import Statistics
+from pipeline.timeline.phases import phase_of
+from pipeline.timeline.resample import Resample
+from pipeline.timeline.unwrap import Unwrap, span
+from schemas.artefact import Artefact, Part
+from schemas.columns import (
+    ABSENT,
+    I8,
+    Grid,
+    Ordered,
+    Output,
+    PacketBatch,
+    Stage,
+    WindowBatch,
+)
+from schemas.mission import Five, Level
+from schemas.state import Composite
+
+Array = np.ndarray[Any, Any]
+
+
+class Listener(Protocol):
+    """What hears the grid of a group as its models do."""
+
+    def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None: ...
+
+
+def present(rows: Ordered, column: int) -> Ordered:
+    """The rows that hold a column; those that do not only tell that time went on."""
+    here = rows.quality[:, column] != ABSENT
+    kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(here)])
+    absent = np.flatnonzero(~here)
+    at = np.concatenate([rows.advance_row, absent])
+    # an advance stands before the row of its number
+    kind = np.repeat([0, 1], [len(rows.advance_row), len(absent)])
+    order = np.lexsort((kind, at))
+    return Ordered(
+        rows.time_ns[here], rows.packet[here], rows.eng[here], rows.quality[here],
+        kept[at[order]],
+        np.concatenate([rows.advance_ns, rows.time_ns[absent]])[order],
+        np.concatenate([rows.advance_packet, rows.packet[absent]])[order],
+    )  # fmt: skip
+
+
+class GroupChain(Composite):
+    """One group of one container. place: (container, group), its order among its siblings."""
+
+    def __init__(
+        self, mission: Mission, group: Group, container: str, place: tuple[int, int], origin: Origin
+    ) -> None:
+        self.group, self._site = group, Site(group, container, place, origin)
+        self._mission, self._settings = mission, mission.settings
+        self._resample = Resample(group.columns, group.rule)
+        self._unwrap = self._counters() if group.rule.counter else None
+        n = len(group.parameters)
+        self._statistics = [
+            Statistics(n, w, mission.settings.quantiles) for w in mission.settings.statistics
+        ]
+        self._models = [
+            m for m in (self._model(i, f) for i, f in enumerate(FAMILIES)) if m is not None
+        ]
+        self._gated: dict[str, Gated] = {}
+        self.listeners: list[Listener] = []
+        first = place[1] == 0 and group.always
+        self._stale = Stale(container, place, self._resample.max_age_ns, origin) if first else None
+
+    def _counters(self) -> Unwrap:
+        spans = []
+        for p in self.group.parameters:
+            try:
+                spans.append(span(p.type))
+            except ValueError as error:
+                raise MissionError(f"[[resample]] {p.name}: {error}.") from None
+        return Unwrap(self.group.columns, np.array(spans))
+
+    def _model(self, place: int, family: Family) -> Modelled | None:
+        rules = getattr(self._settings, family.name)
+        every = [rule_for(p.name, rules) for p in self.group.parameters]
+        chosen = [
+            i
+            for i, p in enumerate(self.group.parameters)
+            if p.type.kind in MODEL_KINDS
+            and every[i].enabled
+            and not getattr(every[i], "across", False)
+        ]
+        if not chosen:
+            return None
+        parameters = [self.group.parameters[i] for i in chosen]
+        rules_in_force = [every[i] for i in chosen]
+        phases = self._settings.phases.names
+        try:
+            model = make(family, parameters, self._resample.period_ns, rules_in_force, phases)
+            return Modelled(family, place, self._site, np.array(chosen), model, phases)
+        except ValueError as error:
+            raise MissionError(f"[[{family.name}]] in {self._site.container}: {error}.") from None
+
+    @property
+    def period_ns(self) -> int:
+        """From one row of its grid to the next."""
+        return self._resample.period_ns
+
+    def holds(self, names: tuple[str, ...]) -> bool:
+        return set(names) <= set(self.group.qualified_names)
+
+    def prepare(self, artefact: Artefact, part: Part, slot: int) -> Gated:
+        """A trained model for this group, not yet at work. ValueError where it does not fit."""
+        return Gated(
+            artefact, part, slot, self._site, self._mission, self._resample.period_ns
+        )  # fmt: skip
+
+    def install(self, made: Gated) -> None:
+        """It takes the place of another of its name."""
+        self._gated[made.artefact.name] = made
+
+    def gated(self, name: str) -> Gated | None:
+        return self._gated.get(name)
+
+    def remove(self, name: str) -> None:
+        self._gated.pop(name, None)
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """Every stage that has state, by the name it has in a snapshot."""
+        named: dict[str, Stage] = {"resample": self._resample}
+        if self._unwrap:
+            named["unwrap"] = self._unwrap
+        named |= {f"statistics{i}": s for i, s in enumerate(self._statistics)}
+        named |= {m.model.family: m for m in self._models}
+        named |= {f"model.{name}": m for name, m in self._gated.items()}
+        if self._stale:
+            named["stale"] = self._stale
+        return named
+
+    def watched(self) -> Iterator[Watched]:
+        if self._stale:
+            yield from self._stale.watched()
+        for m in (*self._models, *self._gated.values()):
+            yield from m.watched()
+
+    def set_limits(self, parameter: str, low: Five, high: Five) -> None:
+        if self._unwrap:
+            return
+        for m in (*self._models, *self._gated.values()):
+            m.aim(parameter, low, high)
+
+    def forecasts(self) -> Iterator[tuple[str, Level, float]]:
+        for m in self._models:
+            yield from m.forecasts()
+
+    def feed(self, rows: Ordered, batch: PacketBatch, out: list[Pending]) -> None:
+        """Run the group on ordered rows, adding what it has to say to `out`."""
+        if not self.group.always:
+            rows = present(rows, int(self.group.columns[0]))
+        if self._unwrap:
+            self._unwrap.feed(rows.eng, rows.quality)
+        for grid in self._resample.feed(rows):
+            self._feed_statistics(grid, batch, out)
+            if self._stale:
+                self._stale.feed(grid, batch, out)
+            if not len(grid.time_ns):
+                continue
+            if batch.phases is not None:
+                grid.phase = phase_of(grid.time_ns, grid.packet, batch.phases)
+            offset = batch.offset[grid.packet]
+            for m in (*self._models, *self._gated.values(), *self.listeners):
+                m.feed(grid, offset, batch, out)
+
+    def begin_anew(self, step_ns: int, packet: int, batch: PacketBatch, out: list[Pending]) -> None:
+        """The clock was set back: what is open of its statistics closes, its grid begins again.
+
+        Models keep what they have learnt, and hear of a gap.
+        """
+        self._resample.begin_anew()
+        for w, statistics in enumerate(self._statistics):
+            self._close_statistics(w, statistics.end(packet), batch, out)
+        for m in (*self._models, *self._gated.values()):
+            m.move(step_ns)
+
+    def _pending(
+        self, batch: PacketBatch, packet: int, rank: Rank, order: tuple[int, ...], make: Make
+    ) -> Pending:
+        return Pending(packet, int(batch.record[packet]), rank, (*self._site.place, *order), make)
+
+    def _feed_statistics(self, grid: Grid, batch: PacketBatch, out: list[Pending]) -> None:
+        for w, statistics in enumerate(self._statistics):
+            self._close_statistics(w, statistics.feed(grid), batch, out)
+
+    def _close_statistics(
+        self, w: int, batches: Iterable[WindowBatch], batch: PacketBatch, out: list[Pending]
+    ) -> None:
+        for closed in batches:
+            figures, quality = closed.figures.copy(), closed.quality.copy()
+            closings = zip(
+                closed.end_ns.tolist(), closed.packet.tolist(), closed.panes.tolist(),
+                batch.record[closed.packet].tolist(), figures, quality, strict=True,
+            )  # fmt: skip
+            for end, packet, panes, record, mine, flags in closings:
+                make = partial(self._statistics_output, w, end, panes, mine, flags)
+                order = (*self._site.place, w, end)
+                out.append(Pending(packet, record, Rank.STATISTICS, order, make))
+
+    def _statistics_output(
+        self, w: int, end: int, panes: int, figures: Array, quality: Array, id_: str
+    ) -> Output:
+        window = self._statistics[w].window
+        head = {
+            "source": self._site.origin.source,
+            "container": self._site.container,
+            "window_s": window.window_s,
+            "pane_s": window.pane_s,
+            "pane_end_ns": end,
+            "panes": panes,
+            "parameters": self.group.qualified_names,
+        }
+        return statistics_output(head, self._settings.quantiles, figures, quality, id_)

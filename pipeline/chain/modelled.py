@@ -1,0 +1,146 @@
+"""A model at work on one group: its family's kernel, a monitor, and the alerts of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pipeline.alarms.monitor import Monitor
+from pipeline.alarms.watched import Watched
+from pipeline.chain.groups import Group
+from pipeline.models.corridor import Corridor
+from pipeline.models.families import Family
+from pipeline.models.shared.contract import Model
+from pipeline.models.shared.phased import phases_of
+from pipeline.models.time_to_limit import TimeToLimit
+from pipeline.outputs.alerts import alert_output, number_or_none
+from pipeline.outputs.evidence import Origin, alert_head, seen
+from pipeline.outputs.pending import Pending, Rank
+from schemas import topics
+from schemas.columns import I8, Grid, PacketBatch, Scores, Stage, Transitions
+from schemas.mission import Five, Level
+from schemas.state import Composite
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a model works. place: (container, group), its order among its siblings."""
+
+    group: Group
+    container: str
+    place: tuple[int, int]
+    origin: Origin
+
+
+class Modelled(Composite):
+    """place: among the models of its group, which orders their alerts. columns: of the group's
+    parameters, those it looks at. phases: of the mission."""
+
+    def __init__(
+        self, family: Family, place: int, site: Site, columns: I8, model: Model,
+        phases: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        self._family, self.place, self._site, self.columns = family, place, site, columns
+        self._phases = phases_of(family, phases)
+        self.model = model
+        self.monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
+        self.names = tuple(site.group.qualified_names[i] for i in columns)
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        return {"model": self.model, "monitor": self.monitor}
+
+    def label(self, aloud: bool) -> dict[str, Any]:  # noqa: ARG002
+        """Which model it is, in its alerts."""
+        return {"id": f"{self.model.family}/{self.model.version}"}
+
+    def watched(self) -> Iterator[Watched]:
+        yield Watched(self.model.family, self.names, self.monitor)
+
+    def aim(self, parameter: str, low: Five, high: Five) -> None:
+        """Other limits of a parameter are in force."""
+        if isinstance(self.model, TimeToLimit) and parameter in self.names:
+            self.model.aim(self.names.index(parameter), low, high)
+
+    def move(self, step_ns: int) -> None:
+        """The clock was set by so much: what counts from a time of its own counts from there."""
+        if isinstance(self.model, Corridor):
+            self.model.move(step_ns)
+
+    def forecasts(self) -> Iterator[tuple[str, Level, float]]:
+        """(qualified name, level, seconds to its range) of every range ahead, where a slope is
+        significant."""
+        if isinstance(self.model, TimeToLimit):
+            for j, name in enumerate(self.names):
+                for level, seconds in self.model.leads(j):
+                    yield name, level, seconds
+
+    def of(self, grid: Grid) -> Grid:
+        """Its own columns."""
+        if len(self.columns) == grid.value.shape[1]:  # columns rise, so it is all of them
+            return grid
+        value = grid.value.take(self.columns, 1)
+        return replace(grid, value=value, quality=grid.quality.take(self.columns, 1))
+
+    def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None:
+        """Judge rows of the group; offset: input record of each."""
+        mine = self.of(grid)
+        scores = self.model.feed(mine)
+        self.tell(mine, scores, self.monitor.feed(grid.time_ns, offset, scores), batch, out)
+
+    def tell(
+        self, grid: Grid, scores: Scores, t: Transitions, batch: PacketBatch, out: list[Pending],
+        shadow_after: int = 2**62,
+    ) -> None:  # fmt: skip
+        """Alerts of its monitor's transitions; those after a row go to the shadow's topic."""
+        for i, (row, j) in enumerate(zip(t.row.tolist(), t.parameter.tolist(), strict=True)):
+            aloud = row <= shadow_after
+            topic = topics.ALERTS if aloud else topics.SHADOW
+            alert = self._evidence(grid, scores, t, i, batch, self.label(aloud))
+            self._pend(grid, row, j, alert, topic, batch, out)
+
+    def _pend(
+        self, grid: Grid, row: int, order: int, alert: dict[str, Any], topic: str,
+        batch: PacketBatch, out: list[Pending],
+    ) -> None:  # fmt: skip
+        packet, now = int(grid.packet[row]), int(grid.time_ns[row])
+        key = (self.place, *self._site.place, now, order)
+        make = partial(alert_output, alert, topic=topic)
+        out.append(Pending(packet, int(batch.record[packet]), Rank.MODEL, key, make))
+
+    def _evidence(
+        self, grid: Grid, scores: Scores, t: Transitions, i: int, batch: PacketBatch,
+        label: dict[str, Any],
+    ) -> dict[str, Any]:  # fmt: skip
+        row, j, site, model = int(t.row[i]), int(t.parameter[i]), self._site, self.model
+        score = float(scores.score[row, j])
+        alert = alert_head(
+            site.origin, self.names[j], model.family, label["id"], t, i, batch,
+            int(grid.packet[row]), int(grid.time_ns[row]),
+        )  # fmt: skip
+        certain = self._family.confidence(score) if np.isfinite(score) else 0.0
+        observed, quality = float(grid.value[row, j]), int(grid.quality[row, j])
+        unit = site.group.parameters[self.columns[j]].type.unit
+        alert |= seen(observed, unit, quality, certain)
+        predicted = float(scores.predicted[row, j])
+        alert |= {
+            "predicted": number_or_none(predicted),
+            "residual": number_or_none(observed - predicted),
+            "score": number_or_none(score),
+            "threshold": model.threshold(j),
+        }
+        if t.after[i] and 0 < scores.leave[row, j] < 255:
+            alert |= model.evidence(j, scores.detail[row, :, j])
+        alert["model"] = label | {"weights_sha256": self.sha256(j)}
+        alert["fingerprint"] = site.origin.fingerprint
+        if self._phases and grid.phase is not None:
+            alert["phase"] = self._phases[int(grid.phase[row])]
+        return alert
+
+    def sha256(self, parameter: int) -> str:
+        """Of what determines its words on a parameter."""
+        return self.model.weights_sha256[parameter]

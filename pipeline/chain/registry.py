@@ -1,0 +1,118 @@
+"""The trained models of one chain: which are at work, in which stage, whole.
+
+They come with control records alone (`schemas.control.ModelStage`), so the input says what was in
+force; their artefacts are part of the chain's state, since a snapshot must make them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from pipeline.chain.container import ContainerChain
+from pipeline.chain.gated import Gated
+from pipeline.chain.group import GroupChain
+from schemas.artefact import Artefact, decode_artefact, encode_artefact
+from schemas.columns import State
+from schemas.control import ModelStage
+
+MAX_MODELS = 32  # at work at once; each is at most schemas.artefact.MAX_BYTES
+
+
+@dataclass(slots=True)
+class Working:
+    """A model at work. slot: its number among them, which orders its alerts."""
+
+    artefact: Artefact
+    slot: int
+
+
+class Registry:
+    """Puts models to work in the groups of a chain's containers, and takes them away."""
+
+    def __init__(self, containers: Sequence[ContainerChain]) -> None:
+        self._containers = containers
+        self.working: dict[str, Working] = {}
+
+    def parts(self, name: str) -> list[Gated]:
+        """A model at work, a part for each group that it looks at."""
+        groups = (g for c in self._containers for g in c.groups)
+        return [m for g in groups if (m := g.gated(name))]
+
+    def apply(self, change: ModelStage) -> list[tuple[str, int]]:
+        """Set a model's stage; returns (parameter, level) of what it was heard to say until now.
+
+        The same artefact goes on with all that it has learnt; another of that name begins with its
+        weights. ValueError where it does not fit this mission; then nothing is changed.
+        """
+        old = self.working.get(change.name)
+        standing = [said for part in self.parts(change.name) for said in part.standing()]
+        if change.artefact is None:
+            if old is None:
+                raise ValueError(f"no model {change.name!r} is at work")
+            self._remove(change.name)
+            return standing
+        if old is None or old.artefact != change.artefact:
+            install = self._prepare(change.artefact, old.slot if old else self._free())
+            self._remove(change.name)
+            install()
+        for part in self.parts(change.name):
+            part.activate(change.stage == "active")
+        return standing
+
+    def _free(self) -> int:
+        used = {w.slot for w in self.working.values()}
+        free = next(i for i in range(MAX_MODELS + 1) if i not in used)
+        if free == MAX_MODELS:
+            raise ValueError(f"{MAX_MODELS} models are at work already: retire one")
+        return free
+
+    def _prepare(self, artefact: Artefact, slot: int) -> Callable[[], None]:
+        """What puts it to work, once all of it is known to fit."""
+        made: list[tuple[ContainerChain, GroupChain, Gated]] = []
+        for part in artefact.parts:
+            holder = self._holder(part.parameters)
+            if holder is None:
+                raise ValueError(
+                    f"no group of one container and one rate holds all of {part.parameters}"
+                )
+            made.append((*holder, holder[1].prepare(artefact, part, slot)))
+        if len({id(group) for _, group, _ in made}) < len(made):
+            raise ValueError("two parts of it are of one group")
+
+        def install() -> None:
+            for container, group, gated in made:
+                group.install(gated)
+                container.aim(gated)
+            self.working[artefact.name] = Working(artefact, slot)
+
+        return install
+
+    def _holder(self, names: tuple[str, ...]) -> tuple[ContainerChain, GroupChain] | None:
+        pairs = ((c, g) for c in self._containers for g in c.groups)
+        return next(((c, g) for c, g in pairs if g.holds(names)), None)
+
+    def _remove(self, name: str) -> None:
+        self.working.pop(name, None)
+        for container in self._containers:
+            for group in container.groups:
+                group.remove(name)
+
+    def snapshot(self) -> State:
+        told: list[Any] = [
+            {"slot": w.slot, "artefact": orjson.Fragment(encode_artefact(w.artefact))}
+            for w in self.working.values()
+        ]
+        return {"working": np.frombuffer(orjson.dumps(told), np.uint8).copy()}
+
+    def restore(self, state: State) -> None:
+        """Before the state of the groups, which is theirs to hold. ValueError: does not fit."""
+        for name in list(self.working):
+            self._remove(name)
+        for told in orjson.loads(state["working"].tobytes()):
+            artefact = decode_artefact(orjson.dumps(told["artefact"]))
+            self._prepare(artefact, told["slot"])()

@@ -1,0 +1,1 @@
+"""What a database says, as the numbers that kernels read: columns, steps, tables."""

@@ -1,0 +1,1 @@
+"""The compiled part of decoding: bits to values, packet by packet."""

@@ -1,0 +1,227 @@
+"""The kernel of decoding: values of every column of every packet."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.decode.definitions.plans import FIRST_TIME, PlanTables
+from pipeline.decode.definitions.tables import (
+    BINARY,
+    BITS,
+    BYTE,
+    CALIBRATOR,
+    DROP,
+    KIND,
+    LABEL,
+    LABEL_N,
+    LITTLE,
+    PLAIN,
+    POLY,
+    POLY_N,
+    SHIFT,
+    STRING,
+    UNSIGNED,
+    WIDE_BINARY,
+    Tables,
+)
+from pipeline.decode.kernels.classify import REFUSED_OF
+from pipeline.decode.kernels.numbers import bits_of, number, swap
+from pipeline.decode.kernels.program import Work, follow
+from pipeline.decode.kernels.texts import copy_bits
+from pipeline.decode.kernels.times import MISSING, correlated, time_of
+from pipeline.decode.kernels.values import holds, polynomial, raw_number, spline, unlabelled
+from pipeline.kernel import inline, kernel, part
+from schemas.columns import ABSENT, F8, I4, I8, NEVER, U1, U8, Quality, Reason
+
+_INVALID = np.uint8(Quality.INVALID)
+_ABSENT = np.uint8(ABSENT)
+_TRAILING = np.uint8(Reason.TRAILING_BYTES)
+_BAD_TIME = np.uint8(Reason.BAD_TIME)
+_FAR = float(2**62)
+
+
+@kernel
+def decode(
+    data: U1,
+    start: I8,
+    length: I4,
+    reception_ns: I8,
+    time_offset_ns: I8,
+    duplicate: U1,
+    plan: I4,
+    reason: U1,
+    p: PlanTables,
+    t: Tables,
+    w: Work,
+    allow_trailing: bool,
+    next_row: I8,
+    next_value: I8,
+    value_at: I8,
+    row_at: I8,
+    packet: I8,
+    time_ns: I8,
+    raw: U8,
+    eng: F8,
+    quality: U1,
+    choice: U1,
+) -> None:
+    """Values of every packet, each plan into its own region of the flat columns.
+
+    `next_row`, `next_value` (a plan) come in as the start of its region and go out as its end;
+    `row_at` and `value_at` (a packet) go out as the places of its row and of its first value.
+    A packet that is refused takes no row: its plan becomes REFUSED_OF less its container, and it
+    has a reason.
+    """
+    fields, labels, coefficients = t.fields, t.labels, t.coefficients
+    for k in range(len(start)):
+        c = plan[k]
+        if c < 0:
+            continue
+        at, first = start[k], p.start[c]
+        row, v = next_row[c], next_value[c]
+        value = v
+        twin = duplicate[k] << np.uint8(7)
+        bad = np.uint8(0)
+        if p.static[c]:
+            for i in range(first, first + p.columns[c]):
+                kind, drop = fields[i, KIND], fields[i, DROP]
+                if fields[i, PLAIN]:
+                    word = bits_of(data, at + fields[i, BYTE], fields[i, SHIFT], drop)
+                    if kind == UNSIGNED:
+                        raw[v], eng[v], quality[v] = word, np.float64(word), twin
+                    else:
+                        single = np.uint32(word).view(np.float32)
+                        flag = _INVALID if not np.isfinite(single) else np.uint8(0)
+                        raw[v], eng[v], quality[v] = word, np.float64(single), twin | flag
+                    v += 1
+                    continue
+                if kind >= WIDE_BINARY or fields[i, CALIBRATOR] >= 0:
+                    _rare(data, at, t, i, v, twin, raw, eng, quality)
+                    v += 1
+                    continue
+                word = bits_of(data, at + fields[i, BYTE], fields[i, SHIFT], drop)
+                if fields[i, LITTLE]:
+                    word = swap(word, fields[i, BITS])
+                x = number(word, kind, drop)
+                flag = twin
+                if fields[i, LABEL_N]:
+                    flag |= unlabelled(np.int64(x), labels, fields[i, LABEL], fields[i, LABEL_N])
+                if fields[i, POLY_N]:
+                    x = polynomial(x, coefficients, fields[i, POLY], fields[i, POLY_N])
+                if not np.isfinite(x):
+                    flag |= _INVALID
+                raw[v], eng[v], quality[v] = word, x, flag
+                v += 1
+        else:
+            for i in range(v, v + p.columns[c]):
+                raw[i], eng[i], quality[i] = np.uint64(0), np.nan, _ABSENT
+            v += p.columns[c]
+        if p.program_start[c] < p.program_start[c + 1]:
+            bits = 8 * np.int64(length[k])
+            bad, used = follow(
+                data, at, bits, t, p.program, p.program_start[c], p.program_start[c + 1], value,
+                twin, w, raw, eng, quality,
+            )  # fmt: skip
+            if bad == 0 and not p.static[c] and bits - used >= 8 and not allow_trailing:
+                bad = _TRAILING
+        now = reception_ns[k] - time_offset_ns[k]
+        if bad == 0:
+            now, bad = _times(data, t, p, c, value, now, reception_ns[k], raw, eng, quality)
+        if bad == 0:
+            shifted = np.float64(now) + np.float64(time_offset_ns[k])
+            if not (-_FAR < shifted < _FAR):
+                bad = _BAD_TIME
+        if bad != 0:
+            plan[k], reason[k] = REFUSED_OF - c, bad
+            continue
+        packet[row], time_ns[row] = k, now + time_offset_ns[k]
+        row_at[k], value_at[k] = row, value
+        if p.published_start[c] < p.published_start[c + 1]:
+            _publish(data, t, p, c, value, w, raw, eng, quality)
+        if p.choices_start[c] < p.choices_start[c + 1]:
+            _choose(data, t, p, c, value, w, raw, eng, quality, choice[row])
+        next_row[c], next_value[c] = row + 1, v
+
+
+@inline
+def _rare(data, at, t, i, v, twin, raw, eng, quality):
+    """One column at a known place that is no number, or has a spline."""
+    f = t.fields[i]
+    if f[KIND] == BINARY:
+        raw[v] = bits_of(data, at + f[BYTE], f[SHIFT], f[DROP])
+        eng[v], quality[v] = np.nan, twin
+        return
+    if f[KIND] >= WIDE_BINARY:
+        place = 8 * (at + f[BYTE]) + f[SHIFT]
+        raw[v] = (np.uint64(place) << np.uint64(20)) | np.uint64(f[BITS])
+        eng[v], quality[v] = np.nan, twin
+        return
+    word = bits_of(data, at + f[BYTE], f[SHIFT], f[DROP])
+    if f[LITTLE]:
+        word = swap(word, f[BITS])
+    x, flag = spline(t, f[CALIBRATOR], number(word, f[KIND], f[DROP]))
+    raw[v], eng[v] = word, x
+    quality[v] = twin | flag | (np.uint8(0) if np.isfinite(x) else _INVALID)
+
+
+@part
+def _times(data, t, p, c, value, now, received, raw, eng, quality):
+    """(generation time, reason or 0); fills the columns that are absolute times."""
+    clock = np.int64(NEVER)  # what the packet says of its own time
+    bad, found = np.uint8(0), p.time[c] != FIRST_TIME
+    first = p.start[c]
+    for i in range(p.times_start[c], p.times_start[c + 1]):
+        column, which = value + p.times[i, 0], p.times[i, 1]
+        ns = time_of(data, t, which, value, first, raw, quality)
+        if ns == NEVER:
+            eng[column] = np.nan
+            quality[column] |= _INVALID
+        elif ns != MISSING:
+            eng[column] = np.float64(ns) / 1e9
+        if not found and ns != MISSING:
+            found = True
+            clock, bad = ns, (_BAD_TIME if ns == NEVER else np.uint8(0))
+    if p.time[c] >= 0:
+        ns = time_of(data, t, p.time[c], value, first, raw, quality)
+        if ns == NEVER:
+            bad = _BAD_TIME
+        elif ns != MISSING:
+            clock = ns
+    if clock != NEVER:
+        now = correlated(clock, received, t) if len(t.clock_runs) else clock
+        bad = _BAD_TIME if now == NEVER else bad
+    return now, bad
+
+
+@part
+def _choose(data, t, p, c, value, w, raw, eng, quality, out):
+    """Of each choice of the plan, which of its criteria holds first: 1, 2, …; 0 where none does."""
+    for i in range(p.choices_start[c], p.choices_start[c + 1]):
+        first, n = t.choices[p.choices[i], 0], t.choices[p.choices[i], 1]
+        found = 0
+        for j in range(first, first + n):
+            if holds(data, t, t.lookups[j, 0], t.lookups[j, 1], value, raw, eng, quality,
+                     w.latest, w.word, w.has, w.text):  # fmt: skip
+                found = t.lookups[j, 2]
+                break
+        out[i - p.choices_start[c]] = found
+
+
+@inline
+def _publish(data, t, p, c, value, w, raw, eng, quality):
+    """Keep the newest values of what other packets look at."""
+    for i in range(p.published_start[c], p.published_start[c + 1]):
+        column, slot = value + p.published[i, 0], p.published[i, 1]
+        if quality[column] == _ABSENT:
+            continue
+        f = t.fields[p.start[c] + p.published[i, 0]]
+        w.has[slot] = 1
+        w.latest[slot, 1] = eng[column]
+        if f[KIND] == STRING:
+            bit = np.int64(raw[column] >> np.uint64(20))
+            bits = np.int64(raw[column] & np.uint64(0xFFFFF))
+            w.word[slot] = np.uint64(bits)
+            copy_bits(data, bit, bits, w.text[slot])
+        else:
+            w.word[slot] = raw[column]
+            w.latest[slot, 0] = raw_number(data, f, raw[column])

@@ -1,0 +1,59 @@
+"""Where the content of a string lies inside what it occupies (XTCE 1.2, StringDataEncoding)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.decode.kernels.numbers import some_bits
+from pipeline.kernel import inline
+
+
+@inline
+def byte_at(data, bit):
+    """Eight bits from any bit on."""
+    at, shift = bit >> 3, bit & 7
+    return ((np.int64(data[at]) << shift) | (np.int64(data[at + 1]) >> (8 - shift))) & 255
+
+
+@inline
+def content(data, t, which, first, box, end):
+    """(good, first bit, bits, occupied bits) of a string.
+
+    which: row of the strings table, or -1: the content is the box. first: where it begins; box:
+    bits, or below 0 where its content alone tells; end: of the packet. It is not good where its
+    size tag lies, and where it needs an end that the packet does not hold.
+    """
+    if which < 0:
+        return True, first, box, box
+    leading, start, n, step = (
+        t.strings[which, 0], t.strings[which, 1], t.strings[which, 2], t.strings[which, 3],
+    )  # fmt: skip
+    room = box if box >= 0 else end - first
+    if leading:
+        if leading > room:
+            return False, first, 0, 0
+        tag = np.int64(some_bits(data, first, leading))
+        if tag > room - leading or tag & 7:
+            return False, first, 0, 0
+        return True, first + leading, tag, box if box >= 0 else leading + tag
+    if n:
+        at = first
+        while at + 8 * n <= first + room:
+            same = True
+            for i in range(n):
+                if byte_at(data, at + 8 * i) != t.texts[start + i]:
+                    same = False
+                    break
+            if same:
+                return True, first, at - first, box if box >= 0 else at - first + 8 * n
+            at += 8 * step
+        if box < 0:
+            return False, first, 0, 0
+    return True, first, room, room
+
+
+@inline
+def copy_bits(data, bit, bits, out):
+    """The bits' bytes, aligned, as far as `out` holds them."""
+    for i in range(min((bits + 7) >> 3, len(out) - 2)):
+        out[i] = np.uint8(byte_at(data, bit + 8 * i))

@@ -1,0 +1,199 @@
+"""The values of mission.toml, once they are of their types: those nothing can be done with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.errors import Place, SettingsError
+from pipeline.mdb.epochs import parse_epoch
+from pipeline.timeline.resample import METHODS
+from schemas.settings import (
+    MODEL_RULES,
+    TRAINED_ALONE,
+    BandsRule,
+    CorridorRule,
+    CoupledRule,
+    FatigueRule,
+    GateSettings,
+    MissionSettings,
+    RecordRule,
+    ResampleRule,
+    ResonanceRule,
+    SeasonalRule,
+    TimeSettings,
+    VotingRule,
+    WindowSettings,
+)
+from schemas.space_packet import IDLE_APID
+
+MAX_SECONDS = 1_000_000_000  # thirty years: ns of more do not fit 64 bits
+MIN_HZ = 1e-6  # every eleven days
+MAX_HZ = 100_000
+MIN_PANE_S = 1e-3
+MAX_ROWS = 2**40
+MAX_HORIZON_S = 7200  # a corridor is kept second by second
+MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
+BANDS = 4  # of one parameter
+LEAST_HISTORY = 100  # rows; one is learnt twelve to twenty-four rows after it came
+_ABOVE_0 = ("half_life_s", "memory_s")  # of what forgets: at once is never
+RULES: dict[str, Any] = {"resample": ResampleRule, **MODEL_RULES}
+DEFAULT_RULES: dict[str, Any] = {key: kind() for key, kind in RULES.items()}
+
+# of a family's settings: least and most
+_SPANS: dict[type[Any], dict[str, tuple[float, float]]] = {
+    RecordRule: {
+        "margin": (1e-300, 1e6), "history": (LEAST_HISTORY, MAX_ROWS), "let_go": (1, MAX_ROWS),
+    },
+    CorridorRule: {"margin": (1e-300, 1e6), "horizon_s": (1, MAX_HORIZON_S)},
+    FatigueRule: {
+        "reference": (0, 1e12), "cycles": (1, 1e15), "slope": (1, 30), "threshold": (0, 1e6),
+        "memory_s": (1e-3, MAX_SECONDS),
+    },
+    ResonanceRule: {"low_hz": (0, MAX_HZ), "high_hz": (0, MAX_HZ)},
+    CoupledRule: {"memory": (10, MAX_ROWS)},
+    VotingRule: {"tolerance": (0, 1e15), "min_samples": (1, MAX_ROWS)},
+}  # fmt: skip
+# what a family cannot do without where it is switched on
+_NEEDED: dict[type[Any], tuple[str, str]] = {
+    FatigueRule: ("reference", "a range that the part stands `cycles` times"),
+    SeasonalRule: ("period_s", "how long one turn takes, an orbit or a day"),
+    ResonanceRule: ("high_hz", "where the band ends that the resonance is in"),
+    VotingRule: ("tolerance", "by how much sensors of one quantity may differ"),
+}
+
+
+def check_values(s: MissionSettings) -> None:
+    """SettingsError tells of the first value that nothing can be done with."""
+    _check_time(s.time)
+    _check_durations(s.time, ("time",))
+    _check_gate(s.gate)
+    for name, alarm in s.alarms.items():
+        _check_durations(alarm, ("alarms", name))
+    for key in (*DEFAULT_RULES, "statistics"):
+        for rule, place in given(s, key):
+            check_rule(rule, place)
+            if key in TRAINED_ALONE and rule.enabled:
+                what = f"{key} comes trained alone: heartline models train (docs/gate.md)."
+                raise SettingsError(what, place, "enabled")
+    for rule, place in given(s, "resample"):
+        _check_resample(rule, place)
+    for window, place in given(s, "statistics"):
+        _check_window(window, place)
+    _check_panes(s)
+    if any(type(a) is not int or not 0 <= a < IDLE_APID for a in s.segmented_apids):
+        what = f"segmented_apids must be numbers from 0 to {IDLE_APID - 1}."
+        raise SettingsError(what, (), "segmented_apids")
+    if any(not 0 <= q <= 1 for q in s.quantiles) or list(s.quantiles) != sorted(s.quantiles):
+        raise SettingsError("quantiles must rise from 0 to 1.", (), "quantiles")
+    if not 1 <= s.frame_values <= MAX_FRAME_VALUES:
+        what = f"frame_values = {s.frame_values} must be 1 to {MAX_FRAME_VALUES}."
+        raise SettingsError(what, (), "frame_values")
+
+
+def given(s: MissionSettings, key: str) -> Iterator[tuple[Any, Place]]:
+    """The rules of a list, with their places in the file; not the default before them."""
+    first = 1 if key in DEFAULT_RULES else 0
+    for i, rule in enumerate(getattr(s, key)[first:]):
+        yield rule, (key, i)
+
+
+def check_rule(rule: Any, place: Place) -> None:
+    """Of a rule that stands in mission.toml or in an artefact."""
+    _check_durations(rule, place)
+    for kind, spans in _SPANS.items():
+        for key, (least, most) in spans.items() if isinstance(rule, kind) else ():
+            if not least <= getattr(rule, key) <= most:
+                from_ = "above 0" if least == 1e-300 else f"{least:g}"
+                what = f"{key} = {getattr(rule, key)} must be {from_} to {most:g}."
+                raise SettingsError(what, place, key)
+    key, meaning = _NEEDED.get(type(rule), ("", ""))
+    if key and rule.enabled and not getattr(rule, key):
+        raise SettingsError(f"{key} must be given: {meaning}.", place)
+    if isinstance(rule, BandsRule):
+        _check_bands(rule, place)
+    if isinstance(rule, ResonanceRule) and rule.enabled and not rule.low_hz < rule.high_hz:
+        what = f"low_hz = {rule.low_hz} is not below high_hz = {rule.high_hz}."
+        raise SettingsError(what, place, "low_hz")
+
+
+def _check_bands(r: BandsRule, place: Place) -> None:
+    edges = r.edges_hz
+    good = all(isinstance(e, int | float) and 0 <= e <= MAX_HZ for e in edges)
+    if not good or list(edges) != sorted(set(edges)) or len(edges) > BANDS + 1 or len(edges) == 1:
+        what = f"edges_hz must rise, {BANDS + 1} numbers at most, or none for octaves."
+        raise SettingsError(what, place, "edges_hz")
+    names = r.names
+    if names and not (len(names) == len(edges) - 1 and all(isinstance(n, str) for n in names)):
+        raise SettingsError("names must be texts, one a band of edges_hz.", place, "names")
+
+
+def _check_time(time: TimeSettings) -> None:
+    place = ("time",)
+    if time.epoch:
+        try:
+            parse_epoch(time.epoch)
+        except ValueError:
+            raise SettingsError(f"epoch = {time.epoch!r} is no ISO date.", place, "epoch") from None
+    composite = time.day or time.milliseconds or time.microseconds
+    if composite and not time.epoch:
+        raise SettingsError("day, milliseconds or microseconds needs an epoch.", place)
+    if composite and time.parameter:
+        raise SettingsError("takes a parameter or a composite, not both.", place, "parameter")
+
+
+def _check_gate(gate: GateSettings) -> None:
+    place = ("gate",)
+    _check_durations(gate, place)
+    key, rate = "false_alarms_per_parameter_day", gate.false_alarms_per_parameter_day
+    if not 0 <= rate <= 1e6:
+        raise SettingsError(f"{key} = {rate} must be 0 or more.", place, key)
+    if not 0 <= gate.found <= 1:
+        raise SettingsError(f"found = {gate.found} must be 0 to 1.", place, "found")
+
+
+def _check_resample(r: ResampleRule, place: Place) -> None:
+    if r.method not in METHODS:
+        what = f"method {r.method!r} is none of {', '.join(METHODS)}."
+        raise SettingsError(what, place, "method")
+    if not MIN_HZ <= r.hz <= 100_000:
+        what = f"hz = {r.hz} must be above 0 ({MIN_HZ}) and at most 100000."
+        raise SettingsError(what, place, "hz")
+    if not 0 < r.max_age_s * r.hz <= 100_000:
+        what = f"max_age_s = {r.max_age_s} at {r.hz} Hz must be 1 to 100000 samples."
+        raise SettingsError(what, place, "max_age_s")
+
+
+def _check_window(w: WindowSettings, place: Place) -> None:
+    panes = w.window_s / w.pane_s if w.pane_s > 0 else 0
+    if not 1 <= panes <= 1000 or panes != round(panes):
+        what = f"window_s = {w.window_s} is no whole number of panes of {w.pane_s} s."
+        raise SettingsError(what, place, "window_s")
+    if w.pane_s < MIN_PANE_S:
+        raise SettingsError(f"pane_s = {w.pane_s} is below {MIN_PANE_S} s.", place, "pane_s")
+
+
+def _check_panes(s: MissionSettings) -> None:
+    """A bin counts in 16 bits. Told at the rate, which a file may say without its panes."""
+    busiest = max(r.hz for r in s.resample)
+    rates = [place for rule, place in given(s, "resample") if rule.hz == busiest]
+    for i, w in enumerate(s.statistics):
+        if w.pane_s * busiest > 65535:
+            what = (
+                f"a pane of {w.pane_s} s at {busiest} Hz holds more than 65535 samples: "
+                "take shorter panes, [[statistics]]."
+            )
+            if rates:
+                raise SettingsError(what, rates[0], "hz")
+            raise SettingsError(what, ("statistics", i), "pane_s")
+
+
+def _check_durations(rule: Any, place: Place) -> None:
+    """Seconds that are none, or that no clock counts to."""
+    for f in dataclasses.fields(rule):
+        value = getattr(rule, f.name)
+        if f.name in _ABOVE_0 and value <= 0:
+            raise SettingsError(f"{f.name} = {value} must be above 0.", place, f.name)
+        if f.name.endswith(("_s", "_seconds")) and not 0 <= value <= MAX_SECONDS:
+            raise SettingsError(f"{f.name} = {value} must be 0 to {MAX_SECONDS}.", place, f.name)

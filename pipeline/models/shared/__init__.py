@@ -1,0 +1,1 @@
+"""What model families share: their contract, what is known of a parameter, windows, spectra."""

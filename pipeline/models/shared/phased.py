@@ -1,0 +1,93 @@
+"""A family with a past for each flight phase: what is nominal on the pad is not in ascent.
+
+Each phase has a model of its own, which hears the rows of its phase alone. The first row that it
+hears after another phase comes after a gap for it, and is dealt with as after any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pipeline.models.families import Family
+from pipeline.models.shared.contract import GroupParameter, Model, empty_scores
+from pipeline.timeline.after_gap import first_heard
+from schemas.columns import Grid, Scores, Stage
+from schemas.state import Composite, Stateful
+
+
+class _Where(Stateful):
+    def __init__(self, phases: int, f: int) -> None:
+        # fresh: parameters that were not heard yet since the phase began
+        self.state = {"phase": np.full(1, -1, np.int64), "fresh": np.ones((phases, f), np.uint8)}
+        self.bounds = {"phase": (-1, phases - 1), "fresh": (0, 1)}
+
+
+def make(
+    family: Family, parameters: list[GroupParameter], period_ns: int, rules: list[Any],
+    phases: tuple[str, ...],
+) -> Model:  # fmt: skip
+    """A model of the family, or one of each phase. ValueError where the rules do not fit."""
+    if not phases_of(family, phases):
+        return family.make(parameters, period_ns, rules)
+    return Phased([family.make(parameters, period_ns, rules) for _ in phases])
+
+
+def phases_of(family: Family, phases: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that a family keeps apart."""
+    return phases if family.judges_by_records else ()
+
+
+class Phased(Composite):
+    """models: of one family and the same parameters, one a phase."""
+
+    def __init__(self, models: list[Model]) -> None:
+        first = self._first = models[0]
+        self._models = models
+        self.family, self.version = first.family, first.version
+        self.min_samples, self.min_ns = first.min_samples, first.min_ns
+        self.leave_samples, self.weights_sha256 = first.leave_samples, first.weights_sha256
+        self._where = _Where(len(models), len(first.min_ns))
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        return {"where": self._where} | {f"phase{i}": m for i, m in enumerate(self._models)}
+
+    def threshold(self, parameter: int) -> float:
+        return self._first.threshold(parameter)
+
+    def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
+        return self._first.evidence(parameter, detail)
+
+    def feed(self, grid: Grid) -> Scores:
+        """Scores of each row, by the model of its phase."""
+        phase = grid.phase
+        assert phase is not None, "a mission with phases has them in its grids"
+        edges = np.flatnonzero(np.diff(phase)) + 1
+        runs = zip([0, *edges.tolist()], [*edges.tolist(), len(phase)], strict=True)
+        parts = [self._run(grid, a, b, int(phase[a])) for a, b in runs if a < b]
+        if not parts:
+            return empty_scores(0, grid.value.shape[1], 0)
+        if len(parts) == 1:
+            return parts[0]
+        enter, predicted, score, detail = (
+            np.concatenate([getattr(p, name) for p in parts])
+            for name in ("enter", "predicted", "score", "detail")
+        )
+        return Scores(enter, enter, predicted, score, detail)
+
+    def _run(self, grid: Grid, a: int, b: int, phase: int) -> Scores:
+        """Rows a to b, all of one phase. Copies: a later run may be the same model's."""
+        w = self._where.state
+        fresh = w["fresh"][phase]
+        if w["phase"][0] != phase:
+            w["phase"][0], fresh[:] = phase, 1
+        mine = replace(
+            grid, time_ns=grid.time_ns[a:b], packet=grid.packet[a:b], value=grid.value[a:b],
+            quality=grid.quality[a:b], age_ns=grid.age_ns[a:b],
+        )  # fmt: skip
+        s = self._models[phase].feed(first_heard(mine, fresh))
+        levels = s.enter.copy()
+        return Scores(levels, levels, s.predicted.copy(), s.score.copy(), s.detail.copy())

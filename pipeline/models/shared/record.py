@@ -1,0 +1,432 @@
+"""Record limits: a feature is odd where it goes beyond all that it has done before.
+
+    limit    U + m,  and L - m where too little is odd as well
+    margin   m = margin · (U - L) · (1 + CAUTION / rows), and never finer than the feature is
+    learning L ← min(L, x), U ← max(U, x)   of rows that are not in alarm, PATIENCE rows later
+
+L and U are the smallest and largest value of the last `history` rows (two blocks of half of it),
+`rows` how many they rest on: a short past earns a wide margin. The theory of records says why this
+works without a distribution: the n-th value of an exchangeable series is its record with
+probability 1/n (Rényi 1962), whatever it is drawn from.
+
+A fault that creeps would teach the limits as it comes. So rows wait: every PATIENCE rows those of
+the turn before are learnt, and when an alarm is raised what waits is dropped.
+
+What lets go of a past that no longer fits:
+- a gap (AFTER_GAP): for SETTLE rows nothing is an alarm, and where half of them would have been,
+  the past is forgotten; in any case it is, DROP rows later, for what came since;
+- an alarm that lasts `let_go` rows is the new normal, and the limits begin anew;
+- when an alarm has ended for CALM rows, the limits take over the part TAKEN of its excess: what
+  happens again and again is said less and less often.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from pipeline.kernel import kernel, macro, part
+from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.extent import empty_extents
+from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores
+from schemas.mission import Level
+from schemas.settings import RecordRule
+from schemas.state import Stateful
+
+CAUTION = 2000.0  # so many rows earn twice the margin
+LEAST = 300  # rows before anything is said
+SETTLE = 100
+DROP = 1000
+CALM = 100
+TAKEN = 0.5
+PATIENCE = 12
+MOST_ROWS = 2.0**53  # weights may claim more
+TENTH = 0.1  # a logarithm is no finer: a tenth more or less
+HUGE = 1e150  # beyond any quantity of physics: squares of it are no numbers
+UNHEARD = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE | Quality.HELD | Quality.STALE)
+GAP_BIT = np.uint8(Quality.AFTER_GAP)
+_WATCH = np.uint8(Level.WATCH)
+_NO_WORD = np.uint8(NO_WORD)
+# of Scores.detail
+_WHICH, _VALUE, _LOW, _HIGH, _ROWS, _DETAILS = range(6)
+
+
+class Feature(NamedTuple):
+    """What is judged by its records, and how fine it is: no margin is below least + share · S.
+
+    S is the extent of the parameter (`models.shared.extent`). known: up to known · S it is never
+    odd. below: whether too little is odd as well.
+    """
+
+    name: str
+    below: bool = False
+    least: float = 0.0
+    share: float = 0.0
+    known: float = 0.0
+
+
+class Fineness(NamedTuple):
+    """f8[g] each, of g features (`Feature`)."""
+
+    least: F8
+    share: F8
+    known: F8
+
+
+class Past(NamedTuple):
+    """f8[g, f] each, of g features, calm and odd u1 (they end at CALM and SETTLE); arrays of their
+    own, so that a loop over parameters gets lanes.
+
+    low, high: of the block that fills, past_ of the one before it; next_ and new_ of rows that
+    wait, worst_ of the alarm that stands. filled: rows of this block, seen: rows behind the record,
+    waited: since the last turn; alarm: rows in alarm, calm: since; odd: alarms while it settles.
+    """
+
+    past_low: F8
+    past_high: F8
+    low: F8
+    high: F8
+    worst_low: F8
+    worst_high: F8
+    next_low: F8
+    next_high: F8
+    new_low: F8
+    new_high: F8
+    filled: F8
+    seen: F8
+    waited: F8
+    alarm: F8
+    calm: U1
+    odd: U1
+
+
+def _empty_past(g: int, f: int) -> Past:
+    begin = {"low": np.inf, "high": -np.inf}
+    small = {"calm": np.uint8, "odd": np.uint8}
+    return Past(
+        *(np.full((g, f), begin.get(k.rsplit("_")[-1], 0.0), small.get(k)) for k in Past._fields)
+    )
+
+
+class RecordModel(Stateful):
+    """A family that gives features of each row, and is judged by their records. WATCH at most."""
+
+    family: str
+    version: int
+    features: ClassVar[tuple[Feature, ...]]
+
+    def __init__(
+        self, parameters: list[GroupParameter], period_ns: int, rules: list[RecordRule]
+    ) -> None:
+        del period_ns  # it counts rows
+        f, g = len(parameters), len(self.features)
+        self._margin = np.array([r.margin for r in rules])
+        self._half = np.array([max(r.history // 2, 1) for r in rules], np.float64)
+        self._let_go = np.array([r.let_go for r in rules], np.float64)
+        self._below = np.array([x.below for x in self.features], np.uint8)
+        columns = [np.array([getattr(x, k) for x in self.features]) for k in Fineness._fields]
+        self._fineness = Fineness(*columns)
+        self.min_samples = np.ones(f, np.int64)
+        self.min_ns = np.zeros(f, np.int64)
+        self.leave_samples = np.full(f, CALM, np.int64)
+        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self._past = _empty_past(g, f)
+        self.state = {f"record.{k}": v for k, v in self._past._asdict().items()}
+        self.state |= {"since_gap": np.full(f, float(DROP))}
+        self._busy = np.empty(f, np.uint8)
+        self._scores, self._features = empty_scores(0, f, _DETAILS), np.empty((0, g, f))
+        self._extent = np.zeros((0, f))  # of each row, where a feature's fineness is a part of it
+
+    @abstractmethod
+    def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
+        """Fill features [k, g, f] of the rows up to and with each; NaN: none. Learns as it goes."""
+
+    def feed(self, grid: Grid) -> Scores:
+        """Scores of each row; views on buffers that the next feed overwrites."""
+        n, f = grid.value.shape
+        if n > len(self._features):
+            self._scores = empty_scores(n, f, _DETAILS)
+            self._features = np.empty((n, len(self.features), f))
+            self._extent = np.zeros((n, f))
+        o, s = self._scores, self.state
+        o.predicted[:n] = np.nan
+        self.extract(grid, self._features[:n], o.predicted[:n])
+        judge(
+            self._features[:n], self._extent[:n], grid.quality, self._below, self._fineness,
+            self._margin, self._half, self._let_go, self._past, s["since_gap"], self._busy,
+            o.enter, o.score, o.detail,
+        )  # fmt: skip
+        return cut(o, n)
+
+    def threshold(self, parameter: int) -> float:  # noqa: ARG002
+        return 1.0
+
+    def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
+        which, value, low, high, rows = detail.tolist()
+        return {
+            "feature": self.features[int(which)].name, "feature_value": value,
+            "record": [low, high], "record_rows": int(min(rows, MOST_ROWS)),
+        }  # fmt: skip
+
+
+class ExtentModel(RecordModel):
+    """A family that measures in extents of the parameter."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._extents = empty_extents(len(self.min_ns))
+        self.state |= {f"extent.{k}": v for k, v in self._extents._asdict().items()}
+
+
+@part
+def heard(x: float, quality: int) -> bool:
+    """Whether a sample is one to learn from."""
+    good: bool = (abs(x) < HUGE) & ((quality & UNHEARD) == 0)
+    return good
+
+
+@kernel
+def judge(
+    features: F8,
+    extent: F8,
+    quality: U1,
+    below: U1,
+    fineness: Fineness,
+    margin: F8,
+    half: F8,
+    let_go: F8,
+    past: Past,
+    since_gap: F8,
+    busy: U1,
+    enter: U1,
+    score: F8,
+    detail: F8,
+) -> None:
+    """Sequential in rows: what is said of a row does not know the row's own value.
+
+    Most rows are calm and change little: they are taken with all parameters at once, and what they
+    leave is taken one by one. Detail is written of rows that speak. busy u1[f]: to work in.
+    """
+    for i in range(len(features)):
+        gap = np.uint8(0)
+        for j in range(len(margin)):
+            gap |= quality[i, j] & GAP_BIT
+            enter[i, j], score[i, j] = _NO_WORD, np.nan
+        if gap != 0:
+            for j in range(len(margin)):
+                if (quality[i, j] & GAP_BIT) != 0:
+                    since_gap[j] = 0.0
+                    for g in range(len(below)):
+                        _close(g, j, past)
+        drops = np.uint8(0)
+        for j in range(len(margin)):
+            since_gap[j] += 1.0
+            drops |= np.uint8(since_gap[j] == DROP)
+        for g in range(len(below)):
+            if drops == 0 and not _any(features[i, g]):
+                continue  # nothing to judge, as in most rows of a spectrum
+            left = _calm(
+                features[i, g], extent[i], below[g], fineness.least[g], fineness.share[g],
+                fineness.known[g], margin, half, _row(g, past), since_gap, busy, enter[i], score[i],
+            )  # fmt: skip
+            if left == 0:
+                continue
+            for j in range(len(margin)):
+                if busy[j] != 0:
+                    _feature(
+                        features[i, g, j], extent[i, j], i, g, j, below[g], fineness, margin[j],
+                        half[j], let_go[j], since_gap[j], past, enter, score, detail,
+                    )  # fmt: skip
+
+
+@part
+def _row(g: int, p: Past) -> Past:
+    """Of one feature, f8[f] each."""
+    return Past(
+        p.past_low[g], p.past_high[g], p.low[g], p.high[g], p.worst_low[g], p.worst_high[g],
+        p.next_low[g], p.next_high[g], p.new_low[g], p.new_high[g], p.filled[g], p.seen[g],
+        p.waited[g], p.alarm[g], p.calm[g], p.odd[g],
+    )  # fmt: skip
+
+
+@part
+def _any(x: F8) -> bool:
+    here = np.uint8(0)
+    for j in range(len(x)):
+        here |= np.uint8(x[j] == x[j])
+    found: bool = here != 0
+    return found
+
+
+@macro
+def _excess(x, low, high, seen, below, margin, finest, known, extent):  # fmt: skip
+    """How far x is beyond the record, in margins; not more than it is beyond what is known. Both
+    sides are multiplied by the rows seen, which saves a division."""
+    return min(
+        max(x - high, (low - x) if below != 0 else -np.inf)
+        * seen
+        / max(margin * (high - low) * (seen + CAUTION), finest * seen),
+        x / max(known * extent, 1e-300) if known > 0.0 else np.inf,
+    )
+
+
+@part
+def _calm(
+    x, extent, below, least, share, known, margin, half, past, since, busy, enter, score
+):  # fmt: skip
+    """Judge and learn where nothing else happens; marks the others in `busy`, and returns if any.
+
+    Conditions are joined by & and |: an `and` is a branch, and a loop with branches gets no lanes.
+    """
+    left = np.uint8(0)
+    for j in range(len(margin)):
+        value, seen, filled, waited = x[j], past.seen[j], past.filled[j], past.waited[j]
+        new_low, new_high = past.new_low[j], past.new_high[j]
+        low, high = min(past.past_low[j], past.low[j]), max(past.past_high[j], past.high[j])
+        before, word = score[j], enter[j]
+        excess = _excess(
+            value, low, high, seen, below, margin[j], max(least + share * extent[j], 1e-300), known,
+            extent[j],
+        )  # fmt: skip
+        judged = (seen >= LEAST) & (low <= high)
+        turns = (
+            (waited >= PATIENCE - 1) | (since[j] == DROP)
+            | ((filled >= half[j] - 1) & (since[j] >= DROP))
+        )  # fmt: skip
+        here = value == value
+        other = (here & (turns | (past.alarm[j] > 0) | (judged & (excess > 1.0)))) | (
+            since[j] == DROP
+        )
+        plain = here & (not other)
+        one = 1.0 if plain else 0.0
+        past.new_low[j] = min(new_low, value) if plain else new_low
+        past.new_high[j] = max(new_high, value) if plain else new_high
+        past.seen[j], past.filled[j], past.waited[j] = seen + one, filled + one, waited + one
+        better = plain & judged & (not before >= excess)
+        score[j] = excess if better else before
+        enter[j] = np.uint8(0) if plain & judged & (word == _NO_WORD) else word
+        busy[j] = np.uint8(other)
+        left |= np.uint8(other)
+    return left
+
+
+@part
+def _feature(
+    x: float,
+    extent: float,
+    i: int,
+    g: int,
+    j: int,
+    below: int,
+    fineness: Fineness,
+    margin: float,
+    half: float,
+    let_go: float,
+    since: float,
+    past: Past,
+    enter: U1,
+    score: F8,
+    detail: F8,
+) -> None:
+    """Judge one feature of one row, then learn from it."""
+    if since == DROP and past.filled[g, j] >= DROP // 2:
+        past.past_low[g, j], past.past_high[g, j] = np.inf, -np.inf
+        past.seen[g, j] = past.filled[g, j]
+        past.waited[g, j] = past.seen[g, j] % PATIENCE
+    if x != x:
+        return
+    low = min(past.past_low[g, j], past.low[g, j])
+    high = max(past.past_high[g, j], past.high[g, j])
+    seen = past.seen[g, j]
+    alarm = False
+    if seen >= LEAST and low <= high:
+        excess = _excess(
+            x, low, high, seen, below, margin,
+            max(fineness.least[g] + fineness.share[g] * extent, 1e-300), fineness.known[g], extent,
+        )  # fmt: skip
+        alarm = excess > 1.0
+        if not score[i, j] >= excess:
+            score[i, j], detail[i, _WHICH, j], detail[i, _VALUE, j] = excess, g, x
+            detail[i, _LOW, j], detail[i, _HIGH, j] = low, high
+            detail[i, _ROWS, j] = seen
+        if alarm and since <= SETTLE:
+            alarm = False
+            past.odd[g, j] += 1
+            if past.odd[g, j] == SETTLE // 2:
+                _forget(g, j, past)
+        word = _WATCH if alarm else np.uint8(0)
+        enter[i, j] = word if enter[i, j] == _NO_WORD else max(enter[i, j], word)
+    if alarm:
+        past.alarm[g, j] += 1.0
+        past.calm[g, j] = 0
+        past.worst_low[g, j] = min(past.worst_low[g, j], x)
+        past.worst_high[g, j] = max(past.worst_high[g, j], x)
+        _drop_waiting(g, j, past)
+        if past.alarm[g, j] > let_go:
+            _forget(g, j, past)
+        return
+    if past.alarm[g, j] > 0:
+        past.calm[g, j] += 1
+        if past.calm[g, j] >= CALM:
+            _take(low, high, g, j, past)
+    past.seen[g, j] += 1.0
+    past.filled[g, j] += 1.0
+    _wait(x, g, j, past)
+    learnt = past.low[g, j] <= past.high[g, j]  # a short block may have closed before any row was
+    if past.filled[g, j] >= half and since >= DROP and learnt:
+        past.past_low[g, j], past.past_high[g, j] = past.low[g, j], past.high[g, j]
+        past.low[g, j], past.high[g, j] = np.inf, -np.inf
+        past.filled[g, j] = 0.0
+
+
+@part
+def _wait(x: float, g: int, j: int, p: Past) -> None:
+    """A row joins those that wait; at each turn those of the turn before are learnt."""
+    p.new_low[g, j], p.new_high[g, j] = min(p.new_low[g, j], x), max(p.new_high[g, j], x)
+    p.waited[g, j] += 1.0
+    if p.waited[g, j] >= PATIENCE:
+        p.low[g, j] = min(p.low[g, j], p.next_low[g, j])
+        p.high[g, j] = max(p.high[g, j], p.next_high[g, j])
+        p.next_low[g, j], p.next_high[g, j] = p.new_low[g, j], p.new_high[g, j]
+        p.new_low[g, j], p.new_high[g, j] = np.inf, -np.inf
+        p.waited[g, j] = 0.0
+
+
+@part
+def _drop_waiting(g: int, j: int, p: Past) -> None:
+    p.next_low[g, j], p.next_high[g, j] = np.inf, -np.inf
+    p.new_low[g, j], p.new_high[g, j] = np.inf, -np.inf
+
+
+@part
+def _close(g: int, j: int, p: Past) -> None:
+    """A gap: what was before it is the past."""
+    p.past_low[g, j] = min(p.past_low[g, j], p.low[g, j])
+    p.past_high[g, j] = max(p.past_high[g, j], p.high[g, j])
+    p.low[g, j], p.high[g, j] = np.inf, -np.inf
+    p.filled[g, j], p.odd[g, j] = 0.0, 0
+
+
+@part
+def _forget(g: int, j: int, p: Past) -> None:
+    """Everything, as if it had never been heard."""
+    p.past_low[g, j], p.past_high[g, j] = np.inf, -np.inf
+    p.low[g, j], p.high[g, j] = np.inf, -np.inf
+    p.worst_low[g, j], p.worst_high[g, j] = np.inf, -np.inf
+    _drop_waiting(g, j, p)
+    p.filled[g, j], p.seen[g, j], p.waited[g, j] = 0.0, 0.0, 0.0
+    p.alarm[g, j], p.calm[g, j], p.odd[g, j] = 0.0, 0, 0
+
+
+@part
+def _take(low: float, high: float, g: int, j: int, p: Past) -> None:
+    """An alarm is over: a part of what it went beyond is known from now on."""
+    worst_low, worst_high = p.worst_low[g, j], p.worst_high[g, j]
+    if worst_high > high:
+        p.high[g, j] = max(p.high[g, j], high + TAKEN * (worst_high - high))
+    if worst_low < low:
+        p.low[g, j] = min(p.low[g, j], low - TAKEN * (low - worst_low))
+    p.worst_low[g, j], p.worst_high[g, j] = np.inf, -np.inf
+    p.alarm[g, j] = 0.0

@@ -1,0 +1,73 @@
+"""The spectrum of the last rows, every HOP rows: Welch's method (Welch 1967), a segment at a time.
+
+    P_k = 2 · |Σ w_n (x_n - x̄) e^(-2πikn/ROWS)|² / (ROWS · Σ w²)     k = 1 … ROWS/2
+
+    Q_k ← Q_k + PACE · (P_k - Q_k)
+
+w is Hann's window. The sum of all P_k is about the variance, so a band's is the variance in it; Q
+is their mean over the last segments, from the first one after a gap on.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.kernel import part
+from pipeline.models.shared.window import ROWS
+from schemas.columns import F8
+
+HOP = 16
+PACE = 0.2
+BINS = ROWS // 2
+
+
+class Tables(NamedTuple):
+    """f8[ROWS, BINS] each: windowed and scaled, so that a bin's power is the sum of two squares.
+
+    sums f8[2, BINS]: room to work in.
+    """
+
+    cosine: F8
+    sine: F8
+    sums: F8
+
+
+def tables() -> Tables:
+    n = np.arange(ROWS)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * n / ROWS)
+    angle = 2 * np.pi * np.outer(n, np.arange(1, BINS + 1)) / ROWS
+    scale = np.sqrt(2.0 / (ROWS * np.sum(window**2))) * window[:, None]
+    cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
+    cosine[:, -1] /= np.sqrt(2.0)  # half the rate has no partner beyond it
+    return Tables(cosine, sine, np.empty((2, BINS)))
+
+
+def frequencies(period_ns: int) -> F8:
+    """Hz of the middle of each bin."""
+    made: F8 = np.arange(1, BINS + 1) * (1e9 / period_ns / ROWS)
+    return made
+
+
+@part
+def whole(held: int) -> bool:
+    """Whether a segment is whole with the row that was just taken into the window."""
+    done: bool = (held >= ROWS) & (held % HOP == 0)
+    return done
+
+
+@part
+def segment(ring: F8, held: int, mean: float, table: Tables, smooth: F8) -> None:
+    """Take a whole segment into smooth[BINS]. The oldest row of the ring stands at `held`."""
+    pace = 1.0 if held == ROWS else PACE
+    a, b = table.sums[0], table.sums[1]
+    bins = len(a)  # of a length it knows LLVM unrolls the loops, and no lanes
+    a[:], b[:] = 0.0, 0.0
+    for n in range(ROWS):
+        x = ring[(held + n) % ROWS] - mean
+        for k in range(bins):
+            a[k] += x * table.cosine[n, k]
+            b[k] += x * table.sine[n, k]
+    for k in range(bins):
+        smooth[k] += pace * (a[k] * a[k] + b[k] * b[k] - smooth[k])

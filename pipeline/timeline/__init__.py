@@ -1,0 +1,1 @@
+"""Event time: packets in order, gaps, grids, phases."""
