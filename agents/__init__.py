@@ -2,7 +2,7 @@
 
 import os
 
-from agents.places import kernel_cache
+from agents.host.places import kernel_cache
 
 # before anything of the core is imported: its kernels are looked for when they are defined
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache()))

@@ -13,18 +13,18 @@ from faust.app.base import BootStrategy
 from mode import Service
 from prometheus_client import CollectorRegistry
 
-from agents.alarms import Alarms
-from agents.desk import add_desk
-from agents.http import serve
-from agents.kafka import BrokerError
-from agents.metrics import Metrics
-from agents.models_topic import stage_of
-from agents.notify import notify
-from agents.places import state
-from agents.security import Security, from_file, in_use, use
-from agents.service import Lanes
+from agents.broker.security import Security, from_file, in_use, use
+from agents.desk.alarms import Alarms
+from agents.desk.desk import add_desk
+from agents.desk.models_topic import stage_of
+from agents.host.errors import BrokerError
+from agents.host.places import state
+from agents.lane.metrics import Metrics
+from agents.lane.service import Lanes
+from agents.lane.taking import LaneFailed
+from agents.observe.http import serve
+from agents.observe.notify import notify
 from agents.settings import Settings, from_environment
-from agents.taking import LaneFailed
 from pipeline.errors import MissionError
 from schemas import topics
 

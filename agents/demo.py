@@ -21,11 +21,11 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
-from agents.broker import EmbeddedBroker, end_as_by_interrupt
-from agents.cli.terminal import Terminal
-from agents.kafka import BrokerError
-from agents.replay import Replayed, replay
-from agents.tail import follow
+from agents.broker.embedded import EmbeddedBroker, end_as_by_interrupt
+from agents.ground.replay import Replayed, replay
+from agents.host.errors import BrokerError
+from agents.host.terminal import Terminal
+from agents.readers.tail import follow
 from agents.warm import warm_up
 from agents.watch import Board
 from agents.watch.drawing import whole

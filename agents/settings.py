@@ -31,10 +31,10 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from agents.addresses import addresses
-from agents.door import IDLE_S
-from agents.spool import Limits as SpoolLimits
-from agents.spool import WhenFull
+from agents.ground.spool import Limits as SpoolLimits
+from agents.ground.spool import WhenFull
+from agents.host.addresses import addresses
+from agents.host.door import IDLE_S
 from pipeline.errors import MissionError
 from pipeline.mission.folder import Mission, load_mission
 

@@ -24,10 +24,10 @@ import numpy as np
 import orjson
 from aiokafka import TopicPartition
 
-from agents.apache import Cluster
-from agents.broker import free_port
-from agents.declared import ensure_topics
-from agents.kafka import consumer, producer
+from agents.broker.apache import Cluster
+from agents.broker.declared import ensure_topics
+from agents.broker.embedded import free_port
+from agents.broker.kafka import consumer, producer
 from agents.settings import SourceSettings
 from benchmarks.chain import records, tables
 from benchmarks.peers.table import peers

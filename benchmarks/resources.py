@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agents.broker import EmbeddedBroker, free_port
+from agents.broker.embedded import EmbeddedBroker, free_port
 from benchmarks.chain import mission, records, stages, tables
 from benchmarks.timing import median_of_fresh
 from pipeline.chain import Chain

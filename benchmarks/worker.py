@@ -13,11 +13,11 @@ from pathlib import Path
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from agents.broker import EmbeddedBroker
-from agents.declared import ensure_topics
-from agents.kafka import consumer, producer
-from agents.metrics import Metrics
-from agents.service import Lanes
+from agents.broker.declared import ensure_topics
+from agents.broker.embedded import EmbeddedBroker
+from agents.broker.kafka import consumer, producer
+from agents.lane.metrics import Metrics
+from agents.lane.service import Lanes
 from agents.settings import Guarantee, Settings, SourceSettings
 from benchmarks.chain import records, tables
 from pipeline.formats.importing import mission_toml

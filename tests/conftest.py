@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.security import in_use, use
+from agents.broker.security import in_use, use
 from agents.settings import PREFIX
 from pipeline.chain import Chain
 from pipeline.flights.records import Flight

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 from aiokafka.errors import KafkaError
 
-from agents.cli.terminal import lines
-from agents.kafka import BrokerError
-from agents.security import ENVIRONMENT, from_file, use
+from agents.broker.security import ENVIRONMENT, from_file, use
+from agents.host.errors import BrokerError
+from agents.host.terminal import lines
 from pipeline.errors import FlightError, MissionError
 
 # where each command stands: it alone is imported, so that none waits for what others need

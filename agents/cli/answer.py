@@ -8,10 +8,10 @@ from typing import Any
 import click
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.authority import Signer
-from agents.kafka import NotTakenError, consumer, partitions_of, producer, start
-from agents.plain import plain
-from agents.tail import object_of
+from agents.broker.kafka import NotTakenError, consumer, partitions_of, producer, start
+from agents.host.plain import plain
+from agents.lane.authority import Signer
+from agents.readers.tail import object_of
 from pipeline.outputs.ids import place_of
 from schemas import topics
 from schemas.records import CONTROL_HEADERS

@@ -13,15 +13,15 @@ import click
 import orjson
 from rich.table import Table
 
+from agents.audit.recompute import Recomputed, recompute
 from agents.cli.options import FILE
 from agents.cli.service_options import service_options, settings_of, source_pair
-from agents.cli.terminal import Terminal
-from agents.kafka import BrokerError
-from agents.plain import plain
-from agents.recompute import Recomputed, recompute
-from agents.run_files import alerts_in
+from agents.host.errors import BrokerError
+from agents.host.plain import plain
+from agents.host.terminal import Terminal
+from agents.readers.run_files import alerts_in
+from agents.readers.tail import follow
 from agents.settings import Settings
-from agents.tail import follow
 from pipeline.outputs.ledger import Audit
 from schemas import topics
 

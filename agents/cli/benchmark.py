@@ -11,7 +11,7 @@ import orjson
 from rich.table import Table
 
 from agents.cli.options import FILE, drawing
-from agents.cli.terminal import Terminal
+from agents.host.terminal import Terminal
 from pipeline.scoring import labelled
 from pipeline.scoring.column import METRICS, SPACECRAFT
 from pipeline.scoring.nab import PROFILES, said, series

@@ -15,12 +15,12 @@ from typing import Any
 import click
 from rich.table import Table
 
-from agents.authority import make_key, read_signer
 from agents.cli.answer import tell
 from agents.cli.options import FILE, bootstrap_option, mdb_option, namespace_option
-from agents.cli.terminal import Terminal
-from agents.plain import plain
-from agents.tail import follow, object_of
+from agents.host.plain import plain
+from agents.host.terminal import Terminal
+from agents.lane.authority import make_key, read_signer
+from agents.readers.tail import follow, object_of
 from pipeline.errors import MissionError
 from pipeline.mdb.reach import never_fires
 from pipeline.mission.folder import load_mission

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from agents.cli.options import FILE, header_option
-from agents.cli.terminal import Terminal
+from agents.host.terminal import Terminal
 from pipeline.chain import Chain
 from pipeline.flights.compare import changes, raised
 from pipeline.flights.run import load_recording

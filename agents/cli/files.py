@@ -12,8 +12,8 @@ from rich.table import Table
 
 from agents.cli.numbered import numbered_of, numbered_options
 from agents.cli.options import FILE, header_option, inside_option, mdb_option, root_option
-from agents.cli.terminal import Terminal
-from agents.run_files import RunFolder
+from agents.host.terminal import Terminal
+from agents.readers.run_files import RunFolder
 from pipeline.chain import Chain
 from pipeline.chain.explain import fate
 from pipeline.chain.groups import make_groups, warnings_of, watched_columns

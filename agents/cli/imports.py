@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from agents.cli.options import FILE
-from agents.cli.terminal import Terminal
+from agents.host.terminal import Terminal
 from pipeline.errors import MissionError
 from pipeline.formats.importing import Imported, add_flight, import_flight
 from pipeline.formats.series import DEFAULT_EPOCH_NS, Options

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from agents.apache import FOLDER, Cluster
-from agents.kafka import BrokerError
+from agents.broker.apache import FOLDER, Cluster
+from agents.host.errors import BrokerError
 
 folder_option = click.option(
     "--folder", type=click.Path(path_type=Path), default=FOLDER, help="Where its files are kept."

@@ -9,16 +9,17 @@ from typing import Any, get_args
 
 import click
 
-from agents.broker import EmbeddedBroker, end_as_by_interrupt
+from agents.broker.embedded import EmbeddedBroker, end_as_by_interrupt
 from agents.cli.options import FILE, header_option, mdb_option, root_option
 from agents.cli.service_options import service_options, settings_of, source_pair
-from agents.cli.terminal import Terminal
-from agents.door import IDLE_S, door
-from agents.http import serve
-from agents.ingest import default_spool
-from agents.ingest import ingest as run_ingest
-from agents.ingest_metrics import IngestMetrics
-from agents.kafka import BrokerError
+from agents.ground.ingest import default_spool
+from agents.ground.ingest import ingest as run_ingest
+from agents.ground.ingest_metrics import IngestMetrics
+from agents.ground.spool import Limits, WhenFull
+from agents.host.door import IDLE_S, door
+from agents.host.errors import BrokerError
+from agents.host.terminal import Terminal
+from agents.observe.http import serve
 from agents.settings import (
     GUARANTEES,
     OTHER_STATE,
@@ -26,7 +27,6 @@ from agents.settings import (
     Settings,
     to_environment,
 )
-from agents.spool import Limits, WhenFull
 from agents.watch.run import watch as run_watch
 from pipeline.errors import MissionError
 from pipeline.mission.folder import load_mission

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from agents.cli.options import FILE, inside_option, root_option
-from agents.cli.terminal import Terminal
+from agents.host.terminal import Terminal
 from pipeline.decode import compile_plans
 from pipeline.decode.definitions.layout import MAX_DYNAMIC
 from pipeline.errors import MissionError

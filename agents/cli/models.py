@@ -16,14 +16,14 @@ import orjson
 from rich.progress import Progress
 from rich.table import Table
 
-from agents.authority import read_signer
 from agents.cli.answer import tell
 from agents.cli.control import key_option
 from agents.cli.options import FILE, drawing, namespace_option
-from agents.cli.terminal import Terminal
-from agents.models_topic import staged
-from agents.run_files import read_alerts
-from agents.tail import follow
+from agents.desk.models_topic import staged
+from agents.host.terminal import Terminal
+from agents.lane.authority import read_signer
+from agents.readers.run_files import read_alerts
+from agents.readers.tail import follow
 from pipeline.chain import Chain
 from pipeline.gate.folder import ModelFolder
 from pipeline.gate.in_force import check_fit

@@ -15,9 +15,9 @@ from rich.progress import Progress
 from agents.cli.numbered import numbered_of, numbered_options
 from agents.cli.options import FILE, header_option, mdb_option, root_option
 from agents.cli.service_options import service_options, settings_of
-from agents.cli.terminal import Terminal
-from agents.replay import Replayed, holds_records
-from agents.replay import replay as run_replay
+from agents.ground.replay import Replayed, holds_records
+from agents.ground.replay import replay as run_replay
+from agents.host.terminal import Terminal
 from pipeline.chain import Chain
 from pipeline.flights.loop import pack_rounds
 from pipeline.flights.run import cut_flight, load_recording

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from agents.audit.reproduce import reproduce as again
 from agents.cli.options import FILE, bootstrap_option, mdb_option
-from agents.cli.terminal import Terminal
-from agents.reproduce import reproduce as again
+from agents.host.terminal import Terminal
 from pipeline.mission.folder import load_mission
 
 

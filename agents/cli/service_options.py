@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from agents.broker.security import from_file, use
 from agents.cli.options import FILE
-from agents.logs import set_up
-from agents.security import from_file, use
+from agents.observe.logs import set_up
 from agents.settings import Settings, gather
 
 config_option = click.option("--config", type=FILE, help="Settings file (docs/service.md).")

@@ -11,13 +11,13 @@ import click
 import orjson
 from rich.table import Table
 
-from agents.around import around_in, around_on
 from agents.cli.options import bootstrap_option
 from agents.cli.sketch import sketch
-from agents.cli.terminal import Terminal
-from agents.kafka import BrokerError
-from agents.run_files import read_alerts
-from agents.tail import follow, object_of
+from agents.host.errors import BrokerError
+from agents.host.terminal import Terminal
+from agents.readers.around import around_in, around_on
+from agents.readers.run_files import read_alerts
+from agents.readers.tail import follow, object_of
 from pipeline.outputs.alerts import iso
 from schemas import topics
 

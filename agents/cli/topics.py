@@ -6,8 +6,8 @@ import asyncio
 
 import click
 
+from agents.broker.declared import Plan, apply, plan
 from agents.cli.options import bootstrap_option, namespace_option, partitions_option
-from agents.declared import Plan, apply, plan
 
 
 @click.group("topics")

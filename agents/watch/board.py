@@ -1,14 +1,14 @@
 """The model of the screen: what stands, the newest figures, the last alerts, what we look at.
 
 Pure: no clock and no Kafka. `now_ns` is ours, ns since 1970; every answer is as of a `now_ns`.
-Rows hold text that is fit to be shown (`agents.plain`), whatever came in.
+Rows hold text that is fit to be shown (`agents.host.plain`), whatever came in.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-from agents.plain import plain
+from agents.host.plain import plain
 from agents.watch.clock import SourceClock
 from agents.watch.figures import FigureKey, Figures
 from agents.watch.headline import headline

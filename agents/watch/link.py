@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from agents.plain import plain
+from agents.host.plain import plain
 from agents.watch.words import SECOND, moment, span
 
 QUIET_S = 15.0  # a pane of statistics ends every ten

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agents.plain import plain
+from agents.host.plain import plain
 
 
 class Names:

@@ -16,8 +16,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from agents.kafka import BrokerError, administrator, consumer, found_partitions, start, stop
-from agents.topic_ids import UNKNOWN, topic_ids
+from agents.broker.kafka import administrator, consumer, found_partitions, start, stop
+from agents.broker.topic_ids import UNKNOWN, topic_ids
+from agents.host.errors import BrokerError
 from agents.watch.board import Board
 from agents.watch.link import Reach
 from agents.watch.rows import AlertRow

@@ -1,7 +1,7 @@
 """Records of telemetry.alarms, .alerts and .statistics, read as a stranger's: understood or not.
 
 Whatever the bytes, there is an `Alarm`, an `Alert` or a `Pane` with every field of its type, or
-`NotOursError`; never another exception. Texts are kept as they are: `agents.plain` shows them.
+`NotOursError`; never another exception. Texts are kept as they are: `agents.host.plain` shows them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What a line of the screen holds: texts alone, fit to be shown (`agents.plain`)."""
+"""What a line of the screen holds: texts alone, fit to be shown (`agents.host.plain`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents.plain import plain
+from agents.host.plain import plain
 from agents.watch.clock import SourceClock
 from agents.watch.countdown import KIND, countdown, due_ns, is_crossed
 from agents.watch.figures import Figure, FigureKey

@@ -6,8 +6,8 @@ import asyncio
 
 from prometheus_client import CollectorRegistry
 
-from agents.metrics import Metrics
-from agents.service import Lanes
+from agents.lane.metrics import Metrics
+from agents.lane.service import Lanes
 from agents.settings import Settings, SourceSettings
 from benchmarks.peers.job import Asked, Clock, asked
 from schemas import topics

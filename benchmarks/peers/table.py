@@ -17,8 +17,8 @@ import orjson
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 
-from agents.declared import make
-from agents.kafka import administrator, consumer
+from agents.broker.declared import make
+from agents.broker.kafka import administrator, consumer
 from benchmarks.peers.flight import Crossing, Flight, flight, tables
 from benchmarks.peers.job import CONTAINERS, LIMIT, WIDTH
 from benchmarks.worker import fill, one_a_record

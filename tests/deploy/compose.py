@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agents.security import from_file, use
+from agents.broker.security import from_file, use
 from pipeline.chain import Chain
 from pipeline.flights.run import load_recording
 from pipeline.mission.folder import load_mission

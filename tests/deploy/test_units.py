@@ -24,8 +24,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.broker import EmbeddedBroker, broker_binary, free_port
-from agents.kafka import BrokerError
+from agents.broker.embedded import EmbeddedBroker, broker_binary, free_port
+from agents.host.errors import BrokerError
 from agents.warm import warm_up
 from pipeline.packets.scanner import scan
 from tests.conftest import PROJECT

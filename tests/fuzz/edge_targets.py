@@ -18,11 +18,11 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
 
-from agents.addresses import addresses
-from agents.door import door
-from agents.http_messages import Request, RequestError, Response, ask, plain, read_head
-from agents.inputs import address as input_address
-from agents.kafka import BrokerError
+from agents.ground.inputs import address as input_address
+from agents.host.addresses import addresses
+from agents.host.door import door
+from agents.host.errors import BrokerError
+from agents.observe.http_messages import Request, RequestError, Response, ask, plain, read_head
 from pipeline.decode import compile_plans
 from pipeline.errors import MissionError
 from pipeline.flights.table import write_tables

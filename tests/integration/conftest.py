@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.broker import EmbeddedBroker, broker_binary
-from agents.kafka import BrokerError
+from agents.broker.embedded import EmbeddedBroker, broker_binary
+from agents.host.errors import BrokerError
 from agents.warm import warm_up
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.apache import Cluster, jars
-from agents.kafka import BrokerError
+from agents.broker.apache import Cluster, jars
+from agents.host.errors import BrokerError
 
 
 @contextmanager

@@ -29,9 +29,9 @@ from pathlib import Path
 
 from aiokafka import TopicPartition
 
-from agents.apache import Cluster
-from agents.broker import free_port
-from agents.kafka import consumer, patiently, start
+from agents.broker.apache import Cluster
+from agents.broker.embedded import free_port
+from agents.broker.kafka import consumer, patiently, start
 from pipeline.packets import PacketReader
 from schemas import topics
 from schemas.records import RawRecord

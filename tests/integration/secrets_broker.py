@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.apache import Cluster, Node, jars
-from agents.broker import free_port
-from agents.kafka import BrokerError
+from agents.broker.apache import Cluster, Node, jars
+from agents.broker.embedded import free_port
+from agents.host.errors import BrokerError
 
 USER, PASSWORD = "ops", "r1ght"
 PLAIN = (

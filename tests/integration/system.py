@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.broker import free_port
-from agents.kafka import consumer, partitions_of
-from agents.replay import Replayed, replay
+from agents.broker.embedded import free_port
+from agents.broker.kafka import consumer, partitions_of
+from agents.ground.replay import Replayed, replay
 from pipeline.chain import Chain
 from pipeline.flights.records import Flight, pack
 from pipeline.flights.run import run_flight

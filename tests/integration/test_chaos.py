@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.apache import Cluster, jars
-from agents.kafka import BrokerError
+from agents.broker.apache import Cluster, jars
+from agents.host.errors import BrokerError
 from agents.settings import Settings
 from pipeline.flights.records import FlightRecord
 from pipeline.mission.folder import Mission

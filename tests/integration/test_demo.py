@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.broker import broker_binary, free_port
-from agents.kafka import BrokerError
+from agents.broker.embedded import broker_binary, free_port
+from agents.host.errors import BrokerError
 from tests.integration.system import READY_S, wait_until
 
 SOON_S = 8.0  # a second or two; it was sixteen

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.apache import Cluster, Node, jars
-from agents.kafka import BrokerError
+from agents.broker.apache import Cluster, Node, jars
+from agents.host.errors import BrokerError
 from agents.settings import Settings
 from tests.integration.chaos.scenario import SESSION_MS
 from tests.integration.chaos.stage import BRISK, flights

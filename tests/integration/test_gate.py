@@ -11,10 +11,10 @@ import pytest
 from aiokafka import TopicPartition
 from click.testing import CliRunner, Result
 
+from agents.broker.declared import ensure_topics
+from agents.broker.kafka import consumer
 from agents.cli import main
-from agents.declared import ensure_topics
-from agents.kafka import consumer
-from agents.models_topic import staged
+from agents.desk.models_topic import staged
 from pipeline.chain import Chain
 from pipeline.flights.run import load_recording
 from pipeline.mission.folder import load_mission

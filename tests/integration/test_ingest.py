@@ -13,11 +13,12 @@ import orjson
 import pytest
 from aiokafka import TopicPartition
 
-from agents.broker import EmbeddedBroker, free_port
-from agents.declared import ensure_topics
-from agents.door import door
-from agents.ingest import Counters, ingest
-from agents.kafka import BrokerError, consumer
+from agents.broker.declared import ensure_topics
+from agents.broker.embedded import EmbeddedBroker, free_port
+from agents.broker.kafka import consumer
+from agents.ground.ingest import Counters, ingest
+from agents.host.door import door
+from agents.host.errors import BrokerError
 from pipeline.mission.folder import Mission
 from pipeline.packets import PacketReader
 from pipeline.simulate import simulate

@@ -16,8 +16,8 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from agents.broker import EmbeddedBroker, free_port
-from agents.kafka import administrator, consumer
+from agents.broker.embedded import EmbeddedBroker, free_port
+from agents.broker.kafka import administrator, consumer
 from pipeline.flights.records import Flight
 from schemas import topics
 from schemas.records import PACKETS_HEADERS, encode_packets

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from agents.broker import free_port
+from agents.broker.embedded import free_port
 from pipeline.chain import Chain
 from pipeline.flights.run import load_recording
 from pipeline.mission.folder import Mission

@@ -14,9 +14,9 @@ import pytest
 from aiokafka import TopicPartition
 from click.testing import CliRunner
 
+from agents.broker.declared import ensure_topics
+from agents.broker.kafka import consumer, start
 from agents.cli import main
-from agents.declared import ensure_topics
-from agents.kafka import consumer, start
 from pipeline.packets import PacketReader
 from pipeline.simulate import simulate
 from schemas.records import classify

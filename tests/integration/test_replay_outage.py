@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 
-from agents.kafka import consumer, patiently, start
+from agents.broker.kafka import consumer, patiently, start
 from pipeline.flights.records import Flight
 from pipeline.packets import PacketReader
 from schemas import topics

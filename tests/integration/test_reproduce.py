@@ -10,9 +10,9 @@ import pytest
 from aiokafka import TopicPartition
 from click.testing import CliRunner, Result
 
+from agents.broker.declared import ensure_topics
+from agents.broker.kafka import consumer, producer
 from agents.cli import main
-from agents.declared import ensure_topics
-from agents.kafka import consumer, producer
 from pipeline.flights.records import Flight
 from schemas import topics
 from tests.conftest import PROJECT

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.declared import ensure_topics
+from agents.broker.declared import ensure_topics
 from benchmarks.real_flights import FLIGHTS
 from pipeline.chain import Chain
 from pipeline.flights.records import Flight

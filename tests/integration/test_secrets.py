@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from agents.broker import free_port
+from agents.broker.embedded import free_port
+from agents.broker.kafka import administrator
+from agents.broker.security import from_file, use
 from agents.cli import main
-from agents.kafka import BrokerError, administrator
-from agents.security import from_file, use
+from agents.host.errors import BrokerError
 from tests.integration.secrets_broker import PASSWORD, USER, Secured, secured
 
 pytestmark = pytest.mark.kafka

@@ -11,9 +11,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from click.testing import CliRunner, Result
 
+from agents.broker.declared import ALL_TOPICS, ensure_topics, make, plan
+from agents.broker.kafka import administrator
 from agents.cli import main
-from agents.declared import ALL_TOPICS, ensure_topics, make, plan
-from agents.kafka import BrokerError, administrator
+from agents.host.errors import BrokerError
 from schemas import topics
 from tests.integration.kafka_cluster import kafka
 from tests.integration.system import wait_until

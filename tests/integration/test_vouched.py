@@ -11,10 +11,10 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from click.testing import CliRunner
 
+from agents.broker.declared import ensure_topics
+from agents.broker.kafka import consumer
 from agents.cli import main
-from agents.declared import ensure_topics
-from agents.kafka import consumer
-from agents.replay import Replayed, replay
+from agents.ground.replay import Replayed, replay
 from pipeline.flights.records import Flight, pack
 from pipeline.mission.folder import Mission
 from schemas import topics

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.broker import EmbeddedBroker, broker_binary, free_port
-from agents.declared import ensure_topics
-from agents.kafka import BrokerError, administrator, producer, start
+from agents.broker.declared import ensure_topics
+from agents.broker.embedded import EmbeddedBroker, broker_binary, free_port
+from agents.broker.kafka import administrator, producer, start
+from agents.host.errors import BrokerError
 from agents.watch.reader import FOLLOWED
 from schemas import topics
 from tests.integration.kafka_cluster import kafka

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from agents.declared import ensure_topics
+from agents.broker.declared import ensure_topics
 from pipeline.flights.records import Flight
 from pipeline.mission.folder import Mission
 from schemas import topics
@@ -96,7 +96,7 @@ def test_alarm_states_are_kept_for_readers(
     """The Faust agent turns alerts into the current alarm a parameter and monitor."""
     from aiokafka import TopicPartition
 
-    from agents.kafka import consumer
+    from agents.broker.kafka import consumer
 
     with worker(broker, DEMO, tmp_path) as one:
         send(small_flight, "demo", broker)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.addresses import addresses
-from agents.inputs import address
-from agents.kafka import BrokerError
+from agents.ground.inputs import address
+from agents.host.addresses import addresses
+from agents.host.errors import BrokerError
 
 
 def test_addresses() -> None:

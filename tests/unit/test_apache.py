@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from agents import apache
-from agents.apache import LOCK, Cluster, Node, jars
+from agents.broker import apache
+from agents.broker.apache import LOCK, Cluster, Node, jars
 from agents.cli import main
-from agents.hashes import difference, locked
-from agents.kafka import BrokerError
-from agents.process import begun, is_the_one, send
+from agents.host.errors import BrokerError
+from agents.host.hashes import difference, locked
+from agents.host.process import begun, is_the_one, send
 
 WAITS = "import sys; print('up', flush=True); sys.stdin.read()"
 
@@ -178,7 +178,7 @@ def test_a_process_that_has_just_begun_has_no_command_line_yet(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Between fork and exec nothing names it; when it began is known, and that is enough."""
-    import agents.process as process
+    import agents.host.process as process
 
     mine = process.begun(os.getpid())
     if not mine:

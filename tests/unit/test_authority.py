@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.authority import Authority, Signer, make_key, read_keys, read_signer
-from agents.keys import seal_key
-from agents.service import authority
+from agents.host.keys import seal_key
+from agents.lane.authority import Authority, Signer, make_key, read_keys, read_signer
+from agents.lane.service import authority
 from agents.settings import Settings
 from pipeline.errors import MissionError
 from schemas.columns import NEVER

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from agents.broker import EmbeddedBroker, broker_binary, free_port
-from agents.kafka import BrokerError
+from agents.broker.embedded import EmbeddedBroker, broker_binary, free_port
+from agents.host.errors import BrokerError
 from agents.settings import Settings
 
 
@@ -64,7 +64,7 @@ def test_an_interrupt_before_it_listens_takes_it_along(
         started.append(self._process)
         raise raised
 
-    monkeypatch.setattr("agents.broker.broker_binary", lambda: "/bin/cat")
+    monkeypatch.setattr("agents.broker.embedded.broker_binary", lambda: "/bin/cat")
     monkeypatch.setattr(EmbeddedBroker, "_wait", interrupted)
     with pytest.raises(raised), EmbeddedBroker():
         pass

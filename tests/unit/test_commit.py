@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalOperation, KafkaConnectionError, ProducerFenced
 
-from agents.commit import CommitLost, Transactional
+from agents.lane.commit import CommitLost, Transactional
 from schemas import topics
 from schemas.columns import Output
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.door import TOLD_EVERY_S, Door, Seldom, door, named
-from agents.kafka import BrokerError
+from agents.host.door import TOLD_EVERY_S, Door, Seldom, door, named
+from agents.host.errors import BrokerError
 
 
 @pytest.mark.parametrize(

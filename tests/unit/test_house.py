@@ -129,5 +129,5 @@ def test_every_command_stands_where_the_command_line_says() -> None:
 def test_what_is_printed_is_data() -> None:
     """One console takes no markup and prints no control code: no other is made."""
     for name, path in modules().items():
-        if name != "agents.cli.terminal" and not name.startswith("agents.watch"):
+        if name != "agents.host.terminal" and not name.startswith("agents.watch"):
             assert "rich.console.Console" not in imports(path), name

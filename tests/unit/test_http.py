@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter
 
-from agents.http import Health, Limits, Server, serve
-from agents.http_messages import RequestError, parse
-from agents.kafka import BrokerError
+from agents.host.errors import BrokerError
+from agents.observe.http import Health, Limits, Server, serve
+from agents.observe.http_messages import RequestError, parse
 
 SOON_S = 20.0  # far below this, whatever else the machine does
 QUICK = Limits(head_s=0.2, answer_s=5.0, connections=200)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.tail import object_of
+from agents.readers.tail import object_of
 from pipeline.outputs.ids import Place, id_of, place_of
 
 

@@ -9,18 +9,18 @@ from typing import Any, cast
 
 import pytest
 
-from agents.door import Door
-from agents.ingest import Ingest
-from agents.inputs import Drops, Piece, udp
-from agents.sender import Sender
-from agents.spool import FrameKind, Limits, Spool
+from agents.ground.ingest import Ingest
+from agents.ground.inputs import Drops, Piece, udp
+from agents.ground.sender import Sender
+from agents.ground.spool import FrameKind, Limits, Spool
+from agents.host.door import Door
 from pipeline.mission.folder import Mission
 from tests.laws.damage import packet
 
 
 def test_drops_of_the_kernel_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A buffer that holds a few, five hundred sent at once; each that came tells how many did not."""
-    monkeypatch.setattr("agents.inputs.BUFFER_BYTES", 4096)
+    monkeypatch.setattr("agents.ground.inputs.BUFFER_BYTES", 4096)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

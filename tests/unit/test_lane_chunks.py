@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from agents.chains import Chains
-from agents.lane import Lane, Timing
-from agents.metrics import Metrics
+from agents.lane.chains import Chains
+from agents.lane.lane import Lane, Timing
+from agents.lane.metrics import Metrics
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from contextlib import aclosing
 
 import pytest
 
-from agents import listen as listening
-from agents.broker import free_port
-from agents.door import Door, door
-from agents.inputs import Piece, udp
-from agents.listen import MAX_CLIENTS, listen
+from agents.broker.embedded import free_port
+from agents.ground import listen as listening
+from agents.ground.inputs import Piece, udp
+from agents.ground.listen import MAX_CLIENTS, listen
+from agents.host.door import Door, door
 
 SOON_S = 20.0
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

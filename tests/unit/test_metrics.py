@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
-from agents.chains import Chains
-from agents.metrics import Metrics
+from agents.lane.chains import Chains
+from agents.lane.metrics import Metrics
 from pipeline.chain import Chain, Fed
 from pipeline.chain.groups import gauged
 from pipeline.mission.folder import Mission

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from agents.broker.security import ENVIRONMENT, Security, in_use
 from agents.cli import main
-from agents.security import ENVIRONMENT, Security, in_use
 
 
 @pytest.mark.parametrize("turn", [1, 2])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.plain import plain
+from agents.host.plain import plain
 
 
 @pytest.mark.parametrize(

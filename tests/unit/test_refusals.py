@@ -10,7 +10,8 @@ import struct
 import numpy as np
 import pytest
 
-from agents.kafka import BrokerError, _refuse_in_the_clear, administrator
+from agents.broker.kafka import _refuse_in_the_clear, administrator
+from agents.host.errors import BrokerError
 from tests.fuzz.mutate import EDGES, damage
 
 SOON_S = 60.0

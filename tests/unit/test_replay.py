@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from agents.kafka import BrokerError
-from agents.pacing import Lateness, Pace
-from agents.replay import MAX_PENDING, Replayed, Sender
+from agents.ground.pacing import Lateness, Pace
+from agents.ground.replay import MAX_PENDING, Replayed, Sender
+from agents.host.errors import BrokerError
 from pipeline.flights.loop import pack_rounds
 from pipeline.flights.records import TICK_NS, Flight, FlightRecord
 from pipeline.packets import PacketReader

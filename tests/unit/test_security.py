@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from agents.app import faust_credentials
+from agents.broker.kafka import consumer
+from agents.broker.security import Security, from_file, use
 from agents.cli import main
-from agents.kafka import BrokerError, consumer
-from agents.security import Security, from_file, use
+from agents.host.errors import BrokerError
 from pipeline.errors import MissionError
 from pipeline.simulate import simulate
 from tests.conftest import PROJECT

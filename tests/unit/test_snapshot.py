@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.snapshot import (
+from agents.lane.snapshot import (
     Block,
     Marks,
     SnapshotError,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.kafka import BrokerError
-from agents.spool import Frame, FrameKind, Limits, Spool
+from agents.ground.spool import Frame, FrameKind, Limits, Spool
+from agents.host.errors import BrokerError
 
 SECOND = 1_000_000_000
 
@@ -128,7 +128,7 @@ def test_a_machine_that_was_started_anew_numbers_anew(
 ) -> None:
     boot = tmp_path / "boot_id"
     boot.write_bytes(b"one")
-    monkeypatch.setattr("agents.spool.BOOT", boot)
+    monkeypatch.setattr("agents.ground.spool.BOOT", boot)
     writers = []
     for word in (b"one", b"one", b"two"):
         boot.write_bytes(word)

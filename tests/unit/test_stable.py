@@ -8,8 +8,8 @@ import pytest
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from agents.metrics import Metrics
-from agents.stable import Stable
+from agents.lane.metrics import Metrics
+from agents.lane.stable import Stable
 
 PART = TopicPartition("telemetry.alerts", 0)
 

@@ -8,8 +8,8 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from agents.chains import Chains, KeyedRecord
-from agents.strangers import RECORDS
+from agents.lane.chains import Chains, KeyedRecord
+from agents.lane.strangers import RECORDS
 from schemas import topics
 from schemas.columns import Output
 from schemas.records import TICK_HEADERS, RawRecord, encode_tick

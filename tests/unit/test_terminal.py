@@ -8,7 +8,7 @@ import pytest
 from rich.table import Table
 from rich.tree import Tree
 
-from agents.cli.terminal import Terminal, lines
+from agents.host.terminal import Terminal, lines
 
 EVIL = "[bold]x[/s] \x1b]0;title\x07\x1b]8;;http://evil\x1b\\link \u202eevil :smile:"
 

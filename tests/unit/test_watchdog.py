@@ -9,11 +9,11 @@ import pytest
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-import agents.service
-from agents.metrics import Metrics
-from agents.service import STALLED_S, UNHEARD_S, Lanes
+import agents.lane.service
+from agents.lane.metrics import Metrics
+from agents.lane.service import STALLED_S, UNHEARD_S, Lanes
+from agents.lane.taking import LaneFailed
 from agents.settings import Settings
-from agents.taking import LaneFailed
 
 PART = TopicPartition("telemetry.raw", 0)
 
@@ -67,7 +67,7 @@ class Watched:
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     clock = Clock()
-    monkeypatch.setattr(agents.service, "time", clock)
+    monkeypatch.setattr(agents.lane.service, "time", clock)
     lanes = Lanes(Settings(), {}, Metrics(CollectorRegistry(), 0))
     one = Watched(clock, lanes)
     lanes._consumer = one.client

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from pyarrow import ipc
 
-from agents.chains import Chains
-from agents.dead_letters import dead_letters
-from agents.kafka import consumer, partitions_of
-from agents.lane import keyed
+from agents.broker.kafka import consumer, partitions_of
+from agents.lane.chains import Chains
+from agents.lane.dead_letters import dead_letters
+from agents.lane.lane import keyed
 from pipeline.decode import compile_plans
 from pipeline.mission.folder import Mission
 from schemas import topics

@@ -16,10 +16,10 @@ from typing import Any
 
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 
-from agents.commit import Transactional
-from agents.lane import Lane
-from agents.state_store import KafkaSnapshots
-from agents.taking import Taking
+from agents.lane.commit import Transactional
+from agents.lane.lane import Lane
+from agents.lane.state_store import KafkaSnapshots
+from agents.lane.taking import Taking
 from schemas import topics
 from schemas.columns import Output
 

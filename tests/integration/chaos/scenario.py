@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import agents.snapshot
-from agents.apache import Cluster, Node
-from agents.kafka import BrokerError
+import agents.lane.snapshot
+from agents.broker.apache import Cluster, Node
+from agents.host.errors import BrokerError
 from agents.settings import Settings
 from pipeline.flights.records import FlightRecord
 from pipeline.mission.folder import Mission
@@ -234,7 +234,7 @@ class Scenario:
 
 def small_blocks() -> None:
     """Snapshots of several blocks each, so that one may be cut between two of them."""
-    agents.snapshot.BLOCK_BYTES = 100_000  # type: ignore[misc]
+    agents.lane.snapshot.BLOCK_BYTES = 100_000  # type: ignore[misc]
 
 
 def choose(seed: int, brokers: int, n: int) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agents.apache import Cluster, Node
-from agents.broker import free_port
+from agents.broker.apache import Cluster, Node
+from agents.broker.embedded import free_port
 from agents.warm import warm_up
 from pipeline.chain import Chain
 from pipeline.flights.records import Flight, FlightRecord, pack

@@ -1,6 +1,6 @@
 """Workers that start in a moment: forked from a process in which every kernel is compiled.
 
-They run `agents.service.Lanes` as the Faust service does; the frame around it, and its low-rate
+They run `agents.lane.service.Lanes` as the Faust service does; the frame around it, and its low-rate
 agents, are left out.
 """
 
@@ -19,9 +19,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from agents.kafka import BrokerError
-from agents.metrics import Metrics
-from agents.service import Lanes
+from agents.host.errors import BrokerError
+from agents.lane.metrics import Metrics
+from agents.lane.service import Lanes
 from agents.settings import Settings
 from pipeline.mission.folder import Mission
 from tests.integration.chaos.points import Armed, Fault, arm

@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from agents.declared import ensure_topics
-from agents.kafka import consumer, producer, start
+from agents.broker.declared import ensure_topics
+from agents.broker.kafka import consumer, producer, start
 from pipeline.flights.records import FlightRecord
 from pipeline.mission.folder import Mission
 from schemas import topics

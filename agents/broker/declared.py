@@ -1,0 +1,168 @@
+"""Topics as this version needs them: what is there, what differs, what of that breaks the promise.
+
+A worker makes what is missing and refuses to start where a difference breaks the promise;
+`heartline topics plan` tells, and `heartline topics apply` mends what can be mended in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from agents.broker.kafka import MAX_REQUEST, administrator, partitions_of
+from agents.host.errors import BrokerError
+from schemas import topics
+
+ALL_TOPICS = (topics.RAW, *topics.LANE_OUTPUTS, topics.STATE, topics.ALARMS, topics.MODELS)
+PARTITIONED = (topics.RAW, topics.STATE)  # a lane's state partition is that of its input
+REPLICAS = 3  # or as many as there are brokers
+_KEEP = {"cleanup.policy": "delete", "retention.ms": "-1"}
+_LARGE = {"cleanup.policy": "delete", "max.message.bytes": str(MAX_REQUEST)}
+# retention reads record timestamps, and a replayed flight is years old (docs/topics.md)
+SETTINGS: dict[str, dict[str, str]] = {
+    topics.RAW: {**_KEEP, "message.timestamp.type": "LogAppendTime"},
+    topics.STATE: {**_KEEP, "retention.bytes": str(2**30), "segment.bytes": str(2**27)},
+    topics.ALARMS: {"cleanup.policy": "compact"},
+    topics.MODELS: {"cleanup.policy": "compact"},
+    topics.SAMPLES: _LARGE,
+    topics.ALERTS: _KEEP,  # the record of what was said: for ever, unless told otherwise
+    topics.SHADOW: _KEEP,
+    topics.STATISTICS: _LARGE,
+    topics.REJECTS: _LARGE,
+    topics.DEAD_LETTERS: _LARGE | _KEEP,
+}
+# settings whose difference is more than a matter of taste
+_VITAL = ("cleanup.policy", "max.message.bytes", "message.timestamp.type", "retention.ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """there: what is; wanted: what should be. vital: it breaks the promise. fixed: not in place."""
+
+    topic: str
+    setting: str
+    there: str
+    wanted: str
+    vital: bool = False
+    fixed: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.setting} is {self.there}, should be {self.wanted}"
+
+
+@dataclass(slots=True)
+class Plan:
+    """missing: topics to be made; differences: of those that are there."""
+
+    missing: list[NewTopic] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+
+
+async def plan(bootstrap: str, namespace: str, partitions: int) -> Plan:
+    """What `apply` would do."""
+    async with administrator(bootstrap) as admin:
+        return await _plan(admin, namespace, partitions)
+
+
+async def apply(bootstrap: str, namespace: str, partitions: int) -> Plan:
+    """Make what is missing and set what differs; what cannot be changed in place is left."""
+    async with administrator(bootstrap) as admin:
+        found = await _plan(admin, namespace, partitions)
+        await make(admin, found.missing)
+        for name in {d.topic for d in found.differences if not d.fixed}:
+            logical = name.removeprefix(f"{namespace}.") if namespace else name
+            resource = ConfigResource(ConfigResourceType.TOPIC, name, SETTINGS[logical])
+            response = await admin.alter_configs([resource])
+            for answer in response:
+                for code, message, *_ in answer.resources:
+                    if code:
+                        raise BrokerError(f"Topic {name} cannot be changed: {message}.")
+        return found
+
+
+async def _plan(admin: AIOKafkaAdminClient, namespace: str, partitions: int) -> Plan:
+    there = set(await admin.list_topics())
+    replicas = min(REPLICAS, len((await admin.describe_cluster())["brokers"]))
+    found = Plan()
+    known = [n for n in ALL_TOPICS if topics.on_wire(n, namespace) in there]
+    counts = await _partitions(admin, [topics.on_wire(n, namespace) for n in known])
+    # a topic that is missing beside its twin gets the twin's number of partitions
+    twins = [counts[topics.on_wire(n, namespace)] for n in PARTITIONED if n in known]
+    wanted = twins[0] if twins else partitions
+    for name in ALL_TOPICS:
+        wire = topics.on_wire(name, namespace)
+        if wire not in there:
+            number = wanted if name in PARTITIONED else 1
+            found.missing.append(NewTopic(wire, number, replicas, topic_configs=SETTINGS[name]))
+    for name in known:
+        found.differences += await _differences(admin, topics.on_wire(name, namespace), name)
+    raw, state = (topics.on_wire(n, namespace) for n in PARTITIONED)
+    if raw in counts and state in counts and counts[raw] != counts[state]:
+        found.differences.append(
+            Difference(state, "partitions", str(counts[state]), str(counts[raw]), True, True)
+        )
+    return found
+
+
+async def _partitions(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
+    described = await admin.describe_topics(names) if names else []
+    return {t["topic"]: len(t["partitions"]) for t in described}
+
+
+async def _differences(admin: AIOKafkaAdminClient, wire: str, name: str) -> list[Difference]:
+    resource = ConfigResource(ConfigResourceType.TOPIC, wire)
+    there: dict[str, str] = {}
+    for answer in await admin.describe_configs([resource]):
+        for _, _, _, _, entries in answer.resources:
+            there |= {entry[0]: entry[1] for entry in entries}
+    return [
+        Difference(wire, setting, there[setting], wanted, setting in _VITAL)
+        for setting, wanted in SETTINGS[name].items()
+        if setting in there and not _same(setting, there[setting], wanted)
+    ]
+
+
+def _same(setting: str, there: str, wanted: str) -> bool:
+    """More room than is needed is as good."""
+    if setting == "max.message.bytes":
+        return int(there) >= int(wanted)
+    return there == wanted
+
+
+async def make(admin: AIOKafkaAdminClient, missing: list[NewTopic]) -> None:
+    """Make topics; one that somebody else has just made is fine."""
+    if not missing:
+        return
+    response = await admin.create_topics(missing)
+    for name, code, message in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise BrokerError(f"Topic {name} cannot be made: {message or error.__name__}.")
+
+
+async def ensure_topics(bootstrap: str, namespace: str, partitions: int) -> None:
+    """Make the topics that are missing. BrokerError where those that are there do not do.
+
+    The embedded broker has no settings to speak of: there only the partitions are looked at.
+    """
+    async with administrator(bootstrap) as admin:
+        found = await _plan(admin, namespace, partitions)
+        refuse_vital(found)
+        await make(admin, found.missing)
+    await partitions_of(bootstrap, *(topics.on_wire(name, namespace) for name in ALL_TOPICS))
+
+
+def refuse_vital(found: Plan) -> None:
+    """BrokerError lists the differences that break the promise."""
+    vital = [d for d in found.differences if d.vital]
+    if vital:
+        fixed = any(d.fixed for d in vital)
+        mend = (
+            "Make the topics anew, or take another --namespace."
+            if fixed
+            else "`heartline topics apply` mends it."
+        )
+        raise BrokerError(f"{'; '.join(map(str, vital))}. {mend}")

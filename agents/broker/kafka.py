@@ -1,0 +1,273 @@
+"""Kafka clients, made in one place, and the topics they need."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.producer import sender
+
+from agents.broker.refusals import refusal
+from agents.broker.security import in_use
+from agents.host.addresses import addresses
+from agents.host.errors import BrokerError
+from agents.host.plain import plain
+from agents.observe.logs import BROKER
+
+log = logging.getLogger("heartline.kafka")
+MAX_REQUEST = 8 * 1024 * 1024
+DISCARD_S = 2.0
+# aiokafka waits 20 ms whenever the markers of the transaction before are still being written: of
+# the 54 ms that the first send of a transaction took on three brokers, most was this waiting
+sender.BACKOFF_OVERRIDE = 0.002
+CONNECT_S = 10.0
+_FETCH, _DESCRIBE_TRANSACTIONS = 1, 65  # API keys
+_FETCH_OF_4_0 = 4  # the oldest version that Kafka 4.0 takes (KIP-896)
+
+
+T = TypeVar("T")
+
+
+class NotTakenError(BrokerError):
+    """A record that the broker would not have."""
+
+    def __init__(self, topic: str, error: BaseException) -> None:
+        super().__init__(
+            f"The broker did not take a record for {topic}: {str(error) or repr(error)}. If it was "
+            "started anew and forgot its topics (the embedded one does), start the worker anew, "
+            "which makes them, then this."
+        )
+
+
+class NoBrokerError(BrokerError):
+    """None answers yet: what is started before its broker waits for it."""
+
+
+def _reach(bootstrap: str) -> dict[str, Any]:
+    """How to reach the brokers. BrokerError where that is no address, or would be in the clear."""
+    try:
+        addresses(bootstrap)
+    except ValueError as error:
+        raise BrokerError(f"--bootstrap: {error}.") from None
+    _refuse_in_the_clear(bootstrap)
+    return {"bootstrap_servers": bootstrap, **in_use().options}
+
+
+def _refuse_in_the_clear(bootstrap: str) -> None:
+    host = in_use().refused(bootstrap)
+    if host is not None:
+        host = plain(host)  # a broker may have told it
+        raise BrokerError(
+            f"{host or 'an empty host name'} would be spoken to in the clear: give --kafka-config "
+            "with security.protocol SSL or SASL_SSL, or allow it by name "
+            f'(allow.plaintext = ["{host}"], docs/kafka.md).'
+        )
+
+
+@asynccontextmanager
+async def administrator(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client while the block lasts. BrokerError where no broker answers."""
+    admin = await start(AIOKafkaAdminClient(**_reach(bootstrap)), bootstrap)
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def unreachable(bootstrap: str, error: object) -> BrokerError:
+    """Of one that is there and refuses, why; else (NoBrokerError) that none answers."""
+    refused = await refusal(addresses(bootstrap), in_use().options)
+    if refused:
+        return BrokerError(refused)
+    return NoBrokerError(
+        f"No Kafka broker answers at {bootstrap}: {error}. Start one "
+        "(`heartline broker` runs the embedded one), or name another with --bootstrap."
+    )
+
+
+async def patiently(ask: Callable[[], Awaitable[T]], bootstrap: str) -> T:
+    """Ask until a broker answers, and say so meanwhile: the order of starting is nobody's worry.
+
+    What a broker refuses, it refuses at once (BrokerError).
+    """
+    begun = asyncio.get_running_loop().time()
+    while True:
+        try:
+            return await ask()
+        except (NoBrokerError, KafkaError, TimeoutError, OSError) as error:
+            waited = asyncio.get_running_loop().time() - begun
+            log.warning(
+                "no broker answers at %s: waiting for one, for %.0f s by now (%s)",
+                bootstrap, waited, error.__cause__ or error, extra=BROKER,
+            )  # fmt: skip
+        await asyncio.sleep(0.5)
+
+
+async def start(client: Any, bootstrap: str) -> Any:
+    """Start a client within CONNECT_S. BrokerError where no broker answers."""
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            await client.start()
+        await _refuse_advertised(client, bootstrap)
+    except (BrokerError, asyncio.CancelledError):
+        await _stop_quietly(client)
+        raise
+    except (KafkaConnectionError, TimeoutError, OSError) as error:
+        await _stop_quietly(client)
+        raise await unreachable(bootstrap, error) from error
+    except KafkaError:
+        await _stop_quietly(client)
+        raise
+    except Exception as error:  # noqa: BLE001 - what the client's parsers raise at others' bytes
+        await _stop_quietly(client)
+        raise BrokerError(f"What answers at {bootstrap} is no Kafka broker: {error!r}.") from None
+    return client
+
+
+async def _refuse_advertised(client: Any, bootstrap: str) -> None:
+    """BrokerError where a broker has itself called by a host that may not be spoken to so, or that
+    is not its certificate's: aiokafka would ask it without end, and say nothing."""
+    inner = getattr(client, "client", None) or getattr(client, "_client", None)
+    called = {(broker.host, broker.port) for broker in inner.cluster.brokers()} if inner else set()
+    for host, port in called:
+        _refuse_in_the_clear(f"{host}:{port}")
+    if in_use().protocol.endswith("SSL"):
+        refused = await refusal(sorted(called.difference(addresses(bootstrap))), in_use().options)
+        if refused:
+            raise BrokerError(refused)
+
+
+async def _stop_quietly(client: Any) -> None:
+    stop = getattr(client, "stop", None) or client.close
+    try:
+        async with asyncio.timeout(2):
+            await stop()
+    except (KafkaError, TimeoutError, OSError, AttributeError):
+        pass  # it never started: there is nothing to lose
+
+
+def producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
+    """A producer for outputs: acknowledged by all in-sync replicas, packed into large batches."""
+    settings: dict[str, Any] = {
+        "acks": "all",
+        "linger_ms": 2,
+        "max_batch_size": 1_000_000,
+        "max_request_size": MAX_REQUEST,
+    }
+    return AIOKafkaProducer(**_reach(bootstrap), **(settings | options))
+
+
+async def stop(client: Any) -> None:
+    """Stop a consumer. Where no broker answers it passes on the cancellation of a task of its own,
+    which is none of the caller's."""
+    task = asyncio.current_task()
+    try:
+        async with asyncio.timeout(DISCARD_S):
+            await client.stop()
+    except (KafkaError, TimeoutError, OSError) as error:
+        log.warning("a client did not stop cleanly: %r", error)
+    except asyncio.CancelledError:
+        if task and task.cancelling():
+            raise
+
+
+async def discard(client: AIOKafkaProducer, abort: bool) -> None:
+    """Throw a producer away, whatever state it and its broker are in, within seconds."""
+    try:
+        async with asyncio.timeout(DISCARD_S):
+            if abort:
+                await client.abort_transaction()
+            await client.stop()
+            return
+    except (KafkaError, TimeoutError, OSError, AttributeError, AssertionError):
+        pass  # a frozen broker, or a transaction on its end: what is left is cut off below
+    task = client._sender.sender_task
+    for _ in range(2):  # once cancelled it waits for a request of its own: that one needs the other
+        if task and not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=DISCARD_S / 2)
+    client._closed = True
+    try:
+        async with asyncio.timeout(DISCARD_S):
+            await client.client.close()
+    except (KafkaError, TimeoutError, OSError):
+        pass  # its sockets go with it
+
+
+def consumer(bootstrap: str, **options: Any) -> AIOKafkaConsumer:
+    """A consumer that never invents an offset, and reads nothing of an aborted transaction."""
+    settings: dict[str, Any] = {
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "isolation_level": "read_committed",
+        "max_partition_fetch_bytes": 4 * 1024 * 1024,
+        "fetch_max_wait_ms": 100,
+    }
+    return AIOKafkaConsumer(**_reach(bootstrap), **(settings | options))
+
+
+async def exactly_once_capable(bootstrap: str) -> bool:
+    """Whether transactions can carry the promise there. BrokerError of a Kafka before 4.0.
+
+    Known by the versions of requests that a broker offers: the embedded broker names those of
+    transactions too, and refuses them, but not DescribeTransactions. Older coordinators than 4.0
+    answer an offset fetch while a commit is pending (docs/lane.md); they still take Fetch 3.
+    """
+    async with administrator(bootstrap) as admin:
+        node = admin._client.get_random_node()
+        versions = (await admin._client._get_conn(node))._versions
+    if _DESCRIBE_TRANSACTIONS not in versions:
+        return False
+    if versions[_FETCH][0] < _FETCH_OF_4_0:
+        raise BrokerError(f"The broker at {bootstrap} is a Kafka before 4.0, which is refused.")
+    return True
+
+
+async def existing_partitions(bootstrap: str, topic: str) -> list[int]:
+    """Partitions of a topic; none where it is not there."""
+    async with administrator(bootstrap) as admin:
+        # asking for a topic that is not there would make it, with the broker's own settings
+        if topic not in await admin.list_topics():
+            return []
+        described = await admin.describe_topics([topic])
+        return [p["partition"] for t in described for p in t["partitions"]]
+
+
+async def found_partitions(
+    admin: AIOKafkaAdminClient, names: Collection[str]
+) -> dict[str, list[int]]:
+    """Partitions of those topics that are there and can be read."""
+    # asking for a topic that is not there would make it, with the broker's own settings
+    there = set(await admin.list_topics()).intersection(names)
+    described = await admin.describe_topics(list(there)) if there else []
+    return {
+        t["topic"]: sorted(p["partition"] for p in t["partitions"])
+        for t in described
+        if not t["error_code"] and t["partitions"]
+    }
+
+
+async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:
+    """Partitions of topics; waits up to CONNECT_S for new ones to be known.
+
+    Asked by an admin client: a consumer's cached metadata does not learn of new topics.
+    """
+    async with administrator(bootstrap) as admin:
+        deadline = asyncio.get_running_loop().time() + CONNECT_S
+        while True:
+            found = await found_partitions(admin, names)
+            missing = [n for n in names if n not in found]
+            if not missing:
+                return found
+            if asyncio.get_running_loop().time() > deadline:
+                raise BrokerError(
+                    f"Topic {', '.join(missing)} does not exist at {bootstrap}; "
+                    "start a worker or `ingest` first."
+                )
+            await asyncio.sleep(0.1)

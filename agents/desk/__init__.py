@@ -1,0 +1,1 @@
+"""The alarm desk: what stands now, kept on compacted topics."""

@@ -1,0 +1,167 @@
+"""Where packets come from: UDP, a TCP connection, files and standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agents.host.addresses import checked_host
+from agents.host.door import Door, Seldom, named
+from agents.host.errors import BrokerError
+from agents.host.plain import plain
+from pipeline.packets.files import file_pieces
+from pipeline.packets.files import pieces as pieces_of
+
+log = logging.getLogger("heartline.ingest")
+READ_BYTES = 1 << 18
+BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+LOOPBACK = "127.0.0.1"
+BUFFER_BYTES = 8 << 20
+AT_ONCE = 256  # datagrams, before others have their turn
+SO_RCVBUFFORCE, SO_RXQ_OVFL = 33, 40  # Linux; Python's socket does not name them
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes that came together. whole: nothing will complete its tail: a datagram, or an end.
+
+    client: number of the connection it came by, where several are open at once. datagram: a packet
+    begins with it. dropped: datagrams that the kernel had no room for since the last piece.
+    """
+
+    data: bytes
+    whole: bool
+    client: int = 0
+    datagram: bool = False
+    dropped: int = 0
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host, the loopback interface where none is named, and port. BrokerError without a port."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        host = parts.hostname or LOOPBACK
+        checked_host(f"[{host}]" if ":" in host else host)
+    except ValueError as error:
+        raise BrokerError(f"Input {url!r}: {error}.") from None
+    if port is None:
+        raise BrokerError(f"Input {url!r} needs a port.")
+    return host, port
+
+
+async def udp(url: str, door: Door) -> AsyncGenerator[Piece, None]:
+    """Datagrams, each of whole packets, of those whom the door admits."""
+    host, port = address(url)
+    loop = asyncio.get_running_loop()
+    sock = _datagrams(host, port, url)
+    came = asyncio.Event()
+    loop.add_reader(sock, came.set)
+    refused, drops, lost = Seldom(), Drops(), 0
+    try:
+        while True:
+            await came.wait()
+            came.clear()
+            for _ in range(AT_ONCE):
+                try:
+                    data, told, _, peer = sock.recvmsg(65536, 64)
+                except (BlockingIOError, InterruptedError):
+                    break
+                lost += drops.since(told)
+                if door.admits(peer):
+                    dropped, lost = lost, 0
+                    yield Piece(data, True, datagram=True, dropped=dropped)
+                elif n := refused.since(loop.time()):
+                    log.warning("%s is refused by --allow (%d since the last line)", named(peer), n)
+            else:
+                came.set()  # there may be more, and others wait for their turn
+    finally:
+        loop.remove_reader(sock)
+        sock.close()
+
+
+def _datagrams(host: str, port: int, url: str) -> socket.socket:
+    """A bound socket with as large a buffer as the kernel gives, which tells what it drops."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)  # beyond rmem_max: root
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    with contextlib.suppress(OSError):  # of Linux alone
+        sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+    had = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # the kernel tells it doubled
+    if had < BUFFER_BYTES:
+        log.warning(
+            "%s: the kernel gives a buffer of %d bytes in place of %d: raise it with "
+            "`sysctl net.core.rmem_max=%d`", plain(url), had, BUFFER_BYTES, BUFFER_BYTES,
+        )  # fmt: skip
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise BrokerError(f"{plain(url)}: {error.strerror}.") from None
+    return sock
+
+
+class Drops:
+    """Datagrams that the kernel dropped: it tells their number with each that it gives (socket(7),
+    SO_RXQ_OVFL), counted in 32 bits."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def since(self, told: Sequence[tuple[int, int, bytes]]) -> int:
+        """More than at the datagram before. told: its ancillary data."""
+        for level, kind, content in told:
+            if level == socket.SOL_SOCKET and kind == SO_RXQ_OVFL and len(content) >= 4:
+                now = int.from_bytes(content[:4], sys.byteorder)
+                lost, self._last = (now - self._last) % (1 << 32), now
+                return lost
+        return 0
+
+
+async def tcp(url: str, _: Door) -> AsyncGenerator[Piece, None]:
+    """A connection made again whenever it ends, with growing pauses while it fails."""
+    host, port = address(url)
+    url, failures = plain(url), 0
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection(host, port)
+        except OSError as error:
+            pause = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
+            failures += 1
+            log.warning("%s: %s; again in %g s", url, error, pause)
+            await asyncio.sleep(pause)
+            continue
+        failures = 0
+        try:
+            while data := await reader.read(READ_BYTES):
+                yield Piece(data, False)
+        except OSError as error:
+            log.warning("%s: %s", url, error)
+        finally:
+            writer.close()
+        yield Piece(b"", True)  # a packet cut off by the end is no packet
+        await asyncio.sleep(BACK_OFF_S[0])
+
+
+async def files(paths: Sequence[str]) -> AsyncGenerator[Piece, None]:
+    """Files in the order given, `-` for standard input; none completes another's last packet."""
+    loop = asyncio.get_running_loop()
+    for path in paths:
+        parts = _file(path)
+        while data := await loop.run_in_executor(None, next, parts, b""):
+            yield Piece(data, False)
+        yield Piece(b"", True)
+
+
+def _file(path: str) -> Iterator[bytes]:
+    return pieces_of(sys.stdin.buffer, "-") if path == "-" else file_pieces(Path(path))

@@ -1,0 +1,7 @@
+"""Mistakes that the world outside makes, told to people."""
+
+from __future__ import annotations
+
+
+class BrokerError(Exception):
+    """The broker cannot be reached or refuses. The message says which and what to do."""

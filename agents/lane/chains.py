@@ -1,0 +1,136 @@
+"""The chains of one lane: one a source, made at its first record. Pure, like the chains."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from agents.host.plain import plain
+from agents.lane.strangers import Strangers
+from pipeline.chain import Chain, Fed
+from pipeline.chain.control import Vouch, anybody
+from pipeline.fingerprint import fingerprint
+from pipeline.mission.folder import Mission
+from pipeline.outputs.ids import id_of
+from pipeline.outputs.rejects import reject_output
+from schemas.columns import Output, Reason, State
+from schemas.records import RawRecord
+from schemas.state import nest, within
+
+LAST = 2**62  # behind everything that a chain gives of a record
+Placed = tuple[int, int, Output]  # record of the feed, number among its outputs, output
+MAX_UNKNOWN = 100  # names of unknown sources that are remembered
+
+
+@dataclass(slots=True)
+class KeyedRecord:
+    source: str
+    record: RawRecord
+
+
+@dataclass(slots=True)
+class LaneFed:
+    """Outputs of one feed in the order of the records, and what each source's chain said."""
+
+    outputs: list[Output]
+    by_source: dict[str, Fed]
+    unknown: dict[str, int]
+
+
+class Chains:
+    """vouch: says why a control record is not to be believed."""
+
+    def __init__(
+        self, missions: dict[str, Mission], partition: int, vouch: Vouch = anybody
+    ) -> None:
+        self._missions, self._partition, self._vouch = missions, partition, vouch
+        self.chains: dict[str, Chain] = {}
+        self._unknown: dict[str, int] = {}
+        self._strangers = Strangers(partition)
+
+    def _chain(self, source: str) -> Chain:
+        if source not in self.chains:
+            self.chains[source] = Chain(
+                self._missions[source], source, self._partition, self._vouch
+            )
+        return self.chains[source]
+
+    def feed(self, records: Sequence[KeyedRecord]) -> LaneFed:
+        """Run records of any sources; whole records only."""
+        by_source: dict[str, list[int]] = {}
+        for i, keyed in enumerate(records):
+            by_source.setdefault(keyed.source, []).append(i)
+        placed: list[Placed] = []
+        fed: dict[str, Fed] = {}
+        unknown: dict[str, int] = {}
+        for source, places in by_source.items():
+            if source not in self._missions:
+                name = self._name(source)
+                unknown[name] = unknown.get(name, 0) + len(places)
+                placed += [(i, 0, self._reject(records[i])) for i in places]
+                continue
+            fed[source] = self._chain(source).feed([records[i].record for i in places])
+            placed += [
+                (places[record], n, output)
+                for n, (record, output) in enumerate(fed[source].outputs)
+            ]
+        told = list(self._strangers_told(records, placed))
+        placed = sorted([*placed, *told], key=lambda p: p[:2])
+        return LaneFed([output for _, _, output in placed], fed, unknown)
+
+    def _strangers_told(
+        self, records: Sequence[KeyedRecord], placed: Sequence[Placed]
+    ) -> Iterator[Placed]:
+        """Alerts of sources that nobody knows, behind all else that their records gave."""
+        outputs = Counter(i for i, _, _ in placed)
+        for i, keyed in enumerate(records):
+            if keyed.source in self._missions:
+                told = self._strangers.passed(keyed.record, outputs[i])
+            else:
+                told = self._strangers.heard(plain(keyed.source), keyed.record, outputs[i])
+            for n, output in enumerate(told):
+                yield i, LAST + n, output
+
+    def _name(self, source: str) -> str:
+        """The source's name for counters, or `(others)` once too many are unknown."""
+        source = plain(source)
+        if source in self._unknown or len(self._unknown) < MAX_UNKNOWN:
+            self._unknown[source] = self._unknown.get(source, 0) + 1
+            return source
+        return "(others)"
+
+    def _reject(self, keyed: KeyedRecord) -> Output:
+        record = keyed.record
+        id_ = id_of(self._partition, record.offset, 0)
+        return reject_output(
+            plain(keyed.source), self._partition, int(Reason.UNKNOWN_SOURCE), record.offset,
+            [(0, len(record.value))], record.value, id_,
+        )  # fmt: skip
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over every mission's database and settings, and the code."""
+        prints = {
+            source: fingerprint(mission.mdb, mission.settings)
+            for source, mission in sorted(self._missions.items())
+        }
+        return hashlib.sha256(orjson.dumps(prints)).hexdigest()
+
+    def snapshot(self) -> State:
+        every = {k: v for s, c in self.chains.items() for k, v in nest(s, c.snapshot()).items()}
+        return every | self._strangers.snapshot()
+
+    def restore(self, state: State) -> None:
+        """ValueError where the snapshot does not fit this mission. Nothing is taken of a source
+        that nobody knows any more."""
+        self.chains.clear()
+        self._strangers.restore(state)
+        for source in sorted({name.split("/", 1)[0] for name in state} & self._missions.keys()):
+            try:
+                self._chain(source).restore(within(source, state))
+            except KeyError as error:
+                raise ValueError(f"snapshot of another mission: {error} is not in it") from None

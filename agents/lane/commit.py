@@ -1,0 +1,221 @@
+"""How a lane commits: the one part of it that depends on what the broker can do (docs/lane.md).
+
+`Transactional`: outputs and the input offset in one transaction, fenced by a `transactional.id` of
+the partition, on Apache Kafka. `AtLeastOnce`: outputs are acknowledged, each one of them, before
+the input offset is committed; ids are deterministic, so repeats after a crash are recognised.
+
+Either way a send that failed, a deadline that passed and a fence end the strategy (`CommitLost`):
+its producer is thrown away, and the lane recovers with a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import IllegalOperation, KafkaError
+
+from agents.broker.kafka import discard
+from schemas import topics
+from schemas.columns import Output
+
+DEADLINE_S = 15.0
+Future = asyncio.Future[object]
+
+
+class CommitLost(Exception):  # noqa: N818 - what it means matters more than that it is an error
+    """What was sent since the last commit may or may not be there: recover, and look."""
+
+
+class Commit(Protocol):
+    """Outputs in, offsets on."""
+
+    async def open(self) -> None:
+        """Ready to send. Transactional: whoever had the partition before can commit no more, and
+        what they committed can be read."""
+
+    async def send(self, outputs: Sequence[Output]) -> None:
+        """Hand over the outputs of whole records."""
+
+    def commit(self, offset: int) -> Coroutine[None, None, None]:
+        """Everything handed over until now belongs to `offset`, the next to process.
+
+        The coroutine ends once both are safe.
+        """
+
+    async def close(self) -> None:
+        """Let go of the producer; what was not committed is never seen (Transactional)."""
+
+
+@contextmanager
+def _lost(what: str) -> Iterator[None]:
+    try:
+        yield
+    # IllegalOperation is no KafkaError: a producer that was fenced while a send waited for its turn
+    except (KafkaError, IllegalOperation, TimeoutError, OSError) as error:
+        raise CommitLost(f"{what}: {error!r}") from error
+
+
+class AtLeastOnce:
+    """Commit strategy for brokers without transactions."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        producer: AIOKafkaProducer,
+        partition: TopicPartition,
+        namespace: str,
+    ) -> None:
+        self._consumer, self._producer, self._partition = consumer, producer, partition
+        self._names = {t: topics.on_wire(t, namespace) for t in topics.LANE_OUTPUTS}
+        self._sent: list[Future] = []
+
+    async def open(self) -> None:
+        """Nothing to fence, and the producer is the worker's."""
+
+    async def send(self, outputs: Sequence[Output]) -> None:
+        with _lost("outputs were not taken"):
+            self._sent += await send_all(self._producer, self._names, outputs)
+
+    def commit(self, offset: int) -> Coroutine[None, None, None]:
+        sent, self._sent = self._sent, []
+        return self._finish(sent, offset)
+
+    async def _finish(self, sent: list[Future], offset: int) -> None:
+        with _lost(f"offset {offset} was not committed"):
+            async with asyncio.timeout(DEADLINE_S):
+                await asyncio.gather(*sent)
+                await self._consumer.commit({self._partition: offset})
+
+    async def close(self) -> None:
+        """The producer is the worker's."""
+
+
+class Transactional:
+    """Commit strategy for Apache Kafka.
+
+    make: a producer with the partition's transactional.id. group: whose offsets are committed.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], AIOKafkaProducer],
+        partition: TopicPartition,
+        group: str,
+        namespace: str,
+    ) -> None:
+        self._make, self._partition, self._group = make, partition, group
+        self._names = {t: topics.on_wire(t, namespace) for t in topics.LANE_OUTPUTS}
+        self._producer: AIOKafkaProducer | None = None
+        self._begun = False
+        self._sent: list[Future] = []
+        self._ending: asyncio.Event | None = None  # set when the commit on its way has ended
+        self._lost = False
+
+    async def open(self) -> None:
+        self._producer = self._make()
+        with _lost("no transactions could be begun"):
+            async with asyncio.timeout(DEADLINE_S):
+                await self._fence()
+                await self._barrier()
+
+    async def send(self, outputs: Sequence[Output]) -> None:
+        """Waits while a commit is on its way: what comes after it is of the next transaction."""
+        if not outputs:
+            return
+        while self._ending:
+            await self._ending.wait()
+        with self._checked("outputs were not taken"):
+            async with asyncio.timeout(DEADLINE_S):
+                await self._begin()
+                self._sent += await self._produce(outputs)
+
+    def commit(self, offset: int) -> Coroutine[None, None, None]:
+        assert self._ending is None, "one commit at a time"
+        sent, self._sent = self._sent, []
+        ending = self._ending = asyncio.Event()
+        return self._finish(sent, offset, ending)
+
+    async def _finish(self, sent: list[Future], offset: int, ending: asyncio.Event) -> None:
+        try:
+            with self._checked(f"the transaction up to offset {offset} was not committed"):
+                async with asyncio.timeout(DEADLINE_S):
+                    await self._begin()
+                    # aiokafka commits a transaction in which a send failed: look at each of them
+                    await asyncio.gather(*sent)
+                    await self._offsets(offset)
+                    await self._end()
+        finally:
+            self._ending = None
+            ending.set()
+
+    @contextmanager
+    def _checked(self, what: str) -> Iterator[None]:
+        """After a failure nothing is sent or committed any more by this producer."""
+        if self._lost:
+            raise CommitLost(f"{what}: the transaction before it was lost")
+        try:
+            with _lost(what):
+                yield
+        except CommitLost:
+            self._lost = True
+            raise
+
+    # --- one step of the protocol each: a test may stop the worker before and after any ---------
+
+    @property
+    def _client(self) -> AIOKafkaProducer:
+        assert self._producer, "open first"
+        return self._producer
+
+    async def _fence(self) -> None:
+        await self._client.start()
+
+    async def _barrier(self) -> None:
+        """A write to the group that is never committed: what was committed before is read after it.
+
+        Kafka 4 answers for a group from what it knows to be replicated, and a coordinator that has
+        just taken over knows less than was acknowledged (apache/kafka#14120): it has told that
+        there was none. A write that it acknowledges stands behind all that came before.
+        """
+        await self._client.begin_transaction()
+        await self._client.send_offsets_to_transaction({self._partition: 0}, self._group)
+        await self._client.abort_transaction()
+
+    async def _begin(self) -> None:
+        if not self._begun:
+            await self._client.begin_transaction()
+            self._begun = True
+
+    async def _produce(self, outputs: Sequence[Output]) -> list[Future]:
+        return await send_all(self._client, self._names, outputs)
+
+    async def _offsets(self, offset: int) -> None:
+        await self._client.send_offsets_to_transaction({self._partition: offset}, self._group)
+
+    async def _end(self) -> None:
+        await self._client.commit_transaction()
+        self._begun = False
+
+    async def close(self) -> None:
+        """An open transaction is aborted, here if that goes quickly, else by the next owner."""
+        producer, self._producer = self._producer, None
+        if producer:
+            free = self._begun and not self._lost and self._ending is None
+            await discard(producer, abort=free)
+
+
+async def send_all(
+    producer: AIOKafkaProducer, names: dict[str, str], outputs: Sequence[Output]
+) -> list[Future]:
+    """Hand outputs to a producer; the futures tell when each is acknowledged."""
+    return [
+        await producer.send(
+            names[o.topic], o.value, o.key, headers=[("id", o.id.encode()), *o.headers],
+            timestamp_ms=o.timestamp_ms,
+        )
+        for o in outputs
+    ]  # fmt: skip

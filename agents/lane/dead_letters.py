@@ -1,0 +1,89 @@
+"""Dead letters: records that could not be read, as they came, for whoever has to find out why.
+
+Names of headers are those of Kafka Connect's dead letter queues, which tools know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka import ConsumerRecord
+
+from agents.broker.kafka import MAX_REQUEST
+from schemas import topics
+from schemas.columns import Output, Reason
+
+PREFIX = "__connect.errors."
+WORDS = {
+    Reason.UNKNOWN_KIND.word: "header kind or version is not one that this version reads",
+    Reason.MALFORMED_RECORD.word: "lengths inside the record do not agree with its size",
+    Reason.UNKNOWN_SOURCE.word: "no mission is given for the source that its key names",
+    Reason.BAD_CONTROL.word: "the control record says nothing, or of nothing that there is",
+    Reason.UNSIGNED_CONTROL.word: "nobody whose key is known vouches for the control record",
+}
+MOST_BYTES = MAX_REQUEST - 2**20  # of a letter's value: headers and framing need room too
+MIXED = 200  # records after which a lane judges what it is given
+MOST = 0.9  # a greater part that is dead is no matter of single records
+
+
+class WrongInput(Exception):  # noqa: N818 - it is told to people as it stands
+    """So many dead letters that the configuration is wrong, not the data."""
+
+
+@dataclass(slots=True)
+class Judge:
+    """Share of dead letters among a lane's last records. WrongInput beyond MOST."""
+
+    records: int = 0
+    dead: int = 0
+
+    def count(self, records: int, letters: Sequence[Output]) -> None:
+        # a wrong key is its sender's matter: other sources go on (`agents.lane.strangers`)
+        mine = [o for o in letters if _reason(o) != Reason.UNKNOWN_SOURCE.word]
+        self.records += records
+        self.dead += len(mine)
+        if self.records < MIXED:
+            return
+        if self.dead > MOST * self.records:
+            reasons = {dict(o.headers)[f"{PREFIX}exception.message"].decode() for o in mine}
+            raise WrongInput(
+                f"{self.dead} of the last {self.records} records are dead letters "
+                f"({'; '.join(sorted(reasons))}): is this the right topic?"
+            )
+        self.records = self.dead = 0
+
+
+def _reason(letter: Output) -> str:
+    return dict(letter.headers)[f"{PREFIX}exception.class.name"].decode()
+
+
+def dead_letters(
+    outputs: Sequence[Output], records: Sequence[ConsumerRecord[bytes, bytes]]
+) -> list[Output]:
+    """One for each of the records that a reject says could not be read as a whole."""
+    by_offset = {r.offset: r for r in records}
+    found = []
+    for reject in outputs:
+        if reject.topic == topics.REJECTS and reject.event and reject.event["reason"] in WORDS:
+            record = by_offset.get(reject.event["offset"])
+            if record is not None:
+                found.append(_letter(reject.id, reject.event["reason"], record))
+    return found
+
+
+def _letter(id_: str, reason: str, record: ConsumerRecord[bytes, bytes]) -> Output:
+    told = {
+        "topic": topics.RAW, "partition": str(record.partition), "offset": str(record.offset),
+        "connector.name": "heartline", "task.id": str(record.partition),
+        "stage": "VALUE_CONVERTER", "exception.class.name": reason,
+        "exception.message": WORDS[reason],
+    }  # fmt: skip
+    value = record.value or b""
+    if len(value) > MOST_BYTES:  # a record that came compressed may be larger than ours may be
+        told["cut.from.bytes"] = str(len(value))
+    headers = [*record.headers, *((PREFIX + k, v.encode()) for k, v in told.items())]
+    return Output(
+        topics.DEAD_LETTERS, id_, record.key or b"", value[:MOST_BYTES], headers=tuple(headers),
+        timestamp_ms=max(record.timestamp, 0),
+    )  # fmt: skip

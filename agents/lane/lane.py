@@ -1,0 +1,365 @@
+"""A lane: one partition of telemetry.raw, its chains, its commits (docs/lane.md).
+
+Taken in this order: fence, barrier, committed offset C, newest snapshot S ≤ C, silent re-reading of
+[S, C), then on from C. Work is handed to the worker's compute thread in chunks, so that the event
+loop keeps the group's heartbeat; the next chunk is computed while the last one's outputs are
+acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from concurrent.futures import Executor
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
+
+from agents.host.errors import BrokerError
+from agents.lane.chains import Chains, KeyedRecord, LaneFed
+from agents.lane.commit import Commit, CommitLost
+from agents.lane.dead_letters import Judge, WrongInput, dead_letters
+from agents.lane.metrics import Metrics
+from agents.lane.snapshot import Snapshot, SnapshotError, decode_state, encode_state
+from agents.observe.logs import CONTROL
+from schemas import topics
+from schemas.columns import Reason
+from schemas.records import RawRecord
+
+log = logging.getLogger("heartline.lane")
+CHUNK_BYTES = 512 * 1024  # about 10 ms of work
+QUEUE_CHUNKS = 8
+COALESCE_S = 0.02  # commits are no closer than this, however urgent
+LATEST_MS = 2**62 // 1_000_000  # a producer's time stamp may be anything
+
+
+class SnapshotStore(Protocol):
+    async def close(self) -> None: ...
+
+    def newest_first(self, at_most: int) -> AsyncGenerator[Snapshot, None]: ...
+
+    async def write(self, offset: int, content: bytes) -> None: ...
+
+
+@dataclass(slots=True)
+class Timing:
+    commit_s: float
+    snapshot_s: float
+
+
+@dataclass(slots=True)
+class _Done:
+    """A chunk whose outputs were handed to the producer."""
+
+    next_offset: int
+    appended: float  # broker's time stamp of the chunk's last record, unix s
+    records: int
+
+
+class Lane:
+    def __init__(
+        self,
+        partition: int,
+        chains: Chains,
+        commit: Commit,
+        store: SnapshotStore,
+        compute: Executor,
+        metrics: Metrics,
+        timing: Timing,
+        on_room: Callable[[], None],
+        on_live: Callable[[Lane], None] = lambda _: None,
+    ) -> None:
+        """on_room: it can take records again. on_live: it has read again all that others had read
+        before it; what it gives from there on is new."""
+        self.partition, self.chains = partition, chains
+        self.commit, self._store, self._compute = commit, store, compute
+        self._stopping = False
+        self._whole = True  # no chunk is half done
+        self.begun = False  # whether it knows where to read
+        self._judge = Judge()
+        self._given = time.monotonic()
+        self._backlog = -1  # end of the log when the partition was taken, until it is reached
+        self._urgent = False  # an alert waits for its commit
+        self._metrics, self._timing, self._on_room = metrics, timing, on_room
+        self._on_live: Callable[[Lane], None] | None = on_live
+        self._queue: asyncio.Queue[Sequence[ConsumerRecord[bytes, bytes]]] = asyncio.Queue()
+        self.silent_until = 0  # offsets below were published already
+        self.next_offset = 0
+        self.committed = -1
+        self.progress = time.monotonic()  # when it last got on
+        self._last_commit = self._last_snapshot = time.monotonic()
+        self._unsaved: list[_Done] = []
+        self._saved_at = -1
+        self._told: set[str] = set()  # unknown sources that the log has named
+        self._commit_task: asyncio.Task[None] | None = None
+        self._save_task: asyncio.Task[None] | None = None
+
+    async def recover(self, committed: int, beginning: int, end: int, anew: bool) -> int:
+        """Restore the newest snapshot at or below the committed offset; returns where to read.
+
+        SnapshotError where there is none and the log no longer has what the state was made of,
+        unless the lane may begin anew in the middle of it.
+        """
+        restored = await self._restore(committed, beginning)
+        if restored is None and beginning > 0 and not anew:
+            raise SnapshotError(
+                f"no snapshot at or below offset {committed} can be used, and the log begins at "
+                f"{beginning}: the state cannot be restored. To start without it, use a new "
+                "--group and --start-at"
+            )
+        start = beginning if restored is None else restored
+        self._metrics.begin(self.partition, self.chains)
+        self.silent_until, self.next_offset = committed, start
+        self.committed, self._backlog = committed, end
+        self._reread()
+        self._metrics.restore.labels(self.partition).set(time.monotonic() - self._given)
+        self._caught_up()
+        if start < committed:
+            log.info("partition %d: re-reading %d to %d silently", self.partition, start, committed)
+        return start
+
+    async def _restore(self, committed: int, beginning: int) -> int | None:
+        """Offset of the newest snapshot that can be used; the others are told, and passed over."""
+        async with aclosing(self._store.newest_first(committed)) as every:
+            async for snapshot in every:
+                if snapshot.offset < beginning:
+                    continue  # a zombie may have written an old one late
+                why = snapshot.refused
+                if not why:
+                    try:
+                        state = await self._in_thread(decode_state, snapshot.content)
+                        self.chains.restore(state)
+                    except Exception as error:  # noqa: BLE001 - a stranger may have written it
+                        why = f"does not fit: {error or repr(error)}"
+                if not why:
+                    self._saved_at = snapshot.offset
+                    log.info("partition %d: from a snapshot at %d", self.partition, snapshot.offset)
+                    return snapshot.offset
+                log.warning(
+                    "partition %d: the snapshot at offset %d of its input %s; an older one serves, "
+                    "or the log is read again", self.partition, snapshot.offset, why,
+                )  # fmt: skip
+        self.chains.restore({})
+        return None
+
+    def _reread(self) -> None:
+        """Tell, once, that nothing is silent any more."""
+        if self._on_live and self.next_offset >= self.silent_until:
+            told, self._on_live = self._on_live, None
+            told(self)
+
+    def _caught_up(self) -> None:
+        """Tell, once, how long it took to be where the log ended when the partition was taken."""
+        if 0 <= self._backlog <= self.next_offset:
+            self._backlog = -1
+            taken = time.monotonic() - self._given
+            self._metrics.recovery.labels(self.partition).set(taken)
+            log.info("partition %d: caught up in %.2f s", self.partition, taken)
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._compute, function, *arguments)
+
+    @property
+    def full(self) -> bool:
+        return self._queue.qsize() >= QUEUE_CHUNKS
+
+    @property
+    def idle(self) -> bool:
+        """It has been given nothing that it has not processed."""
+        return self.begun and self._whole and self._queue.empty()
+
+    def put(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        """Hand over fetched records, cut into chunks of bounded work."""
+        chunk: list[ConsumerRecord[bytes, bytes]] = []
+        size = 0
+        for record in records:
+            # a chunk is re-read or new; offsets have gaps, so the border may be none of them
+            if chunk and chunk[0].offset < self.silent_until <= record.offset:
+                self._queue.put_nowait(chunk)
+                chunk, size = [], 0
+            chunk.append(record)
+            size += len(record.value or b"") + 64
+            if size >= CHUNK_BYTES:
+                self._queue.put_nowait(chunk)
+                chunk, size = [], 0
+        if chunk:
+            self._queue.put_nowait(chunk)
+
+    async def run(self) -> None:
+        """Process chunks until stopped. Any error ends the lane: its owner recovers or leaves."""
+        try:
+            while not self._stopping:
+                try:
+                    async with asyncio.timeout(self._patience):
+                        chunk = await self._queue.get()
+                except TimeoutError:
+                    await self._settle(urgent=True)
+                    continue
+                self._on_room()
+                if chunk:
+                    await self._process(chunk)
+        finally:  # a commit in flight is not cancelled: `leave` waits for it
+            self._metrics.forget(self.partition)
+
+    async def _process(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        self._whole = False
+        fed: LaneFed = await self._in_thread(self._feed, chunk)
+        first, last = chunk[0].offset, chunk[-1]
+        letters = dead_letters(fed.outputs, chunk)
+        silent = first < self.silent_until  # `put` lets no chunk be both
+        outputs = [] if silent else [*fed.outputs, *letters]
+        for source, one in fed.by_source.items():
+            chain = self.chains.chains[source]
+            self._metrics.observe(self.partition, source, chain, one, silent)
+            self._tell_of_controls(source, {} if silent else one.rejected)
+        self._metrics.appended(self.partition, _newest_ms(chunk))
+        for source, n in fed.unknown.items():
+            self._unknown(source, 0 if silent else n)
+        await self.commit.send(outputs)
+        self.next_offset = last.offset + 1
+        self._reread()
+        self._whole = True
+        self.progress = time.monotonic()
+        self._caught_up()
+        self._unsaved.append(_Done(self.next_offset, last.timestamp / 1e3, len(chunk)))
+        try:
+            self._judge.count(len(chunk), letters)
+        except WrongInput:  # the letters are there for whoever has to find out
+            await self.leave(save=False)
+            raise
+        await self._settle(urgent=any(o.topic == topics.ALERTS for o in outputs))
+
+    def _tell_of_controls(self, source: str, rejected: dict[int, int]) -> None:
+        for reason in (Reason.BAD_CONTROL, Reason.UNSIGNED_CONTROL):
+            if n := rejected.get(reason):
+                log.warning(
+                    "partition %d: %d control records of source %s were refused (%s): see "
+                    "telemetry.rejects", self.partition, n, source, reason.word, extra=CONTROL,
+                )  # fmt: skip
+
+    def _unknown(self, source: str, records: int) -> None:
+        self._metrics.unknown_source(source, records)
+        if source not in self._told:
+            self._told.add(source)
+            log.warning(
+                "partition %d: records of source %r are rejected: no mission is given for it "
+                "(--source NAME=FOLDER)", self.partition, source,
+            )  # fmt: skip
+
+    def _feed(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> LaneFed:
+        with self._metrics.compute.time():
+            return self.chains.feed([keyed(r) for r in chunk])
+
+    @property
+    def _patience(self) -> float:
+        """Seconds from one commit to the next."""
+        return COALESCE_S if self._urgent else self._timing.commit_s
+
+    async def _settle(self, urgent: bool) -> None:
+        """Commit in the background when it is time; one commit at a time, the rest coalesce."""
+        self._urgent = bool(self._unsaved) and (self._urgent or urgent)
+        if self._commit_task and self._commit_task.done():
+            self._commit_task.result()  # raises what went wrong
+            self._commit_task = None
+        now = time.monotonic()
+        due = now - self._last_commit >= self._patience
+        behind = len(self._unsaved) > 4 * QUEUE_CHUNKS
+        if behind:
+            await self._finish_commit()  # the broker is slower than we are: wait for it
+        if self._commit_task is None and self._unsaved and due:
+            self._begin_commit()
+        saving = self._save_task and not self._save_task.done()
+        if now - self._last_snapshot >= self._timing.snapshot_s and self.next_offset and not saving:
+            await self._snapshot()
+
+    def _begin_commit(self) -> None:
+        """Seal what was handed over until now, and commit it in a task of its own."""
+        done, self._unsaved = self._unsaved, []
+        self._last_commit, self._urgent = time.monotonic(), False
+        if done and done[-1].next_offset > self.silent_until:  # else re-reading: nothing is new
+            offset = done[-1].next_offset
+            sealed = self.commit.commit(offset)
+            self._commit_task = asyncio.create_task(self._end_commit(sealed, offset, done))
+
+    async def _end_commit(
+        self, sealed: Coroutine[None, None, None], offset: int, done: list[_Done]
+    ) -> None:
+        await sealed
+        self.committed = offset
+        now = time.time()
+        for one in done:
+            self._metrics.latency.observe(max(0.0, now - one.appended))
+
+    async def _snapshot(self) -> None:
+        """Store the state at exactly the committed offset: every output before it is safe."""
+        await self._finish_commit()
+        if self.next_offset < self.silent_until or self.next_offset == self._saved_at:
+            self._last_snapshot = time.monotonic()
+            return
+        self._begin_commit()
+        await self._finish_commit()
+        content = await self._in_thread(lambda: encode_state(self.chains.snapshot()))
+        self._saved_at, self._last_snapshot = self.next_offset, time.monotonic()
+        self._save_task = asyncio.create_task(self._save(self.next_offset, content))
+
+    async def _save(self, offset: int, content: bytes) -> None:
+        """Write a snapshot beside the work; without it the one before serves."""
+        try:
+            await self._store.write(offset, content)
+        except (BrokerError, KafkaError, TimeoutError, OSError) as error:
+            log.warning(
+                "partition %d: snapshot at %d not stored: %r", self.partition, offset, error
+            )
+
+    def stop(self) -> None:
+        """End after the chunk at hand."""
+        self._stopping = True
+        self._queue.put_nowait(())
+
+    async def leave(self, save: bool) -> None:
+        """Finish: commit what was processed, save the state there. The caller bounds the time.
+
+        CommitLost where a chunk was cut off: the state is ahead of the offset then, and part of its
+        outputs may stand in the transaction.
+        """
+        if not self._whole:
+            raise CommitLost("it was stopped in the middle of a chunk")
+        await self._finish_commit()
+        self._begin_commit()
+        await self._finish_commit()
+        if save and self.committed >= 0:
+            await self._snapshot()
+            if self._save_task:
+                await self._save_task
+
+    async def close(self) -> None:
+        """Let go of its clients, whatever became of its work."""
+        if self._save_task:
+            self._save_task.cancel()
+            await asyncio.gather(self._save_task, return_exceptions=True)
+        await self.commit.close()
+        await self._store.close()
+
+    async def _finish_commit(self) -> None:
+        """Wait for the commit in flight. Being cancelled here does not cancel the commit."""
+        if self._commit_task:
+            await asyncio.shield(self._commit_task)
+            self._commit_task = None
+
+
+def _newest_ms(chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> dict[str, int]:
+    """Stamp of the newest record of each source."""
+    stamps = {record.key or b"": record.timestamp for record in chunk}
+    return {key.decode("utf-8", "replace"): min(ms, LATEST_MS) for key, ms in stamps.items()}
+
+
+def keyed(record: ConsumerRecord[bytes, bytes]) -> KeyedRecord:
+    stamp = min(max(record.timestamp, 0), LATEST_MS) * 1_000_000
+    raw = RawRecord(record.offset, record.value or b"", record.headers, stamp)
+    return KeyedRecord((record.key or b"").decode("utf-8", "replace"), raw)

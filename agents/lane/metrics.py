@@ -1,0 +1,280 @@
+"""Prometheus metrics (docs/metrics.md). Names and labels are an API.
+
+Counters count what is new: nothing that is re-read silently. All that can be read off a lane's
+state is read when Prometheus asks, so that it is right after a restart, and gone with its lane.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from agents.host.plain import plain
+from agents.lane.chains import Chains
+from pipeline.chain import Chain, Fed
+from pipeline.chain.groups import gauged
+from schemas import topics
+from schemas.columns import Output, Reason
+from schemas.control import MONITORS
+from schemas.mission import ALARM_LEVELS, Level
+
+log = logging.getLogger("heartline.metrics")
+LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+GAUGED = ("mean", "min", "max", "std", "rate")
+_COUNTED = ("packets", "gaps", "missing", "idle")  # of `Chain.packets.counters`
+Figure = tuple[str, str, str]  # parameter as people call it, window, figure
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What is known of one lane. counted: the chain's own counters as they were counted last.
+    appended: when the broker took the newest record of each source, unix s."""
+
+    chains: Chains
+    counted: dict[str, dict[str, int]] = field(default_factory=dict)
+    figures: dict[str, dict[Figure, float]] = field(default_factory=dict)
+    appended: dict[str, float] = field(default_factory=dict)
+
+
+class Metrics:
+    """All of one worker's metrics on one registry. cap: most parameters gauged a source."""
+
+    def __init__(self, registry: CollectorRegistry, cap: int) -> None:
+        self.registry, self._cap = registry, cap
+
+        def counter(name: str, words: str, *labels: str) -> Counter:
+            return Counter(f"heartline_{name}", words, labels, registry=registry)
+
+        def gauge(name: str, words: str, *labels: str) -> Gauge:
+            return Gauge(f"heartline_{name}", words, labels, registry=registry)
+
+        self._counters = {
+            "packets": counter("packets", "Packets decoded or refused.", "source"),
+            "gaps": counter("sequence_gaps", "Gaps in sequence counts.", "source"),
+            "missing": counter("missing_packets", "Packets missing in gaps.", "source"),
+            "idle": counter("idle_packets", "Idle packets dropped.", "source"),
+        }
+        self._samples = counter("samples", "Samples decoded.", "source")
+        self._outputs = counter("outputs", "Records published.", "source", "topic")
+        self._rejects = counter("rejects", "Byte ranges refused.", "source", "reason")
+        self._alerts = counter("alerts", "Alerts published.", "source", "level", "kind")
+        self.consumer_lag = gauge("consumer_lag_records", "Records not yet read.", "partition")
+        self.lanes = gauge("lanes", "Lanes of this worker.")
+        self.exactly_once = gauge("exactly_once", "1: outputs and offsets in one transaction.")
+        self.held_back = gauge(
+            "held_back_seconds", "Since readers of committed records got on.", "topic", "partition"
+        )
+        self.recoveries = counter("recoveries", "Times a lane began anew.", "partition")
+        self.restore = gauge(
+            "restore_seconds", "From being given the partition until reading it.", "partition"
+        )
+        self.recovery = gauge(
+            "recovery_seconds", "… until what stood in it then was processed.", "partition"
+        )
+        self.latency = Histogram(
+            "heartline_latency_seconds",
+            "From the raw record's append to its outputs' acknowledgement.",
+            buckets=LATENCY_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self.compute = Histogram(
+            "heartline_compute_seconds", "Time of one feed in the compute thread.",
+            buckets=LATENCY_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self.health: Callable[[], tuple[bool, str]] | None = (
+            None  # of the lanes, once there are any
+        )
+        self._lanes: dict[int, _Lane] = {}
+        self._chosen: dict[str, frozenset[str]] = {}
+        self._born: set[str] = set()
+        registry.register(_AtScrape(self))
+
+    # --- a lane comes and goes -------------------------------------------------------------------
+
+    def begin(self, partition: int, chains: Chains) -> None:
+        """A lane goes on from a state that others counted, or from none."""
+        lane = self._lanes[partition] = _Lane(chains)
+        for source, chain in chains.chains.items():
+            lane.counted[source] = chain.packets.counters
+
+    def forget(self, partition: int) -> None:
+        """A lane was given away: nothing of it is told any more."""
+        self._lanes.pop(partition, None)
+        for metric in (self.consumer_lag, self.restore, self.recovery):
+            with contextlib.suppress(KeyError):  # it never had one
+                metric.remove(partition)
+
+    # --- what a feed gave ------------------------------------------------------------------------
+
+    def observe(self, partition: int, source: str, chain: Chain, fed: Fed, silent: bool) -> None:
+        """Count what one feed of one source gave. silent: it was counted when it was first read."""
+        lane = self._lanes[partition]
+        now, before = chain.packets.counters, lane.counted.get(source, {})
+        lane.counted[source] = now
+        if source not in self._born:
+            self._bear(source)
+        for _, output in fed.outputs:
+            if output.topic == topics.STATISTICS and output.event is not None:
+                self._statistics(lane, source, chain, output.event)
+        if silent:
+            return
+        for name in _COUNTED:
+            self._counters[name].labels(plain(source)).inc(max(0, now[name] - before.get(name, 0)))
+        self._samples.labels(plain(source)).inc(fed.samples)
+        for reason, n in fed.rejected.items():
+            self._rejects.labels(plain(source), Reason(reason).word).inc(n)
+        for _, output in fed.outputs:
+            self._outputs.labels(plain(source), output.topic).inc()
+            if output.topic == topics.ALERTS:
+                self._alert(source, output)
+
+    def _bear(self, source: str) -> None:
+        """At 0 before the first alert, without which no `rate` or `increase` would see that one."""
+        self._born.add(source)
+        for kind in MONITORS:
+            for level in (Level.NORMAL, *ALARM_LEVELS):
+                self._alerts.labels(plain(source), level.word, kind)
+
+    def appended(self, partition: int, newest_ms: dict[str, int]) -> None:
+        """newest_ms: the stamp of the newest record of each source, ms since 1970."""
+        told = {source: ms / 1e3 for source, ms in newest_ms.items()}
+        self._lanes[partition].appended.update(told)
+
+    def unknown_source(self, source: str, records: int) -> None:
+        self._rejects.labels(plain(source), Reason.UNKNOWN_SOURCE.word).inc(records)
+
+    def _alert(self, source: str, output: Output) -> None:
+        alert: dict[str, Any] = output.event or {}
+        kind, after = alert["monitor"]["kind"], alert["level_after"]
+        self._alerts.labels(plain(source), after, kind).inc()
+
+    def chosen(self, source: str, chain: Chain) -> frozenset[str]:
+        """Qualified names of the parameters that are gauged; what the cap leaves out is said."""
+        if source not in self._chosen:
+            every = gauged(chain.mission, chain.plans.plans)
+            if len(every) > self._cap:
+                log.warning(
+                    "source %s: `gauges` names %d parameters, %d of them are shown "
+                    "(parameter_gauges, docs/service.md)", source, len(every), self._cap,
+                )  # fmt: skip
+            self._chosen[source] = frozenset(every[: self._cap])
+        return self._chosen[source]
+
+    def _statistics(self, lane: _Lane, source: str, chain: Chain, record: dict[str, Any]) -> None:
+        chosen, figures = self.chosen(source, chain), lane.figures.setdefault(source, {})
+        for j, name in enumerate(record["parameters"]):
+            if name not in chosen:
+                continue
+            for figure in GAUGED:
+                key = (chain.names[name], f"{record['window_s']:g}s", figure)
+                value = record[figure][j]
+                if value is None or not math.isfinite(value):
+                    figures.pop(key, None)  # no value is no number
+                else:
+                    figures[key] = float(value)
+
+    # --- what stands, read off the lanes' state --------------------------------------------------
+
+    def chains(self) -> Iterator[tuple[int, str, Chain]]:
+        for partition, lane in list(self._lanes.items()):
+            for source, chain in list(lane.chains.chains.items()):
+                yield partition, source, chain
+
+    def newest(self) -> dict[str, float]:
+        """When the newest record of each source was appended, unix s; ticks are records too."""
+        found: dict[str, float] = {}
+        for lane in list(self._lanes.values()):
+            for source in lane.chains.chains:
+                if (at := lane.appended.get(source)) is not None:
+                    found[source] = max(at, found.get(source, at))
+        return found
+
+    def figures(self) -> Iterator[tuple[str, Figure, float]]:
+        for lane in list(self._lanes.values()):
+            for source, figures in list(lane.figures.items()):
+                for key, value in list(figures.items()):
+                    yield source, key, value
+
+
+class _AtScrape(Collector):
+    """What is read off the lanes' state when Prometheus asks."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        active = _Family("active_alarms", "Alarms that stand.", "source", "level")
+        silent = _Family("inhibited_monitors", "Told to be silent by somebody.", "source", "kind")
+        ahead = _Family(
+            "time_to_limit_seconds", "Time to a range ahead, where the slope is significant.",
+            "source", "parameter", "level",
+        )  # fmt: skip
+        limits = _Family(
+            "parameter_limit", "Static limits in force of chosen parameters.",
+            "source", "parameter", "level", "side",
+        )  # fmt: skip
+        event = _Family("event_time_seconds", "Watermark, unix time.", "source")
+        lag = _Family(
+            "event_time_lag_seconds", "Newest reception time less the watermark.", "source"
+        )
+        for _, source, chain in self._metrics.chains():
+            name, chosen = plain(source), self._metrics.chosen(source, chain)
+            counts = Tally(s.level for s in chain.standing())
+            for level in ALARM_LEVELS:
+                active.add((name, level.word), counts[level])
+            for kind, n in Tally(kind for kind, _ in chain.inhibited()).items():
+                silent.add((name, kind), n)
+            for parameter, level, seconds in chain.forecasts():
+                if parameter in chosen:
+                    ahead.set((name, chain.names[parameter], level.word), seconds)
+            for parameter, level, side, bound in chain.limits(chosen):
+                limits.set((name, chain.names[parameter], level.word, side), bound)
+            received = int(chain.packets.state["last_tick"][0])
+            if chain.watermark_ns > 0:
+                event.set((name,), chain.watermark_ns / 1e9)
+                if received > 0:
+                    lag.set((name,), max(0.0, (received - chain.watermark_ns) / 1e9))
+        newest = _Family(
+            "last_record_seconds", "When the newest record, or tick, was appended, unix time.",
+            "source",
+        )  # fmt: skip
+        for source, at in self._metrics.newest().items():
+            newest.set((plain(source),), at)
+        healthy = _Family("healthy", "1: /healthz says 200.")
+        if self._metrics.health:
+            healthy.set((), float(self._metrics.health()[0]))
+        figures = _Family(
+            "parameter", "Rolling statistics of chosen parameters.",
+            "source", "parameter", "window", "figure",
+        )  # fmt: skip
+        for source, key, value in self._metrics.figures():
+            figures.set((plain(source), *key), value)
+        every = (active, silent, ahead, limits, event, lag, newest, healthy, figures)
+        yield from (family.told() for family in every)
+
+
+class _Family:
+    """A gauge whose every series stands once, whatever several lanes or containers say of it."""
+
+    def __init__(self, name: str, words: str, *labels: str) -> None:
+        self._family = GaugeMetricFamily(f"heartline_{name}", words, labels=labels)
+        self._values: dict[tuple[str, ...], float] = {}
+
+    def set(self, labels: tuple[str, ...], value: float) -> None:
+        self._values.setdefault(labels, value)
+
+    def add(self, labels: tuple[str, ...], value: float) -> None:
+        self._values[labels] = self._values.get(labels, 0.0) + value
+
+    def told(self) -> GaugeMetricFamily:
+        for labels, value in self._values.items():
+            self._family.add_metric(labels, value)
+        return self._family

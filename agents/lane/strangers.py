@@ -1,0 +1,139 @@
+"""Sources that nobody gave a mission for: refused, committed past, and told by an alert.
+
+A stranger of RECORDS records or more has an alert, which is cleared when the partition has gone on
+for QUIET_S without it. Pure, like the chains: time is the broker's, as it stands in the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from agents.host.plain import plain
+from pipeline.fingerprint import machine
+from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.evidence import input_of
+from pipeline.outputs.ids import id_of
+from schemas.columns import Output, State
+from schemas.mission import Level
+from schemas.records import RawRecord
+
+RECORDS = 10
+QUIET_NS = 60_000_000_000
+MOST = 100  # strangers that are told apart; of all others there is the counter alone
+KIND = "unknown_source"
+_MANY = 2**53
+
+
+@dataclass(slots=True)
+class Stranger:
+    """digest, head: SHA-256 over its records, and of its last alert (hexadecimal)."""
+
+    records: int = 0
+    first_offset: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    standing: bool = False
+    alerts: int = 0
+    digest: str = "00" * 32
+    head: str = "00" * 32
+
+
+class Strangers:
+    def __init__(self, partition: int) -> None:
+        self._partition = partition
+        self._now = 0  # the latest time of the broker, which never goes back
+        self._known: dict[str, Stranger] = {}
+
+    def heard(self, name: str, record: RawRecord, n: int) -> Iterator[Output]:
+        """A record of a stranger. n: of the next output of that record."""
+        for output in self.passed(record, n):
+            yield output
+            n += 1
+        one = self._known.get(name)
+        if one is None:
+            if len(self._known) >= MOST:
+                return
+            one = self._known[name] = Stranger()
+        if not one.records:
+            one.first_offset, one.first_ns = record.offset, self._now
+        one.records, one.last_ns = min(one.records + 1, _MANY), self._now
+        digest = hashlib.sha256(bytes.fromhex(one.digest) + record.value)
+        one.digest = digest.hexdigest()
+        if one.records >= RECORDS and not one.standing:
+            one.standing = True
+            yield self._alert(name, one, record, n)
+
+    def passed(self, record: RawRecord, n: int) -> Iterator[Output]:
+        """A record of anybody: time goes on for those that were not heard for long."""
+        self._now = max(self._now, record.timestamp_ns)
+        quiet = [k for k, s in self._known.items() if self._now - s.last_ns > QUIET_NS]
+        for name in quiet:
+            one = self._known[name]
+            if one.standing:
+                one.standing, one.records = False, 0
+                yield self._alert(name, one, record, n)
+                n += 1
+            elif not one.alerts:  # what was told of keeps its ledger
+                del self._known[name]
+            else:
+                one.records = 0
+
+    def _alert(self, name: str, one: Stranger, record: RawRecord, n: int) -> Output:
+        before, after = (Level.NORMAL, Level.WARNING) if one.standing else (
+            Level.WARNING, Level.NORMAL
+        )  # fmt: skip
+        alert: dict[str, Any] = {
+            "source": name, "parameter": "/", "name": name,
+            "monitor": {"kind": KIND, "name": KIND},
+            "transition": "raised" if one.standing else "cleared",
+            "level_before": before.word, "level_after": after.word,
+            "generation_ns": self._now, "reception_ns": self._now,
+            "since_ns": one.first_ns,
+            "input": input_of(
+                self._partition, one.first_offset, record.offset, bytes.fromhex(one.digest)
+            ),
+            "observed": None, "unit": "", "quality": [], "confidence": 1.0,
+            "fingerprint": {"mission_database": "none", "settings": "none", **machine()},
+            "ledger": {"number": one.alerts, "before_sha256": one.head},
+        }  # fmt: skip
+        output = alert_output(alert, id_of(self._partition, record.offset, n))
+        one.alerts += 1
+        one.head = hashlib.sha256(output.value).hexdigest()
+        return output
+
+    def snapshot(self) -> State:
+        told = {"now": self._now, "known": {name: asdict(one) for name, one in self._known.items()}}
+        return {"/strangers": np.frombuffer(orjson.dumps(told), np.uint8).copy()}
+
+    def restore(self, state: State) -> None:
+        """ValueError where it is none."""
+        self._now, self._known = 0, {}
+        if "/strangers" not in state:
+            return
+        try:
+            told = orjson.loads(state["/strangers"].astype(np.uint8).tobytes())
+            now, known = told["now"], told["known"]
+            whole = type(now) is int and 0 <= now < 2**63 and len(known) <= MOST
+            if not (whole and all(_is_one(name, one) for name, one in known.items())):
+                raise ValueError
+        except (TypeError, ValueError, AttributeError, KeyError):
+            raise ValueError("snapshot with impossible values: strangers") from None
+        self._now, self._known = now, {name: Stranger(**one) for name, one in known.items()}
+
+
+def _is_one(name: Any, told: Any) -> bool:
+    """Whether that is what a stranger is kept as."""
+    types = {key: type(value) for key, value in asdict(Stranger()).items()}
+    if not isinstance(name, str) or name != plain(name):
+        return False
+    if {key: type(value) for key, value in told.items()} != types:
+        return False
+    numbers = all(0 <= told[k] <= 2**63 - 1 for k, kind in types.items() if kind is int)
+    hashes = all(len(bytes.fromhex(told[k])) == 32 for k in ("digest", "head"))
+    return numbers and hashes and told["records"] <= _MANY and told["alerts"] <= _MANY
