@@ -886,12 +886,12 @@ CASES = [
     ),
     Case("corridor", _corridor, wild_numbers, _feed_model),
     Case(
-        "los",
+        "loss of signal",
         lambda: LossOfSignal("/S", 5.0, Origin("S", 0, {})),
         wild_numbers,
         _feed_los,
     ),
-    Case("limits", _limits, wild_numbers, _feed_limits),
+    Case("static limits", _limits, wild_numbers, _feed_limits),
     Case("limits of change", _changes, wild_numbers, _feed_limits),
     Case("monitor", lambda: Monitor(_ones(3), _ones(SECOND), _ones(2)), _levels, _feed_monitor),
     Case("flapping", _Flaps, _levels, _feed_flaps),
@@ -900,6 +900,6 @@ CASES = [
     Case("ledger", Ledger, _alerts, _feed_ledger),
     Case("chain", lambda: Chain(vehicle_mission()), raw_records, _feed_chain),
     Case("chain, clock", lambda: Chain(vehicle_mission()), clock_records, _feed_chain),
-    Case("across", lambda: Chain(_voting()), raw_records, _feed_chain),
+    Case("cross container", lambda: Chain(_voting()), raw_records, _feed_chain),
     Case("gated, budget", lambda: gated_chain(vehicle_mission()), raw_records, _feed_chain),
 ]
