@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,6 @@ from pipeline.simulate import simulate
 from pipeline.timeline.unwrap import Unwrap
 from schemas.columns import Grid
 from schemas.mission import IntegerEncoding, ParameterType
-from schemas.settings import MODEL_RULES
 
 _SECOND = 1_000_000_000
 _ROWS = 3
@@ -33,11 +31,6 @@ _MISSION = """segmented_apids = [2000]
 parameter = "PHASE"
 labels = ["ASCENT"]
 """
-# what a family cannot do without
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "seasonal": {"period_s": 5400.0}, "resonance": {"low_hz": 0.1, "high_hz": 0.4},
-    "voting": {"tolerance": 1.0}, "fatigue": {"reference": 1.0},
-}  # fmt: skip
 
 
 def warm_up() -> float:
@@ -80,8 +73,7 @@ def _judge() -> None:
     )  # fmt: skip
     Unwrap(np.arange(2), np.ones(2)).feed(grid.value, grid.quality)
     for family in FAMILIES:
-        rule = MODEL_RULES[family.name](**_SETTINGS.get(family.name, {}))
-        family.make(parameters, _SECOND, [rule] * 2).feed(grid)
+        family(parameters, _SECOND, [family.Rule(**family.example)] * 2).feed(grid)
 
 
 if __name__ == "__main__":

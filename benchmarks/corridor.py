@@ -17,10 +17,10 @@ from pipeline.formats.series import Options
 from pipeline.gate.calibrate import fit
 from pipeline.gate.grids import Heard, hear, read_flight
 from pipeline.mission.folder import load_mission
+from pipeline.models.corridor import CorridorRule
 from pipeline.models.families import BY_NAME
 from pipeline.timeline.after_gap import after_gap
 from schemas.columns import F8, I8, Grid
-from schemas.settings import CorridorRule
 
 STARTS = (61, 70, 80, 90, 100, 120, 140)  # s after lift-off, when something is put in
 TAMPERED = ("bias of 5 %", "stuck")
@@ -43,7 +43,7 @@ def raised(grid: Grid, heard: Heard, known: dict[str, F8 | I8], rule: CorridorRu
     """(row, parameter, level) of every alert that is raised or rises, in order."""
     family = BY_NAME["corridor"]
     parameters = [heard.group.parameters[i] for i in heard.columns]
-    model = family.make(parameters, heard.period_ns, [rule] * len(parameters))
+    model = family(parameters, heard.period_ns, [rule] * len(parameters))
     model.restore(known)
     monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
     t = monitor.feed(grid.time_ns, grid.packet, model.feed(grid))

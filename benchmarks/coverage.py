@@ -25,12 +25,11 @@ from pipeline.flights.run import load_recording, run_flight
 from pipeline.gate.grids import Heard, hear, read_flight
 from pipeline.mission.folder import load_mission
 from pipeline.models.shared.contract import GroupParameter
-from pipeline.models.time_to_limit import TimeToLimit
+from pipeline.models.time_to_limit import TimeToLimit, TimeToLimitRule
 from pipeline.simulate import simulate
 from pipeline.simulate.faults import KINDS
 from schemas import topics
 from schemas.columns import F8, Grid
-from schemas.settings import TimeToLimitRule
 
 LEVELS = tuple(k / 10 for k in range(1, 10))
 MANY_ROWS = 200_000  # of one recording, looked at from its beginning

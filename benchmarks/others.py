@@ -9,12 +9,12 @@ import pandas as pd  # type: ignore[import-untyped]
 from river import stats
 
 from benchmarks.timing import compare, seconds
-from pipeline.models.residual import Residual
+from pipeline.models.residual import Residual, ResidualRule
 from pipeline.models.shared.contract import GroupParameter
 from pipeline.statistics import Statistics
 from schemas.columns import Grid
 from schemas.mission import ParameterType
-from schemas.settings import ResidualRule, WindowSettings
+from schemas.settings import WindowSettings
 
 SECOND, ROWS, WIDTH, PANE, WINDOW = 1_000_000_000, 6_000, 25, 10, 60
 OPEN = (float("inf"),) * 5

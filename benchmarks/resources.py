@@ -24,16 +24,13 @@ from benchmarks.timing import median_of_fresh
 from pipeline.chain import Chain
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
+from pipeline.models.bands import BandsRule
+from pipeline.models.coupled import CoupledRule
+from pipeline.models.departure import DepartureRule
+from pipeline.models.resonance import ResonanceRule
+from pipeline.models.seasonal import SeasonalRule
+from pipeline.models.voting import VotingRule
 from pipeline.scoring.column import SPACECRAFT
-from schemas.settings import (
-    MODEL_RULES,
-    BandsRule,
-    CoupledRule,
-    DepartureRule,
-    ResonanceRule,
-    SeasonalRule,
-    VotingRule,
-)
 
 PARAMETERS, SECONDS = 1000, 1500
 RECORDS = 820  # a batch: 16,384 packets and their ticks
@@ -69,10 +66,8 @@ def families() -> list[str]:
     """The chain with every family on, against the default."""
     found = tables(PARAMETERS)
     given, plain = records(found, SECONDS), mission(found)
-    on: dict[str, Any] = {
-        name: (replace(MODEL_RULES[name](), enabled=True),) for name in SPACECRAFT
-    }
-    every = replace(plain, settings=replace(plain.settings, **on))
+    on: dict[str, Any] = {f.name: (f.Rule(enabled=True),) for f in SPACECRAFT}
+    every = replace(plain, settings=replace(plain.settings, models=dict(on)))
     on |= {
         "departure": (DepartureRule(enabled=True),),
         "seasonal": (SeasonalRule(enabled=True, period_s=5400),),
@@ -81,7 +76,7 @@ def families() -> list[str]:
         "coupled": (CoupledRule(enabled=True),),
         "voting": (VotingRule(enabled=True, tolerance=1e9),),
     }
-    whole = replace(plain, settings=replace(plain.settings, **on))
+    whole = replace(plain, settings=replace(plain.settings, models=on))
     lines = [f"families, {PARAMETERS} parameters, 25 a packet: M samples/s, kB a parameter"]
     told = (("default: 3 families", plain), (f"{3 + len(SPACECRAFT)} families", every),
             (f"{len(on) + 3} families", whole))  # fmt: skip

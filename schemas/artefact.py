@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 import orjson
 
 from schemas.columns import State
-from schemas.settings import MAX_PHASES, MODEL_RULES
+from schemas.settings import MAX_PHASES
 
 FORMAT = 2
 MAX_BYTES = 900_000  # it travels in a control record, whole; a broker takes 1 MB by default
@@ -29,6 +30,7 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "u1": np.dtype(np.uint8),
 }
 RESERVED = "stages"  # a file of the mission folder
+_FAMILY = re.compile("[a-z][a-z0-9_]{0,63}")
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -151,8 +153,8 @@ def decode_artefact(content: bytes) -> Artefact:
     _keys(told, keys, "an artefact")
     name = told["name"]
     check_name(name)
-    if not isinstance(told["family"], str) or told["family"] not in MODEL_RULES:
-        raise ValueError(f"family {told['family']!r} is none of {', '.join(MODEL_RULES)}")
+    if not isinstance(told["family"], str) or not _FAMILY.fullmatch(told["family"]):
+        raise ValueError(f"family {told['family']!r} is no family's name")
     code = told["code"]
     if not isinstance(code, dict) or not all(isinstance(v, str) for v in code.values()):
         raise ValueError("code must be an object of texts")

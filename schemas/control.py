@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,12 +11,10 @@ import orjson
 
 from schemas.artefact import Artefact, decode_artefact, encode_artefact
 from schemas.mission import ALARM_LEVELS, Five
-from schemas.settings import MODEL_RULES
 
 ON_PARAMETERS = ("acknowledge", "inhibit", "enable", "limits")
 ACTIONS = (*ON_PARAMETERS, "model")
 STAGES = ("candidate", "shadow", "active", "retired")
-MONITORS = ("limit", "recorded_limit", "stale", "los", "clock", "refused", "invalid", *MODEL_RULES)
 _WORDS = tuple(level.word for level in ALARM_LEVELS)
 _LONGEST = 2000
 
@@ -98,8 +97,8 @@ def encode_control(control: Control) -> bytes:
     return orjson.dumps(told)
 
 
-def decode_control(value: bytes) -> Control:
-    """ValueError says what is wrong with it."""
+def decode(value: bytes, monitors: Collection[str]) -> Control:
+    """ValueError says what is wrong with it. monitors: kinds that there are."""
     told = orjson.loads(value)
     if not isinstance(told, dict):
         raise ValueError("is no object")
@@ -120,7 +119,8 @@ def decode_control(value: bytes) -> Control:
     head = {"what": what, "who": _text(told, "who"), "why": _text(told, "why"), "when_ns": when}
     if what == "model":
         return Control(**head, parameter="", monitor="", model=_model(told))
-    return Control(**head, parameter=_text(told, "parameter"), **_on_parameter(told))
+    named = _on_parameter(told, monitors)
+    return Control(**head, parameter=_text(told, "parameter"), **named)
 
 
 def _text(told: dict[str, Any], key: str) -> str:
@@ -161,10 +161,10 @@ def _report(told: dict[str, Any]) -> GateReport | None:
     return report
 
 
-def _on_parameter(told: dict[str, Any]) -> dict[str, Any]:
+def _on_parameter(told: dict[str, Any], monitors: Collection[str]) -> dict[str, Any]:
     monitor = told.get("monitor", "limit")
-    if monitor not in MONITORS:
-        raise ValueError(f"monitor must be one of {', '.join(MONITORS)}")
+    if monitor not in monitors:
+        raise ValueError(f"monitor must be one of {', '.join(monitors)}")
     if told["what"] == "limits" and monitor != "limit":
         raise ValueError("limits are those of the monitor limit")
     ranges = told.get("ranges", {})

@@ -68,7 +68,9 @@ def nab(folder: Path) -> None:
         heard = [(one, said(one, families)) for one in found]
         for profile in PROFILES:
             points, threshold = nab_score(heard, profile)
-            table.add_row(", ".join(families), profile, f"{points:.1f}", f"{threshold:.2f}")
+            table.add_row(
+                ", ".join(f.name for f in families), profile, f"{points:.1f}", f"{threshold:.2f}"
+            )
     console = Terminal()
     console.print(table)
     rows, windows = sum(len(s.value) for s in found), sum(len(s.windows) for s in found)
@@ -98,7 +100,7 @@ def csv_(folder: Path, label: str, each: bool, out: Path | None) -> None:
     table = Table("families", "rule", "precision", "recall", "F1", "hit/false/missed")
     for families, made in ((SPACECRAFT, scored), (METRICS, others)):
         for rule, tally in pooled(made).items():
-            table.add_row(", ".join(families), rule, *_cells(tally))
+            table.add_row(", ".join(f.name for f in families), rule, *_cells(tally))
     console.print(table)
     rows, events = sum(s.series.rows for s in scored), sum(len(s.series.true) for s in scored)
     console.print(f"{len(scored)} files, {rows} rows, {events} labelled anomalies.")

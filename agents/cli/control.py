@@ -21,12 +21,13 @@ from agents.host.plain import plain
 from agents.host.terminal import Terminal
 from agents.lane.authority import make_key, read_signer
 from agents.readers.tail import follow, object_of
+from pipeline.chain.control import MONITORS, decode_control
 from pipeline.errors import MissionError
 from pipeline.mdb.reach import never_fires
 from pipeline.mission.folder import load_mission
 from pipeline.outputs.alerts import iso
 from schemas import topics
-from schemas.control import MONITORS, Control, decode_control, encode_control
+from schemas.control import Control, encode_control
 from schemas.mission import MissionDatabase
 
 OF_CONTAINERS = ("stale", "refused")

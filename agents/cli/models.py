@@ -33,10 +33,10 @@ from pipeline.gate.side_by_side import side_by_side
 from pipeline.gate.train import train as fit
 from pipeline.gate.validate import validate as backtest
 from pipeline.mission.folder import Mission, load_mission, read_rule
+from pipeline.models.families import BY_NAME
 from pipeline.outputs.alerts import iso
 from schemas import topics
 from schemas.control import ModelStage, encode_control
-from schemas.settings import MODEL_RULES
 
 console = Terminal(stderr=True)
 mission_option = click.option(
@@ -57,7 +57,7 @@ def models() -> None:
 @click.argument("name")
 @click.argument("flights", nargs=-1, required=True, type=FILE)
 @mission_option
-@click.option("--family", type=click.Choice([*MODEL_RULES]), required=True)
+@click.option("--family", type=click.Choice([*BY_NAME]), required=True)
 @click.option("--match", "patterns", multiple=True, required=True, help="Parameters, by pattern.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the family.")
 def train(
@@ -90,7 +90,7 @@ def train(
 
 def _setting(family: str, text: str) -> tuple[str, Any]:
     key, _, value = text.partition("=")
-    kinds = {f.name: str(f.type) for f in fields(MODEL_RULES[family])}
+    kinds = {f.name: str(f.type) for f in fields(BY_NAME[family].Rule)}
     read: dict[str, Callable[[str], Any]] = {
         "int": int, "str": str, "tuple[str, ...]": lambda v: tuple(v.split(",")),
         "tuple[float, ...]": lambda v: tuple(map(float, v.split(","))),

@@ -21,10 +21,10 @@ from prometheus_client.registry import Collector
 from agents.host.plain import plain
 from agents.lane.chains import Chains
 from pipeline.chain import Chain, Fed
+from pipeline.chain.control import MONITORS
 from pipeline.chain.groups import gauged
 from schemas import topics
 from schemas.columns import Output, Reason
-from schemas.control import MONITORS
 from schemas.mission import ALARM_LEVELS, Level
 
 log = logging.getLogger("heartline.metrics")

@@ -102,7 +102,7 @@ class Strangers:
             "fingerprint": {"mission_database": "none", "settings": "none", **machine()},
             "ledger": {"number": one.alerts, "before_sha256": one.head},
         }  # fmt: skip
-        output = alert_output(alert, id_of(self._partition, record.offset, n))
+        output = alert_output(alert, sentence, id_of(self._partition, record.offset, n))
         one.alerts += 1
         one.head = hashlib.sha256(output.value).hexdigest()
         return output
@@ -137,3 +137,8 @@ def _is_one(name: Any, told: Any) -> bool:
     numbers = all(0 <= told[k] <= 2**63 - 1 for k, kind in types.items() if kind is int)
     hashes = all(len(bytes.fromhex(told[k])) == 32 for k in ("digest", "head"))
     return numbers and hashes and told["records"] <= _MANY and told["alerts"] <= _MANY
+
+
+def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:  # noqa: ARG001
+    what = "a source without a mission, its records are refused"
+    return f"{alert['name']}: {what} ({alert['level_after']})."

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
-from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.alerts import alert_output, iso
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
 from pipeline.timeline.order import Steps
@@ -23,6 +24,7 @@ from schemas.control import Control
 from schemas.mission import Level
 from schemas.state import Composite, Stateful
 
+KIND = "clock"
 STEP_NS = 500_000_000  # less than that is the way's and the drift's
 STEADY_NS = 60_000_000_000
 KEPT = 16  # steps that a container may not have seen yet
@@ -57,7 +59,7 @@ class ClockSteps(Composite):
         return int(self._moved.state["count"][0])
 
     def watched(self) -> Iterator[Watched]:
-        yield Watched("clock", (self._name,), self._monitor)
+        yield Watched(KIND, (self._name,), self._monitor)
 
     def set_limits(self, parameter: str, control: Control) -> bool:  # noqa: ARG002
         return False
@@ -119,7 +121,7 @@ class ClockSteps(Composite):
         t = self._monitor.feed(now, batch.offset[packet : packet + 1], plain_scores(word))
         for i in range(len(t.row)):
             alert = alert_head(
-                self._origin, self._name, "clock", "clock", t, i, batch, packet, int(now[0])
+                self._origin, self._name, KIND, KIND, t, i, batch, packet, int(now[0])
             )
             alert |= seen(np.nan, "", 0, 1.0)
             if step:
@@ -130,5 +132,16 @@ class ClockSteps(Composite):
                     "step_s": int(found.step_ns[k]) / 1e9, "packets": int(found.rows[k]),
                 }  # fmt: skip
             alert["fingerprint"] = self._origin.fingerprint
-            make = partial(alert_output, alert)
+            make = partial(alert_output, alert, sentence)
             out.append(Pending(packet, int(batch.record[packet]), Rank.CLOCK, (order,), make))
+
+
+def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:  # noqa: ARG001
+    found = alert["clock"]
+    way = "ahead" if found["step_s"] > 0 else "back"
+    what = (
+        f"its clock went {way} by {abs(found['step_s']):.3f} s, from {iso(found['before_ns'])} to "
+        f"{iso(found['after_ns'])}, as {found['packets']} packets of "
+        f"{found['container'].rsplit('/', 1)[-1]} agree"
+    )
+    return f"{alert['name']}: {what} ({alert['level_after']})."

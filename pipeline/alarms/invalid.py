@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
-from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.alerts import alert_output, iso
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
 from schemas.columns import ABSENT, I8, NO_WORD, PacketBatch, Quality, Rows, Stage
 from schemas.mission import Level, Parameter
 from schemas.state import Composite
 
+KIND = "invalid"
 SAMPLES = 3  # in a row: to raise it, to clear it
 _INVALID = np.uint8(Quality.INVALID)
 
@@ -45,7 +47,7 @@ class Invalid(Composite):
 
     def watched(self) -> Iterator[Watched]:
         names = tuple(p.qualified_name for p in self._parameters)
-        yield Watched("invalid", names, self._monitor)
+        yield Watched(KIND, names, self._monitor)
 
     def feed(self, batch: PacketBatch, rows: Rows, out: list[Pending]) -> None:
         if not len(self._columns):
@@ -60,13 +62,18 @@ class Invalid(Composite):
         for i, (row, j) in enumerate(zip(t.row.tolist(), t.parameter.tolist(), strict=True)):
             at, parameter = int(rows.packet[row]), self._parameters[j]
             alert = alert_head(
-                self._origin, parameter.qualified_name, "invalid", "invalid", t, i, batch, at,
+                self._origin, parameter.qualified_name, KIND, KIND, t, i, batch, at,
                 int(rows.time_ns[row]),
             )  # fmt: skip
             observed = float(rows.eng[row, self._columns[j]])
             alert |= seen(observed, parameter.type.unit, int(quality[row, j]), 1.0)
             alert["limit"] = self._limit
             alert["fingerprint"] = self._origin.fingerprint
-            make = partial(alert_output, alert)
+            make = partial(alert_output, alert, sentence)
             order = (self._index, j)
             out.append(Pending(at, int(batch.record[at]), Rank.INVALID, order, make))
+
+
+def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:  # noqa: ARG001
+    since = iso(alert["since_ns"])
+    return f"{alert['name']}: no valid value since {since} ({alert['level_after']})."

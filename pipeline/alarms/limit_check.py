@@ -17,7 +17,7 @@ from pipeline.alarms.flapping import Flapping, Told
 from pipeline.alarms.tables import AlarmTable
 from pipeline.alarms.watched import Watched
 from pipeline.decode import Plan
-from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.alerts import alert_output, iso
 from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, seen
 from pipeline.outputs.pending import Pending, Rank
 from schemas.columns import I8, PacketBatch, Rows, Stage, Transitions
@@ -25,6 +25,7 @@ from schemas.mission import ALARM_LEVELS, Calibrator, Level, Polynomial
 from schemas.state import Composite
 
 Labels = tuple[tuple[int, str], ...]
+LIVE, RECORDED = "limit", "recorded_limit"
 
 
 class LimitCheck(Composite):
@@ -57,7 +58,7 @@ class LimitCheck(Composite):
                 self._origin, of.qualified_name, self._kind, "static", t, 0, batch, packet, int(now)
             ) | seen(np.nan, of.type.unit, 0, 1.0)  # fmt: skip
             alert["fingerprint"] = self._origin.fingerprint
-            make = partial(alert_output, alert)
+            make = partial(alert_output, alert, sentence)
             order = (self._index, j, 1)
             out.append(Pending(packet, int(batch.record[packet]), Rank.LIMIT, order, make))
         for j in range(len(levels)):
@@ -76,7 +77,7 @@ class LimitCheck(Composite):
         t = self._monitor.feed(judged_ns, batch.offset[rows.packet], scores, variant)
         for told in self._flapping.feed(batch.reception_ns[rows.packet], t):
             packet = int(rows.packet[told.row])
-            make = partial(alert_output, self._told(batch, rows, t, told))
+            make = partial(alert_output, self._told(batch, rows, t, told), sentence)
             order = (self._index, told.parameter)
             out.append(Pending(packet, int(batch.record[packet]), Rank.LIMIT, order, make))
 
@@ -165,3 +166,22 @@ def _told(calibrator: Calibrator) -> Any:
 
 def _finite(x: float) -> float | None:
     return float(x) if np.isfinite(x) else None
+
+
+def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:
+    told, after = [_reason(r, unit) for r in alert.get("reasons", ())], alert["level_after"]
+    late = ""
+    if alert["monitor"]["kind"] == RECORDED:
+        late = f" Recorded at {iso(alert['generation_ns'])}."
+    return f"{seen}, {' and '.join(told) or f'within the deadband of its {after} limit'}.{late}"
+
+
+def _reason(reason: dict[str, Any], unit: str) -> str:
+    if reason["check"] == "condition":
+        return f"which meets a condition of its {reason['level']} alarm"
+    if reason["check"] == "state":
+        return f"which is {reason['label']} ({reason['level']})"
+    limit = f"{reason['level']} limit {reason['limit']:g}{unit}"
+    if reason["check"] == "static":
+        return f"beyond its {limit}"
+    return f"changing by {reason['observed']:g}{unit} a {reason['per']}, beyond its {limit}"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
-from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.alerts import alert_output, iso
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
 from schemas.columns import NEVER, Heard, PacketBatch, Stage
@@ -21,6 +22,7 @@ from schemas.control import Control
 from schemas.mission import Level
 from schemas.state import Composite, Stateful
 
+KIND = "los"
 AHEAD_NS = 60_000_000_000  # of the last tick, that a packet may be received at most
 
 
@@ -47,7 +49,7 @@ class LossOfSignal(Composite):
         return {"heard": self._heard, "monitor": self._monitor}
 
     def watched(self) -> Iterator[Watched]:
-        yield Watched("los", (self._name,), self._monitor)
+        yield Watched(KIND, (self._name,), self._monitor)
 
     def set_limits(self, parameter: str, control: Control) -> bool:  # noqa: ARG002
         return False
@@ -64,12 +66,12 @@ class LossOfSignal(Composite):
         t = self._monitor.feed(time, batch.offset, plain_scores(words))
         for i, row in enumerate(t.row.tolist()):
             now = int(time[row])
-            alert = alert_head(self._origin, self._name, "los", "los", t, i, batch, row, now)
+            alert = alert_head(self._origin, self._name, KIND, KIND, t, i, batch, row, now)
             alert |= seen(np.nan, "", 0, 1.0)
             alert["last_heard_ns"] = int(heard.last_ns[row])
             alert["limit"] = self._los_s
             alert["fingerprint"] = self._origin.fingerprint
-            make = partial(alert_output, alert)
+            make = partial(alert_output, alert, sentence)
             out.append(Pending(row, int(batch.record[row]), Rank.LOS, (now,), make))
         return heard
 
@@ -91,3 +93,8 @@ class LossOfSignal(Composite):
         if len(ticks):
             tick[0] = ticks[-1]
         return Heard(now, since[1:], received)
+
+
+def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:  # noqa: ARG001
+    since = iso(alert["last_heard_ns"])
+    return f"{alert['name']}: no signal since {since} ({alert['level_after']})."

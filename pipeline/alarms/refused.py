@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from schemas.columns import I8, NO_WORD, U1, PacketBatch, Quality, Reason, Rows,
 from schemas.mission import Level
 from schemas.state import Composite
 
+KIND = "refused"
 REFUSED_S = 10.0  # of reception time
 REFUSED_PACKETS, TAKEN_PACKETS = 5, 3  # in a row: to raise it, to clear it
 
@@ -53,7 +54,7 @@ class Refused(Composite):
         return {"monitor": self._monitor}
 
     def watched(self) -> Iterator[Watched]:
-        yield Watched("refused", (self._container,), self._monitor)
+        yield Watched(KIND, (self._container,), self._monitor)
 
     def feed(
         self, batch: PacketBatch, rows: Rows, kind: U1, unread: Unread, out: list[Pending]
@@ -77,7 +78,7 @@ class Refused(Composite):
         for i, row in enumerate(t.row.tolist()):
             at = int(packet[row])
             alert = alert_head(
-                self._origin, self._container, "refused", "refused", t, i, batch, at,
+                self._origin, self._container, KIND, KIND, t, i, batch, at,
                 int(batch.reception_ns[at]),
             )  # fmt: skip
             alert |= seen(np.nan, "", 0, 1.0)
@@ -85,7 +86,7 @@ class Refused(Composite):
             if reason[row]:
                 alert["refused"] = Reason(reason[row]).word
             alert["fingerprint"] = self._origin.fingerprint
-            make = partial(alert_output, alert)
+            make = partial(alert_output, alert, sentence)
             out.append(
                 Pending(at, int(batch.record[at]), Rank.REFUSED, (self._index,), make)
             )  # fmt: skip
@@ -97,3 +98,9 @@ def _reasons(rows: Rows, kind: U1) -> U1:
     late = ((rows.quality & np.uint8(Quality.LATE)) != 0).any(axis=1)
     found[late & (kind == LIVE)] = Reason.LATE
     return found
+
+
+def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:  # noqa: ARG001
+    why = alert.get("refused", "late").replace("_", " ")
+    what = f"none of its packets is taken, they are refused as {why}"
+    return f"{alert['name']}: {what} ({alert['level_after']})."

@@ -15,13 +15,14 @@ import numpy as np
 
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
-from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.alerts import alert_output, iso
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
 from schemas.columns import I8, NEVER, NO_WORD, U1, Grid, PacketBatch, Quality, Stage
 from schemas.mission import Level
 from schemas.state import Composite, Stateful
 
+KIND = "stale"
 Array = np.ndarray[Any, Any]
 QUIET_NS = 2_000_000_000  # a source that sent nothing for so long may be lost altogether
 
@@ -48,7 +49,7 @@ class Stale(Composite):
         return {"gap": self._gap, "monitor": self._monitor}
 
     def watched(self) -> Iterator[Watched]:
-        yield Watched("stale", (self._container,), self._monitor)
+        yield Watched(KIND, (self._container,), self._monitor)
 
     def feed(self, grid: Grid, batch: PacketBatch, out: list[Pending]) -> None:
         """A gap opens with a row of the grid, and ends with the next; between them time goes on."""
@@ -79,15 +80,13 @@ class Stale(Composite):
         t = self._monitor.feed(time, batch.offset[packet], plain_scores(words[:, None]))
         for i, k in enumerate(t.row.tolist()):
             at, now = int(packet[k]), int(time[k])
-            alert = alert_head(
-                self._origin, self._container, "stale", "stale", t, i, batch, at, now
-            )
+            alert = alert_head(self._origin, self._container, KIND, KIND, t, i, batch, at, now)
             quality = int(Quality.STALE) if t.after[i] else 0
             alert |= seen(np.nan, "", quality, 1.0)
             alert["last_heard_ns"] = int(heard[k])
             alert["limit"] = self._max_age_ns / 1e9
             alert["fingerprint"] = self._origin.fingerprint
-            make = partial(alert_output, alert)
+            make = partial(alert_output, alert, sentence)
             order = (*self._place, now)
             out.append(Pending(at, int(batch.record[at]), Rank.STALE, order, make))
 
@@ -99,3 +98,8 @@ class Stale(Composite):
         quiet = (heard.last_ns != NEVER) & (now - QUIET_NS > heard.last_ns)
         back = (heard.back_ns != NEVER) & (now - self._max_age_ns < heard.back_ns)
         return np.asarray(quiet | back)
+
+
+def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:  # noqa: ARG001
+    since = iso(alert["last_heard_ns"])
+    return f"{alert['name']}: nothing heard since {since} ({alert['level_after']})."

@@ -74,7 +74,7 @@ class Budget(Stateful):
         self.state["open"][other] = _NONE
         self.state["level"][:] = level
 
-    def aim(self, parameter: int, low: Five, high: Five) -> None:
+    def set_limits(self, parameter: int, low: Five, high: Five) -> None:
         self.state["ranges"][parameter] = mildest(low, high)
 
     @property

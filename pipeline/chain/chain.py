@@ -24,7 +24,17 @@ from pipeline.alarms.inhibitions import END_OF_TIME, Inhibitions
 from pipeline.alarms.loss_of_signal import LossOfSignal
 from pipeline.alarms.refused import NOTHING_UNREAD, Unread
 from pipeline.chain.container import ContainerChain
-from pipeline.chain.control import Controlled, Vouch, Written, anybody, apply, event, stage_event
+from pipeline.chain.control import (
+    Controlled,
+    Vouch,
+    Written,
+    anybody,
+    apply,
+    decode_control,
+    event,
+    sentence,
+    stage_event,
+)
 from pipeline.chain.cross_container import across_all
 from pipeline.chain.registry import Registry
 from pipeline.chain.signers import Signers
@@ -45,7 +55,7 @@ from pipeline.packets import PacketReader, Reassembler
 from pipeline.timeline.order import Steps
 from pipeline.timeline.phases import Phases
 from schemas.columns import ABSENT, NEVER, Output, PacketBatch, Reason, Rejects, Rows, Stage
-from schemas.control import Control, decode_control
+from schemas.control import Control
 from schemas.mission import Level
 from schemas.records import Kind, RawRecord, classify, tick_of
 from schemas.state import Composite
@@ -229,7 +239,7 @@ class Chain(Composite):
             refusals.add(refused)
             self._add_rejects(refused, [record], out)
         for i, one in enumerate(events):
-            out.append(Pending(0, 0, Rank.LIMIT, (i,), partial(alert_output, one)))
+            out.append(Pending(0, 0, Rank.LIMIT, (i,), partial(alert_output, one, sentence)))
         return Fed(self._entered(out, [record]), 0, refusals)
 
     def _is_believed(self, record: RawRecord, control: Control) -> bool:
@@ -273,7 +283,7 @@ class Chain(Composite):
         at = self._at(offset, batch)
         for control in self._inhibitions.due(now_ns):
             for changed in apply(control, self._controlled):
-                make = partial(alert_output, event(control, changed, at))
+                make = partial(alert_output, event(control, changed, at), sentence)
                 out.append(Pending(-1, 0, Rank.LIMIT, (len(out),), make))
 
     def _run(self, records: Sequence[RawRecord], due_ns: int = 0) -> Fed:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipeline.alarms import limit_check
 from pipeline.alarms.invalid import Invalid
 from pipeline.alarms.limit_check import LimitCheck
 from pipeline.alarms.refused import Refused, Unread
@@ -35,9 +36,9 @@ class ContainerChain(Composite):
         self._plan, self._origin = plan, origin
         table = alarm_table(mission, plan)
         self._limits = table.limits
-        self._live = LimitCheck("limit", table, plan, index, origin)
+        self._live = LimitCheck(limit_check.LIVE, table, plan, index, origin)
         apart = replace(alarm_table(mission, plan), limits=table.limits)
-        self._recorded = LimitCheck("recorded_limit", apart, plan, index, origin)
+        self._recorded = LimitCheck(limit_check.RECORDED, apart, plan, index, origin)
         watched = watched_columns(mission, plan)
         parameters = tuple(plan.fields[i].parameter for i in watched)
         invalid_s = mission.settings.time.invalid_s
@@ -99,12 +100,12 @@ class ContainerChain(Composite):
                     if np.isfinite(bound):
                         yield name, level, side, bound
 
-    def aim(self, gated: Gated) -> None:
+    def tell_limits(self, gated: Gated) -> None:
         """Tell a model that comes to work which limits are in force."""
         for j, column in enumerate(self._limits.columns):
             low, high = self._limits.usual(j)
             name = self._plan.fields[column].parameter.qualified_name
-            gated.aim(name, tuple(low), tuple(high))
+            gated.set_limits(name, tuple(low), tuple(high))
 
     def forecasts(self) -> Iterator[tuple[str, Level, float]]:
         for group in self.groups:

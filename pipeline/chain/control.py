@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
+from pipeline.alarms.kinds import KINDS
 from pipeline.alarms.watched import Watched
+from pipeline.models.families import BY_NAME
 from pipeline.outputs.evidence import Origin
 from schemas.artefact import Artefact
-from schemas.control import Control
+from schemas.control import Control, decode
 from schemas.mission import Level
 from schemas.records import RawRecord
 
@@ -17,7 +19,18 @@ PAST = {
     "acknowledge": "acknowledged", "inhibit": "inhibited", "enable": "enabled",
     "limits": "limits_set",
 }  # fmt: skip
+MONITORS = (*KINDS, *BY_NAME)
 STAGED = {"shadow": "shadowed", "active": "activated", "retired": "retired"}
+
+
+def decode_control(value: bytes) -> Control:
+    """ValueError says what is wrong with it."""
+    return decode(value, MONITORS)
+
+
+def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:  # noqa: ARG001
+    """An alert of these says who did it and why, and nothing of its own."""
+    return f"{seen} ({alert['level_after']})."
 
 
 class Vouched(NamedTuple):

@@ -15,8 +15,9 @@ from pipeline.chain.groups import Group
 from pipeline.chain.modelled import Modelled, Site
 from pipeline.errors import MissionError
 from pipeline.mission.folder import Mission, rule_for
-from pipeline.models.families import FAMILIES, MODEL_KINDS, Family
+from pipeline.models.families import FAMILIES, MODEL_KINDS, rules_of
 from pipeline.models.shared.contract import GroupParameter
+from pipeline.models.shared.family import Family
 from pipeline.models.shared.phased import make
 from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Pending
@@ -79,10 +80,10 @@ class Across(Composite):
     """One family over the members of its rules that say `across = true`."""
 
     def __init__(
-        self, family: Family, place: int, mission: Mission, groups: list[GroupChain],
+        self, family: type[Family], place: int, mission: Mission, groups: list[GroupChain],
         site: tuple[str, tuple[int, int], Origin],
     ) -> None:  # fmt: skip
-        rules = getattr(mission.settings, family.name)
+        rules = rules_of(mission.settings, family)
         members: dict[str, tuple[GroupParameter, GroupChain]] = {}
         self._ears: list[_Ear] = []
         for group in groups:
@@ -163,7 +164,7 @@ def across_all(
     found = [
         (i, family) for i, family in enumerate(FAMILIES)
         if any(getattr(r, "across", False) and r.enabled
-               for r in getattr(mission.settings, family.name))
+               for r in rules_of(mission.settings, family))
     ]  # fmt: skip
     return [
         Across(family, i, mission, groups, (container, (place, k), origin))

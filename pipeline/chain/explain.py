@@ -13,8 +13,8 @@ from pipeline.decode.definitions.layout import ALWAYS
 from pipeline.errors import MissionError
 from pipeline.mdb.words import type_words, words
 from pipeline.mission.folder import Mission, ranges_for, rule_for
-from pipeline.models.families import FAMILIES, MODEL_KINDS
-from pipeline.models.time_to_limit import target
+from pipeline.models.families import FAMILIES, MODEL_KINDS, rules_of
+from pipeline.models.shared.family import Family
 from schemas.mission import Parameter
 
 
@@ -94,9 +94,9 @@ def _alarm(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]:
 
 
 def _models(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]:
-    for key in (family.name for family in FAMILIES):
-        rule: Any = rule_for(parameter.name, getattr(mission.settings, key))
-        name = key.replace("_", " ")
+    for family in FAMILIES:
+        rule: Any = rule_for(parameter.name, rules_of(mission.settings, family))
+        name = family.name.replace("_", " ")
         if parameter.type.kind not in MODEL_KINDS or not rule.enabled:
             why = "switched off" if parameter.type.kind in MODEL_KINDS else "no number to follow"
             yield name, f"no: {why}"
@@ -104,7 +104,7 @@ def _models(mission: Mission, parameter: Parameter) -> Iterator[tuple[str, str]]
             yield (
                 name,
                 ", ".join(f"{k} {_plain(v)}" for k, v in _settings(rule))
-                + _aim(mission, parameter, key),
+                + _aim(mission, parameter, family),
             )
 
 
@@ -118,11 +118,6 @@ def _settings(rule: Any) -> Iterator[tuple[str, Any]]:
             yield key.replace("_", " "), getattr(rule, key)
 
 
-def _aim(mission: Mission, parameter: Parameter, key: str) -> str:
-    if key != "time_to_limit":
-        return ""
-    known = group_parameter(mission, parameter)
-    sides = target(known.low, known.high)
-    aims = [f"{side.serious:g} (warning)" for side in sides if side.serious == side.serious]
-    aims += [f"{limit:g} (watch)" for side in sides for limit in side.mild if limit == limit]
-    return f"; heads for {' or '.join(aims)}" if aims else "; no limit to head for, so it is quiet"
+def _aim(mission: Mission, parameter: Parameter, family: type[Family]) -> str:
+    aim = family.aim(group_parameter(mission, parameter))
+    return f"; {aim}" if aim else ""

@@ -40,6 +40,8 @@ class Gated(Modelled):
         self, artefact: Artefact, part: Part, slot: int, site: Site, mission: Mission,
         period_ns: int,
     ) -> None:  # fmt: skip
+        if artefact.family not in BY_NAME:
+            raise ValueError(f"family {artefact.family!r} is none of {', '.join(BY_NAME)}")
         family = BY_NAME[artefact.family]
         columns = np.array([site.group.qualified_names.index(p) for p in part.parameters])
         if (np.diff(columns) <= 0).any():
@@ -78,7 +80,7 @@ class Gated(Modelled):
 
     def watched(self) -> Iterator[Watched]:
         which = self.label(self.active) | {"weights_sha256": self._digest}
-        yield Watched(self.model.family, self.names, self.monitor, which)
+        yield Watched(self.model.name, self.names, self.monitor, which)
 
     @property
     def active(self) -> bool:
@@ -98,10 +100,10 @@ class Gated(Modelled):
                 self.monitor.begin(j)
         self._flags.state["active"][0] = int(active)
 
-    def aim(self, parameter: str, low: Five, high: Five) -> None:
-        super().aim(parameter, low, high)
+    def set_limits(self, parameter: str, low: Five, high: Five) -> None:
+        super().set_limits(parameter, low, high)
         if parameter in self.names:
-            self.budget.aim(self.names.index(parameter), low, high)
+            self.budget.set_limits(self.names.index(parameter), low, high)
 
     def standing(self) -> list[tuple[str, int]]:
         """(parameter, level) of what it is heard to say."""
@@ -136,7 +138,7 @@ class Gated(Modelled):
         }  # fmt: skip
         at = int(offset[row])
         head = {
-            "monitor": {"kind": self.model.family, "name": self.artefact.name},
+            "monitor": {"kind": self.model.name, "name": self.artefact.name},
             "transition": "demoted", "generation_ns": now,
             "reception_ns": int(batch.reception_ns[packet]), "since_ns": now,
             "input": input_of(
@@ -171,4 +173,4 @@ def _check_size(
     own = sum(array.size for array in small.snapshot().values()) - shared
     wanted = own * len(part.parameters) // len(some)
     if given < wanted:
-        raise ValueError(f"holds {given} weights, and {small.family} has {wanted} or more")
+        raise ValueError(f"holds {given} weights, and {small.name} has {wanted} or more")

@@ -15,7 +15,8 @@ from pipeline.chain.groups import Group
 from pipeline.chain.modelled import Modelled, Site
 from pipeline.errors import MissionError
 from pipeline.mission.folder import Mission, rule_for
-from pipeline.models.families import FAMILIES, MODEL_KINDS, Family
+from pipeline.models.families import FAMILIES, MODEL_KINDS, rules_of
+from pipeline.models.shared.family import Family
 from pipeline.models.shared.phased import make
 from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Make, Pending, Rank
@@ -95,8 +96,8 @@ class GroupChain(Composite):
                 raise MissionError(f"[[resample]] {p.name}: {error}.") from None
         return Unwrap(self.group.columns, np.array(spans))
 
-    def _model(self, place: int, family: Family) -> Modelled | None:
-        rules = getattr(self._settings, family.name)
+    def _model(self, place: int, family: type[Family]) -> Modelled | None:
+        rules = rules_of(self._settings, family)
         every = [rule_for(p.name, rules) for p in self.group.parameters]
         chosen = [
             i
@@ -147,7 +148,7 @@ class GroupChain(Composite):
         if self._unwrap:
             named["unwrap"] = self._unwrap
         named |= {f"statistics{i}": s for i, s in enumerate(self._statistics)}
-        named |= {m.model.family: m for m in self._models}
+        named |= {m.model.name: m for m in self._models}
         named |= {f"model.{name}": m for name, m in self._gated.items()}
         if self._stale:
             named["stale"] = self._stale
@@ -163,7 +164,7 @@ class GroupChain(Composite):
         if self._unwrap:
             return
         for m in (*self._models, *self._gated.values()):
-            m.aim(parameter, low, high)
+            m.set_limits(parameter, low, high)
 
     def forecasts(self) -> Iterator[tuple[str, Level, float]]:
         for m in self._models:
@@ -196,7 +197,7 @@ class GroupChain(Composite):
         for w, statistics in enumerate(self._statistics):
             self._close_statistics(w, statistics.end(packet), batch, out)
         for m in (*self._models, *self._gated.values()):
-            m.move(step_ns)
+            m.clock_set(step_ns)
 
     def _pending(
         self, batch: PacketBatch, packet: int, rank: Rank, order: tuple[int, ...], make: Make

@@ -12,11 +12,9 @@ import numpy as np
 from pipeline.alarms.monitor import Monitor
 from pipeline.alarms.watched import Watched
 from pipeline.chain.groups import Group
-from pipeline.models.corridor import Corridor
-from pipeline.models.families import Family
 from pipeline.models.shared.contract import Model
+from pipeline.models.shared.family import Family
 from pipeline.models.shared.phased import phases_of
-from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.outputs.alerts import alert_output, number_or_none
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
@@ -41,7 +39,7 @@ class Modelled(Composite):
     parameters, those it looks at. phases: of the mission."""
 
     def __init__(
-        self, family: Family, place: int, site: Site, columns: I8, model: Model,
+        self, family: type[Family], place: int, site: Site, columns: I8, model: Model,
         phases: tuple[str, ...],
     ) -> None:  # fmt: skip
         self._family, self.place, self._site, self.columns = family, place, site, columns
@@ -56,28 +54,26 @@ class Modelled(Composite):
 
     def label(self, aloud: bool) -> dict[str, Any]:  # noqa: ARG002
         """Which model it is, in its alerts."""
-        return {"id": f"{self.model.family}/{self.model.version}"}
+        return {"id": f"{self.model.name}/{self.model.version}"}
 
     def watched(self) -> Iterator[Watched]:
-        yield Watched(self.model.family, self.names, self.monitor)
+        yield Watched(self.model.name, self.names, self.monitor)
 
-    def aim(self, parameter: str, low: Five, high: Five) -> None:
+    def set_limits(self, parameter: str, low: Five, high: Five) -> None:
         """Other limits of a parameter are in force."""
-        if isinstance(self.model, TimeToLimit) and parameter in self.names:
-            self.model.aim(self.names.index(parameter), low, high)
+        if parameter in self.names:
+            self.model.set_limits(self.names.index(parameter), low, high)
 
-    def move(self, step_ns: int) -> None:
+    def clock_set(self, step_ns: int) -> None:
         """The clock was set by so much: what counts from a time of its own counts from there."""
-        if isinstance(self.model, Corridor):
-            self.model.move(step_ns)
+        self.model.clock_set(step_ns)
 
     def forecasts(self) -> Iterator[tuple[str, Level, float]]:
         """(qualified name, level, seconds to its range) of every range ahead, where a slope is
         significant."""
-        if isinstance(self.model, TimeToLimit):
-            for j, name in enumerate(self.names):
-                for level, seconds in self.model.leads(j):
-                    yield name, level, seconds
+        for j, name in enumerate(self.names):
+            for level, seconds in self.model.forecasts(j):
+                yield name, level, seconds
 
     def of(self, grid: Grid) -> Grid:
         """Its own columns."""
@@ -109,7 +105,7 @@ class Modelled(Composite):
     ) -> None:  # fmt: skip
         packet, now = int(grid.packet[row]), int(grid.time_ns[row])
         key = (self.place, *self._site.place, now, order)
-        make = partial(alert_output, alert, topic=topic)
+        make = partial(alert_output, alert, self._words, topic=topic)
         out.append(Pending(packet, int(batch.record[packet]), Rank.MODEL, key, make))
 
     def _evidence(
@@ -119,7 +115,7 @@ class Modelled(Composite):
         row, j, site, model = int(t.row[i]), int(t.parameter[i]), self._site, self.model
         score = float(scores.score[row, j])
         alert = alert_head(
-            site.origin, self.names[j], model.family, label["id"], t, i, batch,
+            site.origin, self.names[j], model.name, label["id"], t, i, batch,
             int(grid.packet[row]), int(grid.time_ns[row]),
         )  # fmt: skip
         certain = self._family.confidence(score) if np.isfinite(score) else 0.0
@@ -140,6 +136,9 @@ class Modelled(Composite):
         if self._phases and grid.phase is not None:
             alert["phase"] = self._phases[int(grid.phase[row])]
         return alert
+
+    def _words(self, alert: dict[str, Any], seen: str, unit: str) -> str:
+        return f"{self._family.sentence(alert, seen, unit)} ({alert['level_after']})."
 
     def sha256(self, parameter: int) -> str:
         """Of what determines its words on a parameter."""

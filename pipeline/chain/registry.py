@@ -87,7 +87,7 @@ class Registry:
         def install() -> None:
             for container, group, gated in made:
                 group.install(gated)
-                container.aim(gated)
+                container.tell_limits(gated)
             self.working[artefact.name] = Working(artefact, slot)
 
         return install

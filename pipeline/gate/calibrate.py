@@ -20,8 +20,8 @@ from pipeline.alarms.monitor import Monitor
 from pipeline.chain.budget import at_least
 from pipeline.errors import FlightError
 from pipeline.gate.grids import Heard
-from pipeline.models.families import Family
 from pipeline.models.shared.contract import Model
+from pipeline.models.shared.family import Family
 from pipeline.models.shared.phased import make
 from pipeline.timeline.after_gap import after_gap
 from schemas.columns import State
@@ -65,7 +65,7 @@ def _solve(rising: Callable[[float], float]) -> float:
 
 
 def fit(
-    flights: Sequence[Heard], family: Family, rule: Any, phases: tuple[str, ...]
+    flights: Sequence[Heard], family: type[Family], rule: Any, phases: tuple[str, ...]
 ) -> State:  # fmt: skip
     """What a family knows after all flights, one after the other with a gap between.
 
@@ -73,14 +73,13 @@ def fit(
     Nominal flights are to be learnt, all of them: what a low threshold would call odd too.
     """
     model = _model(flights[0], family, replace(rule, **{family.theta: BLIND}), phases)
-    learn = getattr(model, "learn", model.feed)  # what judges in flight need not learn there
     for flight in flights:
-        learn(after_gap(flight.whole)[0])
+        model.learn(after_gap(flight.whole)[0])
     return model.snapshot()
 
 
 def judge(
-    flight: Heard, family: Family, rule: Any, phases: tuple[str, ...], known: State
+    flight: Heard, family: type[Family], rule: Any, phases: tuple[str, ...], known: State
 ) -> Rate:  # fmt: skip
     """What a model that knows so much raises on one flight more."""
     model, (grid, _) = _model(flight, family, rule, phases), after_gap(flight.whole)
@@ -91,7 +90,7 @@ def judge(
     return Rate(raised, flight.parameter_days)
 
 
-def _model(flight: Heard, family: Family, rule: Any, phases: tuple[str, ...]) -> Model:
+def _model(flight: Heard, family: type[Family], rule: Any, phases: tuple[str, ...]) -> Model:
     parameters = [flight.group.parameters[i] for i in flight.columns]
     try:
         return make(family, parameters, flight.period_ns, [rule] * len(parameters), phases)
@@ -100,7 +99,7 @@ def _model(flight: Heard, family: Family, rule: Any, phases: tuple[str, ...]) ->
 
 
 def calibrate(
-    groups: Sequence[Sequence[Heard]], family: Family, rule: Any, phases: tuple[str, ...],
+    groups: Sequence[Sequence[Heard]], family: type[Family], rule: Any, phases: tuple[str, ...],
     budget: float, on_step: Callable[[], None],
 ) -> tuple[Any, Rate]:  # fmt: skip
     """The rule with the least threshold within the budget, and its rate on flights left out.

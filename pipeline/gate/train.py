@@ -19,7 +19,6 @@ from pipeline.mission.folder import Mission
 from pipeline.models.families import BY_NAME
 from pipeline.models.shared.phased import phases_of
 from schemas.artefact import Artefact, Part, Trained, check_name, encode_artefact
-from schemas.settings import MODEL_RULES
 
 Progress = Callable[[int, int], None]  # (steps done, of all)
 
@@ -38,7 +37,7 @@ def train(
     except ValueError as error:
         raise FlightError(f"{error}.") from None
     family = BY_NAME[family_name]
-    rule = MODEL_RULES[family_name](**settings)
+    rule = family.Rule(**settings)
     if len(paths) < 2:
         raise FlightError("A threshold needs two nominal flights or more: each is left out once.")
     steps, done = len(paths), 0

@@ -27,10 +27,10 @@ from pipeline.mission.values import (
     check_values,
     given,
 )
+from pipeline.models.families import BY_NAME
 from schemas.mission import ALARM_LEVELS, AlarmRanges, MissionDatabase, Parameter
 from schemas.settings import (
     MAX_PHASES,
-    MODEL_RULES,
     READ,
     AlarmRule,
     GateSettings,
@@ -134,9 +134,10 @@ def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettin
     table.setdefault("xtce", "")
     judged = {key: rules for key, rules in lists.items() if key not in DISPLAY}
     digest = _sha256(table, time, gate, phases, alarms, judged)
+    models = {name: lists.pop(name) for name in BY_NAME if name in lists}
     whole = {**table, "time": time, "gate": gate, "phases": phases, "alarms": alarms, **lists}
-    settings = _build(MissionSettings, whole, ())
-    settings = dataclasses.replace(settings, sha256=digest)
+    settings = _build(MissionSettings, whole, (), tuple(BY_NAME))
+    settings = dataclasses.replace(settings, models=models, sha256=digest)
     check_values(settings)
     return settings
 
@@ -155,14 +156,17 @@ def _sha256(*parts: Any) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _build(kind: type[T], table: dict[str, Any], place: Place) -> T:
-    """A settings value from a table: each key known, each of its field's type."""
+def _build(
+    kind: type[T], table: dict[str, Any], place: Place, others: tuple[str, ...] = ()
+) -> T:  # fmt: skip
+    """A settings value from a table: each key known, each of its field's type. others: keys that
+    stand beside its own."""
     every = dataclasses.fields(kind)  # type: ignore[arg-type]
     fields = {f.name: f for f in every if f.metadata != READ}
     values = {}
     for key, value in table.items():
         if key not in fields:
-            known = ", ".join(fields)
+            known = ", ".join((*fields, *others))
             raise SettingsError(f"{key!r} is unknown; known are {known}.", place, key)
         wanted = str(fields[key].type)
         good = {"str": str, "float": (int, float), "int": int, "bool": bool}.get(wanted, object)
@@ -215,7 +219,7 @@ def read_rule(family: str, table: dict[str, Any]) -> Any:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if number and not abs(value) <= MOST_OF_A_RULE:
             raise SettingsError(f"{key} = {value} is beyond {MOST_OF_A_RULE:g}.", (family,), key)
-    rule = _build(MODEL_RULES[family], table, (family,))
+    rule = _build(BY_NAME[family].Rule, table, (family,))
     check_rule(rule, (family,))
     return rule
 

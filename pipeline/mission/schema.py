@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
+from pipeline.models.families import FAMILIES
+from pipeline.models.shared.rules import ABOVE_0
 from schemas.mission import ALARM_LEVELS
 from schemas.settings import READ, AlarmRule, MissionSettings
 
@@ -16,6 +18,8 @@ _REQUIRED = ("name",)
 def mission_schema() -> dict[str, Any]:
     """Draft 2020-12. Every key of `MissionSettings` and of the tables inside it, no other."""
     schema = _table(MissionSettings)
+    for family in FAMILIES:
+        schema["properties"][family.name] = {"type": "array", "items": _value(family.Rule)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "heartline:mission:1",
@@ -31,7 +35,7 @@ def _table(kind: Any) -> dict[str, Any]:
     for one in dataclasses.fields(kind):
         if one.metadata == READ:
             continue
-        properties[one.name] = _value(hints[one.name]) | _default(one)
+        properties[one.name] = _value(hints[one.name]) | _default(one) | _bounds(one.metadata)
     table = {"type": "object", "additionalProperties": False, "properties": properties}
     words = (kind.__doc__ or "").strip().split("\n\n")[0]
     if words and not words.startswith(f"{kind.__name__}("):  # the docstring of a bare dataclass
@@ -52,6 +56,18 @@ def _value(hint: Any) -> dict[str, Any]:
 def _default(one: Any) -> dict[str, Any]:
     plain = one.default
     return {"default": plain} if isinstance(plain, str | float | int) else {}
+
+
+def _bounds(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a family says of a setting."""
+    least, most, words = told.get("least"), told.get("most"), (told.get("need"), told.get("unit"))
+    bounds: dict[str, Any] = {}
+    if most is not None:
+        bounds = {"exclusiveMinimum": 0} if least == ABOVE_0 else {"minimum": least}
+        bounds["maximum"] = most
+    if any(words):
+        bounds["description"] = ", ".join(w for w in words if w)
+    return bounds
 
 
 def _alarm(_: Any) -> dict[str, Any]:

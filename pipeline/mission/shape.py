@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.errors import Place, SettingsError
-from schemas.settings import MODEL_RULES
+from pipeline.models.families import BY_NAME
 
 _DEPTH = 4  # alarms, its parameter, its level, its bounds
 _MOST = 2**63
@@ -42,7 +42,7 @@ _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "phases": ("a table, [phases]", _table),
     "alarms": ("a table of tables, [alarms.NAME]", _tables),
     **{k: (f"a list of tables, [[{k}]]", _list_of(_table))
-       for k in ("resample", *MODEL_RULES, "statistics")},
+       for k in ("resample", *BY_NAME, "statistics")},
     **{k: ('a list of texts, ["…"]', _list_of(_text)) for k in ("ignore", "gauges", "subsystems")},
     "quantiles": ("a list of numbers", _list_of(_number)),
 }  # fmt: skip

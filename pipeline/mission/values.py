@@ -8,60 +8,24 @@ from typing import Any
 
 from pipeline.errors import Place, SettingsError
 from pipeline.mdb.epochs import parse_epoch
+from pipeline.models.families import BY_NAME, FAMILIES
+from pipeline.models.shared.rules import ABOVE_0, MAX_SECONDS
 from pipeline.timeline.resample import METHODS
 from schemas.settings import (
-    MODEL_RULES,
-    TRAINED_ALONE,
-    BandsRule,
-    CorridorRule,
-    CoupledRule,
-    FatigueRule,
     GateSettings,
     MissionSettings,
-    RecordRule,
     ResampleRule,
-    ResonanceRule,
-    SeasonalRule,
     TimeSettings,
-    VotingRule,
     WindowSettings,
 )
 from schemas.space_packet import IDLE_APID
 
-MAX_SECONDS = 1_000_000_000  # thirty years: ns of more do not fit 64 bits
 MIN_HZ = 1e-6  # every eleven days
-MAX_HZ = 100_000
 MIN_PANE_S = 1e-3
-MAX_ROWS = 2**40
-MAX_HORIZON_S = 7200  # a corridor is kept second by second
 MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
-BANDS = 4  # of one parameter
-LEAST_HISTORY = 100  # rows; one is learnt twelve to twenty-four rows after it came
 _ABOVE_0 = ("half_life_s", "memory_s")  # of what forgets: at once is never
-RULES: dict[str, Any] = {"resample": ResampleRule, **MODEL_RULES}
+RULES: dict[str, Any] = {"resample": ResampleRule, **{f.name: f.Rule for f in FAMILIES}}
 DEFAULT_RULES: dict[str, Any] = {key: kind() for key, kind in RULES.items()}
-
-# of a family's settings: least and most
-_SPANS: dict[type[Any], dict[str, tuple[float, float]]] = {
-    RecordRule: {
-        "margin": (1e-300, 1e6), "history": (LEAST_HISTORY, MAX_ROWS), "let_go": (1, MAX_ROWS),
-    },
-    CorridorRule: {"margin": (1e-300, 1e6), "horizon_s": (1, MAX_HORIZON_S)},
-    FatigueRule: {
-        "reference": (0, 1e12), "cycles": (1, 1e15), "slope": (1, 30), "threshold": (0, 1e6),
-        "memory_s": (1e-3, MAX_SECONDS),
-    },
-    ResonanceRule: {"low_hz": (0, MAX_HZ), "high_hz": (0, MAX_HZ)},
-    CoupledRule: {"memory": (10, MAX_ROWS)},
-    VotingRule: {"tolerance": (0, 1e15), "min_samples": (1, MAX_ROWS)},
-}  # fmt: skip
-# what a family cannot do without where it is switched on
-_NEEDED: dict[type[Any], tuple[str, str]] = {
-    FatigueRule: ("reference", "a range that the part stands `cycles` times"),
-    SeasonalRule: ("period_s", "how long one turn takes, an orbit or a day"),
-    ResonanceRule: ("high_hz", "where the band ends that the resonance is in"),
-    VotingRule: ("tolerance", "by how much sensors of one quantity may differ"),
-}
 
 
 def check_values(s: MissionSettings) -> None:
@@ -73,8 +37,11 @@ def check_values(s: MissionSettings) -> None:
         _check_durations(alarm, ("alarms", name))
     for key in (*DEFAULT_RULES, "statistics"):
         for rule, place in given(s, key):
+            if key not in BY_NAME:
+                _check_durations(rule, place)
+                continue
             check_rule(rule, place)
-            if key in TRAINED_ALONE and rule.enabled:
+            if BY_NAME[key].trained_alone and rule.enabled:
                 what = f"{key} comes trained alone: heartline models train (docs/gate.md)."
                 raise SettingsError(what, place, "enabled")
     for rule, place in given(s, "resample"):
@@ -95,38 +62,26 @@ def check_values(s: MissionSettings) -> None:
 def given(s: MissionSettings, key: str) -> Iterator[tuple[Any, Place]]:
     """The rules of a list, with their places in the file; not the default before them."""
     first = 1 if key in DEFAULT_RULES else 0
-    for i, rule in enumerate(getattr(s, key)[first:]):
+    rules = s.models.get(key, ()) if key in BY_NAME else getattr(s, key)
+    for i, rule in enumerate(rules[first:]):
         yield rule, (key, i)
 
 
 def check_rule(rule: Any, place: Place) -> None:
-    """Of a rule that stands in mission.toml or in an artefact."""
+    """Of a family, in mission.toml or in an artefact."""
     _check_durations(rule, place)
-    for kind, spans in _SPANS.items():
-        for key, (least, most) in spans.items() if isinstance(rule, kind) else ():
-            if not least <= getattr(rule, key) <= most:
-                from_ = "above 0" if least == 1e-300 else f"{least:g}"
-                what = f"{key} = {getattr(rule, key)} must be {from_} to {most:g}."
-                raise SettingsError(what, place, key)
-    key, meaning = _NEEDED.get(type(rule), ("", ""))
-    if key and rule.enabled and not getattr(rule, key):
-        raise SettingsError(f"{key} must be given: {meaning}.", place)
-    if isinstance(rule, BandsRule):
-        _check_bands(rule, place)
-    if isinstance(rule, ResonanceRule) and rule.enabled and not rule.low_hz < rule.high_hz:
-        what = f"low_hz = {rule.low_hz} is not below high_hz = {rule.high_hz}."
-        raise SettingsError(what, place, "low_hz")
-
-
-def _check_bands(r: BandsRule, place: Place) -> None:
-    edges = r.edges_hz
-    good = all(isinstance(e, int | float) and 0 <= e <= MAX_HZ for e in edges)
-    if not good or list(edges) != sorted(set(edges)) or len(edges) > BANDS + 1 or len(edges) == 1:
-        what = f"edges_hz must rise, {BANDS + 1} numbers at most, or none for octaves."
-        raise SettingsError(what, place, "edges_hz")
-    names = r.names
-    if names and not (len(names) == len(edges) - 1 and all(isinstance(n, str) for n in names)):
-        raise SettingsError("names must be texts, one a band of edges_hz.", place, "names")
+    for f in dataclasses.fields(rule):
+        told, value = f.metadata, getattr(rule, f.name)
+        least, most = told.get("least"), told.get("most")
+        if most is not None and not least <= value <= most:
+            from_ = "above 0" if least == ABOVE_0 else f"{least:g}"
+            what = f"{f.name} = {value} must be {from_} to {most:g}."
+            raise SettingsError(what, place, f.name)
+        if told.get("need") and rule.enabled and not value:
+            raise SettingsError(f"{f.name} must be given: {told['need']}.", place)
+    if wrong := rule.mistake():
+        key, what = wrong
+        raise SettingsError(what, place, key)
 
 
 def _check_time(time: TimeSettings) -> None:

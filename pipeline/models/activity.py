@@ -11,6 +11,7 @@ record each time it halves, and a mean that moves by less than that is none.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from pipeline.kernel import kernel
 from pipeline.models.shared.extent import Extents, stretch
 from pipeline.models.shared.record import TENTH, ExtentModel, Feature
+from pipeline.models.shared.rules import RecordRule
 from pipeline.models.shared.window import ROWS, Rolling, roll, take
 from schemas.columns import F8, I8, U1, Grid
 
@@ -25,8 +27,16 @@ FLOOR = 5e-4  # of the extent
 _MEAN, _LIVELY = range(2)
 
 
+@dataclass(frozen=True, slots=True)
+class ActivityRule(RecordRule):
+    """Settings of the record of activity for the parameters that match."""
+
+
 class Activity(ExtentModel):
-    family, version = "activity", 4
+    name, version = "activity", 4
+    Rule = ActivityRule
+    sees = "where it lingers and how lively it is, over 64 rows"
+    suits = ("spacecraft",)
     features = (
         Feature("64-row mean", below=True, share=FLOOR),
         Feature("log of the 64-row standard deviation", below=True, least=TENTH),

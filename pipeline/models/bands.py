@@ -15,6 +15,7 @@ it out before: `resample` such a parameter at the rate it is sampled with.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -24,18 +25,40 @@ from pipeline.kernel import kernel
 from pipeline.models.shared.contract import GroupParameter
 from pipeline.models.shared.extent import Extents, stretch
 from pipeline.models.shared.record import TENTH, ExtentModel, Feature
+from pipeline.models.shared.rules import MAX_HZ, RecordRule, setting
 from pipeline.models.shared.spectrum import BINS, Tables, frequencies, segment, tables, whole
 from pipeline.models.shared.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
-from schemas.settings import BandsRule
 
 BANDS = 4
 FLOOR = 5e-4  # of the extent
 _KURTOSIS, _CREST = BANDS, BANDS + 1
 
 
+@dataclass(frozen=True, slots=True)
+class BandsRule(RecordRule):
+    """Settings of the spectral bands for the parameters that match: from each edge to the next."""
+
+    edges_hz: tuple[float, ...] = setting((), unit="Hz")  # octaves below half the rate if none
+    names: tuple[str, ...] = ()
+
+    def mistake(self) -> tuple[str, str] | None:
+        edges, names = self.edges_hz, self.names
+        good = all(isinstance(e, int | float) and 0 <= e <= MAX_HZ for e in edges)
+        rises = good and list(edges) == sorted(set(edges))
+        if not rises or len(edges) > BANDS + 1 or len(edges) == 1:
+            what = f"edges_hz must rise, {BANDS + 1} numbers at most, or none for octaves."
+            return "edges_hz", what
+        texts = all(isinstance(n, str) for n in names)
+        if names and not (len(names) == len(edges) - 1 and texts):
+            return "names", "names must be texts, one a band of edges_hz."
+        return None
+
+
 class Bands(ExtentModel):
-    family, version = "bands", 3
+    name, version = "bands", 3
+    Rule = BandsRule
+    sees = "how strongly it vibrates in each band, and impacts"
     features = (
         *(Feature("band", below=True, least=TENTH) for _ in range(BANDS)),
         Feature("kurtosis"), Feature("crest factor"),

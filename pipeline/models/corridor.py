@@ -15,17 +15,19 @@ in which `zero_on` is above `zero_above`, or with the first that is heard where 
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.family import FEATURE_SCHEMA, PAIR, Family
 from pipeline.models.shared.record import GAP_BIT, heard
+from pipeline.models.shared.rules import ABOVE_0, Rule, setting
 from schemas.columns import F8, I8, NEVER, NO_WORD, U1, Grid, Scores
 from schemas.mission import Level
-from schemas.settings import CorridorRule
-from schemas.state import Stateful
+from schemas.words import figure
 
 KNOT_NS = 1_000_000_000
 RING = 128  # rows remembered; the lag is shorter
@@ -42,10 +44,35 @@ _NO_WORD = np.uint8(NO_WORD)
 _WHICH, _VALUE, _LOW, _HIGH, _FLIGHTS, _TIME, _DETAILS = range(7)
 
 
-class Corridor(Stateful):
+MAX_HORIZON_S = 7200  # it is kept second by second
+
+
+@dataclass(frozen=True, slots=True)
+class CorridorRule(Rule):
+    """Settings of the corridor, which comes trained or not at all (docs/gate.md). Mission time is
+    counted from the first row in which `zero_on` is above `zero_above`."""
+
+    margin: float = setting(1.0, ABOVE_0, 1e6)  # times the room beside the flights' own corridor
+    horizon_s: float = setting(600.0, 1, MAX_HORIZON_S, "s")
+    lag_s: float = setting(5.0, unit="s")  # of the change that is looked at
+    zero_on: str = ""
+    zero_above: float = 0.0
+
+
+class Corridor(Family):
     """Corridor of one group. ValueError where `zero_on` is none of its own parameters."""
 
-    family, version = "corridor", 1
+    name, version = "corridor", 1
+    Rule, theta, trained_alone = CorridorRule, "margin", True
+    example: ClassVar = {"margin": 0.05}
+    sees = "a flight that leaves the corridor of earlier ones"
+    evidence_schema: ClassVar = {
+        **FEATURE_SCHEMA,
+        "corridor": PAIR | {"description": "corridor: smallest and largest of the feature in "
+                                           "earlier flights at this mission time"},
+        "flights": {"type": "integer", "description": "corridor: that were there"},
+        "mission_time_s": {"type": "number"},
+    }  # fmt: skip
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[CorridorRule]
@@ -62,7 +89,7 @@ class Corridor(Stateful):
         self.min_samples = np.full(f, 2, np.int64)
         self.min_ns = np.zeros(f, np.int64)
         self.leave_samples = np.full(f, 10, np.int64)
-        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
         g = len(NAMES)
         self.state = {
             "low": np.full((knots, g, f), np.inf), "high": np.full((knots, g, f), -np.inf),
@@ -94,7 +121,7 @@ class Corridor(Stateful):
         self.state["zero"][0] = NEVER
         self.state["held"][:] = 0
 
-    def move(self, step_ns: int) -> None:
+    def clock_set(self, step_ns: int) -> None:
         """The clock was set by so much, so mission time began then by the new one."""
         zero = self.state["zero"]
         zero[zero != NEVER] += step_ns
@@ -116,15 +143,21 @@ class Corridor(Stateful):
         )  # fmt: skip
         return cut(o, n)
 
-    def threshold(self, parameter: int) -> float:  # noqa: ARG002
-        return 1.0
-
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
         which, value, low, high, flights, time = detail.tolist()
         return {
             "feature": NAMES[int(which)], "feature_value": value, "corridor": [low, high],
             "flights": int(flights), "mission_time_s": time,
         }  # fmt: skip
+
+    @staticmethod
+    def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:
+        if "corridor" not in alert:
+            return Family.sentence(alert, seen, unit)
+        low, high = map(figure, alert["corridor"])
+        what = f"its {alert['feature']} is {figure(alert['feature_value'])}"
+        known = f"where {alert['flights']} flights had {low} to {high}"
+        return f"{seen} at T+{figure(alert['mission_time_s'])} s: {what}, {known}"
 
 
 @kernel

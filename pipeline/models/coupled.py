@@ -1,27 +1,30 @@
 """Coupled: what the others of a subsystem say this one should be (`models.shared.record`).
 
     d_j      (x_j - μ_j) / S_j
-    expected of j, given all the others:  x_j - S_j · (Λd)_j / Λ_jj,   Λ = (C + RIDGE · I)^-1
+    expected of j, of the others:  μ_j - S_j · Σ_b≠j Λ_jb d_b / Λ_jj,   Λ = (C + RIDGE · I)^-1
     learning μ ← μ + α (x - μ),  C ← (1 - α)(C + α d dᵀ),   α = max(1/rows, 1/memory)
 
-S is a parameter's extent (`models.shared.extent`). The difference between a value and its
-conditional mean is that parameter's own part in Hotelling's T² (Mason, Tracy and Young 1995): the
-alert names a parameter, not merely that something left; of few, others are drawn along by it. A row
-is looked at where all of the set are heard. It sees relations that are linear, and no margin is
-below the ridge's noise.
+S is a parameter's extent (`models.shared.extent`), of j that before the row. The difference between
+a value and its conditional mean is that parameter's own part in Hotelling's T² (Mason, Tracy and
+Young 1995): the alert names a parameter, not merely that something left; of few, others are drawn
+along by it. A row is looked at where all of the set are heard. It sees relations that are linear,
+and no margin is below the ridge's noise.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.shared.contract import GroupParameter
-from pipeline.models.shared.extent import Extents, stretch
+from pipeline.models.shared.extent import Extents, reach, stretch
 from pipeline.models.shared.record import HUGE, ExtentModel, Feature, heard
+from pipeline.models.shared.rules import MAX_ROWS, RecordRule, setting
 from pipeline.models.shared.sets import sets_of
 from schemas.columns import F8, I8, U1, Grid
-from schemas.settings import CoupledRule
 
 RIDGE = 1e-4  # noise of a hundredth of the extent is always thought possible
 REFRESH = 32  # rows from one inverse to the next
@@ -29,10 +32,21 @@ WARM = 100
 WIDE = 4.0  # extents: no row teaches more
 
 
+@dataclass(frozen=True, slots=True)
+class CoupledRule(RecordRule):
+    """Settings of a subsystem: the parameters that match are told of by each other."""
+
+    memory: float = setting(5000.0, 10, MAX_ROWS, "rows")  # two thirds of a relation are forgotten
+    across: bool = False  # of any containers, and looked at on every tick
+
+
 class Coupled(ExtentModel):
     """ValueError where a rule's set is of one parameter, or of too many."""
 
-    family, version = "coupled", 3
+    name, version = "coupled", 4
+    Rule = CoupledRule
+    sees = "a value that the others of its subsystem contradict"
+    example: ClassVar = {"memory": 200.0}
     features = (Feature("difference from what the others say", below=True, share=RIDGE**0.5),)
 
     def __init__(
@@ -46,7 +60,7 @@ class Coupled(ExtentModel):
             "mean": np.zeros(len(parameters)), "spread": np.zeros((n, most, most)),
             "inverse": np.zeros((n, most, most)), "rows": np.zeros(n, np.int64),
         }  # fmt: skip
-        self._room = np.empty((3, most))
+        self._room = np.empty((4, most))
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
         s = self.state
@@ -72,7 +86,7 @@ def relations(
     features: F8,
     predicted: F8,
 ) -> None:
-    """room f8[3, longest]: to work in."""
+    """room f8[4, longest]: to work in."""
     for i in range(len(value)):
         features[i, 0, :] = np.nan
         for s in range(len(sets)):
@@ -85,19 +99,20 @@ def relations(
                 continue
             for a in range(n):
                 j = sets[s, a]
+                least, most = reach(j, extents)
+                room[3, a] = extent[i, j] = most - least if most > least else 0.0
                 least, most = stretch(value[i, j], j, extents)
-                room[1, a] = extent[i, j] = most - least
+                room[1, a] = most - least
                 d = (value[i, j] - mean[j]) / room[1, a] if most > least else 0.0
                 room[0, a] = min(max(d, -WIDE), WIDE)
             if rows[s] >= WARM:
                 for a in range(n):
-                    total = 0.0
+                    total, j = 0.0, sets[s, a]
                     for b in range(n):
-                        total += inverse[s, a, b] * room[0, b]
-                    off = room[1, a] * total / inverse[s, a, a]
-                    if abs(off) < HUGE:
-                        features[i, 0, sets[s, a]] = off
-                        predicted[i, sets[s, a]] = value[i, sets[s, a]] - off
+                        total += inverse[s, a, b] * room[0, b] if b != a else 0.0
+                    expected = mean[j] - room[3, a] * total / inverse[s, a, a]
+                    if abs(value[i, j] - expected) < HUGE:
+                        predicted[i, j], features[i, 0, j] = expected, value[i, j] - expected
             rows[s] += 1
             share = max(1.0 / max(rows[s], 1), alpha[s])
             for a in range(n):

@@ -1,6 +1,6 @@
 """Departure: how far a value is from the mean of its last rows (`models.shared.record`).
 
-    feature  x - mean of the last ROWS rows, x among them
+    feature  x - mean of the ROWS rows before
 
 A spike, a dip or a step in what wanders slowly, long before it is a value that has never been. It
 does not see what changes more slowly than its window.
@@ -8,18 +8,30 @@ does not see what changes more slowly than its window.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.shared.record import Feature, RecordModel
-from pipeline.models.shared.window import ROWS, mean_of, take
+from pipeline.models.shared.rules import ABOVE_0, RecordRule, setting
+from pipeline.models.shared.window import ROWS, hear, mean_of
 from schemas.columns import F8, I8, U1, Grid
 
 
+@dataclass(frozen=True, slots=True)
+class DepartureRule(RecordRule):
+    """Settings of the distance from the 64-row mean for the parameters that match."""
+
+    margin: float = setting(0.5, ABOVE_0, 1e6)
+
+
 class Departure(RecordModel):
-    family, version = "departure", 2
+    name, version = "departure", 3
+    Rule = DepartureRule
+    sees = "a spike, a dip or a step in what wanders slowly"
+    suits = ("metrics",)
     features = (Feature("distance from its 64-row mean", below=True),)
 
     def __init__(self, *arguments: Any) -> None:
@@ -38,9 +50,10 @@ def departures(value: F8, quality: U1, ring: F8, held: I8, features: F8, predict
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
             x = value[i, j]
-            if not take(x, quality[i, j], j, ring, held):
+            if not hear(x, quality[i, j], j, held):
                 continue
-            if held[j] < ROWS:
-                continue
-            predicted[i, j] = mean_of(ring[j])
-            features[i, 0, j] = x - predicted[i, j]
+            if held[j] >= ROWS:
+                predicted[i, j] = mean_of(ring[j])
+                features[i, 0, j] = x - predicted[i, j]
+            ring[j, held[j] % ROWS] = x
+            held[j] += 1

@@ -15,17 +15,18 @@ a parameter at its own rate, and a gap is as if the line went straight across it
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.family import LEAD, Family
 from pipeline.models.shared.record import heard
+from pipeline.models.shared.rules import MAX_SECONDS, Rule, setting
 from schemas.columns import F8, I8, NO_WORD, U1, Grid, Scores
 from schemas.mission import Level
-from schemas.settings import FatigueRule
-from schemas.state import Stateful
 
 STACK = 64
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
@@ -33,11 +34,34 @@ _NO_WORD = np.uint8(NO_WORD)
 _LIFE, _RATE, _DETAILS = range(3)
 
 
-class Fatigue(Stateful):
+@dataclass(frozen=True, slots=True)
+class FatigueRule(Rule):
+    """Settings of fatigue for the parameters that match: a range of `reference` units is stood
+    `cycles` times, and the S-N line falls with `slope`. All three are the part's own."""
+
+    reference: float = setting(0.0, 0, 1e12, need="a range that the part stands `cycles` times")
+    cycles: float = setting(1e6, 1, 1e15)
+    slope: float = setting(5.0, 1, 30)
+    threshold: float = setting(0.8, 0, 1e6)  # of its life
+    horizon_s: float = setting(0.0, unit="s")  # an end that is nearer than this is told
+    memory_s: float = setting(3600.0, 1e-3, MAX_SECONDS, "s")  # of the rate at which life is used
+
+
+class Fatigue(Family):
     """Fatigue of one group. WATCH from `threshold` of its life on, or where its end is near;
     WARNING once all of it is used."""
 
-    family, version = "fatigue", 1
+    name, version = "fatigue", 1
+    Rule, theta = FatigueRule, "threshold"
+    sees = "how much of its life a part has used"
+    example: ClassVar = {"reference": 2.0, "cycles": 500.0, "horizon_s": 20.0}
+    evidence_schema: ClassVar = {
+        "life_used": {"type": ["number", "null"],
+                      "description": "fatigue: Miner's sum, 1 is all of it"},
+        "life_a_day": {"type": ["number", "null"],
+                       "description": "fatigue: used at the rate of now"},
+        "lead_s": LEAD,
+    }  # fmt: skip
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[FatigueRule]
@@ -53,7 +77,7 @@ class Fatigue(Stateful):
         self.min_samples = np.ones(f, np.int64)  # a sum does not flicker
         self.min_ns = np.zeros(f, np.int64)
         self.leave_samples = self.min_samples
-        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
         self.state = {
             "stack": np.zeros((f, STACK)), "points": np.zeros(f, np.int64),
             "last": np.full(f, np.nan), "way": np.zeros(f, np.int64),  # 1 up, -1 down
@@ -84,6 +108,19 @@ class Fatigue(Stateful):
         left = max(0.0, 1.0 - life)
         end = left / rate * 86400 / self._per_day if rate > 0 else None
         return {"life_used": life, "life_a_day": rate * self._per_day, "lead_s": end}
+
+    @staticmethod
+    def confidence(score: float) -> float:  # noqa: ARG004
+        """A sum is a sum; what it stands for is the S-N line's matter."""
+        return 1.0
+
+    @staticmethod
+    def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:
+        if "life_used" not in alert:
+            return Family.sentence(alert, seen, unit)
+        used, left = f"{alert['life_used']:.0%} of its fatigue life is used", alert["lead_s"]
+        end = "" if left is None else f", the rest lasts {left:.0f} s at this rate"
+        return f"{alert['name']}: {used}{end}"
 
 
 @part

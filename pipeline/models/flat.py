@@ -11,16 +11,18 @@ parameter is not its rest: held and stale samples say nothing, and after a gap t
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.family import Family
+from pipeline.models.shared.rules import Rule, setting
 from schemas.columns import F8, I8, NO_WORD, U1, Grid, Quality, Scores
 from schemas.mission import Level
-from schemas.settings import FlatRule
-from schemas.state import Stateful
+from schemas.words import figure
 
 _WATCH = np.uint8(Level.WATCH)
 _NO_WORD = np.uint8(NO_WORD)
@@ -28,10 +30,28 @@ _UNHEARD = np.uint8(Quality.HELD | Quality.STALE)
 _GAP_BIT = np.uint8(Quality.AFTER_GAP)
 
 
-class Flat(Stateful):
+@dataclass(frozen=True, slots=True)
+class FlatRule(Rule):
+    """Settings of the flat line for the parameters that match."""
+
+    enabled: bool = True
+    threshold: float = setting(20.0)  # times the longest rest so far
+    changes: int = setting(100)  # that must have been seen before
+    min_seconds: float = setting(30.0, unit="s")
+
+
+class Flat(Family):
     """Flat line of one group; says WATCH at most: a constant may be what it should be."""
 
-    family, version = "flat", 1
+    name, version = "flat", 1
+    Rule, theta = FlatRule, "threshold"
+    sees = "a value that used to change and no longer does"
+    example: ClassVar = {"changes": 5, "threshold": 2.0, "min_seconds": 2.0}
+    evidence_schema: ClassVar = {
+        "unchanged_s": {"type": "number", "description": "flat: since its last change"},
+        "longest_s": {"type": "number",
+                      "description": "flat: the longest rest between changes before"},
+    }  # fmt: skip
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[FlatRule]
@@ -44,7 +64,7 @@ class Flat(Stateful):
         self.min_samples = np.ones(f, np.int64)  # a rest is persistence by itself
         self.min_ns = np.zeros(f, np.int64)
         self.leave_samples = self.min_samples
-        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
         self.state = {
             "last": np.full(f, np.nan), "since": np.zeros(f, np.int64),
             "longest": np.zeros(f, np.int64), "changes": np.zeros(f, np.int64),
@@ -70,6 +90,11 @@ class Flat(Stateful):
 
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
         return {"unchanged_s": float(detail[0]), "longest_s": float(detail[1])}
+
+    @staticmethod
+    def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:  # noqa: ARG004
+        rest = f"has not changed for {figure(alert.get('unchanged_s'))} s"
+        return f"{seen} and {rest}; its longest rest before was {figure(alert.get('longest_s'))} s"
 
 
 @kernel

@@ -14,13 +14,15 @@ nothing, since its error was as large before.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pipeline.kernel import fma, kernel, part
-from pipeline.models.shared.extent import Extents, stretch
+from pipeline.models.shared.extent import Extents, reach, stretch
 from pipeline.models.shared.record import GAP_BIT, ExtentModel, Feature, heard
+from pipeline.models.shared.rules import RecordRule
 from schemas.columns import F8, I8, U1, Grid
 
 NODES = 10
@@ -36,8 +38,16 @@ _1, _2, _3, _4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 _TERMS = np.uint64(TERMS)
 
 
+@dataclass(frozen=True, slots=True)
+class ForecasterRule(RecordRule):
+    """Settings of the forecaster for the parameters that match."""
+
+
 class Forecaster(ExtentModel):
-    family, version = "forecaster", 3
+    name, version = "forecaster", 4
+    Rule = ForecasterRule
+    sees = "what could be foretold row by row and suddenly cannot"
+    suits = ("spacecraft",)
     features = (Feature("mean error of the forecast"),)
 
     def __init__(self, *arguments: Any) -> None:
@@ -84,14 +94,17 @@ def forecast(
                 ready[j] = 0
             if not heard(x, quality[i, j]):
                 continue
-            least, most = stretch(x, j, extents)
-            u = (2.0 * x - least - most) / (most - least) if most > least else 0.0
-            share, forget = 0.0, 1.0
+            said = 0.0
             if ready[j] != 0:
+                least, most = reach(j, extents)  # of the rows before: x is not known yet
                 said = _dot(readout[j], terms[j])
                 predicted[i, j] = 0.5 * (least + most + said * (most - least))
                 error[j] += PACE * (abs(x - predicted[i, j]) - error[j])
                 features[i, 0, j] = error[j]
+            least, most = stretch(x, j, extents)
+            u = (2.0 * x - least - most) / (most - least) if most > least else 0.0
+            share, forget = 0.0, 1.0
+            if ready[j] != 0:
                 share, forget = 1.0 / (FORGET + _dot(terms[j], gain[j])), 1.0 / FORGET
                 _teach((u - said) * share, gain[j], readout[j])
             _step(u, terms[j], room)

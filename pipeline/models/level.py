@@ -6,15 +6,26 @@ does not see an old value at the wrong time.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.shared.record import Feature, RecordModel, heard
+from pipeline.models.shared.rules import RecordRule
 from schemas.columns import F8, U1, Grid
 
 
+@dataclass(frozen=True, slots=True)
+class LevelRule(RecordRule):
+    """Settings of the level's record for the parameters that match."""
+
+
 class LevelModel(RecordModel):
-    family, version = "level", 2
+    name, version = "level", 2
+    Rule = LevelRule
+    sees = "a value where it has never been"
+    suits = ("spacecraft", "metrics")
     features = (Feature("value", below=True),)
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002

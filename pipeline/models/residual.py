@@ -14,16 +14,17 @@ by one is no surprise, and of a value that has never changed nothing can be said
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.family import Family
+from pipeline.models.shared.rules import Rule, setting
 from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores
 from schemas.mission import Level
-from schemas.settings import ResidualRule
-from schemas.state import Stateful
 
 CLIP = 4.0
 HUGE = 1e150
@@ -35,10 +36,26 @@ _HELD_BIT = np.uint8(Quality.HELD)
 _GAP_BIT = np.uint8(Quality.AFTER_GAP)
 
 
-class Residual(Stateful):
+@dataclass(frozen=True, slots=True)
+class ResidualRule(Rule):
+    """Settings of the adaptive residual for the parameters that match."""
+
+    enabled: bool = True
+    half_life_s: float = setting(20.0, unit="s")  # of the level; trend and scale forget slower
+    threshold: float = setting(10.0)  # residual, in robust scales
+    warm_up_s: float = setting(60.0, unit="s")
+    min_samples: int = setting(3, unit="rows")  # persistence
+    min_seconds: float = setting(2.0, unit="s")
+    resolution: float = setting(0.0)  # smallest scale believed, engineering units
+
+
+class Residual(Family):
     """Adaptive residual of one group; says WATCH at most: it has no notion of danger."""
 
-    family, version = "residual", 1
+    name, version = "residual", 1
+    Rule, theta = ResidualRule, "threshold"
+    sees = "a sample far from what its own last minute let expect"
+    example: ClassVar = {"warm_up_s": 30.0, "threshold": 3.0}
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[ResidualRule]
@@ -52,7 +69,7 @@ class Residual(Stateful):
         self.min_samples = np.array([r.min_samples for r in rules], np.int64)
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
         self.leave_samples = self.min_samples
-        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
         self.state = {
             "level": np.zeros(f), "trend": np.zeros(f), "scale": np.zeros(f),
             "seen": np.zeros(f),
@@ -77,8 +94,10 @@ class Residual(Stateful):
     def threshold(self, parameter: int) -> float:
         return float(self._threshold[parameter])
 
-    def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
-        return {}
+    @staticmethod
+    def confidence(score: float) -> float:
+        """Least probability that a residual of `score` deviations is no chance (Chebyshev)."""
+        return max(0.0, 1.0 - 1.0 / (score * score)) if score > 0 else 0.0
 
 
 @kernel

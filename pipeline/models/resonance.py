@@ -9,23 +9,44 @@ less than SHARE of all that moves, for the middle of mere noise is nothing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 
 from pipeline.kernel import kernel
 from pipeline.models.shared.contract import GroupParameter
 from pipeline.models.shared.record import HUGE, Feature, RecordModel
+from pipeline.models.shared.rules import MAX_HZ, RecordRule, setting
 from pipeline.models.shared.spectrum import BINS, Tables, frequencies, segment, tables, whole
 from pipeline.models.shared.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
-from schemas.settings import ResonanceRule
 
 SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ResonanceRule(RecordRule):
+    """Settings of the resonance that lies in a band, for the parameters that match."""
+
+    low_hz: float = setting(0.0, 0, MAX_HZ, "Hz")
+    high_hz: float = setting(
+        0.0, 0, MAX_HZ, "Hz", need="where the band ends that the resonance is in"
+    )
+
+    def mistake(self) -> tuple[str, str] | None:
+        if self.enabled and not self.low_hz < self.high_hz:
+            return "low_hz", f"low_hz = {self.low_hz} is not below high_hz = {self.high_hz}."
+        return None
 
 
 class Resonance(RecordModel):
     """ValueError where a rule's band holds no bin of the spectrum."""
 
-    family, version = "resonance", 2
+    name, version = "resonance", 2
+    Rule = ResonanceRule
+    sees = "a resonance that moves"
+    example: ClassVar = {"low_hz": 0.1, "high_hz": 0.4}
     features = (Feature("middle of the band, Hz", below=True),)
 
     def __init__(

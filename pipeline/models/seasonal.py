@@ -11,13 +11,16 @@ that was not heard in TURNS turns before; what lasts for some eight turns is the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.shared.contract import GroupParameter
 from pipeline.models.shared.record import Feature, RecordModel, heard
+from pipeline.models.shared.rules import RecordRule, setting
 from schemas.columns import F8, I8, U1, Grid
-from schemas.settings import SeasonalRule
 
 BINS = 64
 TURNS = 2
@@ -25,10 +28,20 @@ MOST = 8  # turns that are counted
 LEAST_ROWS = 4  # of a turn
 
 
+@dataclass(frozen=True, slots=True)
+class SeasonalRule(RecordRule):
+    """Settings of the profile over an orbit or a day for the parameters that match."""
+
+    period_s: float = setting(0.0, unit="s", need="how long one turn takes, an orbit or a day")
+
+
 class Seasonal(RecordModel):
     """ValueError where a rule has no period."""
 
-    family, version = "seasonal", 2
+    name, version = "seasonal", 2
+    Rule = SeasonalRule
+    sees = "an old value at the wrong time of its orbit or day"
+    example: ClassVar = {"period_s": 70.0}
     features = (Feature("difference from its profile", below=True),)
 
     def __init__(

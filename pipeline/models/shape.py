@@ -22,6 +22,7 @@ forgets nothing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ import numpy as np
 from pipeline.kernel import fma, kernel, part
 from pipeline.models.shared.extent import Extents, stretch
 from pipeline.models.shared.record import ExtentModel, Feature
+from pipeline.models.shared.rules import ABOVE_0, RecordRule, setting
 from pipeline.models.shared.window import ROWS, hear
 from schemas.columns import F4, F8, I8, U1, U4, Grid
 
@@ -42,8 +44,18 @@ SKIP = 4  # each row still stands in two windows of eight
 _BOOK, _1 = np.uint64(BOOK), np.uint64(1)
 
 
+@dataclass(frozen=True, slots=True)
+class ShapeRule(RecordRule):
+    """Settings of the shape memory for the parameters that match."""
+
+    margin: float = setting(0.3, ABOVE_0, 1e6)
+
+
 class Shape(ExtentModel):
-    family, version = "shape", 4
+    name, version = "shape", 4
+    Rule = ShapeRule
+    sees = "a pattern unlike all earlier ones"
+    suits = ("spacecraft",)
     features = (
         Feature("distance of the last 8 rows", known=RADIUS),
         Feature("distance of every eighth of 57 rows", known=RADIUS),

@@ -25,17 +25,19 @@ A lasting jump (JUMPS surprises in a row) starts the filter anew: a step is not 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.family import LEAD, Family
+from pipeline.models.shared.rules import Rule, setting
 from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores, State
 from schemas.mission import ALARM_LEVELS, Five, Level
-from schemas.settings import TimeToLimitRule
-from schemas.state import Stateful
+from schemas.words import figure
 
 Z80 = 1.2815515655446004  # two-sided 80 % of a normal distribution
 SURPRISE = 5.0  # innovations of this many deviations …
@@ -63,11 +65,32 @@ class Filter(NamedTuple):
     usual: F8
 
 
-class TimeToLimit(Stateful):
+@dataclass(frozen=True, slots=True)
+class TimeToLimitRule(Rule):
+    """Settings of time-to-limit for the parameters that match."""
+
+    enabled: bool = True
+    memory_s: float = setting(30.0, unit="s")  # 1/(1-discount), of the local linear trend
+    horizon_s: float = setting(120.0, unit="s")  # a crossing further away is nobody's business yet
+    significance: float = setting(6.0)  # slope in standard deviations, below which it stays quiet
+    min_samples: int = setting(5, unit="rows")
+    min_seconds: float = setting(10.0, unit="s")
+    resolution: float = setting(0.0)
+
+
+class TimeToLimit(Family):
     """Time-to-limit of one group: WARNING where the first range from distress on lies ahead within
     the horizon, WATCH where a milder one does that is not crossed yet."""
 
-    family, version = "time_to_limit", 4
+    name, version = "time_to_limit", 4
+    Rule, theta = TimeToLimitRule, "significance"
+    sees = "a slope that leads to a limit, and when it gets there"
+    example: ClassVar = {"significance": 2.0}
+    evidence_schema: ClassVar = {
+        "slope_per_s": {"type": "number"}, "slope_sd_per_s": {"type": "number"}, "lead_s": LEAD,
+        "lead_80_s": {"type": ["array", "null"], "items": {"type": ["number", "null"]},
+                      "minItems": 2, "maxItems": 2},
+    }  # fmt: skip
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[TimeToLimitRule]
@@ -83,7 +106,7 @@ class TimeToLimit(Stateful):
         self.min_samples = np.array([r.min_samples for r in rules], np.int64)
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
         self.leave_samples = self.min_samples
-        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
         self.state = {
             **{name: np.zeros(f) for name in FILTER},
             "seen": np.zeros(f), "surprises": np.zeros(f),
@@ -110,7 +133,7 @@ class TimeToLimit(Stateful):
         super().restore(state)
         self._targets()
 
-    def aim(self, parameter: int, low: Five, high: Five) -> None:
+    def set_limits(self, parameter: int, low: Five, high: Five) -> None:
         """Head for other ranges from now on."""
         self.state["ranges"][parameter] = low, high
         self._targets()
@@ -135,7 +158,7 @@ class TimeToLimit(Stateful):
         )  # fmt: skip
         return cut(o, n)
 
-    def leads(self, parameter: int) -> list[tuple[Level, float]]:
+    def forecasts(self, parameter: int) -> Iterator[tuple[Level, float]]:
         """Seconds to every range ahead as things stand, mildest first; none where the slope is not
         significant."""
         wanted = (*FILTER, "seen", "step")
@@ -144,15 +167,15 @@ class TimeToLimit(Stateful):
         variance = max(s["variance"], floor, min(abs(s["step"]), HUGE) ** 2 / 12)
         deviation = math.sqrt(max(variance * max(s["p11"], 0.0), 0.0))
         if not all(map(math.isfinite, (b, deviation, s["level"]))):
-            return []
+            return
         if s["seen"] < self._warm_up[parameter] or deviation == 0.0 or not self._on[parameter]:
-            return []
+            return
         if abs(b) < self._significance[parameter] * deviation:
-            return []
+            return
         limits = self.state["ranges"][parameter, 1 if b > 0 else 0].tolist()
         ahead = [(limit - s["level"]) / b * self._period for limit in limits]
         pairs = zip(ALARM_LEVELS, ahead, strict=True)
-        return [(level, x) for level, x in pairs if 0 < x < math.inf]
+        yield from ((level, x) for level, x in pairs if 0 < x < math.inf)
 
     def _headed_for(
         self, parameter: int, m: float, b: float, ranges: list[dict[str, Any]]
@@ -165,6 +188,33 @@ class TimeToLimit(Stateful):
 
     def threshold(self, parameter: int) -> float:
         return float(self._significance[parameter])
+
+    @staticmethod
+    def confidence(score: float) -> float:
+        """Probability that a slope of so many deviations has the sign it shows."""
+        return 0.5 * (1.0 + math.erf(abs(score) / math.sqrt(2.0)))
+
+    @staticmethod
+    def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:
+        if alert.get("lead_s") is None:
+            return f"{seen} and may cross a limit"
+        limit = f"{alert['limit']:g}{unit}"
+        if alert["lead_s"] == 0:
+            return f"{seen}, beyond {limit} already and moving further away"
+        soon, late = alert["lead_80_s"]
+        until = " s or later" if late is None else f" to {figure(round(late))} s"
+        span = "" if soon is None else f" (80 %: {soon:.0f}{until})"
+        reached = f"will cross {limit} in {alert['lead_s']:.0f} s{span}"
+        return f"{seen} and {reached} if it goes on like this"
+
+    @staticmethod
+    def aim(parameter: GroupParameter) -> str:
+        sides = target(parameter.low, parameter.high)
+        aims = [f"{side.serious:g} (warning)" for side in sides if side.serious == side.serious]
+        aims += [f"{limit:g} (watch)" for side in sides for limit in side.mild if limit == limit]
+        if not aims:
+            return "no limit to head for, so it is quiet"
+        return f"heads for {' or '.join(aims)}"
 
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
         """Slope, and the time to every alarm range ahead with its 80 % interval, in seconds."""

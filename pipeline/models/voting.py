@@ -11,29 +11,56 @@ they differ, and by how much.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.family import Family
 from pipeline.models.shared.record import heard
+from pipeline.models.shared.rules import MAX_ROWS, Rule, setting
 from pipeline.models.shared.sets import sets_of
 from schemas.columns import F8, I8, NO_WORD, U1, Grid, Scores
 from schemas.mission import Level
-from schemas.settings import VotingRule
-from schemas.state import Stateful
+from schemas.words import figure
 
 _NO_WORD = np.uint8(NO_WORD)
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
-_OFF, _MEMBERS, _BIAS, _DRIFT, _DETAILS = range(5)
+_OFF, _MEMBERS, _BIAS, _DRIFT, _VOTE, _DETAILS = range(6)
 
 
-class Voting(Stateful):
+@dataclass(frozen=True, slots=True)
+class VotingRule(Rule):
+    """Settings of redundant sensors: those that match measure one quantity."""
+
+    tolerance: float = setting(
+        0.0, 0, 1e15, need="by how much sensors of one quantity may differ"
+    )  # engineering units
+    min_samples: int = setting(3, 1, MAX_ROWS, "rows")  # persistence
+    min_seconds: float = setting(0.0, unit="s")
+    memory_s: float = setting(60.0, unit="s")  # of a sensor's bias and drift
+    across: bool = False  # of any containers, and looked at on every tick
+
+
+class Voting(Family):
     """WARNING where one of three or more is off by more than the tolerance, WATCH on both of two
     that differ by more. ValueError where a rule's set is of one parameter, or of too many."""
 
-    family, version = "voting", 1
+    name, version = "voting", 2
+    Rule, theta = VotingRule, "tolerance"
+    sees = "which of several sensors of one quantity has left the others"
+    example: ClassVar = {"tolerance": 0.5, "min_samples": 2}
+    evidence_schema: ClassVar = {
+        "vote": {"type": "number", "description": "voting: the middle of what the sensors say"},
+        "off": {"type": "number", "description": "voting: from the vote"},
+        "members": {"type": "integer", "description": "voting: sensors that were heard"},
+        "tolerance": {"type": "number", "description": "voting: by how much sensors may differ"},
+        "bias": {"type": ["number", "null"], "description": "voting: mean of off"},
+        "drift_per_s": {"type": ["number", "null"],
+                        "description": "voting: at which the bias grows"},
+    }  # fmt: skip
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[VotingRule]
@@ -48,33 +75,39 @@ class Voting(Stateful):
         self.min_samples = np.array([r.min_samples for r in rules], np.int64)
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
         self.leave_samples = self.min_samples
-        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
         self.state = {"bias": np.zeros(f), "drift": np.zeros(f)}
         self._scores = empty_scores(0, f, _DETAILS)
         self._room = np.empty(self._sets.shape[1])
 
     def feed(self, grid: Grid) -> Scores:
-        """Scores of each row, `predicted` the vote; views on buffers overwritten by the next."""
+        """Scores of each row; views on buffers overwritten by the next."""
         n, f = grid.value.shape
         if n > len(self._scores.enter):
             self._scores = empty_scores(n, f, _DETAILS)
+            self._scores.predicted[:] = np.nan  # a vote knows the row it is of
         o, s = self._scores, self.state
         vote(
             grid.value, grid.quality, self._sets, self._tolerance, self._alpha, self._hz,
-            s["bias"], s["drift"], self._room, o.enter, o.predicted, o.score, o.detail,
+            s["bias"], s["drift"], self._room, o.enter, o.score, o.detail,
         )  # fmt: skip
         return cut(o, n)
 
-    def threshold(self, parameter: int) -> float:  # noqa: ARG002
-        return 1.0
-
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
-        off, members, bias, drift = detail.tolist()
+        off, members, bias, drift, vote = detail.tolist()
         tolerance = float(self._tolerance[parameter])
         return {
-            "off": off, "members": int(members), "tolerance": tolerance, "bias": bias,
-            "drift_per_s": drift,
+            "vote": vote, "off": off, "members": int(members), "tolerance": tolerance,
+            "bias": bias, "drift_per_s": drift,
         }  # fmt: skip
+
+    @staticmethod
+    def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:
+        if "vote" not in alert:
+            return Family.sentence(alert, seen, unit)
+        vote = f"the {alert['members']} sensors of it vote {figure(alert['vote'])}{unit}"
+        off = f"off by {abs(alert['off']):g}" if alert["members"] > 2 else "they differ by more"
+        return f"{seen} where {vote}: {off}, {alert['tolerance']:g} is allowed"
 
 
 @part
@@ -98,14 +131,13 @@ def vote(
     drift: F8,
     room: F8,
     enter: U1,
-    predicted: F8,
     score: F8,
     detail: F8,
 ) -> None:
     """room f8[longest]: to work in."""
     for i in range(len(value)):
         for j in range(value.shape[1]):
-            enter[i, j], score[i, j], predicted[i, j] = _NO_WORD, np.nan, np.nan
+            enter[i, j], score[i, j] = _NO_WORD, np.nan
             for d in range(_DETAILS):
                 detail[i, d, j] = np.nan
         for s in range(len(sets)):
@@ -129,6 +161,6 @@ def vote(
                 score[i, j] = (abs(off) if n > 2 else spread) / tolerance[j]
                 word = _WARNING if n > 2 else _WATCH
                 enter[i, j] = word if score[i, j] > 1.0 else np.uint8(0)
-                predicted[i, j] = mid
+                detail[i, _VOTE, j] = mid
                 detail[i, _OFF, j], detail[i, _MEMBERS, j] = off, n
                 detail[i, _BIAS, j], detail[i, _DRIFT, j] = bias[j], drift[j]

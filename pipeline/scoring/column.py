@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.models.families import BY_NAME
+from pipeline.models.families import FAMILIES
 from pipeline.models.shared.contract import GroupParameter
+from pipeline.models.shared.family import Family
 from schemas.columns import F8, NO_WORD, Grid, Quality
 from schemas.mission import IntegerEncoding, ParameterType
-from schemas.settings import MODEL_RULES
 
 # What fits the data, each with its defaults. Spacecraft have a long past in which much returns;
 # the metrics of NAB have a short one, and spikes.
-SPACECRAFT = ("level", "activity", "shape", "forecaster")
-METRICS = ("level", "departure")
+SPACECRAFT = tuple(f for f in FAMILIES if "spacecraft" in f.suits)
+METRICS = tuple(f for f in FAMILIES if "metrics" in f.suits)
 GAP = 150  # rows of calm between two alarms that are one
 SECOND = 1_000_000_000
 _WHO = GroupParameter("telemetry", ParameterType("telemetry", "float", IntegerEncoding(16)), (), ())
 
 
 def judged(
-    value: F8, gap: int | None = None, families: tuple[str, ...] = SPACECRAFT
+    value: F8, gap: int | None = None, families: Sequence[type[Family]] = SPACECRAFT
 ) -> tuple[NDArray[np.bool_], F8]:
     """(whether any family says something, the largest excess in margins or 0), row by row.
 
@@ -34,8 +36,8 @@ def judged(
     time, none = np.arange(len(value)) * SECOND, np.zeros(0, np.int64)
     grid = Grid(time, time, column, quality, time, none, none, none)
     odd, excess = np.zeros(len(value), np.bool_), np.zeros(len(value))
-    for name in families:
-        scores = BY_NAME[name].make([_WHO], SECOND, [MODEL_RULES[name]()]).feed(grid)
+    for family in families:
+        scores = family([_WHO], SECOND, [family.Rule()]).feed(grid)
         enter, score = scores.enter[:, 0], scores.score[:, 0]
         odd |= (enter > 0) & (enter != NO_WORD)
         excess = np.maximum(excess, np.where(score > 0, score, 0.0))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from pipeline.errors import FlightError
 from pipeline.formats.series import unique_names
 from pipeline.formats.times import is_time_name
+from pipeline.models.shared.family import Family
 from pipeline.scoring.column import GAP, judged
 from pipeline.scoring.rules import Interval, Scored, intervals
 from schemas.columns import F8
@@ -93,12 +95,12 @@ def _number(cell: str) -> float:
         return np.nan
 
 
-def odd_rows(series: Labelled, families: tuple[str, ...]) -> NDArray[np.bool_]:
+def odd_rows(series: Labelled, families: Sequence[type[Family]]) -> NDArray[np.bool_]:
     odd = np.zeros(series.rows, np.bool_)
     for column in series.values.values():
         odd |= judged(column, None, families)[0]
     return odd
 
 
-def score(found: list[Labelled], families: tuple[str, ...]) -> list[Scored[Labelled]]:
+def score(found: list[Labelled], families: Sequence[type[Family]]) -> list[Scored[Labelled]]:
     return [Scored(one, intervals(odd_rows(one, families), GAP)) for one in found]

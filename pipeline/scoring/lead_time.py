@@ -13,9 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.models.families import BY_NAME
 from schemas.mission import Level
-
-MODEL_MONITORS = ("time_to_limit", "residual")
 
 
 @dataclass(slots=True)
@@ -83,6 +82,6 @@ def _credit(score: FaultScore, alert: dict[str, Any], t: float) -> None:
     if kind == "limit" and score.limit_s is None:
         score.limit_s = t
     before = score.critical_s is not None and t < score.critical_s
-    if kind in MODEL_MONITORS and before and score.predicted_s is None:
+    if kind in BY_NAME and before and score.predicted_s is None:
         score.predicted_s = t
         score.predicted_by = f"{kind} of {alert['parameter'].rsplit('/', 1)[1]}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import FlightError
+from pipeline.models.shared.family import Family
 from pipeline.scoring.column import GAP, METRICS, judged
 from schemas.columns import F8, I8
 
@@ -86,7 +87,7 @@ def worth(one: Series) -> tuple[F8, I8]:
     return value, window
 
 
-def said(one: Series, families: tuple[str, ...] = METRICS) -> F8:
+def said(one: Series, families: Sequence[type[Family]] = METRICS) -> F8:
     """A detection where the excess is a new peak of the GAP rows before, as large as it is; else 0.
 
     An alarm is one detection, not one a row; how much is enough is what the threshold is for.

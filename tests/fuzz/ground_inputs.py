@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import orjson
 
+from pipeline.chain.control import MONITORS
 from pipeline.mission.folder import Mission
+from pipeline.models.families import BY_NAME
 from schemas.artefact import Artefact, Part
 from schemas.control import (
-    MONITORS,
     ON_PARAMETERS,
     STAGES,
     Control,
@@ -25,7 +26,6 @@ from schemas.control import (
 )
 from schemas.mission import ALARM_LEVELS
 from schemas.records import CONTROL_HEADERS, RawRecord
-from schemas.settings import MODEL_RULES
 from tests.fuzz.inputs import RECEIVED, Input, records, text_input
 from tests.fuzz.mutate import WORDS, damage, damage_text
 
@@ -157,7 +157,7 @@ def _staged(rnd: random.Random, models: Sequence[Artefact]) -> Control:
 
 def _wild_settings(rnd: random.Random, part: Part) -> Part:
     """A key of some family's settings at a value that few have thought of."""
-    key = rnd.choice([f.name for rule in MODEL_RULES.values() for f in fields(rule)])
+    key = rnd.choice([f.name for rule in (f.Rule for f in BY_NAME.values()) for f in fields(rule)])
     odd = (0, -1, 1, 0.5, 2**62, 1e300, 1e-300, 7200.0, "x", True, None, [])
     return replace(part, settings=part.settings | {key: rnd.choice(odd)})
 

@@ -19,6 +19,7 @@ import orjson
 from jsonschema import Draft202012Validator
 
 from pipeline.chain import Chain
+from pipeline.chain.control import decode_control
 from pipeline.decode import Decoder, compile_plans
 from pipeline.errors import MissionError
 from pipeline.mdb import load_xtce
@@ -26,7 +27,7 @@ from pipeline.mission.folder import Mission, load_mission, read_settings
 from pipeline.packets import PacketReader, Reassembler, Scanner
 from schemas import topics
 from schemas.columns import Output, Reason, Rejects
-from schemas.control import Control, decode_control, encode_control
+from schemas.control import Control, encode_control
 from schemas.records import Kind, RawRecord, classify
 from schemas.settings import TimeSettings
 from tests.conftest import PROJECT

@@ -13,7 +13,7 @@ from pipeline.packets.scanner import MAX_SKIP_BYTES
 from schemas.columns import Reason
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 from schemas.space_packet import APIDS, MAX_PACKET_BYTES
-from tests.laws.cases import SECOND
+from tests.laws.case import SECOND
 
 BASE = 1_700_000_000 * SECOND
 

@@ -16,6 +16,7 @@ import pytest
 from pyarrow import parquet as pq
 
 from pipeline.chain import Chain
+from pipeline.chain.control import decode_control
 from pipeline.errors import FlightError, MissionError
 from pipeline.formats import csv as csv_format
 from pipeline.formats import parquet as parquet_format
@@ -25,7 +26,6 @@ from pipeline.mdb import load_xtce
 from pipeline.mission.correlation import read_correlation
 from pipeline.mission.folder import Mission, load_mission, ranges_for, read_settings
 from schemas.columns import Reason
-from schemas.control import decode_control
 from schemas.records import CONTROL_HEADERS, RawRecord
 from tests.fuzz.ground_targets import latched
 from tests.fuzz.test_strangers import U8, C, aggregate, document, load

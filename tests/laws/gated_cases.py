@@ -11,7 +11,6 @@ from pipeline.mission.folder import Mission
 from pipeline.models.families import BY_NAME
 from schemas.artefact import Artefact, Part
 from schemas.control import ModelStage
-from schemas.settings import MODEL_RULES
 
 # what a family cannot do without, on a grid of a row a second
 NEEDED: dict[str, dict[str, Any]] = {
@@ -34,8 +33,8 @@ def artefact_of(
             if not columns:
                 continue
             chosen = [group.group.parameters[i] for i in columns]
-            rule = MODEL_RULES[family_name](**settings)
-            model = family.make(chosen, group.period_ns, [rule] * len(chosen))
+            rule = BY_NAME[family_name].Rule(**settings)
+            model = family(chosen, group.period_ns, [rule] * len(chosen))
             none = np.zeros(len(columns))
             known = {"low": none, "high": none, "step": none}
             mine = tuple(names[i] for i in columns)

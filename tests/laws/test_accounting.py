@@ -12,29 +12,19 @@ from pipeline.timeline.order import Order
 from schemas import topics
 from schemas.columns import Reason
 from schemas.settings import TimeSettings
-from tests.laws.cases import (
-    CASES,
-    GROUND,
-    SEGMENTED,
-    F,
-    N,
-    _batch,
-    _bytestream,
-    _rows,
-    _with_ground_headers,
-    late_numbers,
-    raw_records,
-    segments,
-    vehicle_mission,
-)
+from tests.laws.case import F, N, batch_of, rows_of
+from tests.laws.cases import CASES
 from tests.laws.damage import in_pieces
+from tests.laws.of_packets import GROUND, SEGMENTED, byte_stream, segments, with_ground_headers
+from tests.laws.streams import late_numbers, raw_records
+from tests.laws.vehicle import vehicle_mission
 
 
 @pytest.mark.parametrize("ground", [0, GROUND, 4])
 def test_scanner_bytes(ground: int, rng: np.random.Generator) -> None:
     """bytes in = packets + ground headers + skipped + pending, after every piece; at the end
     nothing is pending."""
-    stream = _with_ground_headers(rng) if ground else _bytestream(rng)
+    stream = with_ground_headers(rng) if ground else byte_stream(rng)
     scanner, fed, told = Scanner([5, 6, 7], ground), 0, 0
     at = sorted(rng.integers(0, len(stream), 20).tolist())
     for a, b in zip([0, *at], [*at, len(stream)], strict=True):
@@ -67,7 +57,7 @@ def test_reassembly_bytes(rng: np.random.Generator) -> None:
 def test_scanner_says_where_and_what(ground: int, rng: np.random.Generator) -> None:
     """Skips and packets, put in their places, are the input again; in any chunking the same."""
     garbage = rng.bytes(int(rng.integers(3 * MAX_SKIP_BYTES)))
-    stream = garbage + (_with_ground_headers(rng) if ground else _bytestream(rng))
+    stream = garbage + (with_ground_headers(rng) if ground else byte_stream(rng))
     found = []
     for cuts in (0, 30):
         packets, skips = in_pieces(Scanner([5, 6, 7], ground), stream, rng, cuts)
@@ -97,7 +87,7 @@ def test_samples_in_are_used_late_or_rejected(rng: np.random.Generator) -> None:
         order = Order(np.arange(F), TimeSettings(lateness_s=lateness, jump_s=100))
         time, value, quality = late_numbers(rng)
         found = order.feed(
-            _batch(N, time), _rows(time, value, quality), np.zeros(0, np.int64)
+            batch_of(N, time), rows_of(time, value, quality), np.zeros(0, np.int64)
         )  # fmt: skip
         out = sum(len(p.ordered.time_ns) for p in found.pieces)
         assert out + len(found.late) + order.held == N
@@ -129,9 +119,12 @@ def test_every_stage_of_the_chain_has_a_case() -> None:
     stages = {
         (p.parent.name if p.stem == "stage" else p.stem)
         for p in here.rglob("*.py")
-        if any(base in p.read_text() for base in ("(Stateful)", "(RecordModel)", "(ExtentModel)"))
+        if any(
+            base in p.read_text()
+            for base in ("(Stateful)", "(Family)", "(RecordModel)", "(ExtentModel)")
+        )
         and "class Stateful" not in p.read_text()
     }
     text = " ".join(c.name for c in CASES).replace(" ", "_")
     missing = {s for s in stages if s.removesuffix("r") not in text and s not in text}
-    assert missing <= {"decoder"}
+    assert missing <= {"decoder", "family", "record"}  # bases, and what a case puts together

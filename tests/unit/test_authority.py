@@ -12,9 +12,10 @@ from agents.host.keys import seal_key
 from agents.lane.authority import Authority, Signer, make_key, read_keys, read_signer
 from agents.lane.service import authority
 from agents.settings import Settings
+from pipeline.chain.control import decode_control
 from pipeline.errors import MissionError
 from schemas.columns import NEVER
-from schemas.control import Control, ModelStage, decode_control, encode_control
+from schemas.control import Control, ModelStage, encode_control
 from schemas.records import CONTROL_HEADERS, RawRecord
 
 SECOND = 1_000_000_000

@@ -14,10 +14,11 @@ from jsonschema import Draft202012Validator
 
 from agents.cli.control import _by_hand, _qualified
 from pipeline.chain import Chain
+from pipeline.chain.control import decode_control
 from pipeline.errors import MissionError
 from pipeline.mission.folder import Mission, load_mission
 from schemas import topics
-from schemas.control import Control, decode_control, encode_control
+from schemas.control import Control, encode_control
 from schemas.records import CONTROL_HEADERS, PACKETS_HEADERS, RawRecord, encode_packets
 from tests.unit.test_alarms import ROOT, SCHEMA, SECOND, numeric
 from tests.unit.test_mdb import document

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from agents.cli import main
 from pipeline.chain import Chain
 from pipeline.chain.budget import Budget, at_least
+from pipeline.chain.control import decode_control
 from pipeline.errors import FlightError, MissionError
 from pipeline.flights.run import load_recording, run_flight
 from pipeline.gate.calibrate import Rate
@@ -31,13 +32,14 @@ from pipeline.simulate import simulate
 from schemas import topics
 from schemas.artefact import Artefact, Part, decode_artefact, encode_artefact
 from schemas.columns import Grid, Transitions
-from schemas.control import Control, ModelStage, decode_control, encode_control
+from schemas.control import Control, ModelStage, encode_control
 from schemas.mission import FloatEncoding, ParameterType
 from schemas.records import CONTROL_HEADERS, RawRecord
 from schemas.settings import GateSettings
 from tests.conftest import PROJECT
-from tests.laws.cases import raw_records, vehicle_mission
 from tests.laws.gated_cases import NEEDED, SETS, artefact_of, gated_chain
+from tests.laws.streams import raw_records
+from tests.laws.vehicle import vehicle_mission
 from tests.unit.test_alarms import SCHEMA
 
 FAULTS = ("slow_leak", "tank_warming")
@@ -108,14 +110,14 @@ def test_an_artefact_without_a_baseline_is_refused(baseline: dict[str, Any]) -> 
     [
         ({"format": 1}, "train it anew"),
         ({"name": "No/Good"}, "name"),
-        ({"family": "oracle"}, "none of"),
+        ({"family": "oracle"}, "changed"),
         ({"parts": []}, "one part"),
         ({"version": -1}, "whole number"),
         ({"code": {"run": 1}}, "texts"),
         ({"more": 1}, "nothing else"),
         ({"name": "other"}, "it was changed"),
         ({"trained": [{"flight": "x"}]}, "trained"),
-        ({"family": []}, "none of"),
+        ({"family": []}, "no family's name"),
         ({"name": "stages"}, "can be called"),
         ({"phases": "ascent"}, "list"),
         ({"phases": ["x"] * 18}, "phases"),
@@ -288,6 +290,12 @@ def test_a_model_heads_for_its_own_limits_beside_contexts(tmp_path: Path) -> Non
     made = artefact_of(mission, "level", "one", ("/S/P",))
     chain.models.apply(ModelStage("one", "active", made))
     assert chain.models.parts("one")[0].budget.state["ranges"].tolist() == [[-math.inf, 10.0]]
+
+
+def test_a_family_that_is_none_is_not_put_to_work() -> None:
+    odd = replace(noisy(), family="oracle")
+    with pytest.raises(ValueError, match="family 'oracle' is none of residual, time_to_limit"):
+        Chain(vehicle_mission()).models.apply(ModelStage("noisy", "active", odd))
 
 
 def test_a_snapshot_puts_the_models_to_work_again(rng: np.random.Generator) -> None:

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 from pipeline.alarms.monitor import Monitor
-from pipeline.models.corridor import Corridor
-from pipeline.models.fatigue import STACK, Fatigue
-from pipeline.models.residual import Residual
+from pipeline.models.corridor import Corridor, CorridorRule
+from pipeline.models.fatigue import STACK, Fatigue, FatigueRule
+from pipeline.models.residual import Residual, ResidualRule
 from pipeline.models.shared.contract import GroupParameter
-from pipeline.models.time_to_limit import Z80, TimeToLimit, crossing
+from pipeline.models.time_to_limit import Z80, TimeToLimit, TimeToLimitRule, crossing
 from schemas.columns import NO_WORD, Grid, Quality, Rows, Scores
 from schemas.mission import FloatEncoding, Level, ParameterType
-from schemas.settings import CorridorRule, FatigueRule, ResidualRule, TimeToLimitRule
 from tests.ranges import plain_limits
 
 SECOND = 1_000_000_000
@@ -63,12 +62,12 @@ def test_a_slope_is_found_and_its_time_is_right(rng: np.random.Generator) -> Non
 def test_the_forecast_follows_changed_limits(rng: np.random.Generator) -> None:
     model = forecaster(high=100.0, horizon_s=150)
     model.feed(grid(0.5 * np.arange(101) + rng.normal(0, 0.2, 101)))
-    assert dict(model.leads(0))[Level.CRITICAL] == pytest.approx(100, rel=0.1)
-    model.aim(0, (-INF,) * 5, (INF, INF, INF, 75.0, INF))
-    assert dict(model.leads(0))[Level.CRITICAL] == pytest.approx(50, rel=0.15)
+    assert dict(model.forecasts(0))[Level.CRITICAL] == pytest.approx(100, rel=0.1)
+    model.set_limits(0, (-INF,) * 5, (INF, INF, INF, 75.0, INF))
+    assert dict(model.forecasts(0))[Level.CRITICAL] == pytest.approx(50, rel=0.15)
     again = forecaster(high=100.0, horizon_s=150)
     again.restore(model.snapshot())
-    assert again.leads(0) == model.leads(0)
+    assert [*again.forecasts(0)] == [*model.forecasts(0)]
 
 
 def test_a_mild_range_is_worth_a_watch(rng: np.random.Generator) -> None:
@@ -414,4 +413,4 @@ def test_the_gauge_knows_the_sensor_s_resolution(rng: np.random.Generator) -> No
     model = forecaster(high=100.0, horizon_s=1e6, resolution=50.0)
     scores = model.feed(grid(0.2 * np.arange(101) + rng.normal(0, 0.01, 101)))
     assert scores.enter[-1, 0] == 0
-    assert model.leads(0) == []
+    assert [*model.forecasts(0)] == []

@@ -17,7 +17,8 @@ from pipeline.flights.run import run_flight
 from pipeline.mission.folder import Mission
 from schemas import topics
 from schemas.columns import Output, Reason
-from tests.laws.cases import raw_records, vehicle_mission
+from tests.laws.streams import raw_records
+from tests.laws.vehicle import vehicle_mission
 
 KINDS = {topics.ALERTS: "alert", topics.STATISTICS: "statistics", topics.REJECTS: "reject"}
 

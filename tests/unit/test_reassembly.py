@@ -16,7 +16,7 @@ from pipeline.simulate import simulate
 from schemas.columns import Reason
 from schemas.records import RawRecord
 from schemas.space_packet import MAX_PACKET_BYTES
-from tests.laws.cases import vehicle_mission
+from tests.laws.vehicle import vehicle_mission
 
 CONTINUED, FIRST, LAST, WHOLE = range(4)
 SECOND_NS = 1_000_000_000

@@ -14,19 +14,18 @@ from jsonschema import Draft202012Validator
 from pipeline.chain import Chain
 from pipeline.errors import MissionError
 from pipeline.mission.folder import load_mission
-from pipeline.mission.values import LEAST_HISTORY
 from pipeline.models.activity import FLOOR, Activity
 from pipeline.models.forecaster import TERMS, Forecaster
 from pipeline.models.level import LevelModel
-from pipeline.models.seasonal import Seasonal
+from pipeline.models.seasonal import Seasonal, SeasonalRule
 from pipeline.models.shape import BOOK, POINTS, RADIUS, SKIP, STRIDES, Shape
 from pipeline.models.shared.extent import HISTORY
 from pipeline.models.shared.record import CALM, CAUTION, LEAST, PATIENCE, SETTLE
+from pipeline.models.shared.rules import LEAST_HISTORY, RecordRule
 from pipeline.models.shared.window import ROWS
 from schemas import topics
 from schemas.columns import NO_WORD, Quality
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
-from schemas.settings import RecordRule, SeasonalRule
 from tests.unit.test_alarms import SCHEMA, SECOND
 from tests.unit.test_health import CONTAINERS, PARAMETERS, TYPES
 from tests.unit.test_mdb import document

@@ -8,8 +8,11 @@ import numpy as np
 import orjson
 import pytest
 
+from pipeline.alarms import limit_check
 from pipeline.alarms.monitor import Monitor
 from pipeline.chain import Chain
+from pipeline.models.families import BY_NAME
+from pipeline.models.time_to_limit import TimeToLimit
 from pipeline.outputs.alerts import sentence
 from pipeline.packets import PacketReader
 from pipeline.timeline.order import Order
@@ -17,7 +20,9 @@ from schemas import topics
 from schemas.columns import PacketBatch, Quality, Rows, Scores
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, Kind, RawRecord, classify, encode_tick
 from schemas.settings import ResampleRule, TimeSettings
-from tests.laws.cases import SECOND, raw_records, vehicle_mission
+from tests.laws.case import SECOND
+from tests.laws.streams import raw_records
+from tests.laws.vehicle import vehicle_mission
 from tests.ranges import plain_limits
 from tests.unit.test_models import forecaster, grid
 from tests.unit.test_order_resample import BASE as START
@@ -32,13 +37,14 @@ BASE = {
 }
 
 
-@pytest.mark.parametrize("kind", ["limit", "residual", "time_to_limit"])
+@pytest.mark.parametrize("kind", ["limit", *BY_NAME])
 def test_a_sentence_for_any_evidence(kind: str) -> None:
     alert: dict[str, Any] = BASE | {
         "monitor": {"kind": kind}, "transition": "changed", "observed": None, "limit": None,
         "predicted": None, "score": None, "threshold": 8.0,
     }  # fmt: skip
-    assert "P is unknown V" in sentence(alert)
+    words = BY_NAME[kind].sentence if kind in BY_NAME else limit_check.sentence
+    assert "P is unknown V" in sentence(alert, words)
 
 
 def test_a_change_into_the_deadband_is_told() -> None:
@@ -148,5 +154,6 @@ def test_beyond_the_limit_is_not_ahead_of_it() -> None:
         "monitor": {"kind": "time_to_limit"}, "transition": "raised", "observed": 36.9,
         "limit": 33.0, "lead_s": 0.0, "lead_80_s": [0.0, 0.0],
     }  # fmt: skip
-    assert "will cross" not in sentence(alert)
-    assert "beyond 33 V already" in sentence(alert)
+    told = sentence(alert, TimeToLimit.sentence)
+    assert "will cross" not in told
+    assert "beyond 33 V already" in told

@@ -13,7 +13,7 @@ from agents.lane.strangers import RECORDS
 from schemas import topics
 from schemas.columns import Output
 from schemas.records import TICK_HEADERS, RawRecord, encode_tick
-from tests.laws.cases import vehicle_mission
+from tests.laws.vehicle import vehicle_mission
 from tests.unit.test_alarms import SCHEMA, SECOND
 
 BASE = 1_700_000_000

@@ -9,6 +9,7 @@ Batch equals one by one, byte for byte.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -16,14 +17,18 @@ import numpy as np
 import orjson
 
 from schemas.columns import Grid, Scores, State
-from schemas.mission import ParameterType
+from schemas.mission import Five, Level, ParameterType
 
 
 class Model(Protocol):
     """One family applied to one group of parameters."""
 
-    family: str
-    version: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
     min_samples: np.ndarray[Any, Any]  # [f] persistence of its alerts
     min_ns: np.ndarray[Any, Any]
     leave_samples: np.ndarray[Any, Any]
@@ -40,6 +45,14 @@ class Model(Protocol):
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
         """Evidence for the alert of one parameter from `Scores.detail[row, :, parameter]`."""
         ...
+
+    def learn(self, grid: Grid) -> None: ...
+
+    def set_limits(self, parameter: int, low: Five, high: Five) -> None: ...
+
+    def clock_set(self, step_ns: int) -> None: ...
+
+    def forecasts(self, parameter: int) -> Iterator[tuple[Level, float]]: ...
 
 
 @dataclass(frozen=True, slots=True)

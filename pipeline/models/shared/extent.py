@@ -32,6 +32,13 @@ def empty_extents(f: int) -> Extents:
 
 
 @part
+def reach(j: int, extents: Extents) -> tuple[float, float]:
+    """(smallest, largest) of the rows that were taken in."""
+    e = extents
+    return min(e.past_low[j], e.low[j]), max(e.past_high[j], e.high[j])
+
+
+@part
 def stretch(x: float, j: int, extents: Extents) -> tuple[float, float]:
     """Take a value in; returns (smallest, largest) with it."""
     e = extents

@@ -6,15 +6,17 @@ hears after another phase comes after a gap for it, and is dealt with as after a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from pipeline.models.families import Family
 from pipeline.models.shared.contract import GroupParameter, Model, empty_scores
+from pipeline.models.shared.family import Family
 from pipeline.timeline.after_gap import first_heard
 from schemas.columns import Grid, Scores, Stage
+from schemas.mission import Five, Level
 from schemas.state import Composite, Stateful
 
 
@@ -26,18 +28,18 @@ class _Where(Stateful):
 
 
 def make(
-    family: Family, parameters: list[GroupParameter], period_ns: int, rules: list[Any],
+    family: type[Family], parameters: list[GroupParameter], period_ns: int, rules: list[Any],
     phases: tuple[str, ...],
 ) -> Model:  # fmt: skip
     """A model of the family, or one of each phase. ValueError where the rules do not fit."""
     if not phases_of(family, phases):
-        return family.make(parameters, period_ns, rules)
-    return Phased([family.make(parameters, period_ns, rules) for _ in phases])
+        return family(parameters, period_ns, rules)
+    return Phased([family(parameters, period_ns, rules) for _ in phases])
 
 
-def phases_of(family: Family, phases: tuple[str, ...]) -> tuple[str, ...]:
+def phases_of(family: type[Family], phases: tuple[str, ...]) -> tuple[str, ...]:
     """Those that a family keeps apart."""
-    return phases if family.judges_by_records else ()
+    return phases if family.phased else ()
 
 
 class Phased(Composite):
@@ -46,7 +48,7 @@ class Phased(Composite):
     def __init__(self, models: list[Model]) -> None:
         first = self._first = models[0]
         self._models = models
-        self.family, self.version = first.family, first.version
+        self.name, self.version = first.name, first.version
         self.min_samples, self.min_ns = first.min_samples, first.min_ns
         self.leave_samples, self.weights_sha256 = first.leave_samples, first.weights_sha256
         self._where = _Where(len(models), len(first.min_ns))
@@ -60,6 +62,21 @@ class Phased(Composite):
 
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
         return self._first.evidence(parameter, detail)
+
+    def learn(self, grid: Grid) -> None:
+        self.feed(grid)
+
+    def set_limits(self, parameter: int, low: Five, high: Five) -> None:
+        for m in self._models:
+            m.set_limits(parameter, low, high)
+
+    def clock_set(self, step_ns: int) -> None:
+        for m in self._models:
+            m.clock_set(step_ns)
+
+    def forecasts(self, parameter: int) -> Iterator[tuple[Level, float]]:
+        phase = int(self._where.state["phase"][0])
+        return self._models[max(phase, 0)].forecasts(parameter)
 
     def feed(self, grid: Grid) -> Scores:
         """Scores of each row, by the model of its phase."""

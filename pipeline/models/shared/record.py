@@ -30,10 +30,11 @@ import numpy as np
 from pipeline.kernel import kernel, macro, part
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
 from pipeline.models.shared.extent import empty_extents
+from pipeline.models.shared.family import FEATURE_SCHEMA, PAIR, Family
+from pipeline.models.shared.rules import RecordRule, Rule
 from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores
 from schemas.mission import Level
-from schemas.settings import RecordRule
-from schemas.state import Stateful
+from schemas.words import figure
 
 CAUTION = 2000.0  # so many rows earn twice the margin
 LEAST = 300  # rows before anything is said
@@ -110,11 +111,17 @@ def _empty_past(g: int, f: int) -> Past:
     )
 
 
-class RecordModel(Stateful):
+class RecordModel(Family):
     """A family that gives features of each row, and is judged by their records. WATCH at most."""
 
-    family: str
-    version: int
+    Rule: ClassVar[type[Rule]] = RecordRule
+    theta = "margin"
+    phased = True
+    evidence_schema: ClassVar[dict[str, Any]] = {
+        **FEATURE_SCHEMA,
+        "record": PAIR | {"description": "smallest and largest before"},
+        "record_rows": {"type": "integer", "description": "rows that the record rests on"},
+    }
     features: ClassVar[tuple[Feature, ...]]
 
     def __init__(
@@ -131,7 +138,7 @@ class RecordModel(Stateful):
         self.min_samples = np.ones(f, np.int64)
         self.min_ns = np.zeros(f, np.int64)
         self.leave_samples = np.full(f, CALM, np.int64)
-        self.weights_sha256 = [weights_sha256(self.family, self.version, r) for r in rules]
+        self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
         self._past = _empty_past(g, f)
         self.state = {f"record.{k}": v for k, v in self._past._asdict().items()}
         self.state |= {"since_gap": np.full(f, float(DROP))}
@@ -160,15 +167,20 @@ class RecordModel(Stateful):
         )  # fmt: skip
         return cut(o, n)
 
-    def threshold(self, parameter: int) -> float:  # noqa: ARG002
-        return 1.0
-
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
         which, value, low, high, rows = detail.tolist()
         return {
             "feature": self.features[int(which)].name, "feature_value": value,
             "record": [low, high], "record_rows": int(min(rows, MOST_ROWS)),
         }  # fmt: skip
+
+    @staticmethod
+    def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:
+        if "record" not in alert:
+            return Family.sentence(alert, seen, unit)
+        low, high = map(figure, alert["record"])
+        what = f"its {alert['feature']} is {figure(alert['feature_value'])}"
+        return f"{seen}: {what}, beyond the {low} to {high} of {alert['record_rows']} rows before"
 
 
 class ExtentModel(RecordModel):

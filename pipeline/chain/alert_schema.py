@@ -1,0 +1,54 @@
+"""The schema of alerts, with what each kind of monitor and each model family says of its own.
+
+`python -m pipeline.chain.alert_schema` brings schemas/json/alert.schema.json up to date: what
+stands there of the alert as a whole is written by hand, the kinds and their evidence come from
+their files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+import schemas
+from pipeline.chain.control import MONITORS
+from pipeline.models.families import FAMILIES
+
+PATH = Path(schemas.__file__).with_name("json") / "alert.schema.json"
+OF_THE_LANE = ("unknown_source",)  # of records that no chain sees
+
+
+def published() -> dict[str, Any]:
+    made: dict[str, Any] = orjson.loads(PATH.read_bytes())
+    return made
+
+
+def brought_up(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema with all kinds that there are."""
+    properties = dict(schema["properties"])
+    for family in FAMILIES:
+        properties |= family.evidence_schema
+    monitor = properties["monitor"]
+    kind = {"enum": [*MONITORS[: -len(FAMILIES)], *OF_THE_LANE, *(f.name for f in FAMILIES)]}
+    properties["monitor"] = monitor | {"properties": monitor["properties"] | {"kind": kind}}
+    return schema | {"properties": properties}
+
+
+def as_text(schema: dict[str, Any]) -> str:
+    """A line a property, as people read and compare it."""
+    head = dict(schema)
+    properties = ",\n".join(f"    {_pair(*p)}" for p in head.pop("properties").items())
+    lines = [f"  {_pair(*p)}" for p in head.items()]
+    lines.insert(6, f'  "properties": {{\n{properties}\n  }}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _pair(key: str, value: Any) -> str:
+    return f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}"
+
+
+if __name__ == "__main__":
+    PATH.write_text(as_text(brought_up(published())))

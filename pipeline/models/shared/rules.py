@@ -1,0 +1,43 @@
+"""Settings of model families: what a field may be, in which unit, and what needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_SECONDS = 1_000_000_000  # thirty years: ns of more do not fit 64 bits
+MAX_HZ = 100_000
+MAX_ROWS = 2**40
+ABOVE_0 = 1e-300  # a bound that says so
+LEAST_HISTORY = 100  # rows; one is learnt twelve to twenty-four rows after it came
+
+
+def setting(
+    default: Any, least: float | None = None, most: float | None = None, unit: str = "",
+    need: str = "",
+) -> Any:  # fmt: skip
+    """A field of a rule. need: what it is, where the family cannot do without it."""
+    told = {"least": least, "most": most, "unit": unit, "need": need}
+    return field(default=default, metadata=told)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Settings of a family for the parameters that match."""
+
+    match: str = "*"
+    enabled: bool = False
+
+    def mistake(self) -> tuple[str, str] | None:
+        """Field and what is wrong with it, where several do not go together."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRule(Rule):
+    """Settings of a family that knows a feature's record, for the parameters that match. It is off
+    until a mission has seen on its own flights what it says (docs/models.md)."""
+
+    margin: float = setting(0.2, ABOVE_0, 1e6)  # beyond the record, in its own extents
+    history: int = setting(8000, LEAST_HISTORY, MAX_ROWS, "rows")  # that a record lasts
+    let_go: int = setting(1000, 1, MAX_ROWS, "rows")  # an alarm of so many is the new normal
