@@ -11,7 +11,7 @@ demo: .venv/installed
 # the tests on brokers wait more than they work: the others run beside them, and are told after them
 test: lint
 	@$(BIN)/python -m agents.warm
-	@$(BIN)/pytest tests/unit tests/laws tests/golden tests/fuzz tests/deploy > .others.log 2>&1 & others=$$!; \
+	@$(BIN)/pytest tests/unit tests/laws tests/contracts tests/golden tests/fuzz tests/deploy > .others.log 2>&1 & others=$$!; \
 	trap "kill $$others" INT TERM; \
 	$(BIN)/pytest tests/integration; brokers=$$?; \
 	wait $$others; here=$$?; cat .others.log; rm .others.log; exit $$((brokers + here))
@@ -22,7 +22,7 @@ lint: .venv/installed
 	$(BIN)/mypy
 
 unit: .venv/installed
-	$(BIN)/pytest tests/unit tests/laws tests/golden
+	$(BIN)/pytest tests/unit tests/laws tests/contracts tests/golden
 
 integration: .venv/installed
 	$(BIN)/pytest tests/integration

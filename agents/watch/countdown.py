@@ -8,7 +8,6 @@ from agents.watch.records import Alarm
 from agents.watch.words import SECOND, span
 from schemas.mission import Level
 
-KIND = "time_to_limit"
 _FAR_S = 1e9  # thirty years: no time that a clock could show
 
 
@@ -41,11 +40,17 @@ def is_crossed(forecast: Alarm, limit: Alarm | None) -> bool:
     return crossed >= heads_for if heads_for >= seen else crossed <= heads_for
 
 
+def foretells(alarm: Alarm) -> bool:
+    """Whether its evidence names a limit and a time that leads to it."""
+    return alarm.limit is not None and alarm.lead_s is not None
+
+
 def due_ns(alarm: Alarm) -> int | None:
     """When it foretells that the limit is reached, flight time; None where it foretells nothing."""
-    if alarm.kind != KIND or alarm.level is Level.NORMAL:
+    if not foretells(alarm) or alarm.level is Level.NORMAL:
         return None
-    if alarm.lead_s is None or alarm.generation_ns is None or abs(alarm.lead_s) > _FAR_S:
+    assert alarm.lead_s is not None
+    if alarm.generation_ns is None or abs(alarm.lead_s) > _FAR_S:
         return None
     return alarm.generation_ns + round(alarm.lead_s * SECOND)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.host.plain import plain
 from agents.watch.clock import SourceClock
-from agents.watch.countdown import KIND, countdown, due_ns, is_crossed
+from agents.watch.countdown import countdown, due_ns, foretells, is_crossed
 from agents.watch.figures import Figure, FigureKey
 from agents.watch.order import Ordered
 from agents.watch.records import Alarm, Alert, Note
@@ -14,7 +14,7 @@ from agents.watch.words import SECOND, moment, number, span
 from schemas.mission import Level
 
 INHIBITED = "inhibited"
-_OF_A_VALUE = ("limit", "recorded_limit", KIND)  # kinds whose limit is in the parameter's unit
+_OF_A_VALUE = ("limit", "recorded_limit")  # kinds whose limit is in the parameter's unit
 _SOURCE, _SENTENCE, _ID = 40, 400, 60  # characters
 
 
@@ -135,7 +135,7 @@ def _by(what: str, note: Note, now_ns: int) -> str:
 
 def _about(alarm: Alarm, flight_ns: int | None, now_ns: int) -> list[str]:
     lines = []
-    if alarm.limit is not None and alarm.kind in _OF_A_VALUE:
+    if alarm.limit is not None and (alarm.kind in _OF_A_VALUE or foretells(alarm)):
         lines.append(f"limit {number(alarm.limit)} {plain(alarm.unit, 20)}".rstrip())
     elif alarm.limit is not None:
         lines.append(f"told after {number(alarm.limit)} s")

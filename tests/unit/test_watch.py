@@ -216,7 +216,9 @@ def test_a_time_to_limit_counts_down_until_the_limit_is_crossed() -> None:
 def test_a_replay_of_years_ago_counts_down_in_its_own_time() -> None:
     then = 1_500_000_000 * S
     board = following(ttl(), state("/S/A/Q"))
-    told = alert(kind="time_to_limit", lead_s=50.0, generation_ns=then, reception_ns=then + S)
+    told = alert(
+        kind="time_to_limit", lead_s=50.0, limit=9.0, generation_ns=then, reception_ns=then + S
+    )
     board.take(topics.ALERTS, b"", told, NOW)
     row = board.alarm_row(board.alarms[0], NOW + 10 * S)
     assert (row.limit, row.age) == ("in 40 s", "10 s")
@@ -235,7 +237,7 @@ def test_a_state_that_is_written_again_makes_no_old_value_young() -> None:
 def test_a_worker_that_catches_up_tells_of_old_values() -> None:
     board = following()
     old = {"generation_ns": NOW - 1801 * S, "reception_ns": NOW - 1800 * S}
-    board.take(topics.ALERTS, b"", alert(kind="time_to_limit", lead_s=60.0, **old), NOW)
+    board.take(topics.ALERTS, b"", alert(kind="time_to_limit", lead_s=60.0, limit=9.0, **old), NOW)
     row = board.alarm_row(board.alarms[0], NOW)
     assert (row.age, row.limit) == ("30 min 00 s", "due 29 min 00 s ago")
 
