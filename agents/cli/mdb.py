@@ -73,32 +73,34 @@ def _check(file: Path, root_container: str, inside: tuple[Path, ...]) -> bool:
         for refusal in str(error).splitlines():
             click.echo(f"refused: {refusal}")
         return False
+    told, decodes = _limits(found)
     click.echo(
-        f"{file}: good: {len(found.containers)} containers, {len(found.parameters)} parameters, "
+        f"{file}: {'good' if decodes else 'is read, and decodes nothing'}: "
+        f"{len(found.containers)} containers, {len(found.parameters)} parameters, "
         f"{len(found.derived)} of them computed"
     )
     for note in found.notes:
         click.echo(f"passed over: {note}")
-    for limit in _limits(found):
-        click.echo(f"limit: {limit}")
+    for limit in told:
+        click.echo(limit)
     schema = schema_path()
     for each in (file, *inside):
         for line, what in violations(each, schema) if schema else ():
             click.echo(f"warning: {each}, line {line}, not as the schema of XTCE 1.2: {what}")
-    return True
+    return decodes
 
 
-def _limits(found: MissionDatabase) -> list[str]:
-    """What packets may ask for more of than is read."""
+def _limits(found: MissionDatabase) -> tuple[list[str], bool]:
+    """What packets may ask for more of than is read; whether packets can be decoded at all."""
     try:
         counted = compile_plans(found, TimeSettings()).counted.values()
     except MissionError as error:
-        return [f"cannot be decoded: {error}"]
+        return [f"refused: cannot be decoded: {error}"], False
     return [
-        f"{name} of {container}: at most {most} are read; a packet with more is refused"
+        f"limit: {name} of {container}: at most {most} are read; a packet with more is refused"
         for container, name, most in dict.fromkeys(counted)
         if most == MAX_DYNAMIC
-    ]
+    ], True
 
 
 @mdb.command()

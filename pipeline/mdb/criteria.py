@@ -197,14 +197,14 @@ def read_dynamic(element: Element, scope: Scope) -> DynamicValue | LookupValue:
 
 
 def _adjustment(element: Element, scope: Scope) -> tuple[float, float]:
-    """Slope and intercept. Without a slope the schema's default, 0, would make a constant of what a
-    packet decides; whoever writes an intercept alone means a slope of 1."""
+    """Slope and intercept. The schema has a default of 0 for the intercept and none for the slope;
+    0 would make a constant of what a packet decides, so whoever writes none means 1."""
     element.only_attributes("slope", "intercept")
     slope, intercept = element.number("slope", "1"), element.number("intercept", "0")
     if not (math.isfinite(slope) and math.isfinite(intercept)):
         raise element.refuse("must be finite.")
     if not element.has("slope"):
-        note = element.tell("no slope: read as 1, not as the schema's default of 0.")
+        note = element.tell("no slope, and XTCE 1.2 gives no default: read as 1.")
         if note not in scope.names.notes:
             scope.names.notes.append(note)
     return slope, intercept

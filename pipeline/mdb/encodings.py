@@ -23,6 +23,7 @@ ENCODINGS = (
     "IntegerDataEncoding", "FloatDataEncoding", "BinaryDataEncoding", "StringDataEncoding",
 )  # fmt: skip
 MAX_FIELD_BITS = 8 * 65536
+DUMMY = "_yamcs_ignore"
 MAX_INTEGER_BITS = 1024
 _BYTE_ORDERS = ("mostSignificantByteFirst", "leastSignificantByteFirst")
 _FLOAT_BITS = {"IEEE754": (16, 32, 64), "MILSTD_1750A": (32, 48)}
@@ -103,7 +104,7 @@ def _binary(element: Element, scope: Scope) -> BinaryEncoding:
 
 def _sized(element: Element, bits: IntegerValue) -> IntegerValue:
     if isinstance(bits, int) and not 1 <= bits <= MAX_FIELD_BITS:
-        raise element.refuse(f"a field of {bits} bits fits no packet.")
+        raise element.refuse(f"a field of {bits} bits fits no packet (XTCE 1.2, {element.tag}).")
     return bits
 
 
@@ -117,8 +118,9 @@ def _string(element: Element, scope: Scope) -> StringEncoding:
     boxes = ("Fixed",) if size.tag == "SizeInBits" else ("DynamicValue", "DiscreteLookupList")
     parts = {c.tag: c for c in size.children(*boxes, "TerminationChar", "LeadingSize")}
     box: IntegerValue | None = None
+    ends = "TerminationChar" in parts or "LeadingSize" in parts
     for tag in boxes:
-        if tag in parts:
+        if tag in parts and not (ends and _is_dummy(parts[tag], scope)):
             of = parts[tag]
             box = _sized(of, read_value(of, scope) if tag == "Fixed" else read_dynamic(of, scope))
     leading, terminator = 0, b""
@@ -132,6 +134,18 @@ def _string(element: Element, scope: Scope) -> StringEncoding:
     if box is None and not leading and not terminator:
         raise size.refuse("nothing tells how long the string is.")
     return StringEncoding(charset, box, leading, terminator)
+
+
+def _is_dummy(box: Element, scope: Scope) -> bool:
+    """Whether it names nothing, as Yamcs' databases do where the content tells its end, since the
+    schema asks for a DynamicValue all the same."""
+    names = [r.attribute("parameterRef", "") for r in box.find("ParameterInstanceRef")]
+    if names != [DUMMY]:
+        return False
+    note = box.tell(f"{DUMMY} stands for no parameter: the string's own end tells its size.")
+    if note not in scope.names.notes:
+        scope.names.notes.append(note)
+    return True
 
 
 def _terminator(element: Element, charset: str) -> bytes:

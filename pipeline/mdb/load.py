@@ -49,7 +49,10 @@ def load_xtce(
                 algorithms.append((item, at))
     if not names.items["container"]:
         faults.end()
-        raise system.refuse("needs a ContainerSet: without containers there is nothing to decode.")
+        raise system.refuse(
+            "needs a ContainerSet: XTCE 1.2 asks for none, and without containers there is "
+            "nothing that Heartline could decode."
+        )
     parameters = _parameters(names, faults)
     containers: dict[str, Container] = {}
     for key, (element, scope) in names.items["container"].items():

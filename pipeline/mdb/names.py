@@ -57,15 +57,18 @@ class Names:
             around = [here[:n] for n in range(len(here), -1, -1)]
         for start in around:
             place: list[str] = list(start)
+            outermost = len(place)  # what stands behind it may be a parameter, and members of it
             for step in steps:
                 if step == "..":
                     if not place:
                         return None
                     place.pop()
+                    outermost = min(outermost, len(place))
                 elif step != ".":
                     place.append(step)
             every = (*place, name)
-            for k in range(len(every), len(start) if kind == "parameter" else len(every) - 1, -1):
+            least = outermost if kind == "parameter" else len(every) - 1
+            for k in range(len(every), least, -1):
                 key = "/".join(every[:k])
                 if key in self.items[kind]:
                     return key + "".join(f".{member}" for member in every[k:]) + path

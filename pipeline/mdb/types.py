@@ -27,6 +27,7 @@ TYPES = tuple(
 )  # fmt: skip
 MAX_DEPTH = 16
 MAX_MEMBERS = 4096  # of an aggregate, with the members of its members
+_UNCHECKED = "is not checked, so it is not supported"
 _ANYONES = ("baseType", "initialValue")
 _ALARMS = ("DefaultAlarm", "ContextAlarmList")
 
@@ -123,9 +124,13 @@ def _string(element: Element, scope: Scope) -> ParameterType:
     encoded = _encoding(element, parts, scope, StringEncoding)
     for what in ("SizeRangeInCharacters",):
         if what in parts:
-            raise parts[what].refuse("is not checked, so it is not supported.")
+            raise parts[what].refuse(
+                "is not checked, so it is not supported (XTCE 1.2, StringDataType)."
+            )
     if element.has("restrictionPattern"):
-        raise element.refuse("restrictionPattern is not checked, so it is not supported.")
+        raise element.refuse(
+            "restrictionPattern is not checked, so it is not supported (XTCE 1.2, StringDataType)."
+        )
     encoding = encoded.encoding if encoded else None
     charset = encoding.charset if isinstance(encoding, StringEncoding) else "UTF-8"
     alarm = read_alarm(element, parts, scope, charset=charset)
@@ -213,7 +218,8 @@ def _encoding(
         raise element.refuse(f"has {len(found)} data encodings.")
     encoded = read_encoding(found[0], scope)
     if not isinstance(encoded.encoding, allowed):
-        raise found[0].refuse(f"not supported inside <{element.tag}>.")
+        inside = f"<{element.tag}> (XTCE 1.2, {element.tag}/{found[0].tag})"
+        raise found[0].refuse(f"not supported inside {inside}.")
     return encoded
 
 

@@ -25,6 +25,10 @@ XTCE_1_1 = "http://www.omg.org/space/xtce"
 FROM = "{heartline}file"  # of an element that was included: its file
 MOST_INCLUDED = 16
 DOCUMENTATION_ATTRIBUTES = frozenset({"shortDescription", "name"})
+# of XML itself, and what says where a schema lies: no vendor's
+_OF_XML = frozenset({
+    "http://www.w3.org/XML/1998/namespace", "http://www.w3.org/2001/XMLSchema-instance",
+})  # fmt: skip
 
 
 class Element:
@@ -106,10 +110,15 @@ class Element:
         self._attributes_checked = True
         for key in self._node.attrib:
             qname = etree.QName(key)
-            if qname.namespace is None and qname.localname not in DOCUMENTATION_ATTRIBUTES.union(
-                allowed
-            ):
-                raise self.refuse(f"attribute {qname.localname!r} is not supported.")
+            if key == FROM or qname.namespace in _OF_XML:
+                continue
+            if qname.namespace is not None:
+                what = f"attribute {qname.localname!r} of {qname.namespace} is none of XTCE 1.2"
+                raise self.refuse(f"{what}: what it changes is not known.")
+            if qname.localname not in DOCUMENTATION_ATTRIBUTES.union(allowed):
+                raise self.refuse(
+                    f"attribute {qname.localname!r} is not supported (XTCE 1.2, {self.tag})."
+                )
 
     def children(self, *allowed: str) -> Iterator[Element]:
         """Child elements of the allowed names; documentation is passed over, others refused."""
@@ -120,16 +129,42 @@ class Element:
     def _children(self, allowed: tuple[str, ...]) -> Iterator[Element]:
         own = [Element(n, self._path) for n in self._node.iterchildren(etree.Element)]
         for child in own:
-            if child.tag in allowed:
-                child._refuse_inside_a_leaf()
-                yield child
-            elif child.tag not in DOCUMENTATION:
-                raise child.refuse(f"not supported inside <{self.tag}>.")
+            if child.tag in DOCUMENTATION:
+                continue
+            if child._is_foreign_to(self._node):
+                where = etree.QName(child._node).namespace or "no namespace"
+                raise child.refuse(f"is of {where}, and none of XTCE 1.2.")
+            if child.tag not in allowed:
+                raise child.refuse(
+                    f"not supported inside <{self.tag}> (XTCE 1.2, {self.tag}/{child.tag})."
+                )
+            child._refuse_inside_a_leaf()
+            inherits = self._base is not None and child.tag.endswith("DataEncoding")
+            whole = self._encoding(child.tag) if inherits else None
+            yield whole or child
         if self._base is not None:
             given = {_slot(child.tag) for child in own}
             for child in self._base._children(allowed):
                 if _slot(child.tag) not in given:
                     yield child
+
+    def _is_foreign_to(self, parent: etree._Element) -> bool:
+        """Whether it is of another namespace; a file that was included may be of its own."""
+        same = etree.QName(self._node).namespace == etree.QName(parent).namespace
+        return not same and self._node.get(FROM) == parent.get(FROM)
+
+    def _encoding(self, tag: str) -> Element | None:
+        """A data encoding stands on that of the base type where it is of its kind: it "inherits all
+        the attributes", as the schema says of baseType."""
+        below = self._base._encoding(tag) if self._base else None
+        own = next((n for n in self._node.iterchildren() if n.tag == self._sibling(tag)), None)
+        if own is None:
+            return below
+        return Element(own, self._path, below)
+
+    def _sibling(self, tag: str) -> str:
+        namespace = etree.QName(self._node).namespace
+        return f"{{{namespace}}}{tag}" if namespace else tag
 
     def _refuse_inside_a_leaf(self) -> None:
         inner = self._node.find("{*}*") if self.tag in LEAVES else None
@@ -145,6 +180,7 @@ class Element:
                 for e in here
                 for n in e._node.iterchildren(etree.Element)
                 if etree.QName(n).localname == tag
+                and not Element(n, e._path)._is_foreign_to(e._node)
             ]
         if not here and self._base is not None:
             return self._base.find(*path)

@@ -120,7 +120,7 @@ def test_an_adjustment_without_a_slope(cases: Path, tmp_path: Path) -> None:
     case = cases / "adjustment_without_slope"
     assert rows(case, tmp_path) == {"Rep": 3}
     told = heartline("mdb", "check", case / "x.xml").output
-    assert "no slope: read as 1, not as the schema's default of 0" in told
+    assert "no slope, and XTCE 1.2 gives no default: read as 1" in told
 
 
 # --- recordings ------------------------------------------------------------------------------------
