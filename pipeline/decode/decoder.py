@@ -10,6 +10,7 @@ from pipeline.decode.definitions.plans import MAX_NESTED_CONTAINERS, PlanSet
 from pipeline.decode.kernels.classify import REFUSED_OF, UNSEEN, classify
 from pipeline.decode.kernels.program import Work
 from pipeline.decode.kernels.rows import decode
+from pipeline.decode.written import Written
 from pipeline.mdb.criteria import STACK
 from schemas.columns import F8, I4, I8, U1, U8, PacketBatch, Rejects, Rows
 from schemas.state import Stateful
@@ -66,6 +67,7 @@ class Decoder(Stateful):
             np.zeros(MAX_NESTED_CONTAINERS, np.int64), np.full(2, -1, np.int64),
         )  # fmt: skip
         self._allow_trailing = allow_trailing_bytes
+        self._written = [Written(plan) for plan in plans.plans]
         self._head_cache = np.full(HEADS, UNSEEN, np.int32)
         self._counts = np.zeros(len(plans.plans), np.int64)
         self._choices = max(len(p.choices) for p in plans.plans)
@@ -122,6 +124,8 @@ class Decoder(Stateful):
             self._rows(int(c), int(row0[c]), int(value0[c]), int(decoded[c]), batch.data)
             for c in np.flatnonzero(decoded)
         ]
+        for some in rows:
+            self._written[some.container].fill(some)
         flat = Flat(
             plan, self._row_at, self._value_at, self._time, self._raw, self._eng, self._quality
         )

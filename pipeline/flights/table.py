@@ -13,12 +13,12 @@ import numpy as np
 
 from pipeline.decode import Decoder, Field, Plan, PlanSet
 from pipeline.decode.exact import exact_times
+from pipeline.decode.places import bytes_of, text_of
 from pipeline.errors import FlightError
-from pipeline.mdb.criteria import codec
 from pipeline.outputs.alerts import iso
 from pipeline.outputs.refusals import Refusals
 from pipeline.packets import PacketReader, Reassembler, Scanned
-from schemas.columns import ABSENT, I8, NEVER, PacketBatch, Reason, Rows, place_of
+from schemas.columns import ABSENT, I8, NEVER, PacketBatch, Reason, Rows
 from schemas.mission import IntegerEncoding, StringEncoding
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 
@@ -190,21 +190,10 @@ def column_cells(
     return [absent if out else cell for out, cell in zip(gone, column, strict=True)]
 
 
-def bytes_of(data: np.ndarray[Any, Any], place: int) -> bytes:
-    """The bits of a place, left aligned; what is missing of the last byte is 0."""
-    first, bits = place_of(place)
-    at, size = first // 8, (first % 8 + bits + 7) // 8
-    whole = int.from_bytes(data[at : at + size].tobytes(), "big")
-    whole = (whole >> (8 * size - first % 8 - bits)) & ((1 << bits) - 1)
-    octets = (bits + 7) // 8
-    return (whole << (8 * octets - bits)).to_bytes(octets, "big")
-
-
 def _wide(rows: Rows, place: int, field: Field) -> Any:
     content, encoding = bytes_of(rows.data, place), field.parameter.type.encoding
     if isinstance(encoding, StringEncoding):
-        # what fills the box behind a text is no part of it
-        return content.decode(codec(encoding.charset), "replace").rstrip("\0 ")
+        return text_of(content, encoding)
     if isinstance(encoding, IntegerEncoding):
         return _wide_integer(content, encoding)
     return content.hex()

@@ -47,7 +47,10 @@ def _of_type(element: Element, scope: Scope) -> Described:
         labels = boolean_labels(element)
     texts = element.find("StringDataEncoding")
     charset = texts[0].attribute("encoding", "UTF-8") if texts else "UTF-8"
-    return Described(element.tag.removesuffix("ParameterType"), labels, charset)
+    kind = element.tag.removesuffix("ParameterType")
+    if texts:  # its value is read after all conditions: they see what is sent
+        kind, labels = "String", ()
+    return Described(kind, labels, charset)
 
 
 def extend(element: Element, scope: Scope, above: tuple[str, ...] = ()) -> Element:

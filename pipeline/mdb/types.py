@@ -53,9 +53,7 @@ def _parts(element: Element, *more: str) -> dict[str, Element]:
 def _numeric(element: Element, scope: Scope) -> ParameterType:
     element.only_attributes("signed", "sizeInBits", *_ANYONES)
     parts = _parts(element, "ValidRange", "ToString", *_ALARMS)
-    if as_text := _as_text(element, parts, scope):
-        return as_text
-    encoded = _encoding(element, parts, scope, IntegerEncoding, FloatEncoding)
+    encoded = _encoding(element, parts, scope, IntegerEncoding, FloatEncoding, StringEncoding)
     kind = "integer" if element.tag == "IntegerParameterType" else "float"
     return ParameterType(
         element.name,
@@ -72,9 +70,7 @@ def _numeric(element: Element, scope: Scope) -> ParameterType:
 def _boolean(element: Element, scope: Scope) -> ParameterType:
     element.only_attributes("zeroStringValue", "oneStringValue", *_ANYONES)
     parts = _parts(element, *_ALARMS)
-    if as_text := _as_text(element, parts, scope):
-        return as_text
-    encoding = _plain(element, parts, scope)
+    encoding = _plain(element, parts, scope, StringEncoding)
     labels = boolean_labels(element)
     alarm = read_alarm(element, parts, scope)
     return ParameterType(
@@ -96,7 +92,8 @@ def _enumerated(element: Element, scope: Scope) -> ParameterType:
 
 
 def _as_text(element: Element, parts: dict[str, Element], scope: Scope) -> ParameterType | None:
-    """A number, boolean or enumeration that is sent as text is read as that text, and told."""
+    """An enumeration that is sent as text is read as that text, and told: its labels stand for
+    numbers, and the standard does not say which text each would be."""
     if "StringDataEncoding" not in parts:
         return None
     encoded = read_encoding(parts["StringDataEncoding"], scope)
@@ -106,10 +103,14 @@ def _as_text(element: Element, parts: dict[str, Element], scope: Scope) -> Param
     return ParameterType(element.name, "string", encoded.encoding, _unit(parts))
 
 
-def _plain(element: Element, parts: dict[str, Element], scope: Scope) -> IntegerEncoding | None:
-    encoded = _encoding(element, parts, scope, IntegerEncoding)
+def _plain(
+    element: Element, parts: dict[str, Element], scope: Scope, *more: type
+) -> IntegerEncoding | StringEncoding | None:
+    encoded = _encoding(element, parts, scope, IntegerEncoding, *more)
     if encoded is None:
         return None
+    if isinstance(encoded.encoding, StringEncoding):
+        return encoded.encoding
     if encoded.calibrator or encoded.contexts:
         raise element.refuse("labels belong to raw values: a calibrator here is not supported.")
     assert isinstance(encoded.encoding, IntegerEncoding)

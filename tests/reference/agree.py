@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.decode import Decoder, PlanSet, compile_plans
+from pipeline.decode.places import bytes_of
 from pipeline.errors import MissionError
-from pipeline.flights.table import bytes_of
 from pipeline.mdb import load_xtce
 from pipeline.packets import PacketReader
 from schemas.columns import ABSENT, Rows

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode import Decoder, compile_plans
-from pipeline.flights.table import bytes_of
+from pipeline.decode.places import bytes_of
 from pipeline.packets import PacketReader
 from schemas.columns import Quality, Reason, Rows
 from schemas.mission import (

@@ -11,10 +11,11 @@ from click.testing import CliRunner
 from agents.cli import main
 from pipeline.decode import Decoder, compile_plans
 from pipeline.errors import MissionError
-from pipeline.flights.table import cells
+from pipeline.flights.table import cells, guarded
 from pipeline.mdb import load_xtce
 from pipeline.mission.folder import load_mission
 from pipeline.packets import PacketReader
+from schemas.columns import Quality
 from schemas.records import RawRecord
 from schemas.settings import TimeSettings
 from tests.unit.test_alarms import ROOT as BEHIND_HEADER
@@ -69,28 +70,86 @@ def test_what_changes_no_value_is_passed_over(tmp_path: Path) -> None:
     ]
 
 
-def test_numbers_and_booleans_that_come_as_text(tmp_path: Path) -> None:
-    text_of = (
-        "<StringDataEncoding><SizeInBits><Fixed><FixedValue>40</FixedValue></Fixed></SizeInBits>"
-        "</StringDataEncoding>"
-    )
+IN_LETTERS = (
+    "<StringDataEncoding><SizeInBits><Fixed><FixedValue>48</FixedValue></Fixed></SizeInBits>"
+    "</StringDataEncoding>"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "integer", "real", "boolean"),
+    [
+        (b"100", 100.0, 100.0, None),
+        (b" -3 ", -3.0, -3.0, None),
+        (b"1.5", None, 1.5, None),
+        (b"-2.5e1", None, -25.0, None),
+        (b".5", None, 0.5, None),
+        (b"1e999", None, None, None),
+        (b"999", None, None, None),  # of the integer and the float beyond their ranges
+        (b"nan", None, None, None),
+        (b"1_0", None, None, None),
+        (b"", None, None, None),
+        (b"yes!", None, None, 1.0),
+        (b"Yes!", None, None, 1.0),
+        (b"NOOO", None, None, 0.0),
+    ],
+)
+def test_numbers_and_booleans_that_come_as_text(
+    text: bytes, integer: float | None, real: float | None, boolean: float | None, tmp_path: Path
+) -> None:
+    """What is none of its kind, or outside its ValidRange, is invalid; what was sent is shown."""
+    valid = '<ValidRange minInclusive="-100" maxInclusive="100"/>'
     types = (
-        f'<FloatParameterType name="T">{text_of}</FloatParameterType>'
-        f'<BooleanParameterType name="B">{text_of}</BooleanParameterType>'
+        f'<IntegerParameterType name="T">{IN_LETTERS}{valid}</IntegerParameterType>'
+        f'<FloatParameterType name="F">{IN_LETTERS}{valid}</FloatParameterType>'
+        f'<BooleanParameterType name="B" zeroStringValue="nooo" oneStringValue="yes!">{IN_LETTERS}'
+        "</BooleanParameterType>"
     )
-    parameters = (
-        '<Parameter name="P" parameterTypeRef="T"/><Parameter name="Q" parameterTypeRef="B"/>'
+    parameters = "".join(
+        f'<Parameter name="{name}" parameterTypeRef="{of}"/>'
+        for name, of in zip("PQR", "TFB", strict=True)
     )
-    root = BEHIND_HEADER.replace(
-        "</EntryList>", '<ParameterRefEntry parameterRef="Q"/></EntryList>'
-    )
+    entries = '<ParameterRefEntry parameterRef="Q"/><ParameterRefEntry parameterRef="R"/>'
+    root = BEHIND_HEADER.replace("</EntryList>", f"{entries}</EntryList>")
     found = load(tmp_path, document(types, parameters, root))
-    assert len([n for n in found.notes if "comes as text" in n]) == 2
+    assert not found.notes
     plans = compile_plans(found, TimeSettings())
-    content = b"\x08\x05\xc0\x00\x00\x09" + b"1.5\0\0" + b"True "
+    content = b"\x08\x05\xc0\x00\x00\x11" + 3 * text.ljust(6, b"\0")
     batch, _ = PacketReader().feed([RawRecord(0, content, ())])
     (rows,) = Decoder(plans).feed(batch).rows
-    assert [*cells(rows, plans, False)] == [("1.5", "True")]
+    wanted = (integer, real, boolean)
+    for column, value in enumerate(wanted, rows.eng.shape[1] - 3):
+        good = not rows.quality[0, column] & Quality.INVALID
+        assert (rows.eng[0, column] if good else None) == value
+    shown = text.decode().rstrip()
+    assert next(cells(rows, plans, False))[-3:] == tuple(guarded(shown) for _ in range(3))
+
+
+def test_a_condition_sees_the_text_that_was_sent(tmp_path: Path) -> None:
+    """It compared the place of the text with the number, which was never equal."""
+    types = f'<IntegerParameterType name="T">{IN_LETTERS}</IntegerParameterType>' + NUMBER.replace(
+        '"T"', '"N"'
+    )
+    parameters = (
+        '<Parameter name="P" parameterTypeRef="T"/><Parameter name="Q" parameterTypeRef="N"/>'
+    )
+    entry = (
+        '<ParameterRefEntry parameterRef="Q"><IncludeCondition><Comparison parameterRef="P" '
+        'value="100000"/></IncludeCondition></ParameterRefEntry>'
+    )
+    root = BEHIND_HEADER.replace("</EntryList>", f"{entry}</EntryList>")
+    plans = compile_plans(load(tmp_path, document(types, parameters, root)), TimeSettings())
+    content = b"\x08\x05\xc0\x00\x00\x06" + b"100000" + b"\x07"
+    batch, _ = PacketReader().feed([RawRecord(0, content, ())])
+    (rows,) = Decoder(plans).feed(batch).rows
+    assert rows.eng[0, -1] == 7
+    with pytest.raises(MissionError, match="have no order"):
+        load(
+            tmp_path,
+            document(
+                types, parameters, root.replace('"100000"', '"100000" comparisonOperator="&lt;"')
+            ),
+        )
 
 
 def test_a_time_without_an_encoding_is_of_the_ground(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ class Writer:
         elif of.calibrator is not None:
             row[CALIBRATOR] = self.calibrator(of.calibrator, place)
         row[CONTEXT], row[CONTEXT_N] = self._contexts(of.context_calibrators, place)
-        if of.valid is not None:
+        if of.valid is not None and not isinstance(of.encoding, StringEncoding):
             row[VALID] = self._numbers("valid", (of.valid[0], of.valid[1], float(of.valid[2]))) // 3
         encoding = of.encoding
         if isinstance(encoding, StringEncoding):

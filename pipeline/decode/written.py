@@ -1,0 +1,79 @@
+"""Numbers and booleans that are sent as text (XTCE 1.2, StringDataEncoding in a numeric type).
+
+The kernel takes them for texts; here each is read, value by value: a text that is no number, or no
+word of its boolean, is invalid. They are few and slow: nobody sends vibration in letters.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from pipeline.decode.definitions.plans import Plan
+from pipeline.decode.places import bytes_of, text_of
+from schemas.columns import ABSENT, Quality, Rows
+from schemas.mission import ParameterType, StringEncoding
+
+_WHOLE = re.compile(r"[-+]?[0-9]+")
+_REAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_INVALID = np.uint8(Quality.INVALID)
+Read = Callable[[str], float]
+
+
+class Written:
+    """The columns of one container that are sent as text and are none."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._columns = [
+            (i, reader, kind, kind.encoding)
+            for i, field in enumerate(plan.fields)
+            if isinstance((kind := field.parameter.type).encoding, StringEncoding)
+            and (reader := _reader(kind))
+        ]
+
+    def fill(self, rows: Rows) -> None:
+        """Engineering values and quality, in place."""
+        for i, reader, kind, encoding in self._columns:
+            assert isinstance(encoding, StringEncoding)
+            for row in np.flatnonzero(rows.quality[:, i] != ABSENT).tolist():
+                text = text_of(bytes_of(rows.data, int(rows.raw[row, i])), encoding).strip()
+                value = reader(text)
+                rows.eng[row, i] = value
+                if math.isnan(value) or not _valid(kind, value):
+                    rows.quality[row, i] |= _INVALID
+
+
+def _reader(kind: ParameterType) -> Read | None:
+    if kind.kind == "boolean":
+        return _boolean(kind)
+    return {"integer": _integer, "float": _float}.get(kind.kind)
+
+
+def _integer(text: str) -> float:
+    return _finite(float(text)) if _WHOLE.fullmatch(text) else math.nan
+
+
+def _float(text: str) -> float:
+    return _finite(float(text)) if _REAL.fullmatch(text) else math.nan
+
+
+def _finite(x: float) -> float:
+    return x if math.isfinite(x) else math.nan
+
+
+def _boolean(kind: ParameterType) -> Read:
+    """As they are written, else whatever their case."""
+    words = {label: float(raw) for raw, label in kind.labels}
+    folded = {label.casefold(): raw for label, raw in words.items()}
+
+    def read(text: str) -> float:
+        return words.get(text, folded.get(text.casefold(), math.nan))
+
+    return read
+
+
+def _valid(kind: ParameterType, value: float) -> bool:
+    return kind.valid is None or kind.valid[0] <= value <= kind.valid[1]
