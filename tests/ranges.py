@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.alarms.static import NO_CHOICE, Limits, Ranges
+from pipeline.alarms.check import NO_CHOICE
+from pipeline.alarms.static import Limits, Ranges
 from schemas.columns import F8
 
 
@@ -13,5 +14,5 @@ def plain_limits(low: F8, high: F8, deadband: F8) -> Limits:
     every = np.arange(len(deadband))
     none, start = np.full(len(every), NO_CHOICE), np.zeros(len(every) + 1, np.int64)
     empty = np.zeros(0, np.uint8)
-    ranges = Ranges(low, high, start, empty, np.zeros(0), np.zeros(0), none, start, empty)
+    ranges = Ranges(low, high, start, empty, np.zeros(0), np.zeros(0))
     return Limits(every, every, none, np.zeros(len(every), np.uint8), ranges, deadband)

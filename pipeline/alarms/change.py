@@ -7,25 +7,37 @@ counts. A value that is invalid says nothing, and the next good one is compared 
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
-from pipeline.alarms.static import beyond
+from pipeline.alarms.check import Check, Sample, Variants, beyond, bounds_of
 from pipeline.kernel import kernel
 from schemas.columns import F8, I8, NEVER, NO_WORD, U1, Quality, Rows, Scores
 from schemas.mission import Level
-from schemas.state import Stateful
 
 _BAD = np.uint8(Quality.INVALID)
 _NO_WORD = np.uint8(NO_WORD)
 _MOST = float(np.finfo(np.float64).max)
 
 
-class ChangeLimits(Stateful):
+class ChangeLimits(Check):
     """columns i8[c] of the rows; slot i8[c]: their places among the monitored columns; variant
     i8[c]: of the alarm that asks for it.
 
     low, high f8[5, c] inclusive bounds of the change; per_second u1[c].
     """
+
+    word = "change"
+    schema: ClassVar = {"per": {"enum": ["second", "sample"]}}
+
+    @classmethod
+    def of(cls, all_of: Variants) -> ChangeLimits:
+        columns, slot, variant = all_of.of("change")
+        found = [c for v in variant if (c := all_of.alarms[v].change)]
+        low, high = (bounds_of([getattr(c, side) for c in found]) for side in ("low", "high"))
+        per_second = np.array([c.per_second for c in found], np.uint8)
+        return cls(columns, slot, variant, low, high, per_second)
 
     def __init__(
         self, columns: I8, slot: I8, variant: I8, low: F8, high: F8, per_second: U1
@@ -43,11 +55,8 @@ class ChangeLimits(Stateful):
         self.state["value"][:], self.state["time"][:] = 0.0, NEVER
 
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:
-        """Raise the levels of [k, a] where a change lies outside its ranges.
-
-        time_ns i8[k]: at which each counts; variant i8[k, a]: what is in force.
-        Changes are followed whether or not it is theirs.
-        """
+        """Where a change lies outside its ranges. Changes are followed whether or not the variant
+        in force is theirs."""
         if len(self.columns) == 0:
             return
         if len(rows.packet) > len(self._change):
@@ -58,20 +67,24 @@ class ChangeLimits(Stateful):
             self.state["time"], self._change, scores.enter, scores.leave,
         )  # fmt: skip
 
-    def reason(self, row: int, variant: int) -> dict[str, object] | None:
-        """What the change at `row` of the last feed has to say, where this variant is in force."""
-        for c in np.flatnonzero(self._variant == variant):
-            change = float(self._change[row, c])
+    def reason(self, sample: Sample) -> dict[str, Any] | None:
+        for c in np.flatnonzero(self._variant == sample.variant):
+            change = float(self._change[sample.row, c])
             low, high = self._low[:, c], self._high[:, c]
             level = max((v + 1 for v in range(5) if beyond(change, low[v], high[v])), default=0)
             if level:
                 bound = high[level - 1] if change > high[level - 1] else low[level - 1]
                 per = "second" if self._per_second[c] else "sample"
                 return {
-                    "check": "change", "level": Level(level).word, "per": per,
+                    "check": self.word, "level": Level(level).word, "per": per,
                     "observed": change, "limit": float(bound),
                 }  # fmt: skip
         return None
+
+    @staticmethod
+    def words(reason: dict[str, Any], unit: str) -> str:
+        limit = f"{reason['level']} limit {reason['limit']:g}{unit}"
+        return f"changing by {reason['observed']:g}{unit} a {reason['per']}, beyond its {limit}"
 
 
 @kernel

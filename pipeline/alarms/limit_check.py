@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.alarms.check import Sample
+from pipeline.alarms.checks import EVERY
 from pipeline.alarms.flapping import Flapping, Told
 from pipeline.alarms.tables import AlarmTable
 from pipeline.alarms.watched import Watched
@@ -24,7 +26,7 @@ from schemas.columns import I8, PacketBatch, Rows, Stage, Transitions
 from schemas.mission import ALARM_LEVELS, Calibrator, Level, Polynomial
 from schemas.state import Composite
 
-Labels = tuple[tuple[int, str], ...]
+WORDS = {check.word: check.words for check in EVERY}
 LIVE, RECORDED = "limit", "recorded_limit"
 
 
@@ -35,12 +37,13 @@ class LimitCheck(Composite):
         self, kind: str, table: AlarmTable, plan: Plan, index: int, origin: Origin
     ) -> None:  # fmt: skip
         self._kind, self._plan, self._index, self._origin = kind, plan, index, origin
-        self._limits, self._changes, self._states = table.limits, table.changes, table.states
+        self._limits, self._checks = table.limits, table.checks
         self._monitor, self._flapping = table.monitor, Flapping(len(table.limits.columns))
 
     @property
     def stages(self) -> dict[str, Stage]:
-        return {"changes": self._changes, "monitor": self._monitor, "flapping": self._flapping}
+        checks: dict[str, Stage] = {check.word: check for check in self._checks}
+        return checks | {"monitor": self._monitor, "flapping": self._flapping}
 
     def watched(self) -> Iterator[Watched]:
         fields = (self._plan.fields[i].parameter for i in self._limits.columns)
@@ -64,16 +67,16 @@ class LimitCheck(Composite):
         for j in range(len(levels)):
             self._monitor.begin(j)
             self._flapping.begin(j)
-        self._changes.begin()
+        for check in self._checks:
+            check.begin()
 
     def feed(self, batch: PacketBatch, rows: Rows, judged_ns: I8, out: list[Pending]) -> None:
         """judged_ns i8[k]: the time at which each row counts."""
         if not len(self._limits.columns) or not len(rows.packet):
             return
-        scores = self._limits.feed(rows)
-        variant = self._limits.variant
-        self._changes.feed(rows, judged_ns, variant, scores)
-        self._states.feed(rows, variant, scores)
+        scores, variant = self._limits.levels(rows), self._limits.variant
+        for check in self._checks:
+            check.feed(rows, judged_ns, variant, scores)
         t = self._monitor.feed(judged_ns, batch.offset[rows.packet], scores, variant)
         for told in self._flapping.feed(batch.reception_ns[rows.packet], t):
             packet = int(rows.packet[told.row])
@@ -109,7 +112,9 @@ class LimitCheck(Composite):
             alert["raw"] = int(rows.raw[row, column])
         variant = int(self._limits.variant[row, j])
         alert["limit"] = self._limits.crossed(variant, int(t.after[i]), observed)
-        alert["reasons"] = self._reasons(rows, row, variant, observed, parameter.type.labels)
+        sample = Sample(rows, row, variant, observed, parameter.type.labels)
+        every = (check.reason(sample) for check in (self._limits, *self._checks))
+        alert["reasons"] = [reason for reason in every if reason]
         context = self._limits.context(row, j)
         alert |= {"context": context} if context else {}
         alert |= self._ranges(variant)
@@ -134,28 +139,6 @@ class LimitCheck(Composite):
         found = {"ranges": outside, "bands": bands}
         return {name: value for name, value in found.items() if value}
 
-    def _reasons(
-        self, rows: Rows, row: int, variant: int, observed: float, labels: Labels
-    ) -> list[dict[str, Any]]:
-        """All that is not normal about this sample, whichever of it is the most severe."""
-        reasons: list[dict[str, Any]] = []
-        crossed = {v: self._limits.crossed(variant, v, observed) for v in ALARM_LEVELS}
-        level = max((v for v, bound in crossed.items() if bound is not None), default=0)
-        if level:
-            limit = crossed[Level(level)]
-            reasons.append({"check": "static", "level": Level(level).word, "limit": limit})
-        change = self._changes.reason(row, variant)
-        if change:
-            reasons.append(change)
-        state = self._states.level(variant, int(observed)) if np.isfinite(observed) else 0
-        if state:
-            label = dict(labels).get(int(observed))
-            reasons.append({"check": "state", "level": Level(state).word, "label": label})
-        condition = self._limits.condition(variant, rows.choice[row])
-        if condition:
-            reasons.append({"check": "condition", "level": Level(condition).word})
-        return reasons
-
 
 def _told(calibrator: Calibrator) -> Any:
     """A calibrator as it is written into an alert."""
@@ -169,19 +152,9 @@ def _finite(x: float) -> float | None:
 
 
 def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:
-    told, after = [_reason(r, unit) for r in alert.get("reasons", ())], alert["level_after"]
+    told = [WORDS[r["check"]](r, unit) for r in alert.get("reasons", ())]
+    after = alert["level_after"]
     late = ""
     if alert["monitor"]["kind"] == RECORDED:
         late = f" Recorded at {iso(alert['generation_ns'])}."
     return f"{seen}, {' and '.join(told) or f'within the deadband of its {after} limit'}.{late}"
-
-
-def _reason(reason: dict[str, Any], unit: str) -> str:
-    if reason["check"] == "condition":
-        return f"which meets a condition of its {reason['level']} alarm"
-    if reason["check"] == "state":
-        return f"which is {reason['label']} ({reason['level']})"
-    limit = f"{reason['level']} limit {reason['limit']:g}{unit}"
-    if reason["check"] == "static":
-        return f"beyond its {limit}"
-    return f"changing by {reason['observed']:g}{unit} a {reason['per']}, beyond its {limit}"

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
+from pipeline.alarms.check import Check, Sample, Variants
 from pipeline.kernel import kernel
 from schemas.columns import F8, I8, NO_WORD, U1, Rows, Scores
+from schemas.mission import Level
 
 _NO_WORD = np.uint8(NO_WORD)
 
 
-class StateLimits:
+class StateLimits(Check):
     """columns, slot, variant as ChangeLimits. Stateless.
 
     default u1[c]: level of a value not listed; of the listed ones column c owns rows first[c] to
     first[c + 1] of value i8[v] and level u1[v].
     """
 
+    word = "state"
+    schema: ClassVar = {"label": {"type": ["string", "null"]}}
+
+    @classmethod
+    def of(cls, all_of: Variants) -> StateLimits:
+        columns, slot, variant = all_of.of("states")
+        found = [s for v in variant if (s := all_of.alarms[v].states)]
+        levels = [pair for s in found for pair in s.levels]
+        return cls(
+            columns, slot, variant,
+            np.array([s.default for s in found], np.uint8),
+            np.cumsum([0, *(len(s.levels) for s in found)]),
+            np.array([value for value, _ in levels], np.int64),
+            np.array([level for _, level in levels], np.uint8),
+        )  # fmt: skip
+
     def __init__(
         self, columns: I8, slot: I8, variant: I8, default: U1, first: I8, value: I8, level: U1
     ) -> None:
         self._columns, self._slot, self._variant, self._default = columns, slot, variant, default
         self._first, self._value, self._level = first, value, level
+        self.state = {}
 
-    def feed(self, rows: Rows, variant: I8, scores: Scores) -> None:
-        """Raise the levels of [k, a] where a value has one. Invalid values have NO_WORD already."""
+    def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:  # noqa: ARG002
         if len(self._columns):
             states(
                 rows.eng, self._columns, self._slot, self._variant, variant,
@@ -38,6 +58,19 @@ class StateLimits:
             listed = self._level[rows][self._value[rows] == value]
             return int(listed[0] if len(listed) else self._default[c])
         return 0
+
+    def reason(self, sample: Sample) -> dict[str, Any] | None:
+        if not np.isfinite(sample.observed):
+            return None
+        level = self.level(sample.variant, int(sample.observed))
+        if not level:
+            return None
+        label = dict(sample.labels).get(int(sample.observed))
+        return {"check": self.word, "level": Level(level).word, "label": label}
+
+    @staticmethod
+    def words(reason: dict[str, Any], unit: str) -> str:  # noqa: ARG004
+        return f"which is {reason['label']} ({reason['level']})"
 
 
 @kernel

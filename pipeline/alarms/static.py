@@ -6,26 +6,23 @@ is judged by the variant in force there. Variants of all columns stand in one ta
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.alarms.check import NO_CHOICE, Check, Sample, beyond
 from pipeline.kernel import kernel
 from schemas.columns import F8, I8, NO_WORD, U1, Quality, Rows, Scores, State
-from schemas.mission import Five
-from schemas.state import Stateful
+from schemas.mission import ALARM_LEVELS, Five, Level
 
 _BAD = np.uint8(Quality.INVALID)
 _NO_WORD = np.uint8(NO_WORD)
-NO_CHOICE = -1
 
 
 class Ranges(NamedTuple):
     """Of v variants. low, high f8[5, v]: inclusive bounds of each level (form "outside").
 
     Bands (form "inside") band_first[v] to band_first[v + 1] have level, low and high, inclusive.
-    condition i8[v]: column of Rows.choice, or NO_CHOICE; condition_first[v]: of the levels of what
-    it chose.
     """
 
     low: F8
@@ -34,12 +31,9 @@ class Ranges(NamedTuple):
     band_level: U1
     band_low: F8
     band_high: F8
-    condition: I8
-    condition_first: I8
-    condition_level: U1
 
 
-class Limits(Stateful):
+class Limits(Check):
     """Instantaneous levels of the columns that have alarms. State: their bounds, which a control
     record may change.
 
@@ -49,6 +43,8 @@ class Limits(Stateful):
     a value must come back inside a bound before the level counts as left.
     """
 
+    word = "static"
+
     def __init__(
         self, columns: I8, first: I8, context: I8, text: U1, ranges: Ranges, deadband: F8
     ) -> None:
@@ -57,8 +53,8 @@ class Limits(Stateful):
         self._first, self._context, self._text, self._deadband = first, context, text, deadband
         self._calm()
         # what else a row may be judged by than by one variant's bounds
-        more = (np.diff(ranges.band_first) > 0) | (ranges.condition != NO_CHOICE)
-        self._always = bool(more.any() or (context != NO_CHOICE).any())
+        bands = np.diff(ranges.band_first) > 0
+        self._always = bool(bands.any() or (context != NO_CHOICE).any())
         self._room(0)
 
     def _calm(self) -> None:
@@ -90,7 +86,7 @@ class Limits(Stateful):
         self.variant = np.tile(self._first, (n, 1))
         self._nothing = np.empty((0, a))
 
-    def feed(self, rows: Rows) -> Scores:
+    def levels(self, rows: Rows) -> Scores:
         """Levels of [k, a]; a prediction there is none. Views, valid until the next feed.
 
         `variant` i8[k, a] is then what was in force in each row.
@@ -100,8 +96,8 @@ class Limits(Stateful):
             self._room(k)
         if self._always:
             in_force(rows.choice, self._first, self._context, self.variant)
-        levels(
-            rows.eng, rows.quality, rows.choice, self.columns, self.variant, self._text,
+        static_levels(
+            rows.eng, rows.quality, self.columns, self.variant, self._text,
             self.ranges, self._deadband, self._calm_low, self._calm_high, self._always,
             self._enter, self._leave,
         )  # fmt: skip
@@ -131,15 +127,17 @@ class Limits(Stateful):
     def bands(self, variant: int) -> range:
         return range(*self.ranges.band_first[variant : variant + 2])
 
-    def condition(self, variant: int, choice: U1) -> int:
-        """Level of the condition that held, 0 where none did. choice: that row's."""
-        r = self.ranges
-        chosen = choice[r.condition[variant]] if r.condition[variant] != NO_CHOICE else 0
-        return int(r.condition_level[r.condition_first[variant] + chosen - 1]) if chosen else 0
+    def reason(self, sample: Sample) -> dict[str, Any] | None:
+        crossed = {v: self.crossed(sample.variant, v, sample.observed) for v in ALARM_LEVELS}
+        level = max((v for v, bound in crossed.items() if bound is not None), default=0)
+        if not level:
+            return None
+        limit = crossed[Level(level)]
+        return {"check": self.word, "level": Level(level).word, "limit": limit}
 
-
-def beyond(value: float, low: float, high: float) -> bool:
-    return value < low or value > high
+    @staticmethod
+    def words(reason: dict[str, Any], unit: str) -> str:
+        return f"beyond its {reason['level']} limit {reason['limit']:g}{unit}"
 
 
 @kernel
@@ -151,10 +149,9 @@ def in_force(choice: U1, first: I8, context: I8, variant: I8) -> None:
 
 
 @kernel
-def levels(
+def static_levels(
     eng: F8,
     quality: U1,
-    choice: U1,
     columns: I8,
     variant: I8,
     text: U1,
@@ -191,6 +188,3 @@ def levels(
                         enter[i, j] = max(enter[i, j], r.band_level[n])
                     if r.band_low[n] - d <= x <= r.band_high[n] + d:
                         leave[i, j] = max(leave[i, j], r.band_level[n])
-                if r.condition[v] != NO_CHOICE and choice[i, r.condition[v]]:
-                    word = r.condition_level[r.condition_first[v] + choice[i, r.condition[v]] - 1]
-                    enter[i, j], leave[i, j] = max(enter[i, j], word), max(leave[i, j], word)

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 import schemas
+from pipeline.alarms.checks import EVERY
 from pipeline.chain.control import MONITORS
 from pipeline.models.families import FAMILIES
 
@@ -31,6 +32,12 @@ def brought_up(schema: dict[str, Any]) -> dict[str, Any]:
     properties = dict(schema["properties"])
     for family in FAMILIES:
         properties |= family.evidence_schema
+    reasons = properties["reasons"]
+    parts = dict(reasons["items"]["properties"])
+    for check in EVERY:
+        parts |= check.schema
+    parts["check"] = {"enum": [check.word for check in EVERY]}
+    properties["reasons"] = reasons | {"items": reasons["items"] | {"properties": parts}}
     monitor = properties["monitor"]
     kind = {"enum": [*MONITORS[: -len(FAMILIES)], *OF_THE_LANE, *(f.name for f in FAMILIES)]}
     properties["monitor"] = monitor | {"properties": monitor["properties"] | {"kind": kind}}

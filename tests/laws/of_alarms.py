@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.alarms.change import ChangeLimits
+from pipeline.alarms.check import NO_CHOICE
+from pipeline.alarms.condition import Conditions
 from pipeline.alarms.flapping import Flapping
 from pipeline.alarms.loss_of_signal import LossOfSignal
 from pipeline.alarms.monitor import Monitor
 from pipeline.alarms.stale import Stale
-from pipeline.alarms.static import NO_CHOICE, Limits, Ranges
+from pipeline.alarms.static import Limits, Ranges
 from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Pending
 from pipeline.timeline.resample import Resample
@@ -121,11 +123,26 @@ def _limits() -> Limits:
     ranges = Ranges(
         np.repeat(low, 2, 1), np.repeat(-low, 2, 1) * np.array([1.0, 3.0] * F), np.arange(2 * F + 1),
         np.full(2 * F, 3, np.uint8), np.full(2 * F, 0.1), np.full(2 * F, 0.2),
-        np.array([NO_CHOICE, 1] * F), np.repeat(np.arange(F), 2)[: 2 * F], np.full(F, 2, np.uint8),
     )  # fmt: skip
     text = (every == 1).astype(np.uint8)
     context = np.where(every < 2, 0, NO_CHOICE)
     return Limits(every, 2 * every, context, text, ranges, np.full(F, 0.25))
+
+
+class _Static:
+    """Static limits, and conditions of every second variant beside them."""
+
+    def __init__(self) -> None:
+        self.limits, every = _limits(), np.arange(F)
+        self.conditions = Conditions(
+            every, 2 * every + 1, np.ones(F, np.int64), np.arange(F + 1), np.full(F, 2, np.uint8)
+        )
+        self.snapshot, self.restore = self.limits.snapshot, self.limits.restore
+
+    def feed(self, rows: Rows) -> Scores:
+        scores = self.limits.levels(rows)
+        self.conditions.feed(rows, rows.time_ns, self.limits.variant, scores)
+        return scores
 
 
 def _changes() -> _Changing:
@@ -145,7 +162,7 @@ class _Changing:
         self.snapshot, self.restore = self.changes.snapshot, self.changes.restore
 
     def feed(self, rows: Rows) -> Scores:
-        scores = self.limits.feed(rows)
+        scores = self.limits.levels(rows)
         self.changes.feed(rows, rows.time_ns, self.limits.variant, scores)
         return scores
 
@@ -157,7 +174,7 @@ CASES = [
         wild_numbers,
         _feed_los,
     ),
-    Case("static limits", _limits, wild_numbers, _feed_limits),
+    Case("static limits and a condition", _Static, wild_numbers, _feed_limits),
     Case("limits of change", _changes, wild_numbers, _feed_limits),
     Case(
         "monitor", lambda: Monitor(ones_of(3), ones_of(SECOND), ones_of(2)), _levels, _feed_monitor

@@ -127,4 +127,9 @@ def test_every_stage_of_the_chain_has_a_case() -> None:
     }
     text = " ".join(c.name for c in CASES).replace(" ", "_")
     missing = {s for s in stages if s.removesuffix("r") not in text and s not in text}
-    assert missing <= {"decoder", "family", "record"}  # bases, and what a case puts together
+    assert missing <= {
+        "decoder",
+        "check",
+        "family",
+        "record",
+    }  # bases, and what a case puts together

@@ -215,7 +215,7 @@ def test_limits_with_deadband() -> None:
         np.zeros((k, 0), np.uint8),
         np.zeros(0, np.uint8),
     )
-    s = limits.feed(rows)
+    s = limits.levels(rows)
     assert s.enter[:, 0].tolist() == [0, 0, 2, 4, 2, NO_WORD]
     assert s.leave[:, 0].tolist() == [2, 2, 2, 4, 4, NO_WORD]
     assert limits.crossed(0, 4, 20.5) == 20.0

@@ -22,7 +22,8 @@ sys.stdout.buffer.write(orjson.dumps(told))
 """
 LEFT = {  # which only an XTCE document can ask for, or training
     "pipeline.alarms.static.in_force", "pipeline.alarms.change.changes",
-    "pipeline.alarms.state.states", "pipeline.models.corridor.widen",
+    "pipeline.alarms.state.states", "pipeline.alarms.condition.conditions",
+    "pipeline.models.corridor.widen",
 }  # fmt: skip
 
 

@@ -1,0 +1,90 @@
+"""What a check of alarms is: it raises the levels of rows, and says why.
+
+A check is one file of this room and its line of `alarms.checks.CHECKS`. All checks of a parameter
+speak into the same levels, which one monitor hears: the most severe counts, and an alert has all
+their reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from pipeline.decode import Plan
+from schemas.columns import F8, I8, Rows, Scores
+from schemas.mission import AlarmRanges, Criteria, Five
+from schemas.state import Stateful
+
+NO_CHOICE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """Every variant of every alarm of a container, in the order of the columns they belong to.
+
+    columns i8[a]; slot i8[v]: place of a variant's column among those.
+    """
+
+    plan: Plan
+    columns: I8
+    slot: I8
+    alarms: list[AlarmRanges]
+
+    def of(self, key: str) -> tuple[I8, I8, I8]:
+        """(columns, slots, variants) of those whose alarm has such a part."""
+        variant = np.array([v for v, a in enumerate(self.alarms) if getattr(a, key)], np.int64)
+        return self.columns[self.slot[variant]], self.slot[variant], variant
+
+    def asked(self, column: int, choices: Sequence[tuple[Criteria, object]]) -> int:
+        """Column of Rows.choice that tells which of them holds; NO_CHOICE: there are none."""
+        return self.plan.choice(column, tuple(c for c, _ in choices)) if choices else NO_CHOICE
+
+
+class Sample(NamedTuple):
+    """One value of the last feed, of which an alert is told."""
+
+    rows: Rows
+    row: int
+    variant: int
+    observed: float
+    labels: tuple[tuple[int, str], ...]
+
+
+class Check(Stateful):
+    """word: its name in reasons. schema: of what its reasons hold beside check and level."""
+
+    word: ClassVar[str]
+    schema: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def of(cls, all_of: Variants) -> Check:
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """As if nothing had come before."""
+
+    def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:
+        """Raise the levels of [k, a]. time_ns i8[k]: at which each row counts; variant i8[k, a]:
+        what is in force. Invalid values have NO_WORD already."""
+        raise NotImplementedError
+
+    def reason(self, sample: Sample) -> dict[str, Any] | None:
+        """What it has to say of a sample; None: nothing is wrong with it."""
+        raise NotImplementedError
+
+    @staticmethod
+    def words(reason: dict[str, Any], unit: str) -> str:
+        """A reason as a part of a sentence about the value."""
+        raise NotImplementedError
+
+
+def bounds_of(sides: Sequence[Five]) -> F8:
+    """f8[5, n]: a row a level."""
+    return np.array(sides, np.float64).reshape(len(sides), 5).T.copy()
+
+
+def beyond(value: float, low: float, high: float) -> bool:
+    return value < low or value > high

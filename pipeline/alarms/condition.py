@@ -1,0 +1,80 @@
+"""Conditions that are an alarm (XTCE 1.2, AlarmConditions and StringAlarmList): the first of a list
+that holds gives its level."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.alarms.check import Check, Sample, Variants
+from pipeline.kernel import kernel
+from schemas.columns import I8, NO_WORD, U1, Rows, Scores
+from schemas.mission import Level
+
+_NO_WORD = np.uint8(NO_WORD)
+
+
+class Conditions(Check):
+    """Of c variants that have some: slot, variant i8[c]; choice i8[c]: column of Rows.choice that
+    tells which holds, from 1; first i8[c + 1]: of each one's levels u1."""
+
+    word = "condition"
+
+    def __init__(self, slot: I8, variant: I8, choice: I8, first: I8, level: U1) -> None:
+        self._slot, self._variant, self._choice = slot, variant, choice
+        self._first, self._level = first, level
+        self.state = {}
+
+    @classmethod
+    def of(cls, all_of: Variants) -> Conditions:
+        columns, slot, variant = all_of.of("conditions")
+        found = [all_of.alarms[v].conditions for v in variant]
+        asked = [all_of.asked(int(i), c) for i, c in zip(columns, found, strict=True)]
+        return cls(
+            slot, variant,
+            np.array(asked, np.int64),
+            np.cumsum([0, *map(len, found)]),
+            np.array([level for conditions in found for _, level in conditions], np.uint8),
+        )  # fmt: skip
+
+    def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:  # noqa: ARG002
+        if len(self._variant):
+            conditions(
+                rows.choice, self._slot, self._variant, variant, self._choice, self._first,
+                self._level, scores.enter, scores.leave,
+            )  # fmt: skip
+
+    def reason(self, sample: Sample) -> dict[str, Any] | None:
+        for c in np.flatnonzero(self._variant == sample.variant):
+            held = int(sample.rows.choice[sample.row, self._choice[c]])
+            level = Level(int(self._level[self._first[c] + held - 1])) if held else Level.NORMAL
+            if level:  # a text may be listed as one that is well
+                return {"check": self.word, "level": level.word}
+        return None
+
+    @staticmethod
+    def words(reason: dict[str, Any], unit: str) -> str:  # noqa: ARG004
+        return f"which meets a condition of its {reason['level']} alarm"
+
+
+@kernel
+def conditions(
+    choice: U1,
+    slot: I8,
+    variant: I8,
+    in_force: I8,
+    asked: I8,
+    first: I8,
+    level: U1,
+    enter: U1,
+    leave: U1,
+) -> None:
+    for i in range(len(choice)):
+        for c in range(len(slot)):
+            j, held = slot[c], choice[i, asked[c]]
+            if held == 0 or enter[i, j] == _NO_WORD or in_force[i, j] != variant[c]:
+                continue
+            word = level[first[c] + held - 1]
+            enter[i, j] = max(enter[i, j], word)
+            leave[i, j] = max(leave[i, j], word)
