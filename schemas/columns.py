@@ -202,6 +202,7 @@ class WindowBatch:
 
 
 FIGURES = ("count", "mean", "std", "min", "max", "rms", "rate")
+ROW = {name: row for row, name in enumerate(FIGURES)}  # of a figure in a WindowBatch
 
 
 @dataclass(slots=True)

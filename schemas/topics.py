@@ -1,22 +1,91 @@
-"""Topic names, once. Logical names stand in ids; a namespace is put before them on the wire."""
+"""The topics, a row each. Ids have logical names; on the wire a namespace stands before them."""
 
 from __future__ import annotations
 
-RAW = "telemetry.raw"
-SAMPLES = "telemetry.samples"
-STATISTICS = "telemetry.statistics"
-ALERTS = "telemetry.alerts"
-REJECTS = "telemetry.rejects"
-STATE = "telemetry.state"
-ALARMS = "telemetry.alarms"  # compacted: the current alarm of every parameter
-SHADOW = "telemetry.alerts.shadow"  # of models that have yet to earn it
-MODELS = "telemetry.models"  # compacted: the stage of every model
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-DEAD_LETTERS = "telemetry.deadletters"
+MOST_BYTES = 8 * 1024 * 1024  # of one record
+_KEEP = {"cleanup.policy": "delete", "retention.ms": "-1"}
+_LARGE = {"cleanup.policy": "delete", "max.message.bytes": str(MOST_BYTES)}
+_COMPACT = {"cleanup.policy": "compact"}
 
-ALERTS_OF_ALL = (ALERTS, SHADOW)  # where an alert may stand
-OUTPUTS = (*ALERTS_OF_ALL, STATISTICS, SAMPLES, REJECTS)  # of a chain
-LANE_OUTPUTS = (*OUTPUTS, DEAD_LETTERS)
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """writer: whose records stand there: `ground`, `chain`, `lane`, `state` or `desk`. key: of its
+    records, in words. settings: the broker's. partitioned: as the input is; else of one partition.
+    file: of `heartline run`. schema: of its values, in schemas/json. ledger: whether each record
+    holds the hash of the one before it. kept: how long, in words (docs/topics.md)."""
+
+    name: str
+    writer: str
+    key: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    partitioned: bool = False
+    file: str = ""
+    schema: str = ""
+    ledger: bool = False
+    kept: str = "the broker's default"
+
+
+# outputs of a chain in the order in which their ledgers and files are made
+TOPICS: tuple[Topic, ...] = (
+    # retention reads record timestamps, and a replayed flight is years old (docs/topics.md)
+    Topic(
+        "telemetry.raw", "ground", "the source",
+        _KEEP | {"message.timestamp.type": "LogAppendTime"}, partitioned=True,
+        kept="for ever; the broker stamps records (`LogAppendTime`)",
+    ),
+    # the record of what was said: for ever, unless told otherwise
+    Topic(
+        "telemetry.alerts", "chain", "source:parameter", _KEEP, file="alerts.jsonl",
+        schema="alert.schema.json", ledger=True, kept="for ever",
+    ),
+    # of models that have yet to earn it
+    Topic(
+        "telemetry.alerts.shadow", "chain", "source:parameter", _KEEP, file="alerts.shadow.jsonl",
+        schema="alert.schema.json", ledger=True, kept="for ever",
+    ),
+    Topic(
+        "telemetry.statistics", "chain", "the source", _LARGE, file="statistics.jsonl",
+        schema="statistics.schema.json",
+    ),
+    Topic("telemetry.samples", "chain", "the source", _LARGE, file="samples.arrow"),
+    Topic(
+        "telemetry.rejects", "chain", "the source", _LARGE, file="rejects.jsonl",
+        schema="reject.schema.json",
+    ),
+    Topic(
+        "telemetry.deadletters", "lane", "as it came", _LARGE | _KEEP,
+        kept="for ever; values beyond 7 MB are cut, and say so",
+    ),
+    Topic(
+        "telemetry.state", "state", "a lane's block",
+        _KEEP | {"retention.bytes": str(2**30), "segment.bytes": str(2**27)}, partitioned=True,
+        kept="1 GiB a partition: at least eight snapshots",
+    ),
+    # the current alarm of every parameter, and the stage of every model
+    Topic("telemetry.alarms", "desk", "the monitor", _COMPACT,
+          kept="compacted: the last of each key"),
+    Topic("telemetry.models", "desk", "source/model", _COMPACT,
+          kept="compacted: the last word on each trained model"),
+)  # fmt: skip
+BY_NAME = {topic.name: topic for topic in TOPICS}
+
+
+def _written_by(*writers: str) -> tuple[str, ...]:
+    return tuple(topic.name for topic in TOPICS if topic.writer in writers)
+
+
+RAW, STATE = "telemetry.raw", "telemetry.state"
+ALERTS, SHADOW = "telemetry.alerts", "telemetry.alerts.shadow"
+STATISTICS, SAMPLES = "telemetry.statistics", "telemetry.samples"
+REJECTS, DEAD_LETTERS = "telemetry.rejects", "telemetry.deadletters"
+ALARMS, MODELS = "telemetry.alarms", "telemetry.models"
+ALERTS_OF_ALL = tuple(topic.name for topic in TOPICS if topic.ledger)  # where an alert may stand
+OUTPUTS = _written_by("chain")
+LANE_OUTPUTS = _written_by("chain", "lane")
 
 
 def on_wire(topic: str, namespace: str = "") -> str:

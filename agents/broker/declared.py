@@ -12,28 +12,15 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from agents.broker.kafka import MAX_REQUEST, administrator, partitions_of
+from agents.broker.kafka import administrator, partitions_of
 from agents.host.errors import BrokerError
 from schemas import topics
 
-ALL_TOPICS = (topics.RAW, *topics.LANE_OUTPUTS, topics.STATE, topics.ALARMS, topics.MODELS)
-PARTITIONED = (topics.RAW, topics.STATE)  # a lane's state partition is that of its input
+ALL_TOPICS = tuple(topics.BY_NAME)
+# a lane's state partition is that of its input
+PARTITIONED = tuple(t.name for t in topics.TOPICS if t.partitioned)
 REPLICAS = 3  # or as many as there are brokers
-_KEEP = {"cleanup.policy": "delete", "retention.ms": "-1"}
-_LARGE = {"cleanup.policy": "delete", "max.message.bytes": str(MAX_REQUEST)}
-# retention reads record timestamps, and a replayed flight is years old (docs/topics.md)
-SETTINGS: dict[str, dict[str, str]] = {
-    topics.RAW: {**_KEEP, "message.timestamp.type": "LogAppendTime"},
-    topics.STATE: {**_KEEP, "retention.bytes": str(2**30), "segment.bytes": str(2**27)},
-    topics.ALARMS: {"cleanup.policy": "compact"},
-    topics.MODELS: {"cleanup.policy": "compact"},
-    topics.SAMPLES: _LARGE,
-    topics.ALERTS: _KEEP,  # the record of what was said: for ever, unless told otherwise
-    topics.SHADOW: _KEEP,
-    topics.STATISTICS: _LARGE,
-    topics.REJECTS: _LARGE,
-    topics.DEAD_LETTERS: _LARGE | _KEEP,
-}
+SETTINGS = {t.name: dict(t.settings) for t in topics.TOPICS}
 # settings whose difference is more than a matter of taste
 _VITAL = ("cleanup.policy", "max.message.bytes", "message.timestamp.type", "retention.ms")
 

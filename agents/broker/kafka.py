@@ -19,9 +19,9 @@ from agents.host.addresses import addresses
 from agents.host.errors import BrokerError
 from agents.host.plain import plain
 from agents.observe.logs import BROKER
+from schemas import topics
 
 log = logging.getLogger("heartline.kafka")
-MAX_REQUEST = 8 * 1024 * 1024
 DISCARD_S = 2.0
 # aiokafka waits 20 ms whenever the markers of the transaction before are still being written: of
 # the 54 ms that the first send of a transaction took on three brokers, most was this waiting
@@ -158,7 +158,7 @@ def producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
         "acks": "all",
         "linger_ms": 2,
         "max_batch_size": 1_000_000,
-        "max_request_size": MAX_REQUEST,
+        "max_request_size": topics.MOST_BYTES,
     }
     return AIOKafkaProducer(**_reach(bootstrap), **(settings | options))
 

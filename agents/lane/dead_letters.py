@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord
 
-from agents.broker.kafka import MAX_REQUEST
 from schemas import topics
 from schemas.columns import Output, Reason
 
@@ -22,7 +21,7 @@ WORDS = {
     Reason.BAD_CONTROL.word: "the control record says nothing, or of nothing that there is",
     Reason.UNSIGNED_CONTROL.word: "nobody whose key is known vouches for the control record",
 }
-MOST_BYTES = MAX_REQUEST - 2**20  # of a letter's value: headers and framing need room too
+MOST_BYTES = topics.MOST_BYTES - 2**20  # of a letter's value: headers and framing need room too
 MIXED = 200  # records after which a lane judges what it is given
 MOST = 0.9  # a greater part that is dead is no matter of single records
 

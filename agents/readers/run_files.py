@@ -20,13 +20,7 @@ from pipeline.outputs.samples import file_schema
 from schemas import topics
 from schemas.columns import Reason
 
-FILES = {
-    topics.ALERTS: "alerts.jsonl",
-    topics.SHADOW: "alerts.shadow.jsonl",
-    topics.STATISTICS: "statistics.jsonl",
-    topics.REJECTS: "rejects.jsonl",
-    topics.SAMPLES: "samples.arrow",
-}
+FILES = {t.name: t.file for t in topics.TOPICS if t.file}
 
 
 class RunFolder:

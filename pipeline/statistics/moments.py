@@ -8,6 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernel import part
+from schemas.columns import ROW
+
+_COUNT, _MEAN, _STD, _MIN = ROW["count"], ROW["mean"], ROW["std"], ROW["min"]
+_MAX, _RMS, _RATE = ROW["max"], ROW["rms"], ROW["rate"]
 
 
 @part
@@ -80,15 +84,15 @@ def _add_pane(k, at, panes, w):
 
 @part
 def write_figures(w, out):
-    """Rows of `out` in the order of FIGURES; NaN where there is no such figure."""
+    """A row of `out` a figure, wherever it stands in FIGURES; NaN where there is no such figure."""
     for j in range(len(w.count)):
         n, mean = w.count[j], w.mean[j]
         lasted = w.last_at[j] - w.first_at[j]
         some = n > 0.0
-        out[0, j], out[1, j] = n, mean
-        out[2, j] = np.sqrt(w.squares[j] / (n - 1.0)) if n > 1.0 else np.nan
-        out[3, j] = w.low[j] if some else np.nan
-        out[4, j] = w.high[j] if some else np.nan
-        out[5, j] = np.sqrt(mean * mean + w.squares[j] / n) if some else np.nan
+        out[_COUNT, j], out[_MEAN, j] = n, mean
+        out[_STD, j] = np.sqrt(w.squares[j] / (n - 1.0)) if n > 1.0 else np.nan
+        out[_MIN, j] = w.low[j] if some else np.nan
+        out[_MAX, j] = w.high[j] if some else np.nan
+        out[_RMS, j] = np.sqrt(mean * mean + w.squares[j] / n) if some else np.nan
         moved = (w.last[j] - w.first[j]) / lasted
-        out[6, j] = moved if some and lasted > 0.0 else np.nan
+        out[_RATE, j] = moved if some and lasted > 0.0 else np.nan

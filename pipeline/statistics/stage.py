@@ -27,7 +27,7 @@ from pipeline.statistics.panes import (
     make_work,
     on_their_grids,
 )
-from schemas.columns import F8, FIGURES, I4, I8, NEVER, U1, U4, Grid, State, WindowBatch
+from schemas.columns import F8, FIGURES, I4, I8, NEVER, ROW, U1, U4, Grid, State, WindowBatch
 from schemas.settings import WindowSettings
 from schemas.state import Stateful
 
@@ -35,6 +35,7 @@ START, CURRENT = range(2)  # scalars of the state: start and index of the open p
 BLOCK = 16  # closings handed on at a time
 MAX_PANE_SAMPLES = 65535  # a bin counts in u2
 _N = len(FIGURES)
+_MIN, _MAX = ROW["min"], ROW["max"]
 
 
 class Statistics(Stateful):
@@ -172,7 +173,7 @@ def _close(
         write_figures(work, out)
         add_up(c, panes, work.total, work.mixed)
         for j in range(len(work.count)):
-            quantiles(j, c, ranks, work.count[j], out[3, j], out[4, j], panes, work, out, _N)
+            quantiles(j, c, ranks, work.count[j], out[_MIN, j], out[_MAX, j], panes, work, out, _N)
         _count_flags(panes, flags_out[n])
         n += 1
         clock[START] += pane_ns
