@@ -73,6 +73,6 @@ def test_it_flies_in_another_folder(installed: Path, tmp_path: Path) -> None:
 def test_the_demo_s_mission_and_the_lock_of_kafka_are_in_it(installed: Path) -> None:
     assert (installed / "missions" / "demo" / "hl1.xml").is_file()
     assert (installed / "missions" / "demo" / "mission.toml").is_file()
-    assert [*(installed / "agents").glob("kafka-*.sha256")]
+    assert [*(installed / "agents" / "broker").glob("kafka-*.sha256")]
     assert [*(installed / "schemas" / "json").glob("*.json")]
     assert not (installed / "tests").exists()
