@@ -89,7 +89,7 @@ def tried() -> set[str]:
     found: set[str] = set()
     for seed in range(150):
         found |= set(re.findall(r"<(\w+)", Draw(random.Random(seed)).database().xml))
-    for path in (PROJECT / "tests" / "unit").glob("test_*.py"):
+    for path in (PROJECT / "tests" / "unit").rglob("test_*.py"):
         found |= set(re.findall(r"<(\w+)", path.read_text()))
     return found
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.flights.records import Flight
-from tests.unit.test_mdb import document
+from tests.unit.mdb.test_mdb import document
 
 SECOND = 1_000_000_000
 BASE = 1_700_000_000 * SECOND
