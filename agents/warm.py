@@ -20,10 +20,9 @@ from pipeline.models.families import FAMILIES
 from pipeline.models.shared.contract import GroupParameter
 from pipeline.simulate import simulate
 from pipeline.timeline.unwrap import Unwrap
-from schemas.columns import Grid
+from schemas.columns import SECOND, Grid
 from schemas.mission import IntegerEncoding, ParameterType
 
-_SECOND = 1_000_000_000
 _ROWS = 3
 # stages that a mission must ask for
 _MISSION = """segmented_apids = [2000]
@@ -68,12 +67,12 @@ def _judge() -> None:
     whole = np.arange(_ROWS)
     none = whole[:0]
     grid = Grid(
-        whole * _SECOND, whole, np.zeros((_ROWS, 2)), np.zeros((_ROWS, 2), np.uint8), whole,
+        whole * SECOND, whole, np.zeros((_ROWS, 2)), np.zeros((_ROWS, 2), np.uint8), whole,
         none, none, none,
     )  # fmt: skip
     Unwrap(np.arange(2), np.ones(2)).feed(grid.value, grid.quality)
     for family in FAMILIES:
-        family(parameters, _SECOND, [family.Rule(**family.example)] * 2).feed(grid)
+        family(parameters, SECOND, [family.Rule(**family.example)] * 2).feed(grid)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ from llvmlite import binding
 from pipeline.kernel import source_sha256
 from schemas.mission import MissionDatabase
 from schemas.settings import MissionSettings
-
-VERSION = "0.1.0"
+from schemas.version import VERSION
 
 
 @cache

@@ -42,6 +42,7 @@ class Quality(IntFlag):
 
 
 ABSENT = 255  # quality of what is not in the packet: no sample, good or bad
+SECOND = 1_000_000_000  # ns
 PLACE_BITS = 20  # of a raw value that is a place: its size in bits; the first bit stands above
 
 
@@ -209,14 +210,14 @@ ROW = {name: row for row, name in enumerate(FIGURES)}  # of a figure in a Window
 class Scores:
     """What a model or a limit check says of k rows of f parameters, before any persistence."""
 
-    enter: U1  # [k, f] level that entering looks at; NO_WORD holds the state
+    enter: U1  # [k, f] level that entering looks at; NO_VERDICT holds the state
     leave: U1  # [k, f] level that leaving looks at (deadband applied); >= enter
     predicted: F8  # [k, f]
     score: F8  # [k, f]
     detail: F8  # [k, d, f] family's own evidence; anything where `leave` is no level
 
 
-NO_WORD = 255  # level of a sample that says nothing (invalid, stale, warming up)
+NO_VERDICT = np.uint8(255)  # level of a sample that says nothing (invalid, stale, warming up)
 
 
 @dataclass(slots=True)

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+from schemas.columns import SECOND
+
 VERSION = b"1"
 Headers = tuple[tuple[str, bytes], ...]
+
+TICK_NS = SECOND  # from one tick to the next
 
 
 class Numbered(NamedTuple):

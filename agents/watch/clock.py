@@ -8,8 +8,9 @@ however late it is told, and one far from it to have been told at once.
 from __future__ import annotations
 
 from agents.watch.records import Alarm
+from schemas.columns import SECOND
 
-NEAR_NS = 7 * 86_400 * 1_000_000_000
+NEAR_NS = 7 * 86_400 * SECOND
 
 
 class SourceClock:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agents.watch.records import Alarm
-from agents.watch.words import SECOND, span
+from agents.watch.words import span
+from schemas.columns import SECOND
 from schemas.mission import Level
 
 _FAR_S = 1e9  # thirty years: no time that a clock could show

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from agents.watch.board import Board
 from agents.watch.reader import Reader
 from agents.watch.rows import AlarmRow, AlertRow
-from agents.watch.words import SECOND, moment
+from agents.watch.words import moment
+from schemas.columns import SECOND
 
 AGAIN_S = 60.0  # what is bad and goes on is said again
 

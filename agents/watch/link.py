@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from agents.host.plain import plain
-from agents.watch.words import SECOND, moment, span
+from agents.watch.words import moment, span
+from schemas.columns import SECOND
 
 QUIET_S = 15.0  # a pane of statistics ends every ten
 FAR_BEHIND = 2_000

@@ -10,7 +10,8 @@ from agents.watch.countdown import countdown, due_ns, foretells, is_crossed
 from agents.watch.figures import Figure, FigureKey
 from agents.watch.order import Ordered
 from agents.watch.records import Alarm, Alert, Note
-from agents.watch.words import SECOND, moment, number, span
+from agents.watch.words import moment, number, span
+from schemas.columns import SECOND
 from schemas.mission import Level
 
 INHIBITED = "inhibited"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-SECOND = 1_000_000_000
+from schemas.columns import SECOND
+
 _FAR_S = 10**10  # the year 2286: beyond 64 bits of ns, and within what a date can hold
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -13,11 +13,10 @@ import numpy as np
 
 from pipeline.alarms.check import Check, Sample, Variants, beyond, bounds_of
 from pipeline.kernel import kernel
-from schemas.columns import F8, I8, NEVER, NO_WORD, U1, Quality, Rows, Scores
+from schemas.columns import F8, I8, NEVER, NO_VERDICT, U1, Quality, Rows, Scores
 from schemas.mission import Level
 
 _BAD = np.uint8(Quality.INVALID)
-_NO_WORD = np.uint8(NO_WORD)
 _MOST = float(np.finfo(np.float64).max)
 
 
@@ -118,7 +117,7 @@ def changes(
                 continue
             if per_second[c] and not lasted > 0.0:  # two samples of one time have no rate
                 if enter[i, j] == 0:
-                    enter[i, j], leave[i, j] = _NO_WORD, _NO_WORD
+                    enter[i, j], leave[i, j] = NO_VERDICT, NO_VERDICT
                 continue
             moved = moved / lasted if per_second[c] else moved
             moved = min(max(moved, -_MOST), _MOST)  # the difference of two floats may overflow
@@ -127,6 +126,6 @@ def changes(
             for v in range(5):
                 if moved < low[v, c] or moved > high[v, c]:
                     word = np.uint8(v + 1)
-            if enter[i, j] != _NO_WORD:
+            if enter[i, j] != NO_VERDICT:
                 enter[i, j] = max(enter[i, j], word)
                 leave[i, j] = max(leave[i, j], word)

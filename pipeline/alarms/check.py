@@ -68,7 +68,7 @@ class Check(Stateful):
 
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:
         """Raise the levels of [k, a]. time_ns i8[k]: at which each row counts; variant i8[k, a]:
-        what is in force. Invalid values have NO_WORD already."""
+        what is in force. Invalid values have NO_VERDICT already."""
         raise NotImplementedError
 
     def reason(self, sample: Sample) -> dict[str, Any] | None:

@@ -9,10 +9,8 @@ import numpy as np
 
 from pipeline.alarms.check import Check, Sample, Variants
 from pipeline.kernel import kernel
-from schemas.columns import I8, NO_WORD, U1, Rows, Scores
+from schemas.columns import I8, NO_VERDICT, U1, Rows, Scores
 from schemas.mission import Level
-
-_NO_WORD = np.uint8(NO_WORD)
 
 
 class Conditions(Check):
@@ -73,7 +71,7 @@ def conditions(
     for i in range(len(choice)):
         for c in range(len(slot)):
             j, held = slot[c], choice[i, asked[c]]
-            if held == 0 or enter[i, j] == _NO_WORD or in_force[i, j] != variant[c]:
+            if held == 0 or enter[i, j] == NO_VERDICT or in_force[i, j] != variant[c]:
                 continue
             word = level[first[c] + held - 1]
             enter[i, j] = max(enter[i, j], word)

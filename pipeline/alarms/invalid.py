@@ -17,7 +17,7 @@ from pipeline.alarms.watched import Watched
 from pipeline.outputs.alerts import alert_output, iso
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import ABSENT, I8, NO_WORD, PacketBatch, Quality, Rows, Stage
+from schemas.columns import ABSENT, I8, NO_VERDICT, PacketBatch, Quality, Rows, Stage
 from schemas.mission import Level, Parameter
 from schemas.state import Composite
 
@@ -56,7 +56,7 @@ class Invalid(Composite):
             return
         quality = rows.quality[:, self._columns]
         words = np.where(quality & _INVALID, np.uint8(Level.WARNING), np.uint8(0))
-        words[quality == ABSENT] = NO_WORD
+        words[quality == ABSENT] = NO_VERDICT
         received = batch.reception_ns[rows.packet]
         t = self._monitor.feed(received, batch.offset[rows.packet], plain_scores(words))
         for i, (row, j) in enumerate(zip(t.row.tolist(), t.parameter.tolist(), strict=True)):

@@ -5,7 +5,7 @@
           leave < level for leave_samples and min_ns          cleared, or changed downwards
 
 While a run lasts its candidate is the mildest level entered (upwards) or the most severe one
-(downwards). A sample that says nothing (NO_WORD) holds everything as it is.
+(downwards). A sample that says nothing (NO_VERDICT) holds everything as it is.
 
 A latching monitor goes down only after it was acknowledged (IEC 62682, 5.7): an acknowledgement
 while the alarm still holds is kept until it leaves, and forgotten when it rises further.
@@ -16,11 +16,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernel import kernel
-from schemas.columns import I4, I8, NO_WORD, U1, Scores, Transitions
+from schemas.columns import I4, I8, NO_VERDICT, U1, Scores, Transitions
 from schemas.mission import Level
 from schemas.state import Stateful
 
-_NO_WORD = np.uint8(NO_WORD)
 _MANY = 2**30
 _NONE = np.zeros(0, np.int64)
 _QUIET = Transitions(_NONE, _NONE, _NONE.astype(np.uint8), _NONE.astype(np.uint8), _NONE, _NONE)
@@ -149,7 +148,7 @@ def step(
         which = min(i, len(variant) - 1)
         for j in range(len(level)):
             now, stay, old, v = enter[i, j], leave[i, j], level[j], variant[which, j]
-            if now == _NO_WORD or inhibited[j]:
+            if now == NO_VERDICT or inhibited[j]:
                 continue
             if now > old:
                 candidate[j] = min(candidate[j], now) if run[j] > 0 else now

@@ -19,7 +19,7 @@ from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
 from pipeline.timeline.order import AHEAD, LIVE, ODD, RECORDED
-from schemas.columns import I8, NO_WORD, U1, PacketBatch, Quality, Reason, Rows, Stage
+from schemas.columns import I8, NO_VERDICT, U1, PacketBatch, Quality, Reason, Rows, Stage
 from schemas.mission import Level
 from schemas.state import Composite
 
@@ -71,7 +71,7 @@ class Refused(Composite):
         order = np.argsort(packet, kind="stable")
         packet, reason, silent = packet[order], reason[order], silent[order]
         words = np.where(reason != 0, np.uint8(Level.WARNING), np.uint8(0))
-        words[silent] = NO_WORD
+        words[silent] = NO_VERDICT
         words = words[:, None]
         received = batch.reception_ns[packet]
         t = self._monitor.feed(received, batch.offset[packet], plain_scores(words))

@@ -18,7 +18,7 @@ from pipeline.alarms.watched import Watched
 from pipeline.outputs.alerts import alert_output, iso
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import I8, NEVER, NO_WORD, U1, Grid, PacketBatch, Quality, Stage
+from schemas.columns import I8, NEVER, NO_VERDICT, U1, Grid, PacketBatch, Quality, Stage
 from schemas.mission import Level
 from schemas.state import Composite, Stateful
 
@@ -70,7 +70,7 @@ class Stale(Composite):
         heard = np.concatenate([gap["heard"], grid.time_ns - grid.age_ns])[row]
         gap["open"][0], gap["heard"][0] = opened[-1], heard[-1]
         words = np.where(opened, np.uint8(Level.WARNING), np.uint8(0))
-        words[opened & self._under_los(packet, batch)] = NO_WORD
+        words[opened & self._under_los(packet, batch)] = NO_VERDICT
         self._tell(time, packet, heard, words, batch, out)
 
     def _tell(

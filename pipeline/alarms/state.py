@@ -8,10 +8,8 @@ import numpy as np
 
 from pipeline.alarms.check import Check, Sample, Variants
 from pipeline.kernel import kernel
-from schemas.columns import F8, I8, NO_WORD, U1, Rows, Scores
+from schemas.columns import F8, I8, NO_VERDICT, U1, Rows, Scores
 from schemas.mission import Level
-
-_NO_WORD = np.uint8(NO_WORD)
 
 
 class StateLimits(Check):
@@ -90,7 +88,7 @@ def states(
     for i in range(len(eng)):
         for c in range(len(columns)):
             j = slot[c]
-            if enter[i, j] == _NO_WORD or in_force[i, j] != variant[c]:
+            if enter[i, j] == NO_VERDICT or in_force[i, j] != variant[c]:
                 continue
             word, x = default[c], np.int64(eng[i, columns[c]])
             for v in range(first[c], first[c + 1]):

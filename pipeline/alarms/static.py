@@ -12,11 +12,10 @@ import numpy as np
 
 from pipeline.alarms.check import NO_CHOICE, Check, Sample, beyond
 from pipeline.kernel import kernel
-from schemas.columns import F8, I8, NO_WORD, U1, Quality, Rows, Scores, State
+from schemas.columns import F8, I8, NO_VERDICT, U1, Quality, Rows, Scores, State
 from schemas.mission import ALARM_LEVELS, Five, Level
 
 _BAD = np.uint8(Quality.INVALID)
-_NO_WORD = np.uint8(NO_WORD)
 
 
 class Ranges(NamedTuple):
@@ -170,13 +169,13 @@ def static_levels(
             x = eng[i, columns[j]]
             bad = ((quality[i, columns[j]] & _BAD) != 0) | ((x != x) & (text[j] == 0))
             stirred |= np.uint8((x < calm_low[j]) | (x > calm_high[j]))
-            word = _NO_WORD if bad else np.uint8(0)
+            word = NO_VERDICT if bad else np.uint8(0)
             enter[i, j] = word
             leave[i, j] = word
         if stirred:
             for j in range(len(columns)):
                 x, d, v = eng[i, columns[j]], deadband[j], variant[i, j]
-                if enter[i, j] == _NO_WORD:
+                if enter[i, j] == NO_VERDICT:
                     continue
                 for n in range(5):
                     if x < r.low[n, v] or x > r.high[n, v]:

@@ -12,9 +12,9 @@ from pipeline.alarms.monitor import Monitor
 from pipeline.alarms.static import Limits, Ranges
 from pipeline.decode import Plan
 from pipeline.mission.folder import Mission, ranges_for
+from schemas.columns import SECOND
 from schemas.settings import AlarmRule
 
-SECOND = 1_000_000_000
 _NO_RULE = AlarmRule("", None)
 
 

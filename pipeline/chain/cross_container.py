@@ -24,10 +24,10 @@ from pipeline.outputs.pending import Pending
 from pipeline.timeline.phases import phase_of
 from schemas.columns import F8, I8, U1, Grid, PacketBatch, Quality, Stage
 from schemas.control import Control
+from schemas.records import TICK_NS
 from schemas.settings import ResampleRule
 from schemas.state import Composite, Stateful
 
-TICK_NS = 1_000_000_000
 LATE = 2  # periods of the slowest member by which one may lag the newest and still be heard
 _HELD = np.uint8(Quality.HELD)
 _NEVER = -(2**63)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count, islice
 
-from pipeline.flights.records import TICK_NS, Flight, FlightRecord, pack
+from pipeline.flights.records import Flight, FlightRecord, pack
+from schemas.records import TICK_NS
 
 
 def period_ns(flight: Flight) -> int:

@@ -24,13 +24,13 @@ from schemas.columns import I8, NEVER, PADDING, U1, PacketBatch
 from schemas.records import (
     PACKETS_HEADERS,
     TICK_HEADERS,
+    TICK_NS,
     Headers,
     encode_packets,
     encode_tick,
     with_time_offset,
 )
 
-TICK_NS = 1_000_000_000
 MAX_TICKS = 86_400  # a day: a longer jump is ticked at its end alone
 MAX_BYTES = 65_536
 MAX_SPAN_NS = 100_000_000

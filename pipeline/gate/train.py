@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import FlightError
-from pipeline.fingerprint import VERSION
 from pipeline.gate.baselines import baseline
 from pipeline.gate.calibrate import Rate, calibrate, fit
 from pipeline.gate.grids import Heard, Recorded, hear, read_flight
@@ -19,6 +18,7 @@ from pipeline.mission.folder import Mission
 from pipeline.models.families import BY_NAME
 from pipeline.models.shared.phased import phases_of
 from schemas.artefact import Artefact, Part, Trained, check_name, encode_artefact
+from schemas.version import VERSION
 
 Progress = Callable[[int, int], None]  # (steps done, of all)
 

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from schemas.columns import SECOND
+
 _STEPS = (
     (1972, 1), (1972, 7), (1973, 1), (1974, 1), (1975, 1), (1976, 1), (1977, 1), (1978, 1),
     (1979, 1), (1980, 1), (1981, 7), (1982, 7), (1983, 7), (1985, 7), (1988, 1), (1990, 1),
     (1991, 1), (1992, 7), (1993, 7), (1994, 7), (1996, 1), (1997, 7), (1999, 1), (2006, 1),
     (2009, 1), (2012, 7), (2015, 7), (2017, 1),
 )  # fmt: skip
-SECOND = 10**9
 # from this moment of UTC on (ns since 1970), TAI is ahead of UTC by so many ns
 LEAP_UTC_NS = np.array(
     [int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * SECOND for year, month in _STEPS],

@@ -10,6 +10,7 @@ from pipeline.errors import Place, SettingsError
 from pipeline.mdb.epochs import parse_epoch
 from pipeline.models.families import BY_NAME, FAMILIES
 from pipeline.models.shared.rules import ABOVE_0, MAX_SECONDS
+from pipeline.statistics.panes import MAX_PANE_SAMPLES
 from pipeline.timeline.resample import METHODS
 from schemas.settings import (
     GateSettings,
@@ -130,14 +131,14 @@ def _check_window(w: WindowSettings, place: Place) -> None:
 
 
 def _check_panes(s: MissionSettings) -> None:
-    """A bin counts in 16 bits. Told at the rate, which a file may say without its panes."""
+    """Told at the rate, which a file may say without its panes."""
     busiest = max(r.hz for r in s.resample)
     rates = [place for rule, place in given(s, "resample") if rule.hz == busiest]
     for i, w in enumerate(s.statistics):
-        if w.pane_s * busiest > 65535:
+        if w.pane_s * busiest > MAX_PANE_SAMPLES:
             what = (
-                f"a pane of {w.pane_s} s at {busiest} Hz holds more than 65535 samples: "
-                "take shorter panes, [[statistics]]."
+                f"a pane of {w.pane_s} s at {busiest} Hz holds more than {MAX_PANE_SAMPLES} "
+                "samples: take shorter panes, [[statistics]]."
             )
             if rates:
                 raise SettingsError(what, rates[0], "hz")

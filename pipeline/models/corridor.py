@@ -25,11 +25,11 @@ from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, w
 from pipeline.models.shared.family import FEATURE_SCHEMA, PAIR, Family
 from pipeline.models.shared.record import GAP_BIT, heard
 from pipeline.models.shared.rules import ABOVE_0, Rule, setting
-from schemas.columns import F8, I8, NEVER, NO_WORD, U1, Grid, Scores
+from schemas.columns import F8, I8, NEVER, NO_VERDICT, SECOND, U1, Grid, Scores
 from schemas.mission import Level
 from schemas.words import figure
 
-KNOT_NS = 1_000_000_000
+KNOT_NS = SECOND
 RING = 128  # rows remembered; the lag is shorter
 STEP = 2  # rows
 NAMES = ("value", "step", "change", "rest")
@@ -40,7 +40,6 @@ ROOM = np.array([0.0, 0.0, 0.0, 5.0])  # rows
 WARN = 3.0
 LEAST = 3  # flights
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
-_NO_WORD = np.uint8(NO_WORD)
 _WHICH, _VALUE, _LOW, _HIGH, _FLIGHTS, _TIME, _DETAILS = range(7)
 
 
@@ -247,7 +246,7 @@ def judge(
         k = knot[i]
         inside = 0 <= k < len(low)
         for j in range(len(margin)):
-            enter[i, j], score[i, j], predicted[i, j] = _NO_WORD, np.nan, np.nan
+            enter[i, j], score[i, j], predicted[i, j] = NO_VERDICT, np.nan, np.nan
             for d in range(_DETAILS):
                 detail[i, d, j] = np.nan
             if not inside or flights[k, j] < LEAST or given[i, 0, j] != given[i, 0, j]:

@@ -25,12 +25,11 @@ from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, w
 from pipeline.models.shared.family import LEAD, Family
 from pipeline.models.shared.record import heard
 from pipeline.models.shared.rules import MAX_SECONDS, Rule, setting
-from schemas.columns import F8, I8, NO_WORD, U1, Grid, Scores
+from schemas.columns import F8, I8, NO_VERDICT, U1, Grid, Scores
 from schemas.mission import Level
 
 STACK = 64
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
-_NO_WORD = np.uint8(NO_WORD)
 _LIFE, _RATE, _DETAILS = range(3)
 
 
@@ -215,7 +214,7 @@ def wear(
             soon = rate[j] * horizon[j] >= 1.0 - life if rate[j] * horizon[j] > 0 else False
             mild = _WATCH if (life >= threshold[j]) | soon else np.uint8(0)
             word = _WARNING if life >= 1.0 else mild
-            enter[i, j] = word if news else _NO_WORD
+            enter[i, j] = word if news else NO_VERDICT
             if not news:
                 continue
             points[j] = min(max(points[j], 0), STACK)

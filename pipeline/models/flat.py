@@ -20,13 +20,12 @@ from pipeline.kernel import kernel
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
 from pipeline.models.shared.family import Family
 from pipeline.models.shared.rules import Rule, setting
-from schemas.columns import F8, I8, NO_WORD, U1, Grid, Quality, Scores
+from schemas.columns import F8, I8, NO_VERDICT, U1, Grid, Quality, Scores
 from schemas.mission import Level
 from schemas.words import figure
 
 _WATCH = np.uint8(Level.WATCH)
-_NO_WORD = np.uint8(NO_WORD)
-_UNHEARD = np.uint8(Quality.HELD | Quality.STALE)
+_OLD = np.uint8(Quality.HELD | Quality.STALE)
 _GAP_BIT = np.uint8(Quality.AFTER_GAP)
 
 
@@ -118,7 +117,7 @@ def rest(
         t = time[i]
         for j in range(len(factor)):
             x, past, begun, most, n = value[i, j], last[j], since[j], longest[j], changes[j]
-            news = (x == x) & ((quality[i, j] & _UNHEARD) == 0)
+            news = (x == x) & ((quality[i, j] & _OLD) == 0)
             anew = ((quality[i, j] & _GAP_BIT) != 0) | (past != past)
             changed = news & (anew | (x != past))
             lasted = t - begun
@@ -126,7 +125,7 @@ def rest(
             armed = n >= need[j]
             quiet = armed & (z > factor[j]) & (lasted >= least[j])
             word = _WATCH if quiet & (not changed) else np.uint8(0)
-            said = word if news & (armed | changed) else _NO_WORD
+            said = word if news & (armed | changed) else NO_VERDICT
             enter[i, j] = said
             score[i, j] = z if news & armed & (not changed) else np.nan
             detail[i, 0, j] = np.float64(lasted) * 1e-9

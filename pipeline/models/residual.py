@@ -23,7 +23,7 @@ from pipeline.kernel import kernel
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
 from pipeline.models.shared.family import Family
 from pipeline.models.shared.rules import Rule, setting
-from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores
+from schemas.columns import F8, NO_VERDICT, U1, Grid, Quality, Scores
 from schemas.mission import Level
 
 CLIP = 4.0
@@ -31,7 +31,6 @@ HUGE = 1e150
 SLOWER = 4.0
 SIGMA = 1.2533141373155001  # sqrt(pi / 2): σ of a normal variable by its mean absolute value
 _WATCH = np.uint8(Level.WATCH)
-_NO_WORD = np.uint8(NO_WORD)
 _HELD_BIT = np.uint8(Quality.HELD)
 _GAP_BIT = np.uint8(Quality.AFTER_GAP)
 
@@ -138,7 +137,7 @@ def score(
             z = abs(r) / s
             warm = age >= warm_up[j]
             word = _WATCH if z > threshold[j] else np.uint8(0)
-            enter[i, j] = word if news & warm else _NO_WORD
+            enter[i, j] = word if news & warm else NO_VERDICT
             predicted[i, j] = a if news & (not fresh) else np.nan
             scores[i, j] = z if news & warm else np.nan
             limit = CLIP * s if warm else np.inf

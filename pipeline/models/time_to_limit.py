@@ -35,7 +35,7 @@ from pipeline.kernel import kernel, part
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
 from pipeline.models.shared.family import LEAD, Family
 from pipeline.models.shared.rules import Rule, setting
-from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores, State
+from schemas.columns import F8, NO_VERDICT, U1, Grid, Quality, Scores, State
 from schemas.mission import ALARM_LEVELS, Five, Level
 from schemas.words import figure
 
@@ -44,7 +44,6 @@ SURPRISE = 5.0  # innovations of this many deviations …
 JUMPS = 3.0  # … this many times in a row are a jump, of a filter that has seen …
 ADULT = 16.0  # … this many rows: how far is far is known by then, long before it may speak
 LEAVE = 1.5  # an alert ends where horizon or significance are missed by this factor
-_NO_WORD = np.uint8(NO_WORD)
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
 _HELD_BIT = np.uint8(Quality.HELD)
 _GAP_BIT = np.uint8(Quality.AFTER_GAP)
@@ -424,7 +423,7 @@ def _say(
         mild_near = (first_near | second_near) & clear
         mild_close = (first_close | second_close) & clearly
         silent = not (news & (seen[j] >= warm_up[j]))
-        unknown = _NO_WORD if (on[j] != 0) & (not news) else np.uint8(0)  # warming up is calm
+        unknown = NO_VERDICT if (on[j] != 0) & (not news) else np.uint8(0)  # warming up is calm
         said = _WARNING if near else (_WATCH if mild_near else np.uint8(0))
         held = _WARNING if close else (_WATCH if mild_close else np.uint8(0))
         scores[j] = z if news else np.nan

@@ -22,11 +22,10 @@ from pipeline.models.shared.family import Family
 from pipeline.models.shared.record import heard
 from pipeline.models.shared.rules import MAX_ROWS, Rule, setting
 from pipeline.models.shared.sets import sets_of
-from schemas.columns import F8, I8, NO_WORD, U1, Grid, Scores
+from schemas.columns import F8, I8, NO_VERDICT, U1, Grid, Scores
 from schemas.mission import Level
 from schemas.words import figure
 
-_NO_WORD = np.uint8(NO_WORD)
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
 _OFF, _MEMBERS, _BIAS, _DRIFT, _VOTE, _DETAILS = range(6)
 
@@ -137,7 +136,7 @@ def vote(
     """room f8[longest]: to work in."""
     for i in range(len(value)):
         for j in range(value.shape[1]):
-            enter[i, j], score[i, j] = _NO_WORD, np.nan
+            enter[i, j], score[i, j] = NO_VERDICT, np.nan
             for d in range(_DETAILS):
                 detail[i, d, j] = np.nan
         for s in range(len(sets)):

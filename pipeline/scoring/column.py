@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.models.families import FAMILIES
 from pipeline.models.shared.contract import GroupParameter
 from pipeline.models.shared.family import Family
-from schemas.columns import F8, NO_WORD, Grid, Quality
+from schemas.columns import F8, NO_VERDICT, SECOND, Grid, Quality
 from schemas.mission import IntegerEncoding, ParameterType
 
 # What fits the data, each with its defaults. Spacecraft have a long past in which much returns;
@@ -18,7 +18,6 @@ from schemas.mission import IntegerEncoding, ParameterType
 SPACECRAFT = tuple(f for f in FAMILIES if "spacecraft" in f.suits)
 METRICS = tuple(f for f in FAMILIES if "metrics" in f.suits)
 GAP = 150  # rows of calm between two alarms that are one
-SECOND = 1_000_000_000
 _WHO = GroupParameter("telemetry", ParameterType("telemetry", "float", IntegerEncoding(16)), (), ())
 
 
@@ -39,6 +38,6 @@ def judged(
     for family in families:
         scores = family([_WHO], SECOND, [family.Rule()]).feed(grid)
         enter, score = scores.enter[:, 0], scores.score[:, 0]
-        odd |= (enter > 0) & (enter != NO_WORD)
+        odd |= (enter > 0) & (enter != NO_VERDICT)
         excess = np.maximum(excess, np.where(score > 0, score, 0.0))
     return odd, excess

@@ -15,6 +15,7 @@ from pipeline.kernel import part
 from schemas.columns import F8, I4, I8, U1, U2, State
 
 BINS = 64
+MAX_PANE_SAMPLES = 65535  # a bin counts in u2
 ROOM = BINS + 1  # the last bin takes what has no place yet; it counts for nothing
 FILLED = 16  # a window's range fills at least so many bins when its grid is chosen
 

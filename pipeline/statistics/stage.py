@@ -33,7 +33,6 @@ from schemas.state import Stateful
 
 START, CURRENT = range(2)  # scalars of the state: start and index of the open pane
 BLOCK = 16  # closings handed on at a time
-MAX_PANE_SAMPLES = 65535  # a bin counts in u2
 _N = len(FIGURES)
 _MIN, _MAX = ROW["min"], ROW["max"]
 

@@ -20,7 +20,7 @@ from schemas.columns import ABSENT, F8, I8, NEVER, Quality, Rows
 from schemas.state import Stateful
 
 MEMORY = 8  # changes: a row that is older than all of them belongs to the oldest
-_UNHEARD = np.uint8(Quality.INVALID)
+_INVALID = np.uint8(Quality.INVALID)
 # of the clock: time of the last packet that was believed, of one that waits, and its phase
 _LATEST, _SUSPECT, _ITS_PHASE, _CLOCK = range(4)
 
@@ -59,7 +59,7 @@ class Phases(Stateful):
             mine = rows.get(container)
             if mine is not None:
                 quality = mine.quality[:, column]
-                good = (quality != ABSENT) & ((quality & _UNHEARD) == 0)
+                good = (quality != ABSENT) & ((quality & _INVALID) == 0)
                 phase = self._phase(mine.eng[good, column])
                 parts.append(np.column_stack([mine.packet[good], mine.time_ns[good], phase]))
         told = np.concatenate(parts)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline.alarms.check import Check, Sample, Variants
-from schemas.columns import I8, NO_WORD, Rows, Scores
+from schemas.columns import I8, NO_VERDICT, Rows, Scores
 from schemas.mission import Level
 
 
@@ -32,7 +32,7 @@ class Doubled(Check):
         for i in range(len(rows.packet)):
             for j, column in enumerate(self._columns):
                 x, before = rows.eng[i, column], self.state["last"][j]
-                if scores.enter[i, j] == NO_WORD or not np.isfinite(x):
+                if scores.enter[i, j] == NO_VERDICT or not np.isfinite(x):
                     continue
                 self._times[i, j] = x / before if before else np.nan
                 self.state["last"][j] = x

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
 from pipeline.models.shared.family import Family
 from pipeline.models.shared.rules import Rule, setting
-from schemas.columns import NO_WORD, Grid, Quality, Scores
+from schemas.columns import NO_VERDICT, Grid, Quality, Scores
 from schemas.mission import Level
 
 
@@ -53,7 +53,7 @@ class Steady(Family):
             made.detail[i, 0] = moved
             made.score[i] = np.where(known, moved / self._most, np.nan)
             beyond = np.where(moved > self._most, np.uint8(Level.WARNING), np.uint8(0))
-            made.enter[i] = np.where(known, beyond, np.uint8(NO_WORD))
+            made.enter[i] = np.where(known, beyond, NO_VERDICT)
             last[news] = grid.value[i][news]
         return cut(made, n)
 

@@ -7,13 +7,13 @@ import numpy as np
 from pipeline.decode.definitions.tables import CUC, DROP, KIND, SCALED, SIGNED, UNSIGNED
 from pipeline.decode.kernels.numbers import number, some_bits
 from pipeline.kernel import inline, part
-from schemas.columns import ABSENT, NEVER
+from schemas.columns import ABSENT, NEVER, SECOND
 
 _FAR = float(2**62)
-_SECOND = np.int64(10**9)
-_DAY = np.int64(86400 * 10**9)
+_SECOND = np.int64(SECOND)
+_DAY = np.int64(86400 * SECOND)
 _END = np.int64(2**62)
-_MOST_DAYS = 2**62 // (86400 * 10**9)  # with the milliseconds, at most 49 days more, i8 holds them
+_MOST_DAYS = 2**62 // (86400 * SECOND)  # with the milliseconds, at most 49 days more, i8 holds them
 _MS = np.int64(10**6)
 _ABSENT = np.uint8(ABSENT)
 MISSING = NEVER + 1  # a term that the packet does not hold

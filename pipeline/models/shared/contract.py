@@ -2,7 +2,7 @@
 
 `feed(grid) -> Scores`: for each row, first what the model says of it (levels, prediction, score),
 then learning from it. Levels are instantaneous; persistence belongs to the monitor. A family
-never raises on any input: a sample that says nothing (NaN, stale, warming up) gets NO_WORD.
+never raises on any input: a sample that says nothing (NaN, stale, warming up) gets NO_VERDICT.
 Batch equals one by one, byte for byte.
 """
 

@@ -32,7 +32,7 @@ from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, w
 from pipeline.models.shared.extent import empty_extents
 from pipeline.models.shared.family import FEATURE_SCHEMA, PAIR, Family
 from pipeline.models.shared.rules import RecordRule, Rule
-from schemas.columns import F8, NO_WORD, U1, Grid, Quality, Scores
+from schemas.columns import F8, NO_VERDICT, U1, Grid, Quality, Scores
 from schemas.mission import Level
 from schemas.words import figure
 
@@ -46,10 +46,9 @@ PATIENCE = 12
 MOST_ROWS = 2.0**53  # weights may claim more
 TENTH = 0.1  # a logarithm is no finer: a tenth more or less
 HUGE = 1e150  # beyond any quantity of physics: squares of it are no numbers
-UNHEARD = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE | Quality.HELD | Quality.STALE)
+TEACHES_NOTHING = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE | Quality.HELD | Quality.STALE)
 GAP_BIT = np.uint8(Quality.AFTER_GAP)
 _WATCH = np.uint8(Level.WATCH)
-_NO_WORD = np.uint8(NO_WORD)
 # of Scores.detail
 _WHICH, _VALUE, _LOW, _HIGH, _ROWS, _DETAILS = range(6)
 
@@ -195,7 +194,7 @@ class ExtentModel(RecordModel):
 @part
 def heard(x: float, quality: int) -> bool:
     """Whether a sample is one to learn from."""
-    good: bool = (abs(x) < HUGE) & ((quality & UNHEARD) == 0)
+    good: bool = (abs(x) < HUGE) & ((quality & TEACHES_NOTHING) == 0)
     return good
 
 
@@ -225,7 +224,7 @@ def judge(
         gap = np.uint8(0)
         for j in range(len(margin)):
             gap |= quality[i, j] & GAP_BIT
-            enter[i, j], score[i, j] = _NO_WORD, np.nan
+            enter[i, j], score[i, j] = NO_VERDICT, np.nan
         if gap != 0:
             for j in range(len(margin)):
                 if (quality[i, j] & GAP_BIT) != 0:
@@ -318,7 +317,7 @@ def _calm(
         past.seen[j], past.filled[j], past.waited[j] = seen + one, filled + one, waited + one
         better = plain & judged & (not before >= excess)
         score[j] = excess if better else before
-        enter[j] = np.uint8(0) if plain & judged & (word == _NO_WORD) else word
+        enter[j] = np.uint8(0) if plain & judged & (word == NO_VERDICT) else word
         busy[j] = np.uint8(other)
         left |= np.uint8(other)
     return left
@@ -369,7 +368,7 @@ def _feature(
             if past.odd[g, j] == SETTLE // 2:
                 _forget(g, j, past)
         word = _WATCH if alarm else np.uint8(0)
-        enter[i, j] = word if enter[i, j] == _NO_WORD else max(enter[i, j], word)
+        enter[i, j] = word if enter[i, j] == NO_VERDICT else max(enter[i, j], word)
     if alarm:
         past.alarm[g, j] += 1.0
         past.calm[g, j] = 0

@@ -26,7 +26,7 @@ from pipeline.models.shared.spectrum import HOP, frequencies, tables
 from pipeline.models.voting import Voting, VotingRule
 from pipeline.timeline.phases import Phases, phase_of
 from schemas import topics
-from schemas.columns import NO_WORD, Grid, Quality, Rows
+from schemas.columns import NO_VERDICT, Grid, Quality, Rows
 from schemas.mission import Level
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
 from tests.unit.alarms.test_alarms import SCHEMA, SECOND
@@ -47,7 +47,7 @@ def rows(*columns: Any, period_ns: int = SECOND, quality: Any = None) -> Grid:
 def said(model: Any, given: Grid) -> list[list[int]]:
     """Rows in which something is said, of each parameter."""
     enter = model.feed(given).enter
-    return [np.flatnonzero((e > 0) & (e != NO_WORD)).tolist() for e in enter.T]
+    return [np.flatnonzero((e > 0) & (e != NO_VERDICT)).tolist() for e in enter.T]
 
 
 def test_a_spike_within_the_range_is_seen_by_departure_alone(rng: Rng) -> None:
@@ -70,7 +70,7 @@ def test_an_old_value_at_the_wrong_time_of_the_orbit(rng: Rng) -> None:
     assert said(LevelModel([parameter()], SECOND, [RecordRule()]), rows(x)) == [[]]
     model = Seasonal([parameter()], SECOND, [SeasonalRule(period_s=600)])
     scores = model.feed(rows(x))
-    assert np.flatnonzero((scores.enter[:, 0] > 0) & (scores.enter[:, 0] != NO_WORD))[0] == 5400
+    assert np.flatnonzero((scores.enter[:, 0] > 0) & (scores.enter[:, 0] != NO_VERDICT))[0] == 5400
     assert np.isnan(scores.predicted[:1200, 0]).all()
     assert np.abs(scores.predicted[1300:5400, 0] - turn[1300:5400]).max() < 0.11
     with pytest.raises(ValueError, match="period_s"):
@@ -99,7 +99,7 @@ def test_a_band_that_rises_is_named_and_the_level_does_not_see_it(rng: Rng) -> N
     assert said(LevelModel([parameter()], CENTISECOND, [RecordRule()]), rows(x)) == [[]]
     model = Bands([parameter()], CENTISECOND, [rule])
     scores = model.feed(rows(x, period_ns=CENTISECOND))
-    found = np.flatnonzero((scores.enter[:, 0] > 0) & (scores.enter[:, 0] != NO_WORD))
+    found = np.flatnonzero((scores.enter[:, 0] > 0) & (scores.enter[:, 0] != NO_VERDICT))
     assert len(found)
     assert 10000 <= found[0] < 10000 + 64 + 10 * HOP
     told = {model.evidence(0, scores.detail[i, :, 0])["feature"] for i in found.tolist()}
@@ -114,7 +114,7 @@ def test_impacts_are_seen_by_kurtosis_or_crest_factor(rng: Rng) -> None:
     model = Bands([parameter()], CENTISECOND, [BandsRule(let_go=100)])
     scores = model.feed(rows(x, period_ns=CENTISECOND))
     enter = scores.enter[:, 0]
-    found = np.flatnonzero((enter > 0) & (enter != NO_WORD) & (np.arange(16000) >= 14000))
+    found = np.flatnonzero((enter > 0) & (enter != NO_VERDICT) & (np.arange(16000) >= 14000))
     assert len(found)
     told = {model.evidence(0, scores.detail[i, :, 0])["feature"] for i in found.tolist()}
     assert told & {"kurtosis", "crest factor"}
@@ -128,7 +128,7 @@ def test_a_resonance_that_sinks(rng: Rng) -> None:
     model = Resonance([parameter()], CENTISECOND, [ResonanceRule(low_hz=10, high_hz=25)])
     scores = model.feed(rows(x, period_ns=CENTISECOND))
     enter = scores.enter[:, 0]
-    found = np.flatnonzero((enter > 0) & (enter != NO_WORD))
+    found = np.flatnonzero((enter > 0) & (enter != NO_VERDICT))
     assert len(found)
     assert 12000 <= found[0] < 12000 + 20 * HOP
     told = model.evidence(0, scores.detail[found[-1], :, 0])
@@ -141,7 +141,7 @@ def test_a_resonance_that_sinks(rng: Rng) -> None:
 def test_of_noise_a_resonance_says_nothing(rng: Rng) -> None:
     x = np.sin(2 * np.pi * 3 * np.arange(8000) / 100) + rng.normal(0, 0.02, 8000)
     model = Resonance([parameter()], CENTISECOND, [ResonanceRule(low_hz=30, high_hz=40)])
-    assert (model.feed(rows(x, period_ns=CENTISECOND)).enter[:, 0] == NO_WORD).all()
+    assert (model.feed(rows(x, period_ns=CENTISECOND)).enter[:, 0] == NO_VERDICT).all()
 
 
 def subsystem(rng: Rng, n: int) -> Any:
@@ -180,7 +180,7 @@ def test_the_parameter_that_leaves_the_others_is_named(rng: Rng) -> None:
     b[2600:2700] += 4.0 * np.sign(b[:2600].mean() - b[2600:2700])
     model = Coupled([parameter()] * 6, SECOND, [CoupledRule()] * 6)
     scores = model.feed(rows(a, b, c, *more))
-    speaks = (scores.enter > 0) & (scores.enter != NO_WORD)
+    speaks = (scores.enter > 0) & (scores.enter != NO_VERDICT)
     first = np.flatnonzero(speaks.any(1))[0]
     assert 2600 <= first < 2660
     worst = np.nanargmax(np.nan_to_num(np.abs(scores.score[first : first + 60])).max(0))
@@ -193,7 +193,7 @@ def test_nothing_is_said_of_a_row_in_which_one_is_not_heard(rng: Rng) -> None:
     quality = np.zeros((1000, 3), np.uint8)
     quality[900:, 2] = Quality.HELD
     scores = Coupled([parameter()] * 3, SECOND, [CoupledRule()] * 3).feed(rows(*x, quality=quality))
-    assert (scores.enter[900:] == NO_WORD).all()
+    assert (scores.enter[900:] == NO_VERDICT).all()
 
 
 def test_a_sensor_that_leaves_two_others_is_voted_out(rng: Rng) -> None:
@@ -202,7 +202,7 @@ def test_a_sensor_that_leaves_two_others_is_voted_out(rng: Rng) -> None:
     three[1][100:] += np.linspace(0, 4, 200)
     model = Voting([parameter()] * 3, SECOND, [VotingRule(tolerance=0.5, memory_s=20)] * 3)
     scores = model.feed(rows(*three))
-    levels = np.where(scores.enter == NO_WORD, 0, scores.enter)
+    levels = np.where(scores.enter == NO_VERDICT, 0, scores.enter)
     assert set(np.unique(levels[:, [0, 2]])) == {0}
     first = np.flatnonzero(levels[:, 1])[0]
     assert 122 <= first <= 128  # 0.02 a row, 0.5 is allowed
@@ -227,7 +227,7 @@ def test_of_two_both_are_told_and_of_one_nothing(rng: Rng) -> None:
     enter = model.feed(rows(a, b, quality=quality)).enter
     assert (enter[:50] == 0).all()
     assert (enter[50:80] == Level.WATCH).all()
-    assert (enter[80:] == NO_WORD).all()
+    assert (enter[80:] == NO_VERDICT).all()
 
 
 @pytest.mark.parametrize("n", [3, 4, 5, 8])

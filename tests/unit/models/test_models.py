@@ -15,7 +15,7 @@ from pipeline.models.fatigue import STACK, Fatigue, FatigueRule
 from pipeline.models.residual import Residual, ResidualRule
 from pipeline.models.shared.contract import GroupParameter
 from pipeline.models.time_to_limit import Z80, TimeToLimit, TimeToLimitRule, crossing
-from schemas.columns import NO_WORD, Grid, Quality, Rows, Scores
+from schemas.columns import NO_VERDICT, Grid, Quality, Rows, Scores
 from schemas.mission import FloatEncoding, Level, ParameterType
 from tests.ranges import plain_limits
 
@@ -162,8 +162,8 @@ def test_held_and_missing_samples_say_nothing() -> None:
     quality[70] = int(Quality.HELD)
     for model in (residual(), forecaster(high=5.0)):
         scores = model.feed(grid(x, quality))
-        assert scores.enter[60, 0] == NO_WORD
-        assert scores.enter[70, 0] == NO_WORD
+        assert scores.enter[60, 0] == NO_VERDICT
+        assert scores.enter[70, 0] == NO_VERDICT
 
 
 def monitored(
@@ -216,8 +216,8 @@ def test_limits_with_deadband() -> None:
         np.zeros(0, np.uint8),
     )
     s = limits.levels(rows)
-    assert s.enter[:, 0].tolist() == [0, 0, 2, 4, 2, NO_WORD]
-    assert s.leave[:, 0].tolist() == [2, 2, 2, 4, 4, NO_WORD]
+    assert s.enter[:, 0].tolist() == [0, 0, 2, 4, 2, NO_VERDICT]
+    assert s.leave[:, 0].tolist() == [2, 2, 2, 4, 4, NO_VERDICT]
     assert limits.crossed(0, 4, 20.5) == 20.0
 
 
@@ -249,13 +249,13 @@ def test_a_corridor_knows_only_what_it_was_taught(zero_on: str) -> None:
     made = corridor(zero_on)
     for seed in range(2):
         made.learn(nominal(seed))
-    assert (made.feed(nominal(9)).enter == NO_WORD).all(), "two flights are no corridor"
+    assert (made.feed(nominal(9)).enter == NO_VERDICT).all(), "two flights are no corridor"
     made = corridor(zero_on)
     for seed in range(5):
         made.learn(nominal(seed))
     before = {k: v.copy() for k, v in made.state.items() if k in ("low", "high", "flights")}
     enter = made.feed(nominal(9)).enter
-    assert not ((enter > 0) & (enter != NO_WORD)).any(), "a nominal flight"
+    assert not ((enter > 0) & (enter != NO_VERDICT)).any(), "a nominal flight"
     for key, array in before.items():  # nothing is learnt in flight
         np.testing.assert_array_equal(array, made.state[key])
 
@@ -269,7 +269,7 @@ def test_a_corridor_sees_what_is_put_in(kind: str) -> None:
     grid.value[row:, 0] = grid.value[row, 0] if kind == "stuck" else grid.value[row:, 0] + 8
     scores = made.feed(grid)
     enter = scores.enter[:, 0]
-    odd = np.flatnonzero((enter > 0) & (enter != NO_WORD))
+    odd = np.flatnonzero((enter > 0) & (enter != NO_VERDICT))
     assert row <= odd[0] <= row + 10
     told = made.evidence(0, scores.detail[odd[0], :, 0])
     assert told["feature"] in ("step", "change", "rest")

@@ -24,7 +24,7 @@ from pipeline.models.shared.record import CALM, CAUTION, LEAST, PATIENCE, SETTLE
 from pipeline.models.shared.rules import LEAST_HISTORY, RecordRule
 from pipeline.models.shared.window import ROWS
 from schemas import topics
-from schemas.columns import NO_WORD, Quality
+from schemas.columns import NO_VERDICT, Quality
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, RawRecord, encode_packets, encode_tick
 from tests.unit.alarms.test_alarms import SCHEMA, SECOND
 from tests.unit.lane.test_health import CONTAINERS, PARAMETERS, TYPES
@@ -38,7 +38,7 @@ def said(family: Any, x: Any, quality: Any = 0, **rule: Any) -> Any:
     """Rows in which a family says something."""
     model = family([parameter()], SECOND, [RecordRule(**rule)])
     enter = model.feed(grid(x, quality)).enter[:, 0].copy()
-    return np.flatnonzero((enter > 0) & (enter != NO_WORD))
+    return np.flatnonzero((enter > 0) & (enter != NO_VERDICT))
 
 
 def test_a_value_beyond_all_before_and_one_within(rng: Rng) -> None:
@@ -119,7 +119,7 @@ def test_a_season_that_begins_with_a_zero(rng: Rng) -> None:
     x[0], x[30_000:30_300] = 0.0, x[30_000:30_300] + 2.0
     model = Seasonal([parameter()], SECOND, [SeasonalRule(period_s=640, history=400)])
     enter = model.feed(grid(x)).enter[:, 0]
-    odd = (enter > 0) & (enter != NO_WORD)
+    odd = (enter > 0) & (enter != NO_VERDICT)
     assert odd[30_000:30_300].mean() > 0.5
 
 
@@ -200,7 +200,7 @@ def test_a_forecaster_hears_noise_for_a_day_and_says_nothing(rng: Rng) -> None:
     said_ = 0
     for _ in range(8):
         enter = model.feed(grid(rng.normal(0, 1, 10_000))).enter
-        said_ += int(((enter > 0) & (enter != NO_WORD)).sum())
+        said_ += int(((enter > 0) & (enter != NO_VERDICT)).sum())
     spread = model.state["spread"].reshape(TERMS, TERMS)
     np.testing.assert_array_equal(spread, spread.T)
     assert np.linalg.eigvalsh(spread).min() > 0
@@ -214,7 +214,7 @@ def test_a_record_that_rests_on_nothing_judges_nothing(rng: Rng, history: int) -
     x = rng.uniform(0, 1, 6000)
     model = LevelModel([parameter()], SECOND, [RecordRule(history=history)])
     scores = model.feed(grid(x))
-    odd = (scores.enter[:, 0] > 0) & (scores.enter[:, 0] != NO_WORD)
+    odd = (scores.enter[:, 0] > 0) & (scores.enter[:, 0] != NO_VERDICT)
     assert np.isfinite(scores.detail[odd, :, 0]).all()
     assert odd.mean() < 0.5 if history < LEAST_HISTORY else not odd.any()
 

@@ -1,0 +1,3 @@
+"""The version, once: the package's, and the one in every fingerprint."""
+
+VERSION = "0.1.0"
