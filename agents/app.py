@@ -21,7 +21,7 @@ from agents.host.errors import BrokerError
 from agents.host.places import state
 from agents.lane.metrics import Metrics
 from agents.lane.service import Lanes
-from agents.lane.taking import LaneFailed
+from agents.lane.takeover import LaneFailed
 from agents.observe.http import serve
 from agents.observe.notify import notify
 from agents.settings import Settings, from_environment

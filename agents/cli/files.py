@@ -15,7 +15,7 @@ from agents.cli.options import FILE, header_option, inside_option, mdb_option, r
 from agents.host.terminal import Terminal
 from agents.readers.run_files import RunFolder
 from pipeline.chain import Chain
-from pipeline.chain.explain import fate
+from pipeline.chain.explain import explain
 from pipeline.chain.groups import make_groups, warnings_of, watched_columns
 from pipeline.decode import compile_plans
 from pipeline.errors import FlightError, MissionError
@@ -175,7 +175,7 @@ def check(folder: Path, mdb: Path | None, root_container: str, parameter: str) -
     found = load_mission(folder, mdb, root_container)
     if parameter:
         steps = Table(show_header=False)
-        for step, what in fate(found, parameter):
+        for step, what in explain(found, parameter):
             steps.add_row(step, what)
         Terminal().print(steps)
         return

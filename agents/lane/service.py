@@ -55,7 +55,7 @@ from agents.lane.metrics import Metrics
 from agents.lane.snapshot import Marks, SnapshotError
 from agents.lane.stable import Stable
 from agents.lane.state_store import KafkaSnapshots
-from agents.lane.taking import LaneFailed, Taking
+from agents.lane.takeover import LaneFailed, Taking
 from agents.observe.logs import BROKER
 from agents.settings import Settings
 from agents.warm import warm_up

@@ -85,12 +85,12 @@ class ClockSteps(Composite):
             now = int(batch.reception_ns[packet])
             if steps_of is None:
                 if s["at"][0] != NEVER and now - s["at"][0] >= STEADY_NS:
-                    self._tell(batch, packet, 0, None, out)
+                    self._emit(batch, packet, 0, None, out)
                 continue
             if not self._monitor.calm:  # each is told by itself
-                self._tell(batch, packet, 0, None, out)
+                self._emit(batch, packet, 0, None, out)
             s["at"][0] = now
-            self._tell(batch, packet, 1, (container, steps_of, i), out)
+            self._emit(batch, packet, 1, (container, steps_of, i), out)
 
     def _is_news(self, container: int, step: int, usual: int) -> bool:
         """Whether no other container's step was this one; what is too small is none."""
@@ -112,7 +112,7 @@ class ClockSteps(Composite):
         s["known"][container] = s["count"][0]
         return news
 
-    def _tell(
+    def _emit(
         self, batch: PacketBatch, packet: int, order: int,
         step: tuple[int, Steps, int] | None, out: list[Pending],
     ) -> None:  # fmt: skip

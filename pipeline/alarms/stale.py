@@ -71,9 +71,9 @@ class Stale(Composite):
         gap["open"][0], gap["heard"][0] = opened[-1], heard[-1]
         words = np.where(opened, np.uint8(Level.WARNING), np.uint8(0))
         words[opened & self._under_los(packet, batch)] = NO_VERDICT
-        self._tell(time, packet, heard, words, batch, out)
+        self._emit(time, packet, heard, words, batch, out)
 
-    def _tell(
+    def _emit(
         self, time: I8, packet: I8, heard: I8, words: U1,
         batch: PacketBatch, out: list[Pending],
     ) -> None:  # fmt: skip

@@ -35,7 +35,7 @@ from pipeline.chain.control import (
     sentence,
     stage_event,
 )
-from pipeline.chain.cross_container import across_all
+from pipeline.chain.cross_container import cross_container_models
 from pipeline.chain.registry import Registry
 from pipeline.chain.signers import Signers
 from pipeline.decode import Decoder, Plan, compile_plans
@@ -125,7 +125,9 @@ class Chain(Composite):
         self._root = f"/{mission.mdb.name}"
         self._ledger, self._phases = Ledger(), _phases(mission, self.plans.plans)
         groups = [g for c in self.containers for g in c.groups]
-        self._across = across_all(mission, groups, self._root, len(self.containers), origin)
+        self._cross_container = cross_container_models(
+            mission, groups, self._root, len(self.containers), origin
+        )
         self._los = LossOfSignal(self._root, mission.settings.time.los_s, origin)
         containers = [p.qualified_name for p in self.plans.plans]
         self._container_names = [p.container for p in self.plans.plans]
@@ -135,7 +137,7 @@ class Chain(Composite):
             self._los,
             self.clock,
             *self.containers,
-            *self._across,
+            *self._cross_container,
         ]
         self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
 
@@ -154,7 +156,7 @@ class Chain(Composite):
         }  # fmt: skip
         if self._phases:
             named["phases"] = self._phases
-        named |= {f"across{i}": a for i, a in enumerate(self._across)}
+        named |= {f"across{i}": a for i, a in enumerate(self._cross_container)}
         return named | {f"container{i}": c for i, c in enumerate(self.containers)}
 
     def forecasts(self) -> Iterator[tuple[str, Level, float]]:
@@ -319,7 +321,7 @@ class Chain(Composite):
                 if len(moved.packet):
                     steps.append((i, moved))
         self.clock.feed(batch, ticks, steps, out)
-        for across in self._across:
+        for across in self._cross_container:
             across.feed(batch, ticks, out)
         self._feed_samples(batch, decoded.flat, out)
         refused = Rejects.concatenate([r for r in rejects if len(r)])

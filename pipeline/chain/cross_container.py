@@ -76,7 +76,7 @@ class _Ear:
         )  # fmt: skip
 
 
-class Across(Composite):
+class CrossContainer(Composite):
     """One family over the members of its rules that say `across = true`."""
 
     def __init__(
@@ -157,9 +157,9 @@ class Across(Composite):
         self._modelled.feed(grid, batch.offset[packet], batch, out)
 
 
-def across_all(
+def cross_container_models(
     mission: Mission, groups: list[GroupChain], container: str, place: int, origin: Origin
-) -> list[Across]:
+) -> list[CrossContainer]:
     """One a family that has such rules. container: what their alerts call the place."""
     found = [
         (i, family) for i, family in enumerate(FAMILIES)
@@ -167,6 +167,6 @@ def across_all(
                for r in rules_of(mission.settings, family))
     ]  # fmt: skip
     return [
-        Across(family, i, mission, groups, (container, (place, k), origin))
+        CrossContainer(family, i, mission, groups, (container, (place, k), origin))
         for k, (i, family) in enumerate(found)
     ]

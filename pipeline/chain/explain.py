@@ -18,7 +18,7 @@ from pipeline.models.shared.family import Family
 from schemas.mission import Parameter
 
 
-def fate(mission: Mission, name: str) -> list[tuple[str, str]]:
+def explain(mission: Mission, name: str) -> list[tuple[str, str]]:
     """(step, what happens there) in the order of the chain. MissionError: no such parameter."""
     plans = compile_plans(mission.mdb, mission.settings.time).plans
     found = [(p, i, f) for p in plans for i, f in enumerate(p.fields) if f.parameter.name == name]

@@ -86,8 +86,8 @@ class Gated(Modelled):
     def active(self) -> bool:
         return bool(self._flags.state["active"][0])
 
-    def label(self, aloud: bool) -> dict[str, Any]:
-        return {"id": self.artefact.name, "stage": "active" if aloud else "shadow"}
+    def label(self, active: bool) -> dict[str, Any]:
+        return {"id": self.artefact.name, "stage": "active" if active else "shadow"}
 
     def sha256(self, parameter: int) -> str:  # noqa: ARG002
         return self._digest
@@ -117,13 +117,13 @@ class Gated(Modelled):
         scores = self.model.feed(mine)
         t = self.monitor.feed(grid.time_ns, offset, scores)
         if not self.active:
-            self.tell(mine, scores, t, batch, out, -1)
+            self.emit(mine, scores, t, batch, out, -1)
             return
         row = self.budget.feed(mine, t)
         if row is None:
-            self.tell(mine, scores, t, batch, out)
+            self.emit(mine, scores, t, batch, out)
             return
-        self.tell(mine, scores, t, batch, out, row)
+        self.emit(mine, scores, t, batch, out, row)
         self._demote(mine, row, offset, batch, out)
 
     def _demote(

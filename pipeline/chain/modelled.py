@@ -52,7 +52,7 @@ class Modelled(Composite):
     def stages(self) -> dict[str, Stage]:
         return {"model": self.model, "monitor": self.monitor}
 
-    def label(self, aloud: bool) -> dict[str, Any]:  # noqa: ARG002
+    def label(self, active: bool) -> dict[str, Any]:  # noqa: ARG002
         """Which model it is, in its alerts."""
         return {"id": f"{self.model.name}/{self.model.version}"}
 
@@ -86,17 +86,17 @@ class Modelled(Composite):
         """Judge rows of the group; offset: input record of each."""
         mine = self.of(grid)
         scores = self.model.feed(mine)
-        self.tell(mine, scores, self.monitor.feed(grid.time_ns, offset, scores), batch, out)
+        self.emit(mine, scores, self.monitor.feed(grid.time_ns, offset, scores), batch, out)
 
-    def tell(
+    def emit(
         self, grid: Grid, scores: Scores, t: Transitions, batch: PacketBatch, out: list[Pending],
         shadow_after: int = 2**62,
     ) -> None:  # fmt: skip
         """Alerts of its monitor's transitions; those after a row go to the shadow's topic."""
         for i, (row, j) in enumerate(zip(t.row.tolist(), t.parameter.tolist(), strict=True)):
-            aloud = row <= shadow_after
-            topic = topics.ALERTS if aloud else topics.SHADOW
-            alert = self._evidence(grid, scores, t, i, batch, self.label(aloud))
+            active = row <= shadow_after
+            topic = topics.ALERTS if active else topics.SHADOW
+            alert = self._evidence(grid, scores, t, i, batch, self.label(active))
             self._pend(grid, row, j, alert, topic, batch, out)
 
     def _pend(

@@ -18,7 +18,7 @@ import tests.contracts.added_family  # noqa: F401  before everything of the pipe
 from pipeline.chain import Chain
 from pipeline.chain.alert_schema import brought_up, published
 from pipeline.chain.control import MONITORS
-from pipeline.chain.explain import fate
+from pipeline.chain.explain import explain
 from pipeline.errors import MissionError
 from pipeline.flights.run import load_recording, run_flight
 from pipeline.formats.importing import mission_toml
@@ -54,7 +54,7 @@ def test_it(folder: Path) -> None:
         "type": "number", "default": 0.0, "minimum": 0, "maximum": 1e6,
         "description": "by how much it may move from row to row",
     }  # fmt: skip
-    assert ("steady", "most 200") in fate(mission, "TP_SPEED")
+    assert ("steady", "most 200") in explain(mission, "TP_SPEED")
     assert "steady" in MONITORS
     alerts = flown(folder)
     mine = [a for a in alerts if a["monitor"]["kind"] == "steady"]

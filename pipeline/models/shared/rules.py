@@ -35,8 +35,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RecordRule(Rule):
-    """Settings of a family that knows a feature's record, for the parameters that match. It is off
-    until a mission has seen on its own flights what it says (docs/models.md)."""
+    """Settings of a family that knows a feature's record, for the parameters that match. Off by
+    default: enable it after you have reviewed its alerts on your own recorded flights."""
 
     margin: float = setting(0.2, ABOVE_0, 1e6)  # beyond the record, in its own extents
     history: int = setting(8000, LEAST_HISTORY, MAX_ROWS, "rows")  # that a record lasts

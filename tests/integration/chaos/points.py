@@ -19,7 +19,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from agents.lane.commit import Transactional
 from agents.lane.lane import Lane
 from agents.lane.state_store import KafkaSnapshots
-from agents.lane.taking import Taking
+from agents.lane.takeover import Taking
 from schemas import topics
 from schemas.columns import Output
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 import agents.lane.service
 from agents.lane.metrics import Metrics
 from agents.lane.service import STALLED_S, UNHEARD_S, Lanes
-from agents.lane.taking import LaneFailed
+from agents.lane.takeover import LaneFailed
 from agents.settings import Settings
 
 PART = TopicPartition("telemetry.raw", 0)
