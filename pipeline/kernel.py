@@ -54,8 +54,8 @@ class _Apart(Compiler):
 
     def __init__(self, *arguments: Any) -> None:
         flags = next(a for a in arguments if isinstance(a, Flags))
-        flags.noalias = True  # type: ignore[misc]  # its options are slots made at run time
-        super().__init__(*arguments)
+        flags.noalias = True  # type: ignore[misc, assignment]  # its options are slots made at run time
+        super().__init__(*arguments)  # type: ignore[no-untyped-call]
 
 
 def kernel(function: F) -> F:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import sys
 import time
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from numba import njit
 from numpy.typing import NDArray
+
+from schemas.columns import F8, I8, U1
 
 CONTAINERS, WIDTH = 40, 25  # parameters a container, which is an APID from 1
 LIMIT = 21.0  # of either sign
@@ -42,7 +44,7 @@ def asked() -> Asked:
 
 
 @njit(cache=True)
-def big_endian(value, at, octets):
+def big_endian(value: U1, at: Any, octets: int) -> np.int64:
     n = np.int64(0)
     for i in range(octets):
         n = (n << 8) | np.int64(value[at + i])
@@ -50,7 +52,7 @@ def big_endian(value, at, octets):
 
 
 @njit(cache=True)
-def decode(value):
+def decode(value: Any) -> Any:
     """Times i8[k], containers i8[k] and values f4[k, WIDTH] of a record's value (docs/raw.md)."""
     k = 0 if len(value) == TICK else big_endian(value, 0, 4)
     time, container = np.empty(k, np.int64), np.empty(k, np.int64)
@@ -65,7 +67,7 @@ def decode(value):
 
 
 @njit(cache=True)
-def follow(value, mean, beyond, places, figures):
+def follow(value: U1, mean: F8, beyond: Any, places: I8, figures: F8) -> Any:
     """Moves the state over a record; crossings into places and figures; returns how many."""
     time, container, values = decode(value)
     n = 0

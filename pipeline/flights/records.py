@@ -136,7 +136,7 @@ def flight_time(time: I8, jump: int, out: I8) -> None:
 
 
 @inline
-def _goes_on(time, i, now, usual, jump, wanted, far):
+def _goes_on(time: I8, i: int, now: int, usual: int, jump: int, wanted: int, far: int) -> bool:
     """Whether `wanted` of the packets behind i go on with its stamp. now: the clock before it."""
     line, found, before = time[i], 0, False  # a stamp between them that is off moves no line
     for j in range(i + 1, min(i + 1 + far, len(time))):
@@ -155,7 +155,7 @@ def _goes_on(time, i, now, usual, jump, wanted, far):
 
 
 @inline
-def _set_back(time, i, now, usual, jump):
+def _set_back(time: I8, i: int, now: int, usual: int, jump: int) -> bool:
     """Whether the clock was set back to the stamp of i: no two packets go on as before."""
     line, newer, found = time[i], NEVER, 0
     last = min(i + SET_BACK, len(time))

@@ -339,8 +339,17 @@ def track(
 
 @part
 def _learn(
-    value, quality, discount, floor, f, seen, surprises, last, step, predicted
-):  # fmt: skip
+    value: F8,
+    quality: U1,
+    discount: F8,
+    floor: F8,
+    f: Filter,
+    seen: F8,
+    surprises: F8,
+    last: F8,
+    step: F8,
+    predicted: F8,
+) -> None:
     """The filter's step on one row; writes what it had predicted."""
     for j in range(len(value)):
         x, before, past = value[j], seen[j], last[j]
@@ -389,9 +398,23 @@ def _learn(
 
 @part
 def _say(
-    value, quality, on, low, high, mild, warm_up, significance, horizon, floor, f, seen, step,
-    enter, leave, scores,
-):  # fmt: skip
+    value: F8,
+    quality: U1,
+    on: U1,
+    low: F8,
+    high: F8,
+    mild: F8,
+    warm_up: F8,
+    significance: F8,
+    horizon: F8,
+    floor: F8,
+    f: Filter,
+    seen: F8,
+    step: F8,
+    enter: U1,
+    leave: U1,
+    scores: F8,
+) -> bool:
     """Levels and scores of one row by what the filter knows now; returns whether one speaks."""
     spoken = np.uint8(0)
     milder_down, milder_up = mild[0, 0], mild[0, 1]

@@ -45,7 +45,7 @@ class Stream(NamedTuple):
 
 
 @part
-def ahead(data, at, coming):
+def ahead(data: U1, at: int, coming: I8) -> int:
     """Its sequence count less the one to come, within half the modulo; the modulo where none is
     known."""
     expected = coming[apid(data, at)]
@@ -56,12 +56,12 @@ def ahead(data, at, coming):
 
 
 @part
-def is_near(data, at, coming):
+def is_near(data: U1, at: int, coming: I8) -> bool:
     return abs(ahead(data, at, coming)) <= NEAR
 
 
 @part
-def kind(data, at, stream):
+def kind(data: U1, at: int, stream: Stream) -> int:
     """Of the primary header at `at`. Zeros are none, though the standard would allow them; and a
     continuation segment of an APID that nobody knows is believed where its count is near."""
     if version(data, at) != 0:
@@ -76,7 +76,7 @@ def kind(data, at, stream):
 
 
 @inline
-def kind_at(data, i, n, final, stream):
+def kind_at(data: U1, i: int, n: int, final: bool, stream: Stream) -> int:
     """Of the header of the packet that begins at i; the end of all input agrees with anything."""
     if n - i < stream.facts[GROUND] + HEADER_BYTES:
         if not final:
@@ -86,7 +86,7 @@ def kind_at(data, i, n, final, stream):
 
 
 @inline
-def leads_on(data, i, n, final, stream):
+def leads_on(data: U1, i: int, n: int, final: bool, stream: Stream) -> int:
     """Whether a packet begins at i, as far as headers tell: YES, NO or MORE. An unknown APID is
     believed where another header follows."""
     found = kind_at(data, i, n, final, stream)
@@ -100,13 +100,13 @@ def leads_on(data, i, n, final, stream):
 
 
 @inline
-def is_huge(data, at, stream):
+def is_huge(data: U1, at: int, stream: Stream) -> bool:
     """Whether nothing as large has been seen: an unknown APID is not waited for that long."""
     return packet_length(data, at) > max(2 * stream.facts[LARGEST], LEAST_LIMIT)
 
 
 @inline
-def confirmed(data, i, n, final, fresh, stream):
+def confirmed(data: U1, i: int, n: int, final: bool, fresh: bool, stream: Stream) -> int:
     """Out of step: whether the header at i is a packet's, whose end is within n. A known APID needs
     a count that is near, or a header behind it; an unknown one two of them. Where the stream begins
     (`fresh`) a known APID is enough."""
@@ -125,7 +125,7 @@ def confirmed(data, i, n, final, fresh, stream):
 
 
 @inline
-def _is_candidate(data, at, stream):
+def _is_candidate(data: U1, at: int, stream: Stream) -> bool:
     """Whether this could be the header of a swallowed packet."""
     if kind(data, at, stream) != KNOWN or is_huge(data, at, stream):
         return False
@@ -133,7 +133,7 @@ def _is_candidate(data, at, stream):
 
 
 @inline
-def _may_straddle(data, at, outer, end, stream):
+def _may_straddle(data: U1, at: int, outer: int, end: int, stream: Stream) -> bool:
     """Whether a header that begins within a packet and ends behind it is worth waiting for: by its
     first byte, as others had it. A zero at the end is no beginning."""
     begins = stream.begun[data[at]] == 1 or data[at] == data[outer]
@@ -141,7 +141,7 @@ def _may_straddle(data, at, outer, end, stream):
 
 
 @inline
-def _lands(data, i, following, stream):
+def _lands(data: U1, i: int, following: int, stream: Stream) -> bool:
     """Whether lengths lead from i to exactly `following`."""
     while i + stream.facts[GROUND] + HEADER_BYTES <= following:
         at = i + stream.facts[GROUND]
@@ -152,7 +152,7 @@ def _lands(data, i, following, stream):
 
 
 @part
-def swallowed(data, i, following, n, final, stream):
+def swallowed(data: U1, i: int, following: int, n: int, final: bool, stream: Stream) -> int:
     """Where the first packet begins that the one at i would swallow, if its length lies; else
     NOTHING or WAIT."""
     ground = stream.facts[GROUND]
@@ -195,7 +195,7 @@ def swallowed(data, i, following, n, final, stream):
 
 
 @inline
-def _comes_next(data, at, outer, stream):
+def _comes_next(data: U1, at: int, outer: int, stream: Stream) -> bool:
     """Whether the header at `at` has the count that is to come. Small numbers look like headers of
     continuation segments: those have it by chance."""
     step = ahead(data, at, stream.coming)
@@ -206,7 +206,7 @@ def _comes_next(data, at, outer, stream):
 
 
 @inline
-def _two_come_next(data, at, n, stream):
+def _two_come_next(data: U1, at: int, n: int, stream: Stream) -> bool:
     """Whether the packet at `at`, whose count is to come, is followed by another such: a length may
     lie to the byte, and packets that a packet holds are not those that come next."""
     after = at + packet_length(data, at) + stream.facts[GROUND]
@@ -218,7 +218,7 @@ def _two_come_next(data, at, n, stream):
 
 
 @inline
-def _is_doubtful(data, i, n, stream):
+def _is_doubtful(data: U1, i: int, n: int, stream: Stream) -> bool:
     """Whether the header at i, which may be a packet's, has nothing else to say for it."""
     if n - i < stream.facts[GROUND] + HEADER_BYTES:
         return False
@@ -227,14 +227,14 @@ def _is_doubtful(data, i, n, stream):
 
 
 @inline
-def _expect(heads, a):
+def _expect(heads: U1, a: int) -> None:
     """Of version 0, either type, with or without a secondary header."""
     for bits in range(4):
         heads[bits << 11 | a] = 1
 
 
 @part
-def note(data, at, in_step, stream):
+def note(data: U1, at: int, in_step: bool, stream: Stream) -> None:
     """A packet was taken: what comes next of its APID, and how large one may be."""
     a = apid(data, at)
     if stream.known[a] == 0 and ahead(data, at, stream.coming) == 0:

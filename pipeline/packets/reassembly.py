@@ -98,7 +98,7 @@ def _rejects(rows: I8) -> Rejects:
 
 
 @inline
-def _refusal(opened, slot, flags, count, size):
+def _refusal(opened: I8, slot: int, flags: int, count: int, size: int) -> int:
     """0 where a segment begins a packet, or goes on with the one that is open."""
     if flags in (_FIRST, _UNSEGMENTED):
         return 0
@@ -111,7 +111,17 @@ def _refusal(opened, slot, flags, count, size):
 
 
 @inline
-def _drop(opened, source, slot, reason, packet, record, apid_of, refused, m):
+def _drop(
+    opened: I8,
+    source: I8,
+    slot: int,
+    reason: int,
+    packet: int,
+    record: int,
+    apid_of: I8,
+    refused: I8,
+    m: int,
+) -> int:
     """Refuse what is open, at the record that shows that it will never be whole."""
     for i in range(opened[slot, _SEGMENTS]):
         refused[m, 0], refused[m, 1], refused[m, 2] = reason, packet, record
@@ -125,7 +135,7 @@ def _drop(opened, source, slot, reason, packet, record, apid_of, refused, m):
 
 
 @inline
-def _append(data, at, size, count, opened, content, slot):
+def _append(data: U1, at: int, size: int, count: int, opened: I8, content: U1, slot: int) -> None:
     """The first segment whole, of the others the data field."""
     used = opened[slot, _BYTES]
     skip = HEADER_BYTES if used else 0
@@ -137,7 +147,7 @@ def _append(data, at, size, count, opened, content, slot):
 
 
 @inline
-def _close(data, at, opened, content, slot):
+def _close(data: U1, at: int, opened: I8, content: U1, slot: int) -> int:
     """Write the open packet at `at`; returns its size."""
     size = opened[slot, _BYTES]
     for i in range(size):

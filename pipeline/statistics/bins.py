@@ -12,13 +12,14 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernel import part
-from pipeline.statistics.panes import BINS, FILLED, bin_of, exponent_of, finest, two_to
+from pipeline.statistics.panes import BINS, FILLED, Panes, Work, bin_of, exponent_of, finest, two_to
+from schemas.columns import F8, I4, I8, U1, U2
 
 _FIT = 5  # 2^5 bins: a range between 16 and 32 of them
 
 
 @part
-def place_row(x, scale, origin, place, bins):
+def place_row(x: F8, scale: F8, origin: F8, place: I4, bins: U2) -> int:
     """Count a row of values in the open pane; returns whether one of them had no place."""
     f = len(x)
     lost = np.uint8(0)
@@ -34,7 +35,7 @@ def place_row(x, scale, origin, place, bins):
 
 
 @part
-def find_places(x, c, panes, place, moved):
+def find_places(x: F8, c: int, panes: Panes, place: I4, moved: I8) -> None:
     """The values of a row that had no place get one: the grid moves, or its bins widen."""
     f = len(x)
     for j in range(f):
@@ -45,7 +46,7 @@ def find_places(x, c, panes, place, moved):
 
 
 @part
-def _regrid(j, c, f, panes, moved):
+def _regrid(j: int, c: int, f: int, panes: Panes, moved: I8) -> None:
     """One parameter's grid so that all of its window has a place. x is in the moments already."""
     low, high = np.inf, -np.inf
     for k in range(len(panes.rows)):
@@ -65,7 +66,7 @@ def _regrid(j, c, f, panes, moved):
 
 
 @part
-def _occupied(low, high, e, base):
+def _occupied(low: float, high: float, e: int, base: int) -> tuple[int, int]:
     """First and last bin of [low, high] on a grid that may be far too fine for them."""
     least = np.floor(low * two_to(-e)) - np.float64(base)
     most = np.floor(high * two_to(-e)) - np.float64(base)
@@ -73,7 +74,7 @@ def _occupied(low, high, e, base):
 
 
 @part
-def _move(j, k, f, e, start, panes, moved):
+def _move(j: int, k: int, f: int, e: int, start: int, panes: Panes, moved: I8) -> None:
     """Bring one pane's counts to the grid (e, start), to which they nest."""
     old, base = panes.exponent[k, j], panes.base[k, j]
     first, last = _occupied(panes.low[k, j], panes.high[k, j], old, base)
@@ -94,19 +95,19 @@ def _move(j, k, f, e, start, panes, moved):
 
 
 @part
-def _set_grid(j, c, e, start, panes):
+def _set_grid(j: int, c: int, e: int, start: int, panes: Panes) -> None:
     panes.exponent[c, j], panes.base[c, j] = e, start
     panes.scale[j], panes.origin[j] = two_to(-e), np.float64(start)
 
 
 @part
-def forget_grid(j, panes):
+def forget_grid(j: int, panes: Panes) -> None:
     """No value has a place: the next one chooses the grid."""
     panes.scale[j], panes.origin[j] = 0.0, 1.0
 
 
 @part
-def _one_value(j, c, x, panes):
+def _one_value(j: int, c: int, x: float, panes: Panes) -> None:
     """A window of one value goes to the finest grid, exactly, however coarse its own was."""
     e, f = finest(x, x), len(panes.scale)
     if e >= panes.exponent[c, j]:
@@ -123,7 +124,7 @@ def _one_value(j, c, x, panes):
 
 
 @part
-def open_grid(before, c, panes, low, high):
+def open_grid(before: int, c: int, panes: Panes, low: F8, high: F8) -> None:
     """Pane c opens on the grid of the pane before it, or on a finer one where the range shrank.
 
     low, high f8[f]: the window's range just now; nothing between them where it is empty.
@@ -143,7 +144,7 @@ def open_grid(before, c, panes, low, high):
 
 
 @part
-def add_up(c, panes, total, mixed):
+def add_up(c: int, panes: Panes, total: I4, mixed: U1) -> None:
     """total i4[BINS·f]: the window's counts; mixed[j]: a pane of j has a grid of its own."""
     total[:] = 0
     mixed[:] = 0
@@ -161,7 +162,18 @@ def add_up(c, panes, total, mixed):
 
 
 @part
-def quantiles(j, c, ranks, count, low, high, panes, work, out, row):
+def quantiles(
+    j: int,
+    c: int,
+    ranks: F8,
+    count: float,
+    low: float,
+    high: float,
+    panes: Panes,
+    work: Work,
+    out: F8,
+    row: int,
+) -> None:
     """Quantiles of parameter j into out[row:, j], and the width of its coarsest bin behind them."""
     if not low < high:  # one value, or none
         for r in range(len(ranks)):
@@ -194,7 +206,9 @@ def quantiles(j, c, ranks, count, low, high, panes, work, out, row):
 
 
 @part
-def _bring_together(j, f, low, high, panes, work):
+def _bring_together(
+    j: int, f: int, low: float, high: float, panes: Panes, work: Work
+) -> tuple[int, int]:
     """The counts of j from panes of several grids, in the coarsest of them; returns that grid."""
     e = finest(low, high)
     for k in range(len(panes.rows)):

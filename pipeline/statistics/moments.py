@@ -8,14 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernel import part
-from schemas.columns import ROW
+from pipeline.statistics.panes import Panes, Work
+from schemas.columns import F8, ROW, U1
 
 _COUNT, _MEAN, _STD, _MIN = ROW["count"], ROW["mean"], ROW["std"], ROW["min"]
 _MAX, _RMS, _RATE = ROW["max"], ROW["rms"], ROW["rate"]
 
 
 @part
-def add_row(x, q, seconds, c, panes):
+def add_row(x: F8, q: U1, seconds: float, c: int, panes: Panes) -> int:
     """Take a row into the open pane; returns the quality bits that occur in it."""
     count, mean, m2 = panes.count[c], panes.mean[c], panes.m2[c]
     low, high = panes.low[c], panes.high[c]
@@ -43,7 +44,7 @@ def add_row(x, q, seconds, c, panes):
 
 
 @part
-def merge(current, pane_s, panes, w):
+def merge(current: int, pane_s: float, panes: Panes, w: Work) -> None:
     """Figures of the window whose newest pane is `current` into the scratch, oldest pane first."""
     p = len(panes.rows)
     w.count[:], w.mean[:], w.squares[:] = 0.0, 0.0, 0.0
@@ -64,7 +65,7 @@ def merge(current, pane_s, panes, w):
 
 
 @part
-def _add_pane(k, at, panes, w):
+def _add_pane(k: int, at: int, panes: Panes, w: Work) -> None:
     count, mean, low, high = panes.count[k], panes.mean[k], panes.low[k], panes.high[k]
     first, first_at = panes.first[k], panes.first_at[k]
     last, last_at = panes.last[k], panes.last_at[k]
@@ -83,7 +84,7 @@ def _add_pane(k, at, panes, w):
 
 
 @part
-def write_figures(w, out):
+def write_figures(w: Work, out: F8) -> None:
     """A row of `out` a figure, wherever it stands in FIGURES; NaN where there is no such figure."""
     for j in range(len(w.count)):
         n, mean = w.count[j], w.mean[j]

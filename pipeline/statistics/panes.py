@@ -113,31 +113,31 @@ def make_work(f: int) -> Work:
 
 
 @part
-def two_to(e):
+def two_to(e: int) -> float:
     """2^e exactly, built from its bits; e from -1022 to 1023."""
     return np.uint64((1023 + np.int64(e)) << 52).view(np.float64)
 
 
 @part
-def exponent_of(x):
+def exponent_of(x: float) -> int:
     """e of the power of two above |x|, from its bits; -1022 for denormals and zero."""
     return np.int64((np.float64(x).view(np.uint64) >> np.uint64(52)) & np.uint64(2047)) - 1022
 
 
 @part
-def bin_of(x, e):
+def bin_of(x: float, e: int) -> int:
     """floor(x / 2^e): whole in i8 and in f8 for e that `finest` allows."""
     return np.int64(np.floor(x * two_to(-e)))
 
 
 @part
-def finest(low, high):
+def finest(low: float, high: float) -> int:
     """The least e for which |x| / 2^e stays below 2^50."""
     return max(exponent_of(max(abs(low), abs(high))) - 50, -1021)
 
 
 @part
-def clear(panes, k, f):
+def clear(panes: Panes, k: int, f: int) -> None:
     """Empty pane k. Its grid stays: it is overwritten when the pane opens."""
     panes.rows[k] = 0
     for j in range(f):

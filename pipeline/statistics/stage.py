@@ -151,9 +151,20 @@ def window(
 
 @part
 def _close(
-    mark, cause, n, pane_ns, ranks, clock, panes, work, end_out, packet_out, panes_out,
-    figures_out, flags_out,
-):  # fmt: skip
+    mark: int,
+    cause: int,
+    n: int,
+    pane_ns: int,
+    ranks: F8,
+    clock: I8,
+    panes: Panes,
+    work: Work,
+    end_out: I8,
+    packet_out: I8,
+    panes_out: I4,
+    figures_out: F8,
+    flags_out: U4,
+) -> int:
     """Close panes up to `mark`; an empty window closes silently and the panes jump to the mark."""
     p = len(panes.rows)
     while mark - clock[START] >= pane_ns:
@@ -183,7 +194,7 @@ def _close(
 
 
 @part
-def _count_flags(panes, out):
+def _count_flags(panes: Panes, out: U4) -> None:
     out[:] = 0
     for k in range(len(panes.rows)):
         if panes.flagged[k]:

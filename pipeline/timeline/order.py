@@ -213,7 +213,7 @@ def _rejects(rows: I8) -> Rejects:
 
 
 @inline
-def _enqueue(slot, clock, slot_time, queue):
+def _enqueue(slot: int, clock: I8, slot_time: I8, queue: I4) -> None:
     """Put a filled slot in its place by time; equal times keep their order of arrival."""
     i = clock[HELD]
     while i > 0 and slot_time[queue[i - 1]] > slot_time[slot]:
@@ -224,7 +224,17 @@ def _enqueue(slot, clock, slot_time, queue):
 
 
 @inline
-def _release(clock, queue, n, packet, kept, time_out, packet_out, eng_out, q_out):
+def _release(
+    clock: I8,
+    queue: I4,
+    n: int,
+    packet: int,
+    kept: Kept,
+    time_out: I8,
+    packet_out: I8,
+    eng_out: F8,
+    q_out: U1,
+) -> int:
     """Emit the oldest row held; its slot goes behind the others as a free one."""
     slot = queue[0]
     time_out[n], packet_out[n] = kept.time[slot], packet
@@ -239,7 +249,7 @@ def _release(clock, queue, n, packet, kept, time_out, packet_out, eng_out, q_out
 
 
 @inline
-def _follow(now, heard, clock):
+def _follow(now: int, heard: int, clock: I8) -> None:
     """The clock is believed to have shown `now` when it was heard."""
     if clock[LATEST] != NEVER:
         step = min(max(now - clock[LATEST], 0), STEP_MOST)
@@ -255,9 +265,22 @@ def _follow(now, heard, clock):
 
 @inline
 def _take(
-    now, p, row, eng, quality, columns, lateness, clock, kept, queue, n, time_out, packet_out,
-    eng_out, q_out,
-):  # fmt: skip
+    now: int,
+    p: int,
+    row: int,
+    eng: F8,
+    quality: U1,
+    columns: I8,
+    lateness: int,
+    clock: I8,
+    kept: Kept,
+    queue: I4,
+    n: int,
+    time_out: I8,
+    packet_out: I8,
+    eng_out: F8,
+    q_out: U1,
+) -> int:
     """A row that is not behind the watermark goes out in its place; returns rows out."""
     if lateness == 0:
         time_out[n], packet_out[n] = now, p
@@ -282,14 +305,18 @@ def _take(
 
 
 @inline
-def _refuse(refused, m, reason, packet, record, offset, start, length):
+def _refuse(
+    refused: I8, m: int, reason: int, packet: int, record: int, offset: int, start: int, length: int
+) -> int:
     refused[m, 0], refused[m, 1], refused[m, 2] = reason, packet, record
     refused[m, 3], refused[m, 4], refused[m, 5] = offset, start, length
     return m + 1
 
 
 @inline
-def _refuse_suspect(i, suspects, refused, m, packet, record):
+def _refuse_suspect(
+    i: int, suspects: Suspects, refused: I8, m: int, packet: int, record: int
+) -> int:
     """It is told by the packet that decided against it."""
     at = suspects.place[i]
     suspects.line[i] = -1
@@ -297,7 +324,9 @@ def _refuse_suspect(i, suspects, refused, m, packet, record):
 
 
 @inline
-def _forget(line, lines, suspects, refused, m, packet, record):
+def _forget(
+    line: int, lines: I8, suspects: Suspects, refused: I8, m: int, packet: int, record: int
+) -> int:
     """A rival has lost: its rows are refused in the order in which they came."""
     while True:
         i = _oldest(suspects, line)
@@ -309,7 +338,7 @@ def _forget(line, lines, suspects, refused, m, packet, record):
 
 
 @inline
-def _oldest(suspects, line):
+def _oldest(suspects: Suspects, line: int) -> int:
     """Of a rival, or of all (-1): the suspect that came first; -1: there is none."""
     found = -1
     for i in range(len(suspects.time)):
@@ -320,7 +349,7 @@ def _oldest(suspects, line):
 
 
 @inline
-def _earliest(suspects, line):
+def _earliest(suspects: Suspects, line: int) -> int:
     """The suspect of a rival with the least time, of equal ones the first; -1: there is none."""
     found = -1
     for i in range(len(suspects.time)):
@@ -336,9 +365,22 @@ def _earliest(suspects, line):
 
 @inline
 def _adopt(
-    line, until, p, lines, suspects, every, lateness, clock, kept, queue, n, time_out, packet_out,
-    eng_out, q_out,
-):  # fmt: skip
+    line: int,
+    until: int,
+    p: int,
+    lines: I8,
+    suspects: Suspects,
+    every: I8,
+    lateness: int,
+    clock: I8,
+    kept: Kept,
+    queue: I4,
+    n: int,
+    time_out: I8,
+    packet_out: I8,
+    eng_out: F8,
+    q_out: U1,
+) -> int:
     """Rows of a rival up to a time are used after all, but for those behind the watermark."""
     while True:
         i = _earliest(suspects, line)
@@ -361,7 +403,7 @@ def _adopt(
 
 
 @inline
-def _agreeing(now, heard, lines, clock, lateness, jump):
+def _agreeing(now: int, heard: int, lines: I8, clock: I8, lateness: int, jump: int) -> int:
     """The rival on its side of the clock that a row goes on with, the nearest; -1: none."""
     found, best = -1, np.int64(2**62)
     for i in range(len(lines)):
@@ -378,7 +420,7 @@ def _agreeing(now, heard, lines, clock, lateness, jump):
 
 
 @inline
-def _free_line(lines):
+def _free_line(lines: I8) -> int:
     """A rival's place: a free one, else that of the weakest, of equals the one heard before."""
     found = 0
     for i in range(1, len(lines)):
@@ -390,7 +432,7 @@ def _free_line(lines):
 
 
 @inline
-def _join(now, heard, line, lines, clock):
+def _join(now: int, heard: int, line: int, lines: I8, clock: I8) -> None:
     """One more row of a rival."""
     if lines[line, COUNT] == 0:
         lines[line, FIRST], lines[line, FIRST_HEARD], lines[line, TIME] = now, heard, now
@@ -405,7 +447,7 @@ def _join(now, heard, line, lines, clock):
 
 
 @inline
-def _wins(line, heard, early, full, lines, clock):
+def _wins(line: int, heard: int, early: int, full: bool, lines: I8, clock: I8) -> bool:
     """Whether a rival is now what the clock shows."""
     count, loose = lines[line, COUNT], lines[line, LOOSE]
     if clock[LATEST] == NEVER:
@@ -425,14 +467,14 @@ def _wins(line, heard, early, full, lines, clock):
 
 
 @inline
-def _paced(line, heard, lines, clock):
+def _paced(line: int, heard: int, lines: I8, clock: I8) -> bool:
     """Whether the stamps of a rival go on about as fast as reception does."""
     shown = lines[line, TIME] - lines[line, FIRST]
     return shown <= 2 * (heard - lines[line, FIRST_HEARD]) + clock[STEP] // 2
 
 
 @inline
-def _catches_up(now, heard, lines, clock):
+def _catches_up(now: int, heard: int, lines: I8, clock: I8) -> int:
     """The rival that a row of the clock goes on with as well, a small step back; -1: none."""
     usual = clock[STEP] + clock[STEP] // 2
     for i in range(len(lines)):
@@ -616,9 +658,24 @@ def order(
 
 @inline
 def _tick(
-    t, ticks, reception, lateness, silence, clock, kept, queue, n, a, time_out, packet_out, eng_out,
-    q_out, advance_row, advance_ns, advance_packet,
-):  # fmt: skip
+    t: int,
+    ticks: I8,
+    reception: I8,
+    lateness: int,
+    silence: int,
+    clock: I8,
+    kept: Kept,
+    queue: I4,
+    n: int,
+    a: int,
+    time_out: I8,
+    packet_out: I8,
+    eng_out: F8,
+    q_out: U1,
+    advance_row: I8,
+    advance_ns: I8,
+    advance_packet: I8,
+) -> tuple[int, int]:
     """Silence moves the watermark on."""
     quiet = reception[ticks[t]] - clock[RECEIVED]
     if clock[LATEST] != NEVER and quiet > silence:

@@ -88,7 +88,17 @@ class Resample(Stateful):
 
 
 @inline
-def _stale_row(n, t, packet, age, time_out, packet_out, value_out, q_out, age_out):
+def _stale_row(
+    n: int,
+    t: int,
+    packet: int,
+    age: int,
+    time_out: I8,
+    packet_out: I8,
+    value_out: F8,
+    q_out: U1,
+    age_out: I8,
+) -> int:
     time_out[n], packet_out[n], age_out[n] = t, packet, age
     for j in range(value_out.shape[1]):
         value_out[n, j] = np.nan
@@ -98,22 +108,22 @@ def _stale_row(n, t, packet, age, time_out, packet_out, value_out, q_out, age_ou
 
 @inline
 def _close(
-    mark,
-    packet,
-    period,
-    max_age,
-    method,
-    clock,
-    value,
-    quality,
-    count,
-    n,
-    time_out,
-    packet_out,
-    value_out,
-    q_out,
-    age_out,
-):
+    mark: int,
+    packet: int,
+    period: int,
+    max_age: int,
+    method: int,
+    clock: I8,
+    value: F8,
+    quality: U1,
+    count: I8,
+    n: int,
+    time_out: I8,
+    packet_out: I8,
+    value_out: F8,
+    q_out: U1,
+    age_out: I8,
+) -> int:
     """Close all grid times before `mark` from the last row alone, up to the first stale one."""
     while clock[LAST] != NEVER and clock[NEXT] < mark and not clock[STALE]:
         t = clock[NEXT]

@@ -56,18 +56,18 @@ UNSEEN = -3  # a head that no packet has had yet
 
 
 @inline
-def _word(data, at, field):
+def _word(data: U1, at: int, field: I8) -> np.uint64:
     word = bits_of(data, at + field[BYTE], field[SHIFT], field[DROP])
     return swap(word, field[BITS]) if field[LITTLE] else word
 
 
 @inline
-def _inside(field, bits):
+def _inside(field: I8, bits: int) -> bool:
     return 8 * field[BYTE] + field[SHIFT] + field[BITS] <= bits
 
 
 @inline
-def _value(data, at, bits, t, ref):
+def _value(data: U1, at: int, bits: int, t: Tables, ref: int) -> float:
     """A field at its place as a number; NaN where the packet does not reach it."""
     field = t.fields[t.references[ref, 1]]
     if not _inside(field, bits):
@@ -83,7 +83,7 @@ def _value(data, at, bits, t, ref):
 
 
 @inline
-def _text_is(data, at, bits, t, field, c):
+def _text_is(data: U1, at: int, bits: int, t: Tables, field: I8, c: I8) -> bool:
     """Whether a string at its place is the written one."""
     if not _inside(field, bits):
         return False
@@ -93,7 +93,7 @@ def _text_is(data, at, bits, t, field, c):
 
 
 @inline
-def _holds(data, at, bits, t, first, n):
+def _holds(data: U1, at: int, bits: int, t: Tables, first: int, n: int) -> bool:
     """Restriction criteria on a packet of `bits` bits."""
     stack = np.uint64(0)
     for i in range(first, first + n):

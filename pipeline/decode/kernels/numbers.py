@@ -20,10 +20,11 @@ from pipeline.decode.definitions.tables import (
     WIDE_SIGNED,
 )
 from pipeline.kernel import inline, load_be64, macro
+from schemas.columns import U1
 
 
 @macro
-def bits_of(data, at, shift, drop):
+def bits_of(data: U1, at: int, shift: int, drop: int) -> np.uint64:
     """`64 - drop` bits from bit `shift` of byte `at`, right aligned; the ninth byte is or-ed in."""
     return (
         (load_be64(data, at) << np.uint64(shift))
@@ -32,13 +33,13 @@ def bits_of(data, at, shift, drop):
 
 
 @inline
-def some_bits(data, bit, n):
+def some_bits(data: U1, bit: int, n: int) -> np.uint64:
     """`n` bits, 1 to 64, from bit `bit` of the data on, right aligned."""
     return bits_of(data, bit >> 3, bit & 7, 64 - n)
 
 
 @inline
-def swap(word, bits):
+def swap(word: np.uint64, bits: int) -> np.uint64:
     """Bytes of a right-aligned word of `bits` in the other order."""
     swapped = np.uint64(0)
     for _ in range(bits >> 3):
@@ -48,7 +49,7 @@ def swap(word, bits):
 
 
 @inline
-def number(word, kind, drop):
+def number(word: np.uint64, kind: int, drop: int) -> float:
     """Uncalibrated number of a field's bits; NaN where they are none (a BCD digit above 9)."""
     if kind == UNSIGNED:
         return np.float64(word)
@@ -64,7 +65,7 @@ def number(word, kind, drop):
 
 
 @inline
-def _uncommon(word, kind, drop):
+def _uncommon(word: np.uint64, kind: int, drop: int) -> float:
     sign = (word >> np.uint64(63 - drop)) & np.uint64(1)
     if kind == ONES:
         mask = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(drop)
@@ -89,12 +90,12 @@ def _uncommon(word, kind, drop):
 
 
 @inline
-def _signed8(word):
+def _signed8(word: np.uint64) -> int:
     return np.int64(word << np.uint64(56)) >> np.int64(56)
 
 
 @inline
-def _decimal(word, width):
+def _decimal(word: np.uint64, width: np.uint64) -> float:
     """Decimal digits of `width` bits each, the most significant first."""
     value, scale = np.uint64(0), np.uint64(1)
     mask = (np.uint64(1) << width) - np.uint64(1)
@@ -109,7 +110,7 @@ def _decimal(word, width):
 
 
 @inline
-def _half(word):
+def _half(word: np.uint64) -> float:
     """IEEE 754 binary16."""
     exponent = np.int64((word >> np.uint64(10)) & np.uint64(31))
     fraction = np.float64(word & np.uint64(1023))
@@ -123,13 +124,13 @@ def _half(word):
 
 
 @inline
-def _scaled(x, e):
+def _scaled(x: float, e: int) -> float:
     """x * 2^e, exactly; e from -1022 to 1023."""
     return x * np.uint64((np.int64(1023) + e) << np.int64(52)).view(np.float64)
 
 
 @inline
-def wide_number(data, bit, bits, kind, little):
+def wide_number(data: U1, bit: int, bits: int, kind: int, little: bool) -> float:
     """An integer of 65 to 1,024 bits as the nearest float64 (to even where two are as near).
 
     The leading 64 significant bits are rounded once, with all that follows them folded into the
@@ -166,7 +167,7 @@ def wide_number(data, bit, bits, kind, little):
 
 
 @inline
-def _bit_at(data, bit, bits, i, little):
+def _bit_at(data: U1, bit: int, bits: int, i: int, little: bool) -> int:
     """Bit i, counted from the most significant one, of a wide integer."""
     if little:  # whole bytes, the last one first
         i = bits - 8 - (i & ~7) + (i & 7)

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.decode.definitions.tables import MATH
 from pipeline.kernel import inline
+from schemas.columns import F8
 
 _M = MATH
 (
@@ -25,7 +26,7 @@ _BITS_MOST = 9007199254740992.0  # 2^53
 
 
 @inline
-def operate(which, stack, top):
+def operate(which: int, stack: F8, top: int) -> int:
     """Apply one operator to the stack; returns its new height."""
     if which == _SWAP:
         stack[top - 1], stack[top - 2] = stack[top - 2], stack[top - 1]
@@ -47,7 +48,7 @@ def operate(which, stack, top):
 
 
 @inline
-def _takes_one(which):
+def _takes_one(which: int) -> bool:
     return (
         _LN <= which <= _ATAN
         or _ACOS <= which <= _ASINH
@@ -59,7 +60,7 @@ def _takes_one(which):
 
 
 @inline
-def _one(which, x):
+def _one(which: int, x: float) -> float:
     if np.isnan(x):
         return np.nan
     if which == _LN or which == _LOG:
@@ -86,7 +87,7 @@ def _one(which, x):
 
 
 @inline
-def _angle(which, x):
+def _angle(which: int, x: float) -> float:
     """Trigonometric and hyperbolic functions, of radians."""
     if which == _TAN:
         return math.tan(x)
@@ -114,7 +115,7 @@ def _angle(which, x):
 
 
 @inline
-def _two(which, a, b):
+def _two(which: int, a: float, b: float) -> float:
     if np.isnan(a) or np.isnan(b):
         return np.nan
     if which == _ADD:
@@ -149,7 +150,7 @@ def _two(which, a, b):
 
 
 @inline
-def _truth(which, a, b):
+def _truth(which: int, a: float, b: float) -> float:
     held = (
         (which == _GT and a > b)
         or (which == _GE and a >= b)
@@ -162,7 +163,7 @@ def _truth(which, a, b):
 
 
 @inline
-def _on_bits(which, a, b):
+def _on_bits(which: int, a: float, b: float) -> float:
     if not (_bitwise(a) and _bitwise(b)):
         return np.nan
     x, y = np.int64(a), np.int64(b)
@@ -178,12 +179,12 @@ def _on_bits(which, a, b):
 
 
 @inline
-def _bitwise(x):
+def _bitwise(x: float) -> bool:
     return abs(x) < _BITS_MOST and x == np.floor(x)
 
 
 @inline
-def _modulo(a, b):
+def _modulo(a: float, b: float) -> float:
     if b == 0.0 or np.isinf(a):
         return np.nan
     if np.isinf(b):
@@ -193,7 +194,7 @@ def _modulo(a, b):
 
 
 @inline
-def _factorial(x):
+def _factorial(x: float) -> float:
     if x < 0.0 or x != np.floor(x):
         return np.nan
     if x > 170.0:

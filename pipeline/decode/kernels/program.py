@@ -36,6 +36,7 @@ from pipeline.decode.definitions.tables import (
     WIDE_BINARY,
     WIDE_SIGNED,
     WIDE_UNSIGNED,
+    Tables,
 )
 from pipeline.decode.kernels.numbers import number, some_bits, swap, wide_number
 from pipeline.decode.kernels.texts import content
@@ -70,7 +71,21 @@ class Work(NamedTuple):
 
 
 @inline
-def follow(data, at, bits, t, program, first, last, v, twin, w, raw, eng, quality):
+def follow(
+    data: U1,
+    at: int,
+    bits: int,
+    t: Tables,
+    program: I8,
+    first: int,
+    last: int,
+    v: int,
+    twin: bool,
+    w: Work,
+    raw: U8,
+    eng: F8,
+    quality: U1,
+) -> tuple[np.uint8, int]:
     """Follow steps [first, last) of one packet of `bits` bits at byte `at`.
 
     Columns of the row are at `v`. Returns (reason or 0, bits up to the end of the last entry).
@@ -135,7 +150,20 @@ def follow(data, at, bits, t, program, first, last, v, twin, w, raw, eng, qualit
 
 
 @inline
-def _field(data, cursor, limit, t, row, column, v, twin, w, raw, eng, quality):
+def _field(
+    data: U1,
+    cursor: int,
+    limit: int,
+    t: Tables,
+    row: int,
+    column: int,
+    v: int,
+    twin: bool,
+    w: Work,
+    raw: U8,
+    eng: F8,
+    quality: U1,
+) -> tuple[np.uint8, int]:
     """One column from the cursor on; returns (reason or 0, the cursor behind it)."""
     f = t.fields[row]
     kind, bits = f[KIND], f[BITS]
@@ -173,7 +201,9 @@ def _field(data, cursor, limit, t, row, column, v, twin, w, raw, eng, quality):
 
 
 @inline
-def _engineering(data, t, f, x, v, w, raw, eng, quality):
+def _engineering(
+    data: U1, t: Tables, f: I8, x: float, v: int, w: Work, raw: U8, eng: F8, quality: U1
+) -> tuple[float, np.uint8]:
     """(engineering value, quality) of a number: labels, calibrators by context, valid range."""
     flag = np.uint8(0)
     if f[LABEL_N]:

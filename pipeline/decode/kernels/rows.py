@@ -144,7 +144,9 @@ def decode(
 
 
 @inline
-def _rare(data, at, t, i, v, twin, raw, eng, quality):
+def _rare(
+    data: U1, at: int, t: Tables, i: int, v: int, twin: bool, raw: U8, eng: F8, quality: U1
+) -> None:
     """One column at a known place that is no number, or has a spline."""
     f = t.fields[i]
     if f[KIND] == BINARY:
@@ -165,7 +167,18 @@ def _rare(data, at, t, i, v, twin, raw, eng, quality):
 
 
 @part
-def _times(data, t, p, c, value, now, received, raw, eng, quality):
+def _times(
+    data: U1,
+    t: Tables,
+    p: PlanTables,
+    c: int,
+    value: int,
+    now: int,
+    received: int,
+    raw: U8,
+    eng: F8,
+    quality: U1,
+) -> tuple[int, bool]:
     """(generation time, reason or 0); fills the columns that are absolute times."""
     clock = np.int64(NEVER)  # what the packet says of its own time
     bad, found = np.uint8(0), p.time[c] != FIRST_TIME
@@ -194,7 +207,18 @@ def _times(data, t, p, c, value, now, received, raw, eng, quality):
 
 
 @part
-def _choose(data, t, p, c, value, w, raw, eng, quality, out):
+def _choose(
+    data: U1,
+    t: Tables,
+    p: PlanTables,
+    c: int,
+    value: int,
+    w: Work,
+    raw: U8,
+    eng: F8,
+    quality: U1,
+    out: U1,
+) -> None:
     """Of each choice of the plan, which of its criteria holds first: 1, 2, …; 0 where none does."""
     for i in range(p.choices_start[c], p.choices_start[c + 1]):
         first, n = t.choices[p.choices[i], 0], t.choices[p.choices[i], 1]
@@ -208,7 +232,9 @@ def _choose(data, t, p, c, value, w, raw, eng, quality, out):
 
 
 @inline
-def _publish(data, t, p, c, value, w, raw, eng, quality):
+def _publish(
+    data: U1, t: Tables, p: PlanTables, c: int, value: int, w: Work, raw: U8, eng: F8, quality: U1
+) -> None:
     """Keep the newest values of what other packets look at."""
     for i in range(p.published_start[c], p.published_start[c + 1]):
         column, slot = value + p.published[i, 0], p.published[i, 1]

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.decode.definitions.tables import Tables
 from pipeline.decode.kernels.numbers import some_bits
 from pipeline.kernel import inline
+from schemas.columns import F8, U1
 
 
 @inline
-def byte_at(data, bit):
+def byte_at(data: U1, bit: int) -> int:
     """Eight bits from any bit on."""
     at, shift = bit >> 3, bit & 7
     return ((np.int64(data[at]) << shift) | (np.int64(data[at + 1]) >> (8 - shift))) & 255
 
 
 @inline
-def content(data, t, which, first, box, end):
+def content(
+    data: U1, t: Tables, which: int, first: int, box: int, end: int
+) -> tuple[bool, int, int, int]:
     """(good, first bit, bits, occupied bits) of a string.
 
     which: row of the strings table, or -1: the content is the box. first: where it begins; box:
@@ -53,7 +57,7 @@ def content(data, t, which, first, box, end):
 
 
 @inline
-def copy_bits(data, bit, bits, out):
+def copy_bits(data: U1, bit: int, bits: int, out: F8) -> None:
     """The bits' bytes, aligned, as far as `out` holds them."""
     for i in range(min((bits + 7) >> 3, len(out) - 2)):
         out[i] = np.uint8(byte_at(data, bit + 8 * i))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.decode.definitions.tables import CUC, DROP, KIND, SCALED, SIGNED, UNSIGNED
+from pipeline.decode.definitions.tables import CUC, DROP, KIND, SCALED, SIGNED, UNSIGNED, Tables
 from pipeline.decode.kernels.numbers import number, some_bits
 from pipeline.kernel import inline, part
-from schemas.columns import ABSENT, NEVER, SECOND
+from schemas.columns import ABSENT, I8, NEVER, SECOND, U1, U8
 
 _FAR = float(2**62)
 _SECOND = np.int64(SECOND)
@@ -20,7 +20,7 @@ MISSING = NEVER + 1  # a term that the packet does not hold
 
 
 @part
-def time_of(data, t, which, v, first_field, raw, quality):
+def time_of(data: U1, t: Tables, which: int, v: int, first_field: int, raw: U8, quality: U1) -> int:
     """ns since 1970 UTC of a time row; NEVER where it is none, MISSING where it is absent."""
     total, continuous = t.times[which, 0], t.times[which, 1]
     for k in range(t.times[which, 2], t.times[which, 2] + t.times[which, 3]):
@@ -42,7 +42,7 @@ def time_of(data, t, which, v, first_field, raw, quality):
 
 
 @inline
-def correlated(ns, received, t):
+def correlated(ns: int, received: int, t: Tables) -> int:
     """UTC of an on-board time, by the run of the clock in which the packet was received.
 
     NEVER where that is no time.
@@ -65,7 +65,7 @@ def correlated(ns, received, t):
 
 
 @inline
-def _ns(word, kind, drop, up, down):
+def _ns(word: np.uint64, kind: int, drop: int, up: int, down: int) -> int:
     """`word * up / down` in ns, to the nearest; whole numbers exactly. NEVER: no time."""
     x = number(word, kind, drop) * (np.float64(up) / np.float64(down))
     if not (-_FAR < x < _FAR):
@@ -86,7 +86,7 @@ def _ns(word, kind, drop, up, down):
 
 
 @inline
-def _segmented(data, bit, t, term):
+def _segmented(data: U1, bit: int, t: Tables, term: I8) -> int:
     """T-field of a CCSDS time code as ns from its epoch; NEVER where the P-field says another."""
     for i in range(term[5]):
         if some_bits(data, bit + 8 * i, 8) != np.uint64(t.texts[term[4] + i]):
@@ -113,7 +113,7 @@ def _segmented(data, bit, t, term):
 
 
 @inline
-def _fraction(word, n):
+def _fraction(word: np.uint64, n: int) -> int:
     """Binary fraction of n bits of a second, to the nearest ns, halves up."""
     high = np.int64(word >> np.uint64(n - 16)) if n >= 16 else np.int64(word) << np.int64(16 - n)
     low_bits = max(n - 16, 0)
@@ -127,7 +127,7 @@ def _fraction(word, n):
 
 
 @inline
-def _utc(tai, leap_tai, leap_offset):
+def _utc(tai: int, leap_tai: I8, leap_offset: I8) -> int:
     """UTC of a moment on TAI's scale. An inserted second is the first moment of the next day."""
     i = len(leap_tai)
     while i > 0 and leap_tai[i - 1] > tai:

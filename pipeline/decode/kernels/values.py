@@ -30,11 +30,12 @@ from pipeline.decode.definitions.tables import (
     SIGNED,
     WIDE_SIGNED,
     WIDE_UNSIGNED,
+    Tables,
 )
 from pipeline.decode.kernels.numbers import number, wide_number
 from pipeline.decode.kernels.operators import operate
 from pipeline.kernel import inline
-from schemas.columns import ABSENT, Quality
+from schemas.columns import ABSENT, F8, I8, U1, U8, Quality
 
 _ABSENT = np.uint8(ABSENT)
 _INVALID = np.uint8(Quality.INVALID)
@@ -42,7 +43,7 @@ _OUTSIDE = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE)
 
 
 @inline
-def has(t, ref, v, quality, latest_has):
+def has(t: Tables, ref: int, v: int, quality: U1, latest_has: U1) -> int:
     """Whether a reference leads to a value: 1 in this packet, 2 in an earlier one, 0 none."""
     column = t.references[ref, 0]
     if column >= 0 and quality[v + column] != _ABSENT:
@@ -54,7 +55,9 @@ def has(t, ref, v, quality, latest_has):
 
 
 @inline
-def value(data, t, ref, v, raw, eng, quality, latest, latest_has):
+def value(
+    data: U1, t: Tables, ref: int, v: int, raw: U8, eng: F8, quality: U1, latest: F8, latest_has: U1
+) -> float:
     """A reference as a number: engineering value, or uncalibrated. NaN where there is none."""
     where = has(t, ref, v, quality, latest_has)
     if where == 0:
@@ -69,7 +72,7 @@ def value(data, t, ref, v, raw, eng, quality, latest, latest_has):
 
 
 @inline
-def raw_number(data, f, word):
+def raw_number(data: U1, f: I8, word: np.uint64) -> float:
     """Uncalibrated number of a column's raw value, which of a wide integer is its place."""
     if f[KIND] == WIDE_UNSIGNED or f[KIND] == WIDE_SIGNED:
         bit, bits = np.int64(word >> np.uint64(20)), np.int64(word & np.uint64(0xFFFFF))
@@ -78,7 +81,9 @@ def raw_number(data, f, word):
 
 
 @inline
-def word_of(t, ref, v, raw, quality, latest_word, latest_has):
+def word_of(
+    t: Tables, ref: int, v: int, raw: U8, quality: U1, latest_word: U8, latest_has: U1
+) -> np.uint64:
     """Raw bits of a reference that is known to have a value."""
     if has(t, ref, v, quality, latest_has) == 1:
         return raw[v + t.references[ref, 0]]
@@ -86,7 +91,7 @@ def word_of(t, ref, v, raw, quality, latest_word, latest_has):
 
 
 @inline
-def compare(left, operator, right):
+def compare(left: float, operator: int, right: float) -> bool:
     """What is no number compares with nothing."""
     if np.isnan(left) or np.isnan(right):
         return False
@@ -104,7 +109,7 @@ def compare(left, operator, right):
 
 
 @inline
-def compare_words(left, operator, right, signed):
+def compare_words(left: np.uint64, operator: int, right: np.uint64, signed: bool) -> bool:
     """Whole numbers of 64 bits, which a float would round."""
     if operator == 0:
         return left == right
@@ -125,7 +130,7 @@ def compare_words(left, operator, right, signed):
 
 
 @inline
-def same_text(data, bit, texts, start, n):
+def same_text(data: U1, bit: int, texts: U1, start: int, n: int) -> bool:
     """Whether the text stands at `bit`."""
     for i in range(n):
         at, shift = (bit >> 3) + i, bit & 7
@@ -136,7 +141,9 @@ def same_text(data, bit, texts, start, n):
 
 
 @inline
-def compare_text(data, bit, bits, operator, texts, start, n):
+def compare_text(
+    data: U1, bit: int, bits: int, operator: int, texts: U1, start: int, n: int
+) -> bool:
     """A text of `bits` against a written one: the same, other, or it begins with, ends with or
     holds it."""
     size = bits >> 3
@@ -151,7 +158,7 @@ def compare_text(data, bit, bits, operator, texts, start, n):
 
 
 @inline
-def fold(token_kind, n, stack):
+def fold(token_kind: int, n: int, stack: np.uint64) -> np.uint64:
     """AND or OR of the last n truths of a stack of bits."""
     mask = (np.uint64(1) << np.uint64(n)) - np.uint64(1)
     top = stack & mask
@@ -160,7 +167,20 @@ def fold(token_kind, n, stack):
 
 
 @inline
-def holds(data, t, first, n, v, raw, eng, quality, latest, latest_word, latest_has, latest_text):
+def holds(
+    data: U1,
+    t: Tables,
+    first: int,
+    n: int,
+    v: int,
+    raw: U8,
+    eng: F8,
+    quality: U1,
+    latest: F8,
+    latest_word: U8,
+    latest_has: U1,
+    latest_text: U1,
+) -> bool:
     """Criteria on the row so far; what has no value compares with nothing."""
     stack = np.uint64(0)
     for i in range(first, first + n):
@@ -203,14 +223,26 @@ def holds(data, t, first, n, v, raw, eng, quality, latest, latest_word, latest_h
 
 
 @inline
-def _field_of(t, ref):
+def _field_of(t: Tables, ref: int) -> int:
     """Row of the field that a reference leads to; of an earlier packet's, the slot's."""
     row = t.references[ref, 1]
     return row if row >= 0 else t.slot_fields[t.references[ref, 2]]
 
 
 @inline
-def size(data, t, which, v, raw, eng, quality, latest, latest_word, latest_has, latest_text):
+def size(
+    data: U1,
+    t: Tables,
+    which: int,
+    v: int,
+    raw: U8,
+    eng: F8,
+    quality: U1,
+    latest: F8,
+    latest_word: U8,
+    latest_has: U1,
+    latest_text: U1,
+) -> int:
     """A size, place or count; below -2^40 where there is none."""
     kind = t.sizes[which, 0]
     if kind == FIXED:
@@ -229,7 +261,20 @@ def size(data, t, which, v, raw, eng, quality, latest, latest_word, latest_has, 
 
 
 @inline
-def formula(data, t, first, n, this, v, raw, eng, quality, latest, latest_has, stack):
+def formula(
+    data: U1,
+    t: Tables,
+    first: int,
+    n: int,
+    this: float,
+    v: int,
+    raw: U8,
+    eng: F8,
+    quality: U1,
+    latest: F8,
+    latest_has: U1,
+    stack: F8,
+) -> float:
     """A formula in postfix; NaN where an operand has no value or an operation no result."""
     top = 0
     for i in range(first, first + n):
@@ -249,7 +294,19 @@ def formula(data, t, first, n, this, v, raw, eng, quality, latest, latest_has, s
 
 
 @inline
-def calibrated(data, t, which, x, v, raw, eng, quality, latest, latest_has, stack):
+def calibrated(
+    data: U1,
+    t: Tables,
+    which: int,
+    x: float,
+    v: int,
+    raw: U8,
+    eng: F8,
+    quality: U1,
+    latest: F8,
+    latest_has: U1,
+    stack: F8,
+) -> tuple[float, np.uint8]:
     """(engineering value, quality) by one calibrator."""
     kind, start, n = t.calibrators[which, 0], t.calibrators[which, 1], t.calibrators[which, 2]
     if kind == POLYNOMIAL:
@@ -262,7 +319,7 @@ def calibrated(data, t, which, x, v, raw, eng, quality, latest, latest_has, stac
 
 
 @inline
-def polynomial(x, coefficients, first, n):
+def polynomial(x: float, coefficients: F8, first: int, n: int) -> float:
     """PolynomialCalibrator by Horner's rule."""
     y = coefficients[first + n - 1]
     for i in range(n - 2, -1, -1):
@@ -271,7 +328,7 @@ def polynomial(x, coefficients, first, n):
 
 
 @inline
-def spline(t, which, x):
+def spline(t: Tables, which: int, x: float) -> tuple[float, np.uint8]:
     """SplineCalibrator: the step or the straight line between the points around x."""
     points, start, n = t.coefficients, t.calibrators[which, 1], t.calibrators[which, 2]
     lines, extrapolate = t.calibrators[which, 0] == LINES, t.calibrators[which, 3] != 0
@@ -291,7 +348,7 @@ def spline(t, which, x):
 
 
 @inline
-def unlabelled(whole, labels, first, n):
+def unlabelled(whole: int, labels: I8, first: int, n: int) -> np.uint8:
     """INVALID where an enumeration has no label for the value; labels rise."""
     low, high = first, first + n
     while low < high:

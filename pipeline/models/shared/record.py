@@ -272,7 +272,17 @@ def _any(x: F8) -> bool:
 
 
 @macro
-def _excess(x, low, high, seen, below, margin, finest, known, extent):  # fmt: skip
+def _excess(
+    x: float,
+    low: float,
+    high: float,
+    seen: float,
+    below: int,
+    margin: float,
+    finest: float,
+    known: float,
+    extent: float,
+) -> float:
     """How far x is beyond the record, in margins; not more than it is beyond what is known. Both
     sides are multiplied by the rows seen, which saves a division."""
     return min(
@@ -285,8 +295,20 @@ def _excess(x, low, high, seen, below, margin, finest, known, extent):  # fmt: s
 
 @part
 def _calm(
-    x, extent, below, least, share, known, margin, half, past, since, busy, enter, score
-):  # fmt: skip
+    x: F8,
+    extent: F8,
+    below: int,
+    least: float,
+    share: float,
+    known: float,
+    margin: F8,
+    half: F8,
+    past: Past,
+    since: F8,
+    busy: U1,
+    enter: U1,
+    score: F8,
+) -> np.uint8:
     """Judge and learn where nothing else happens; marks the others in `busy`, and returns if any.
 
     Conditions are joined by & and |: an `and` is a branch, and a loop with branches gets no lanes.

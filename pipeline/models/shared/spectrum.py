@@ -10,6 +10,7 @@ is their mean over the last segments, from the first one after a gap on.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -36,18 +37,18 @@ class Tables(NamedTuple):
 
 def tables() -> Tables:
     n = np.arange(ROWS)
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * n / ROWS)
-    angle = 2 * np.pi * np.outer(n, np.arange(1, BINS + 1)) / ROWS
-    scale = np.sqrt(2.0 / (ROWS * np.sum(window**2))) * window[:, None]
-    cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
-    cosine[:, -1] /= np.sqrt(2.0)  # half the rate has no partner beyond it
+    window: F8 = 0.5 - 0.5 * np.cos(2 * np.pi * n / ROWS)
+    angle: F8 = 2 * np.pi * np.outer(n, np.arange(1, BINS + 1)) / ROWS
+    scale: F8 = np.sqrt(2.0 / (ROWS * np.sum(window**2))) * window[:, None]
+    cosine: F8 = np.cos(angle) * scale
+    sine: F8 = np.sin(angle) * scale
+    cosine[:, -1] /= math.sqrt(2.0)  # half the rate has no partner beyond it
     return Tables(cosine, sine, np.empty((2, BINS)))
 
 
 def frequencies(period_ns: int) -> F8:
     """Hz of the middle of each bin."""
-    made: F8 = np.arange(1, BINS + 1) * (1e9 / period_ns / ROWS)
-    return made
+    return np.arange(1, BINS + 1, dtype=np.float64) * (1e9 / period_ns / ROWS)
 
 
 @part
