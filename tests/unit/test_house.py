@@ -46,7 +46,7 @@ GATHER = {
     "pipeline.alarms": {"kinds", "checks", "tables", "limit_check"},
 }
 SHARED = {
-    "pipeline.timeline": set(),
+    "pipeline.timeline": {"rivals", "watermark"},
     "pipeline.models": {"shared"},
     "pipeline.alarms": {"monitor", "watched", "flapping", "check"},
 }
