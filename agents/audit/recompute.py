@@ -96,8 +96,8 @@ async def _committed(settings: Settings, place: TopicPartition) -> AsyncIterator
         first = (await client.beginning_offsets([place]))[place]
         if end is None:
             raise BrokerError(
-                f"{settings.lanes_group} has committed nothing of {place.topic}-{place.partition}: "
-                "is it the group of the worker's settings?"
+                f"Group {settings.lanes_group} has no committed offset for "
+                f"{place.topic}-{place.partition}. Is it the group in the worker's settings?"
             )
         if first > 0:
             raise BrokerError(

@@ -114,7 +114,10 @@ async def _input(
             wait_ms = round(SILENT_S * 1e3)
             records = (await client.getmany(place, timeout_ms=wait_ms)).get(place, [])
             if not records and await client.position(place) <= last:
-                raise BrokerError(f"{place.topic} gives nothing more before offset {last}.")
+                raise BrokerError(
+                    f"No more records come from {place.topic} before offset {last}. "
+                    "Is the broker up?"
+                )
             given = [keyed(r) for r in records if r.offset <= last]
             found += [one.record for one in given if one.source == source]
         return found

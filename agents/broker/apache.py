@@ -116,9 +116,9 @@ def _refuse_others() -> None:
     wrong = difference(CACHE / "libs", locked(LOCK))
     if wrong:
         raise BrokerError(
-            f"{wrong} ({LOCK.name}): it is not run. Delete {CACHE} and start again; if it is so "
-            "again, Maven's mirror or proxy gives out other files: name an unpacked Kafka as "
-            "KAFKA_HOME."
+            f"{wrong} ({LOCK.name}): Kafka was not started. Delete {CACHE} and start again. If it "
+            "happens again, Maven's mirror or proxy serves other files: set KAFKA_HOME to an "
+            "unpacked Kafka."
         )
 
 

@@ -95,7 +95,7 @@ class EmbeddedBroker:
                 s.bind(("127.0.0.1", self.port))
             except OSError as error:
                 raise BrokerError(
-                    f"Port {self.port} cannot be had: {error.strerror}. Name another with --port."
+                    f"Port {self.port} cannot be used: {error.strerror}. Name another with --port."
                 ) from None
 
     def wait(self) -> int:

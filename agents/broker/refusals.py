@@ -54,8 +54,8 @@ async def _refused_by(host: str, port: int, options: dict[str, Any]) -> str | No
         )
     except errors.IllegalSaslStateError:
         return (
-            f"The broker at {where} asks nobody for a password: security.protocol of "
-            f"--kafka-config is {_less_sasl(options)!r} there."
+            f"The broker at {where} does not use SASL: set security.protocol = "
+            f"{_less_sasl(options)!r} in --kafka-config."
         )
     except ssl.SSLError as error:
         return _no_handshake(where, error)
@@ -84,7 +84,8 @@ def _certificate(where: str, error: ssl.SSLCertVerificationError) -> str:
     why = error.verify_message.rstrip(".")
     if error.verify_code in _OTHER_NAME:
         mend = (
-            "Call it in --bootstrap (and it itself in advertised.listeners) as its certificate does"
+            "Use the host name in its certificate, in --bootstrap and in the broker's "
+            "advertised.listeners"
         )
     elif error.verify_code in _EXPIRED:
         mend = "It has to be renewed, or this machine's clock is wrong"

@@ -93,7 +93,9 @@ def _print(book: Audit, findings: list[str], done: Recomputed | None) -> None:
     for (topic, source), b in sorted(book.books.items()):
         console.print(f"head of {topic}, {plain(source)}: {b.head}")
         for id_ in b.seams:
-            console.print(f"{topic}: from {id_} on other code or settings made them, anew.")
+            console.print(
+                f"{topic}: from {id_} on, other code or settings recomputed the state (a seam)."
+            )
     if done:
         console.print(
             f"{done.records} records of telemetry.raw give {done.alerts} alerts; {done.other_code} "

@@ -88,7 +88,7 @@ def ingest(
     settings = settings_of(config, **given)
     if link:
         if inputs:
-            raise click.UsageError("--link says what is read: give it, or INPUT.")
+            raise click.UsageError("--link already names the inputs: give either --link or INPUT.")
         one = _link(settings, link)
         inputs, source, skip_header_bytes = tuple(one.inputs), one.source, one.skip_header_bytes
         allow, idle_s, port = tuple(one.allow), one.idle_s, one.metrics_port

@@ -33,7 +33,7 @@ def reproduce(
         console.print(f"reproduced bit for bit: {len(done.stored)} bytes.", style="bold")
         return
     if done.derived is None:
-        console.print("NOT reproduced: of this input the chain gives no such alert.", style="bold")
+        console.print("NOT reproduced: this input does not produce that alert.", style="bold")
     else:
         console.print(f"NOT reproduced: byte {done.differs_at} differs.", style="bold")
         table = Table("field", "stored", "derived")

@@ -69,11 +69,13 @@ def pieces(inputs: Sequence[str], door: Door) -> AsyncGenerator[Piece, None]:
     """Input of one URL, or of files. BrokerError where it is neither."""
     schemes = {urlsplit(i).scheme for i in inputs}
     if door.allow and not schemes <= {"udp", "tcp-listen"}:
-        raise BrokerError("--allow is of udp:// and tcp-listen:// alone: nobody else comes to us.")
+        raise BrokerError(
+            "--allow applies only to udp:// and tcp-listen:// inputs; others accept no senders."
+        )
     if schemes == {""}:
         return files(inputs)
     if len(inputs) > 1:
-        raise BrokerError(f"Input {' '.join(inputs)}: several can be given of files alone.")
+        raise BrokerError(f"Input {' '.join(inputs)}: only files can be given more than once.")
     kind = SCHEMES.get(schemes.pop())
     if kind is None:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
@@ -133,7 +135,7 @@ class Ingest:
             stream = _Stream(Scanner(self._known, self._ground))
             self._streams[piece.client] = stream
             if what := capture(piece.data[:LOOKED_AT]):
-                log.warning("what comes are no packets as they are, but %s", what)
+                log.warning("the input is not bare CCSDS packets but %s", what)
         stream.note(len(piece.data), now_ns)
         scanned = stream.scanner.feed(piece.data, piece.whole, piece.datagram)
         if piece.whole and piece.client:
@@ -240,7 +242,9 @@ async def ingest(
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     with spool_of(inputs, folder, limits or Limits()) as spool:
         if spool.waiting:
-            log.warning("%d records of before wait on disk: they go first", spool.waiting)
+            log.warning(
+                "%d records of an earlier run are on disk and are sent first", spool.waiting
+            )
         sender = Sender(spool, source, bootstrap, namespace, partitions)
         one = Ingest(mission, source, spool, sender, ground_header)
         begun(Running(spool, sender, one.counters, tuple(inputs)))
@@ -296,7 +300,7 @@ async def _run(
             sending.result()
     finally:
         if taking and not taking.done():
-            log.error("stopped without room on disk: what was read last is lost")
+            log.error("stopped while the disk was full: the last data read are lost")
             one.counters.refused += 1
         for one_left in (*every, *([taking] if taking else [])):
             one_left.cancel()

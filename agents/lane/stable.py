@@ -38,7 +38,9 @@ class Stable:
             try:
                 await self._follow()
             except (BrokerError, KafkaError, TimeoutError, OSError) as error:
-                log.warning("the ends of the outputs cannot be had: %s", error or repr(error))
+                log.warning(
+                    "cannot read the end offsets of the output topics: %s", error or repr(error)
+                )
                 await asyncio.sleep(EVERY_S)
 
     async def _follow(self) -> None:

@@ -35,6 +35,8 @@ def read(path: Path, options: Options) -> list[Series]:
     seconds = columns.pop(time)
     made = {n: blank_sentinels(c, options.sentinels) for n, c in columns.items()}
     if not (np.abs(seconds) < _FAR).all():  # NaN is not below anything
-        raise FlightError(f"{path}: {time!r} holds a time that is none, or centuries away.")
+        raise FlightError(
+            f"{path}: {time!r} holds a value that is no time (NaN), or centuries away."
+        )
     time_ns = options.epoch_ns + np.round(seconds * 1e9).astype(np.int64)
     return [Series(time_ns, made, UNITS)]

@@ -81,7 +81,7 @@ def _pairs(points: list[tuple[int, int]], path: Path) -> tuple[ClockPair, ...]:
             drift = float((u1 - u0) - (x1 - x0)) / float(x1 - x0)
             if abs(drift) > MOST_DRIFT:
                 raise MissionError(
-                    f"{path}: a drift of {drift:.3g} from one pair to the next is no clock's; "
+                    f"{path}: a drift of {drift:.3g} between two pairs is too large for a clock; "
                     "two pairs at the same on-board time make a jump."
                 )
         pairs.append(ClockPair(x0, u0, drift))

@@ -43,7 +43,9 @@ def check_values(s: MissionSettings) -> None:
                 continue
             check_rule(rule, place)
             if BY_NAME[key].trained_alone and rule.enabled:
-                what = f"{key} comes trained alone: heartline models train (docs/gate.md)."
+                what = (
+                    f"{key} works only as a trained model: heartline models train (docs/gate.md)."
+                )
                 raise SettingsError(what, place, "enabled")
     for rule, place in given(s, "resample"):
         _check_resample(rule, place)

@@ -21,7 +21,7 @@ def test_a_port_that_is_taken_is_refused() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         with (
-            pytest.raises(BrokerError, match="cannot be had"),
+            pytest.raises(BrokerError, match="cannot be used"),
             EmbeddedBroker(other.getsockname()[1]),
         ):
             pass
