@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,9 +191,11 @@ class Grid:
     phase: I8 | None = None  # [k] flight phase, where the mission names phases
 
 
-@dataclass(slots=True)
-class WindowBatch:
-    """Rolling statistics of one group and window; e closings of f parameters. NaN is no figure."""
+class WindowBatch(NamedTuple):
+    """Rolling statistics of one group and window; e closings of f parameters. NaN is no figure.
+
+    A tuple, so that kernels take it whole.
+    """
 
     end_ns: I8  # [e] end of the last pane
     packet: I8  # [e] the packet that closed it
@@ -206,9 +208,11 @@ FIGURES = ("count", "mean", "std", "min", "max", "rms", "rate")
 ROW = {name: row for row, name in enumerate(FIGURES)}  # of a figure in a WindowBatch
 
 
-@dataclass(slots=True)
-class Scores:
-    """What a model or a limit check says of k rows of f parameters, before any persistence."""
+class Scores(NamedTuple):
+    """What a model or a limit check says of k rows of f parameters, before any persistence.
+
+    A tuple, so that kernels take it whole.
+    """
 
     enter: U1  # [k, f] level that entering looks at; NO_VERDICT holds the state
     leave: U1  # [k, f] level that leaving looks at (deadband applied); >= enter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.alarms.check import NO_CHOICE
-from pipeline.alarms.static import Limits, Ranges
+from pipeline.alarms.static import Judged, Limits, Ranges
 from schemas.columns import F8
 
 
@@ -15,4 +15,5 @@ def plain_limits(low: F8, high: F8, deadband: F8) -> Limits:
     none, start = np.full(len(every), NO_CHOICE), np.zeros(len(every) + 1, np.int64)
     empty = np.zeros(0, np.uint8)
     ranges = Ranges(low, high, start, empty, np.zeros(0), np.zeros(0))
-    return Limits(every, every, none, np.zeros(len(every), np.uint8), ranges, deadband)
+    text = np.zeros(len(every), np.uint8)
+    return Limits(Judged(every, every, none, text, deadband), ranges)

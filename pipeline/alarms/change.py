@@ -7,7 +7,7 @@ counts. A value that is invalid says nothing, and the next good one is compared 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -20,13 +20,29 @@ _BAD = np.uint8(Quality.INVALID)
 _MOST = float(np.finfo(np.float64).max)
 
 
-class ChangeLimits(Check):
+class Bounds(NamedTuple):
     """columns i8[c] of the rows; slot i8[c]: their places among the monitored columns; variant
     i8[c]: of the alarm that asks for it.
 
     low, high f8[5, c] inclusive bounds of the change; per_second u1[c].
     """
 
+    columns: I8
+    slot: I8
+    variant: I8
+    low: F8
+    high: F8
+    per_second: U1
+
+
+class Before(NamedTuple):
+    """f8[c], i8[c]: the last good sample."""
+
+    value: F8
+    time: I8
+
+
+class ChangeLimits(Check):
     word = "change"
     schema: ClassVar = {"per": {"enum": ["second", "sample"]}}
 
@@ -36,22 +52,17 @@ class ChangeLimits(Check):
         found = [c for v in variant if (c := all_of.alarms[v].change)]
         low, high = (bounds_of([getattr(c, side) for c in found]) for side in ("low", "high"))
         per_second = np.array([c.per_second for c in found], np.uint8)
-        return cls(columns, slot, variant, low, high, per_second)
+        return cls(Bounds(columns, slot, variant, low, high, per_second))
 
-    def __init__(
-        self, columns: I8, slot: I8, variant: I8, low: F8, high: F8, per_second: U1
-    ) -> None:
-        self.columns, self._slot, self._variant = columns, slot, variant
-        self._low, self._high, self._per_second = low, high, per_second
-        self.state = {
-            "value": np.zeros(len(columns)),
-            "time": np.full(len(columns), NEVER, np.int64),
-        }
-        self._change = np.empty((0, len(columns)))
+    def __init__(self, bounds: Bounds) -> None:
+        self.columns, self._bounds, c = bounds.columns, bounds, len(bounds.columns)
+        self._before = Before(np.zeros(c), np.full(c, NEVER, np.int64))
+        self.state = self._before._asdict()
+        self._change = np.empty((0, c))
 
     def begin(self) -> None:
         """As if nothing had come before."""
-        self.state["value"][:], self.state["time"][:] = 0.0, NEVER
+        self._before.value[:], self._before.time[:] = 0.0, NEVER
 
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:
         """Where a change lies outside its ranges. Changes are followed whether or not the variant
@@ -61,19 +72,19 @@ class ChangeLimits(Check):
         if len(rows.packet) > len(self._change):
             self._change = np.empty((len(rows.packet), len(self.columns)))
         changes(
-            rows.eng, rows.quality, time_ns, self.columns, self._slot, self._variant,
-            variant, self._low, self._high, self._per_second, self.state["value"],
-            self.state["time"], self._change, scores.enter, scores.leave,
+            rows.eng, rows.quality, time_ns, self._bounds, variant, self._before, self._change,
+            scores.enter, scores.leave,
         )  # fmt: skip
 
     def reason(self, sample: Sample) -> dict[str, Any] | None:
-        for c in np.flatnonzero(self._variant == sample.variant):
+        b = self._bounds
+        for c in np.flatnonzero(b.variant == sample.variant):
             change = float(self._change[sample.row, c])
-            low, high = self._low[:, c], self._high[:, c]
+            low, high = b.low[:, c], b.high[:, c]
             level = max((v + 1 for v in range(5) if beyond(change, low[v], high[v])), default=0)
             if level:
                 bound = high[level - 1] if change > high[level - 1] else low[level - 1]
-                per = "second" if self._per_second[c] else "sample"
+                per = "second" if b.per_second[c] else "sample"
                 return {
                     "check": self.word, "level": Level(level).word, "per": per,
                     "observed": change, "limit": float(bound),
@@ -91,29 +102,24 @@ def changes(
     eng: F8,
     quality: U1,
     time: I8,
-    columns: I8,
-    slot: I8,
-    variant: I8,
+    b: Bounds,
     in_force: I8,
-    low: F8,
-    high: F8,
-    per_second: U1,
-    value: F8,
-    last: I8,
+    before: Before,
     change: F8,
     enter: U1,
     leave: U1,
 ) -> None:
+    columns, per_second, value, last = b.columns, b.per_second, before.value, before.time
     for i in range(len(eng)):
         for c in range(len(columns)):
-            x, j = eng[i, columns[c]], slot[c]
+            x, j = eng[i, columns[c]], b.slot[c]
             change[i, c] = np.nan
             if quality[i, columns[c]] & _BAD or not abs(x) < np.inf:
                 continue
             moved, lasted = x - value[c], np.float64(time[i] - last[c]) * 1e-9
             begun = last[c] != NEVER
             value[c], last[c] = x, time[i]
-            if not begun or in_force[i, j] != variant[c]:
+            if not begun or in_force[i, j] != b.variant[c]:
                 continue
             if per_second[c] and not lasted > 0.0:  # two samples of one time have no rate
                 if enter[i, j] == 0:
@@ -124,7 +130,7 @@ def changes(
             change[i, c] = moved
             word = np.uint8(0)
             for v in range(5):
-                if moved < low[v, c] or moved > high[v, c]:
+                if moved < b.low[v, c] or moved > b.high[v, c]:
                     word = np.uint8(v + 1)
             if enter[i, j] != NO_VERDICT:
                 enter[i, j] = max(enter[i, j], word)

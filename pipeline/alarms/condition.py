@@ -3,7 +3,7 @@ that holds gives its level."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,15 +13,22 @@ from schemas.columns import I8, NO_VERDICT, U1, Rows, Scores
 from schemas.mission import Level
 
 
-class Conditions(Check):
+class Asked(NamedTuple):
     """Of c variants that have some: slot, variant i8[c]; choice i8[c]: column of Rows.choice that
     tells which holds, from 1; first i8[c + 1]: of each one's levels u1."""
 
+    slot: I8
+    variant: I8
+    choice: I8
+    first: I8
+    level: U1
+
+
+class Conditions(Check):
     word = "condition"
 
-    def __init__(self, slot: I8, variant: I8, choice: I8, first: I8, level: U1) -> None:
-        self._slot, self._variant, self._choice = slot, variant, choice
-        self._first, self._level = first, level
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
         self.state = {}
 
     @classmethod
@@ -29,24 +36,20 @@ class Conditions(Check):
         columns, slot, variant = all_of.of("conditions")
         found = [all_of.alarms[v].conditions for v in variant]
         asked = [all_of.asked(int(i), c) for i, c in zip(columns, found, strict=True)]
-        return cls(
-            slot, variant,
-            np.array(asked, np.int64),
-            np.cumsum([0, *map(len, found)]),
-            np.array([level for conditions in found for _, level in conditions], np.uint8),
-        )  # fmt: skip
+        levels = [level for conditions in found for _, level in conditions]
+        first = np.cumsum([0, *map(len, found)])
+        choice = np.array(asked, np.int64)
+        return cls(Asked(slot, variant, choice, first, np.array(levels, np.uint8)))
 
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:  # noqa: ARG002
-        if len(self._variant):
-            conditions(
-                rows.choice, self._slot, self._variant, variant, self._choice, self._first,
-                self._level, scores.enter, scores.leave,
-            )  # fmt: skip
+        if len(self._asked.variant):
+            conditions(rows.choice, self._asked, variant, scores.enter, scores.leave)
 
     def reason(self, sample: Sample) -> dict[str, Any] | None:
-        for c in np.flatnonzero(self._variant == sample.variant):
-            held = int(sample.rows.choice[sample.row, self._choice[c]])
-            level = Level(int(self._level[self._first[c] + held - 1])) if held else Level.NORMAL
+        a = self._asked
+        for c in np.flatnonzero(a.variant == sample.variant):
+            held = int(sample.rows.choice[sample.row, a.choice[c]])
+            level = Level(int(a.level[a.first[c] + held - 1])) if held else Level.NORMAL
             if level:  # a text may be listed as one that is well
                 return {"check": self.word, "level": level.word}
         return None
@@ -57,22 +60,12 @@ class Conditions(Check):
 
 
 @kernel
-def conditions(
-    choice: U1,
-    slot: I8,
-    variant: I8,
-    in_force: I8,
-    asked: I8,
-    first: I8,
-    level: U1,
-    enter: U1,
-    leave: U1,
-) -> None:
+def conditions(choice: U1, a: Asked, in_force: I8, enter: U1, leave: U1) -> None:
     for i in range(len(choice)):
-        for c in range(len(slot)):
-            j, held = slot[c], choice[i, asked[c]]
-            if held == 0 or enter[i, j] == NO_VERDICT or in_force[i, j] != variant[c]:
+        for c in range(len(a.slot)):
+            j, held = a.slot[c], choice[i, a.choice[c]]
+            if held == 0 or enter[i, j] == NO_VERDICT or in_force[i, j] != a.variant[c]:
                 continue
-            word = level[first[c] + held - 1]
+            word = a.level[a.first[c] + held - 1]
             enter[i, j] = max(enter[i, j], word)
             leave[i, j] = max(leave[i, j], word)

@@ -13,6 +13,8 @@ while the alarm still holds is kept until it leaves, and forgotten when it rises
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from pipeline.kernel import kernel
@@ -31,6 +33,30 @@ def plain_scores(words: U1) -> Scores:
     return Scores(words, words, none, none, none)
 
 
+class Persistence(NamedTuple):
+    """How long a level must last. min_samples, leave_samples i8[v], of v variants of the check;
+    min_ns, leave_ns i8[f]; latch u1[f]."""
+
+    min_samples: I8
+    leave_samples: I8
+    min_ns: I8
+    leave_ns: I8
+    latch: U1
+
+
+class Runs(NamedTuple):
+    """Of f monitors: level, candidate u1; run i4: samples of it, negative downwards; run_since
+    i8: when it began, run_offset i8: with which input record; acknowledged, inhibited u1."""
+
+    level: U1
+    candidate: U1
+    run: I4
+    run_since: I8
+    run_offset: I8
+    acknowledged: U1
+    inhibited: U1
+
+
 class Monitor(Stateful):
     """Monitors of f parameters under one kind of check.
 
@@ -44,19 +70,21 @@ class Monitor(Stateful):
         leave_ns: I8 | None = None,
     ) -> None:  # fmt: skip
         f = len(min_ns)
-        self._leave_ns = min_ns if leave_ns is None else leave_ns
-        self._min_samples, self._min_ns, self._leave_samples = min_samples, min_ns, leave_samples
-        self._latch = np.zeros(f, np.uint8) if latch is None else latch
+        self._persistence = Persistence(
+            min_samples, leave_samples, min_ns, min_ns if leave_ns is None else leave_ns,
+            np.zeros(f, np.uint8) if latch is None else latch,
+        )  # fmt: skip
         self._own = np.arange(f)[None, :]
-        self.state = {
-            "level": np.zeros(f, np.uint8),
-            "candidate": np.zeros(f, np.uint8),
-            "run": np.zeros(f, np.int32),  # samples of the run; negative downwards
-            "run_since": np.zeros(f, np.int64),
-            "run_offset": np.zeros(f, np.int64),  # input record with which the run began
-            "acknowledged": np.zeros(f, np.uint8),
-            "inhibited": np.zeros(f, np.uint8),
-        }
+        self._runs = Runs(
+            level=np.zeros(f, np.uint8),
+            candidate=np.zeros(f, np.uint8),
+            run=np.zeros(f, np.int32),
+            run_since=np.zeros(f, np.int64),
+            run_offset=np.zeros(f, np.int64),
+            acknowledged=np.zeros(f, np.uint8),
+            inhibited=np.zeros(f, np.uint8),
+        )
+        self.state = self._runs._asdict()
         self.bounds = {
             "level": (0, Level.SEVERE), "candidate": (0, Level.SEVERE),
             "run": (-_MANY - 1, _MANY + 1), "acknowledged": (0, 1), "inhibited": (0, 1),
@@ -92,15 +120,13 @@ class Monitor(Stateful):
 
         variant i8[k, f]: which persistence is in force in each row.
         """
-        s, row, parts = self.state, 0, []
+        row, parts = 0, []
         if variant is None:
             variant = self._own
         while row < len(time_ns):
             row, n = step(
-                time_ns, offset, scores.enter, scores.leave, variant, self._min_samples,
-                self._min_ns, self._leave_ns, self._leave_samples, self._latch, row, s["level"],
-                s["candidate"], s["run"], s["run_since"], s["run_offset"], s["acknowledged"],
-                s["inhibited"], self._out,
+                time_ns, offset, scores.enter, scores.leave, variant, self._persistence,
+                self._runs, row, self._out,
             )  # fmt: skip
             if n:
                 parts.append(self._out[:n].copy())
@@ -119,23 +145,14 @@ def step(
     enter: U1,
     leave: U1,
     variant: I8,
-    min_samples: I8,
-    min_ns: I8,
-    leave_ns: I8,
-    leave_samples: I8,
-    latch: U1,
+    p: Persistence,
+    r: Runs,
     row: int,
-    level: U1,
-    candidate: U1,
-    run: I4,
-    run_since: I8,
-    run_offset: I8,
-    acknowledged: U1,
-    inhibited: U1,
     out: I8,
 ) -> tuple[int, int]:
     """From `row` on, until `out` might not hold another row's; returns (next row, transitions)."""
-    n = 0
+    n, level, candidate = 0, r.level, r.candidate
+    run, run_since, run_offset = r.run, r.run_since, r.run_offset
     for i in range(row, len(time)):
         if len(out) - n < len(level):
             return i, n
@@ -148,21 +165,21 @@ def step(
         which = min(i, len(variant) - 1)
         for j in range(len(level)):
             now, stay, old, v = enter[i, j], leave[i, j], level[j], variant[which, j]
-            if now == NO_VERDICT or inhibited[j]:
+            if now == NO_VERDICT or r.inhibited[j]:
                 continue
             if now > old:
                 candidate[j] = min(candidate[j], now) if run[j] > 0 else now
                 run_since[j] = run_since[j] if run[j] > 0 else time[i]
                 run_offset[j] = run_offset[j] if run[j] > 0 else offset[i]
                 run[j] = min(max(run[j], 0), _MANY) + 1
-                done, least = run[j] >= min_samples[v], min_ns[j]
+                done, least = run[j] >= p.min_samples[v], p.min_ns[j]
             elif stay < old:
                 candidate[j] = max(candidate[j], stay) if run[j] < 0 else stay
                 run_since[j] = run_since[j] if run[j] < 0 else time[i]
                 run_offset[j] = run_offset[j] if run[j] < 0 else offset[i]
                 run[j] = max(min(run[j], 0), -_MANY) - 1  # a latched one goes on counting
-                done = -run[j] >= leave_samples[v] and (not latch[j] or acknowledged[j] != 0)
-                least = leave_ns[j]
+                held = p.latch[j] and r.acknowledged[j] == 0
+                done, least = -run[j] >= p.leave_samples[v] and not held, p.leave_ns[j]
             else:
                 run[j] = 0
                 continue
@@ -174,5 +191,5 @@ def step(
                 n += 1
                 level[j] = candidate[j]
                 run[j] = 0
-                acknowledged[j] &= np.uint8(level[j] < old and level[j] > 0)
+                r.acknowledged[j] &= np.uint8(level[j] < old and level[j] > 0)
     return len(time), n

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -12,12 +12,24 @@ from schemas.columns import F8, I8, NO_VERDICT, U1, Rows, Scores
 from schemas.mission import Level
 
 
-class StateLimits(Check):
-    """columns, slot, variant as ChangeLimits. Stateless.
+class Listed(NamedTuple):
+    """columns, slot, variant as `change.Bounds`.
 
     default u1[c]: level of a value not listed; of the listed ones column c owns rows first[c] to
     first[c + 1] of value i8[v] and level u1[v].
     """
+
+    columns: I8
+    slot: I8
+    variant: I8
+    default: U1
+    first: I8
+    value: I8
+    level: U1
+
+
+class StateLimits(Check):
+    """Levels of values that are listed. Stateless."""
 
     word = "state"
     schema: ClassVar = {"label": {"type": ["string", "null"]}}
@@ -27,34 +39,32 @@ class StateLimits(Check):
         columns, slot, variant = all_of.of("states")
         found = [s for v in variant if (s := all_of.alarms[v].states)]
         levels = [pair for s in found for pair in s.levels]
-        return cls(
-            columns, slot, variant,
-            np.array([s.default for s in found], np.uint8),
-            np.cumsum([0, *(len(s.levels) for s in found)]),
-            np.array([value for value, _ in levels], np.int64),
-            np.array([level for _, level in levels], np.uint8),
-        )  # fmt: skip
+        listed = Listed(
+            columns,
+            slot,
+            variant,
+            default=np.array([s.default for s in found], np.uint8),
+            first=np.cumsum([0, *(len(s.levels) for s in found)]),
+            value=np.array([value for value, _ in levels], np.int64),
+            level=np.array([level for _, level in levels], np.uint8),
+        )
+        return cls(listed)
 
-    def __init__(
-        self, columns: I8, slot: I8, variant: I8, default: U1, first: I8, value: I8, level: U1
-    ) -> None:
-        self._columns, self._slot, self._variant, self._default = columns, slot, variant, default
-        self._first, self._value, self._level = first, value, level
+    def __init__(self, listed: Listed) -> None:
+        self._listed = listed
         self.state = {}
 
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:  # noqa: ARG002
-        if len(self._columns):
-            states(
-                rows.eng, self._columns, self._slot, self._variant, variant,
-                self._default, self._first, self._value, self._level, scores.enter, scores.leave,
-            )  # fmt: skip
+        if len(self._listed.columns):
+            states(rows.eng, self._listed, variant, scores.enter, scores.leave)
 
     def level(self, variant: int, value: int) -> int:
         """Level of a value under a variant; 0 where that says nothing of states."""
-        for c in np.flatnonzero(self._variant == variant):
-            rows = slice(self._first[c], self._first[c + 1])
-            listed = self._level[rows][self._value[rows] == value]
-            return int(listed[0] if len(listed) else self._default[c])
+        a = self._listed
+        for c in np.flatnonzero(a.variant == variant):
+            rows = slice(a.first[c], a.first[c + 1])
+            levels = a.level[rows][a.value[rows] == value]
+            return int(levels[0] if len(levels) else a.default[c])
         return 0
 
     def reason(self, sample: Sample) -> dict[str, Any] | None:
@@ -72,27 +82,15 @@ class StateLimits(Check):
 
 
 @kernel
-def states(
-    eng: F8,
-    columns: I8,
-    slot: I8,
-    variant: I8,
-    in_force: I8,
-    default: U1,
-    first: I8,
-    value: I8,
-    level: U1,
-    enter: U1,
-    leave: U1,
-) -> None:
+def states(eng: F8, a: Listed, in_force: I8, enter: U1, leave: U1) -> None:
     for i in range(len(eng)):
-        for c in range(len(columns)):
-            j = slot[c]
-            if enter[i, j] == NO_VERDICT or in_force[i, j] != variant[c]:
+        for c in range(len(a.columns)):
+            j = a.slot[c]
+            if enter[i, j] == NO_VERDICT or in_force[i, j] != a.variant[c]:
                 continue
-            word, x = default[c], np.int64(eng[i, columns[c]])
-            for v in range(first[c], first[c + 1]):
-                if value[v] == x:
-                    word = level[v]
+            word, x = a.default[c], np.int64(eng[i, a.columns[c]])
+            for v in range(a.first[c], a.first[c + 1]):
+                if a.value[v] == x:
+                    word = a.level[v]
             enter[i, j] = max(enter[i, j], word)
             leave[i, j] = max(leave[i, j], word)

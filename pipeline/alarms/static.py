@@ -32,9 +32,8 @@ class Ranges(NamedTuple):
     band_high: F8
 
 
-class Limits(Check):
-    """Instantaneous levels of the columns that have alarms. State: their bounds, which a control
-    record may change.
+class Judged(NamedTuple):
+    """The columns that have alarms.
 
     columns i8[a] of the rows. first i8[a]: variant of each column without a context; context i8[a]:
     column of Rows.choice that tells how many variants further the one in force stands, or
@@ -42,47 +41,62 @@ class Limits(Check):
     a value must come back inside a bound before the level counts as left.
     """
 
+    columns: I8
+    first: I8
+    context: I8
+    text: U1
+    deadband: F8
+
+
+class Calm(NamedTuple):
+    """f8[a] each: between them nothing is to be said, not even in a deadband."""
+
+    low: F8
+    high: F8
+
+
+class Limits(Check):
+    """Instantaneous levels of the columns that have alarms. State: their bounds, which a control
+    record may change.
+    """
+
     word = "static"
 
-    def __init__(
-        self, columns: I8, first: I8, context: I8, text: U1, ranges: Ranges, deadband: F8
-    ) -> None:
-        self.columns, self.ranges = columns, ranges
+    def __init__(self, judged: Judged, ranges: Ranges) -> None:
+        self.columns, self._judged, self.ranges = judged.columns, judged, ranges
         self.state = {"low": ranges.low, "high": ranges.high}
-        self._first, self._context, self._text, self._deadband = first, context, text, deadband
-        self._calm()
+        self._set_calm()
         # what else a row may be judged by than by one variant's bounds
         bands = np.diff(ranges.band_first) > 0
-        self._always = bool(bands.any() or (context != NO_CHOICE).any())
+        self._always = bool(bands.any() or (judged.context != NO_CHOICE).any())
         self._room(0)
 
-    def _calm(self) -> None:
-        """Between which values nothing is to be said, not even in a deadband."""
-        self._calm_low = self.ranges.low.max(axis=0)[self._first] + self._deadband
-        self._calm_high = self.ranges.high.min(axis=0)[self._first] - self._deadband
+    def _set_calm(self) -> None:
+        first, deadband = self._judged.first, self._judged.deadband
+        low = self.ranges.low.max(axis=0)[first] + deadband
+        self._calm = Calm(low, self.ranges.high.min(axis=0)[first] - deadband)
 
     def restore(self, state: State) -> None:
         super().restore(state)
-        self._calm()
+        self._set_calm()
 
     def set(self, column: int, low: Five, high: Five) -> None:
         """Other bounds for a column, in every context."""
-        last = (
-            self._first[column + 1] if column + 1 < len(self._first) else self.ranges.low.shape[1]
-        )
-        for variant in range(self._first[column], last):
+        first = self._judged.first
+        last = first[column + 1] if column + 1 < len(first) else self.ranges.low.shape[1]
+        for variant in range(first[column], last):
             self.ranges.low[:, variant], self.ranges.high[:, variant] = low, high
-        self._calm()
+        self._set_calm()
 
     def usual(self, column: int) -> tuple[F8, F8]:
         """Bounds of a column outside every context, a value a level."""
-        variant = self._first[column]
+        variant = self._judged.first[column]
         return self.ranges.low[:, variant], self.ranges.high[:, variant]
 
     def _room(self, n: int) -> None:
         a = len(self.columns)
         self._enter, self._leave = np.empty((n, a), np.uint8), np.empty((n, a), np.uint8)
-        self.variant = np.tile(self._first, (n, 1))
+        self.variant = np.tile(self._judged.first, (n, 1))
         self._nothing = np.empty((0, a))
 
     def levels(self, rows: Rows) -> Scores:
@@ -94,18 +108,17 @@ class Limits(Check):
         if k > len(self._enter):
             self._room(k)
         if self._always:
-            in_force(rows.choice, self._first, self._context, self.variant)
+            in_force(rows.choice, self._judged, self.variant)
         static_levels(
-            rows.eng, rows.quality, self.columns, self.variant, self._text,
-            self.ranges, self._deadband, self._calm_low, self._calm_high, self._always,
-            self._enter, self._leave,
+            rows.eng, rows.quality, self._judged, self.variant, self.ranges, self._calm,
+            self._always, self._enter, self._leave,
         )  # fmt: skip
         none = self._nothing
         return Scores(self._enter[:k], self._leave[:k], none, none, none)
 
     def context(self, row: int, column: int) -> int:
         """Which context was in force at a row of the last feed, from 1; 0: none."""
-        return int(self.variant[row, column] - self._first[column])
+        return int(self.variant[row, column] - self._judged.first[column])
 
     def crossed(self, variant: int, level: int, value: float) -> float | None:
         """The bound of `level` that the value lies beyond, or the end of its band that is nearer.
@@ -140,41 +153,39 @@ class Limits(Check):
 
 
 @kernel
-def in_force(choice: U1, first: I8, context: I8, variant: I8) -> None:
+def in_force(choice: U1, a: Judged, variant: I8) -> None:
     for i in range(len(choice)):
-        for j in range(len(first)):
-            further = choice[i, context[j]] if context[j] != NO_CHOICE else np.uint8(0)
-            variant[i, j] = first[j] + further
+        for j in range(len(a.first)):
+            further = choice[i, a.context[j]] if a.context[j] != NO_CHOICE else np.uint8(0)
+            variant[i, j] = a.first[j] + further
 
 
 @kernel
 def static_levels(
     eng: F8,
     quality: U1,
-    columns: I8,
+    a: Judged,
     variant: I8,
-    text: U1,
     r: Ranges,
-    deadband: F8,
-    calm_low: F8,
-    calm_high: F8,
+    calm: Calm,
     always: bool,
     enter: U1,
     leave: U1,
 ) -> None:
     """Most rows are calm: what their values are worth is looked at only where one is not."""
+    columns = a.columns
     for i in range(len(eng)):
         stirred = np.uint8(always)
         for j in range(len(columns)):
             x = eng[i, columns[j]]
-            bad = ((quality[i, columns[j]] & _BAD) != 0) | ((x != x) & (text[j] == 0))
-            stirred |= np.uint8((x < calm_low[j]) | (x > calm_high[j]))
+            bad = ((quality[i, columns[j]] & _BAD) != 0) | ((x != x) & (a.text[j] == 0))
+            stirred |= np.uint8((x < calm.low[j]) | (x > calm.high[j]))
             word = NO_VERDICT if bad else np.uint8(0)
             enter[i, j] = word
             leave[i, j] = word
         if stirred:
             for j in range(len(columns)):
-                x, d, v = eng[i, columns[j]], deadband[j], variant[i, j]
+                x, d, v = eng[i, columns[j]], a.deadband[j], variant[i, j]
                 if enter[i, j] == NO_VERDICT:
                     continue
                 for n in range(5):

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.alarms.check import Check, Variants, bounds_of
 from pipeline.alarms.checks import CHECKS
 from pipeline.alarms.monitor import Monitor
-from pipeline.alarms.static import Limits, Ranges
+from pipeline.alarms.static import Judged, Limits, Ranges
 from pipeline.decode import Plan
 from pipeline.mission.folder import Mission, ranges_for
 from schemas.columns import SECOND
@@ -36,15 +36,15 @@ def alarm_table(mission: Mission, plan: Plan) -> AlarmTable:
     all_of = Variants(plan, columns, slot, [v for _, a in alarms for v in a.variants])
     names = [plan.fields[i].parameter.name for i in columns]
     rules = [mission.settings.alarms.get(name, _NO_RULE) for name in names]
-    limits = Limits(
+    kinds = [plan.fields[i].parameter.type.kind for i in columns]
+    judged = Judged(
         columns,
-        np.cumsum([0, *sizes])[:-1],
-        np.array([all_of.asked(i, a.contexts) for i, a in alarms], np.int64),
-        np.array([plan.fields[i].parameter.type.kind in ("string", "binary") for i in columns],
-                 np.uint8),
-        _ranges(all_of),
-        np.array([r.deadband for r in rules]),
-    )  # fmt: skip
+        first=np.cumsum([0, *sizes])[:-1],
+        context=np.array([all_of.asked(i, a.contexts) for i, a in alarms], np.int64),
+        text=np.array([kind in ("string", "binary") for kind in kinds], np.uint8),
+        deadband=np.array([r.deadband for r in rules]),
+    )
+    limits = Limits(judged, _ranges(all_of))
     monitor = Monitor(
         np.array([a.min_violations for a in all_of.alarms], np.int64),
         np.array([round(r.min_s * SECOND) for r in rules], np.int64),

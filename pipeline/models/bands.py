@@ -26,7 +26,16 @@ from pipeline.models.shared.contract import GroupParameter
 from pipeline.models.shared.extent import Extents, stretch
 from pipeline.models.shared.record import TENTH, ExtentModel, Feature
 from pipeline.models.shared.rules import MAX_HZ, RecordRule, setting
-from pipeline.models.shared.spectrum import BINS, Tables, frequencies, segment, tables, whole
+from pipeline.models.shared.spectrum import (
+    BINS,
+    Segments,
+    Tables,
+    empty_segments,
+    frequencies,
+    segment,
+    tables,
+    whole,
+)
 from pipeline.models.shared.window import ROWS, mean_of, take
 from schemas.columns import F8, I8, U1, Grid
 
@@ -81,17 +90,14 @@ class Bands(ExtentModel):
                     f"no bin of the spectrum is from {e[k]:g} to {e[k + 1]:g} Hz: they are "
                     f"{hz[0]:g} Hz apart, up to {hz[-1]:g} Hz"
                 )
-        self.state |= {
-            "ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64),
-            "smooth": np.zeros((f, BINS)),
-        }  # fmt: skip
+        self._segments = empty_segments(f)
+        self.state |= self._segments._asdict()
         self._tables = tables()
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
-        s = self.state
         bands(
-            grid.value, grid.quality, self._band, s["ring"], s["held"], s["smooth"],
-            self._extents, self._tables, features,
+            grid.value, grid.quality, self._band, self._segments, self._extents, self._tables,
+            features,
         )  # fmt: skip
 
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -117,9 +123,7 @@ def bands(
     value: F8,
     quality: U1,
     band: I8,
-    ring: F8,
-    held: I8,
-    smooth: F8,
+    s: Segments,
     extents: Extents,
     table: Tables,
     features: F8,
@@ -129,24 +133,24 @@ def bands(
             for g in range(BANDS + 2):
                 features[i, g, j] = np.nan
             x = value[i, j]
-            if not take(x, quality[i, j], j, ring, held):
+            if not take(x, quality[i, j], j, s.ring, s.held):
                 continue
             least, most = stretch(x, j, extents)
-            if not (whole(held[j]) and most > least):
+            if not (whole(s.held[j]) and most > least):
                 continue
             floor = (FLOOR * (most - least)) ** 2
-            mean = mean_of(ring[j])
-            segment(ring[j], held[j], mean, table, smooth[j])
+            mean = mean_of(s.ring[j])
+            segment(s.ring[j], s.held[j], mean, table, s.smooth[j])
             for k in range(BINS):  # the bands rise, so each is one run of bins
                 b = band[j, k]
                 if b >= 0:
                     before = features[i, b, j]
-                    features[i, b, j] = smooth[j, k] + (before if before == before else 0.0)
+                    features[i, b, j] = s.smooth[j, k] + (before if before == before else 0.0)
             for b in range(BANDS):
                 features[i, b, j] = 0.5 * np.log(features[i, b, j] + floor)
             second, fourth, peak = 0.0, 0.0, 0.0
             for n in range(ROWS):
-                square = (ring[j, n] - mean) ** 2
+                square = (s.ring[j, n] - mean) ** 2
                 second += square / ROWS
                 fourth += square * square / ROWS
                 peak = max(peak, square)

@@ -16,7 +16,7 @@ in which `zero_on` is above `zero_above`, or with the first that is heard where 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -58,6 +58,34 @@ class CorridorRule(Rule):
     zero_above: float = 0.0
 
 
+class Start(NamedTuple):
+    """Where mission time begins: parameter `on`, -1: any, above `above`; lag in rows."""
+
+    on: int
+    above: float
+    lag: int
+
+
+class Known(NamedTuple):
+    """Of the flights that were learnt: low, high f8[knots, g, f]; flights i8[knots, f]; size
+    f8[2, g, f]: sum of |feature|, and of how many."""
+
+    low: F8
+    high: F8
+    flights: I8
+    size: F8
+
+
+class Flight(NamedTuple):
+    """Of the one that is heard: zero i8[1] where its time begins; ring f8[RING, f], held, rest
+    i8[f]."""
+
+    zero: I8
+    ring: F8
+    held: I8
+    rest: I8
+
+
 class Corridor(Family):
     """Corridor of one group. ValueError where `zero_on` is none of its own parameters."""
 
@@ -79,68 +107,68 @@ class Corridor(Family):
         f, rule = len(parameters), rules[0]
         knots = round(rule.horizon_s * 1e9) // KNOT_NS
         self._margin = np.array([r.margin for r in rules])
-        self._lag = min(max(round(rule.lag_s * 1e9 / period_ns), STEP + 1), RING - 1)
+        lag = min(max(round(rule.lag_s * 1e9 / period_ns), STEP + 1), RING - 1)
         names = [p.name for p in parameters]
         if rule.zero_on and rule.zero_on not in names:
             raise ValueError(f"zero_on {rule.zero_on!r} is none of {', '.join(names)}")
-        self._zero = names.index(rule.zero_on) if rule.zero_on else -1
-        self._above = rule.zero_above
+        on = names.index(rule.zero_on) if rule.zero_on else -1
+        self._start = Start(on, rule.zero_above, lag)
         self.min_samples = np.full(f, 2, np.int64)
         self.min_ns = np.zeros(f, np.int64)
         self.leave_samples = np.full(f, 10, np.int64)
         self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
         g = len(NAMES)
-        self.state = {
-            "low": np.full((knots, g, f), np.inf), "high": np.full((knots, g, f), -np.inf),
-            "flights": np.zeros((knots, f), np.int64),
-            "size": np.zeros((2, g, f)),  # sum of |feature|, and of how many
-            "zero": np.array([NEVER], np.int64),
-            "ring": np.zeros((RING, f)), "held": np.zeros(f, np.int64),
-            "rest": np.zeros(f, np.int64),
-        }  # fmt: skip
+        self._known = Known(
+            low=np.full((knots, g, f), np.inf),
+            high=np.full((knots, g, f), -np.inf),
+            flights=np.zeros((knots, f), np.int64),
+            size=np.zeros((2, g, f)),
+        )
+        self._flight = Flight(
+            zero=np.array([NEVER], np.int64),
+            ring=np.zeros((RING, f)),
+            held=np.zeros(f, np.int64),
+            rest=np.zeros(f, np.int64),
+        )
+        self.state = self._known._asdict() | self._flight._asdict()
         self._scores = empty_scores(0, f, _DETAILS)
 
     def learn(self, grid: Grid) -> None:
         """One nominal flight, whole."""
-        s = self.state
         self._begin()
-        been = np.zeros_like(s["flights"])
-        n = len(grid.time_ns)
-        room = np.empty((n, len(NAMES), grid.value.shape[1]))
-        knot = np.empty(n, np.int64)
-        features(
-            grid.time_ns, grid.value, grid.quality, self._zero, self._above, self._lag, s["zero"],
-            s["ring"], s["held"], s["rest"], knot, room,
-        )  # fmt: skip
-        widen(knot, room, WINDOW, s["low"], s["high"], s["size"], been)
-        s["flights"] += been
+        been = np.zeros_like(self._known.flights)
+        widen(*self._features(grid), WINDOW, self._known, been)
+        self.state["flights"] += been
         self._begin()
 
+    def _features(self, grid: Grid) -> tuple[I8, F8]:
+        """(knot of each row, features)."""
+        n, f = grid.value.shape
+        knot, found = np.empty(n, np.int64), np.empty((n, len(NAMES), f))
+        features(
+            grid.time_ns, grid.value, grid.quality, self._start, self._flight, knot, found
+        )  # fmt: skip
+        return knot, found
+
     def _begin(self) -> None:
-        self.state["zero"][0] = NEVER
-        self.state["held"][:] = 0
+        self._flight.zero[0] = NEVER
+        self._flight.held[:] = 0
 
     def clock_set(self, step_ns: int) -> None:
         """The clock was set by so much, so mission time began then by the new one."""
-        zero = self.state["zero"]
+        zero = self._flight.zero
         zero[zero != NEVER] += step_ns
 
     def feed(self, grid: Grid) -> Scores:
         """Scores of each row; views on buffers that the next feed overwrites."""
-        n, s = len(grid.time_ns), self.state
+        n = len(grid.time_ns)
         if n > len(self._scores.enter):
             self._scores = empty_scores(n, grid.value.shape[1], _DETAILS)
-        o = self._scores
-        room, knot = np.empty((n, len(NAMES), grid.value.shape[1])), np.empty(n, np.int64)
-        features(
-            grid.time_ns, grid.value, grid.quality, self._zero, self._above, self._lag, s["zero"],
-            s["ring"], s["held"], s["rest"], knot, room,
-        )  # fmt: skip
+        knot, found = self._features(grid)
         judge(
-            grid.time_ns, knot, room, self._margin, SHARE, FLOOR, ROOM, s["low"], s["high"],
-            s["flights"], s["size"], s["zero"], o.enter, o.predicted, o.score, o.detail,
+            grid.time_ns, knot, found, self._margin, self._known, self._flight.zero, self._scores
         )  # fmt: skip
-        return cut(o, n)
+        return cut(self._scores, n)
 
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
         which, value, low, high, flights, time = detail.tolist()
@@ -164,17 +192,13 @@ def features(
     time: I8,
     value: F8,
     quality: U1,
-    zero_on: int,
-    above: float,
-    lag: int,
-    zero: I8,
-    ring: F8,
-    held: I8,
-    rest: I8,
+    start: Start,
+    flight: Flight,
     knot: I8,
     out: F8,
 ) -> None:
     """knot: of each row, -1 before mission time begins; out [k, g, f]: NaN where there is none."""
+    zero, ring, held, rest = flight.zero, flight.ring, flight.held, flight.rest
     for i in range(len(value)):
         for j in range(value.shape[1]):
             x = value[i, j]
@@ -183,7 +207,7 @@ def features(
             if not heard(x, quality[i, j]):
                 held[j] = 0  # a step over rows that nobody heard is none
                 continue
-            if zero[0] == NEVER and (zero_on < 0 or (j == zero_on and x > above)):
+            if zero[0] == NEVER and (start.on < 0 or (j == start.on and x > start.above)):
                 zero[0] = time[i]
             if (quality[i, j] & GAP_BIT) != 0:
                 held[j] = 0
@@ -192,8 +216,8 @@ def features(
             out[i, 0, j], out[i, 3, j] = x, float(rest[j])
             if h >= STEP:
                 out[i, 1, j] = x - ring[(h - STEP) % RING, j]
-            if h >= lag:
-                out[i, 2, j] = x - ring[(h - lag) % RING, j]
+            if h >= start.lag:
+                out[i, 2, j] = x - ring[(h - start.lag) % RING, j]
             ring[h % RING, j] = x
             held[j] = h + 1
         begun = zero[0] != NEVER and time[i] >= zero[0]
@@ -201,9 +225,9 @@ def features(
 
 
 @kernel
-def widen(knot: I8, given: F8, window: I8, low: F8, high: F8, size: F8, been: I8) -> None:
+def widen(knot: I8, given: F8, window: I8, known: Known, been: I8) -> None:
     """Take a flight into the corridor. been: set to 1 at the knots that it passed."""
-    last = len(low) - 1
+    low, high, size, last = known.low, known.high, known.size, len(known.low) - 1
     for i in range(len(given)):
         k = knot[i]
         if k < 0 or k > last:
@@ -228,20 +252,13 @@ def judge(
     knot: I8,
     given: F8,
     margin: F8,
-    share: F8,
-    floor: F8,
-    least: F8,
-    low: F8,
-    high: F8,
-    flights: I8,
-    size: F8,
+    known: Known,
     zero: I8,
-    enter: U1,
-    predicted: F8,
-    score: F8,
-    detail: F8,
+    out: Scores,
 ) -> None:
     """What is said of a row does not depend on the rows before, but for the features."""
+    low, high, flights, size = known.low, known.high, known.flights, known.size
+    enter, predicted, score, detail = out.enter, out.predicted, out.score, out.detail
     for i in range(len(given)):
         k = knot[i]
         inside = 0 <= k < len(low)
@@ -257,7 +274,7 @@ def judge(
                 if not lo <= hi:  # no flight showed it there
                     continue
                 mean = size[0, g, j] / max(size[1, g, j], 1.0)
-                room = margin[j] * (share[g] * (hi - lo) + floor[g] * mean + least[g])
+                room = margin[j] * (SHARE[g] * (hi - lo) + FLOOR[g] * mean + ROOM[g])
                 excess = max(x - hi, lo - x) / max(room, 1e-300)
                 if excess == excess and not score[i, j] >= excess:
                     score[i, j], detail[i, _WHICH, j], detail[i, _VALUE, j] = excess, g, x

@@ -14,7 +14,7 @@ and no margin is below the ridge's noise.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,15 @@ class CoupledRule(RecordRule):
     across: bool = False  # of any containers, and looked at on every tick
 
 
+class Relations(NamedTuple):
+    """mean f8[f]; spread, inverse f8[n, most, most] of each set; rows i8[n]."""
+
+    mean: F8
+    spread: F8
+    inverse: F8
+    rows: I8
+
+
 class Coupled(ExtentModel):
     """ValueError where a rule's set is of one parameter, or of too many."""
 
@@ -56,17 +65,19 @@ class Coupled(ExtentModel):
         self._sets = sets_of(rules)
         n, most = self._sets.shape
         self._alpha = np.array([1.0 / rules[s[0]].memory for s in self._sets])
-        self.state |= {
-            "mean": np.zeros(len(parameters)), "spread": np.zeros((n, most, most)),
-            "inverse": np.zeros((n, most, most)), "rows": np.zeros(n, np.int64),
-        }  # fmt: skip
+        self._relations = Relations(
+            np.zeros(len(parameters)),
+            np.zeros((n, most, most)),
+            np.zeros((n, most, most)),
+            np.zeros(n, np.int64),
+        )
+        self.state |= self._relations._asdict()
         self._room = np.empty((4, most))
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
-        s = self.state
         relations(
-            grid.value, grid.quality, self._sets, self._alpha, s["mean"], s["spread"],
-            s["inverse"], s["rows"], self._extents, self._room, self._extent, features, predicted,
+            grid.value, grid.quality, self._sets, self._alpha, self._relations, self._extents,
+            self._room, self._extent, features, predicted,
         )  # fmt: skip
 
 
@@ -76,10 +87,7 @@ def relations(
     quality: U1,
     sets: I8,
     alpha: F8,
-    mean: F8,
-    spread: F8,
-    inverse: F8,
-    rows: I8,
+    r: Relations,
     extents: Extents,
     room: F8,
     extent: F8,
@@ -103,25 +111,26 @@ def relations(
                 room[3, a] = extent[i, j] = most - least if most > least else 0.0
                 least, most = stretch(value[i, j], j, extents)
                 room[1, a] = most - least
-                d = (value[i, j] - mean[j]) / room[1, a] if most > least else 0.0
+                d = (value[i, j] - r.mean[j]) / room[1, a] if most > least else 0.0
                 room[0, a] = min(max(d, -WIDE), WIDE)
-            if rows[s] >= WARM:
+            if r.rows[s] >= WARM:
                 for a in range(n):
                     total, j = 0.0, sets[s, a]
                     for b in range(n):
-                        total += inverse[s, a, b] * room[0, b] if b != a else 0.0
-                    expected = mean[j] - room[3, a] * total / inverse[s, a, a]
+                        total += r.inverse[s, a, b] * room[0, b] if b != a else 0.0
+                    expected = r.mean[j] - room[3, a] * total / r.inverse[s, a, a]
                     if abs(value[i, j] - expected) < HUGE:
                         predicted[i, j], features[i, 0, j] = expected, value[i, j] - expected
-            rows[s] += 1
-            share = max(1.0 / max(rows[s], 1), alpha[s])
+            r.rows[s] += 1
+            share = max(1.0 / max(r.rows[s], 1), alpha[s])
             for a in range(n):
-                mean[sets[s, a]] += share * (value[i, sets[s, a]] - mean[sets[s, a]])
+                j = sets[s, a]
+                r.mean[j] += share * (value[i, j] - r.mean[j])
                 for b in range(n):
-                    learnt = spread[s, a, b] + share * room[0, a] * room[0, b]
-                    spread[s, a, b] = (1.0 - share) * learnt
-            if rows[s] >= WARM and rows[s] % REFRESH == WARM % REFRESH:
-                _invert(n, spread[s], inverse[s], room[2])
+                    learnt = r.spread[s, a, b] + share * room[0, a] * room[0, b]
+                    r.spread[s, a, b] = (1.0 - share) * learnt
+            if r.rows[s] >= WARM and r.rows[s] % REFRESH == WARM % REFRESH:
+                _invert(n, r.spread[s], r.inverse[s], room[2])
 
 
 @part

@@ -16,7 +16,7 @@ a parameter at its own rate, and a gap is as if the line went straight across it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,30 @@ class FatigueRule(Rule):
     memory_s: float = setting(3600.0, 1e-3, MAX_SECONDS, "s")  # of the rate at which life is used
 
 
+class Weights(NamedTuple):
+    """f8[f] each."""
+
+    reference: F8  # a range in the parameter's unit
+    weight: F8  # damage of a cycle of that range
+    slope: F8
+    threshold: F8
+    horizon: F8  # rows
+    alpha: F8
+
+
+class Used(NamedTuple):
+    """What counts cycles: stack f8[f, STACK] turning points, points i8[f] how many; way i8[f] 1 up,
+    -1 down; closed, open f8[f] damage of whole cycles, of the rest; rate f8[f] a row."""
+
+    stack: F8
+    points: I8
+    last: F8
+    way: I8
+    closed: F8
+    open: F8
+    rate: F8
+
+
 class Fatigue(Family):
     """Fatigue of one group. WATCH from `threshold` of its life on, or where its end is near;
     WARNING once all of it is used."""
@@ -67,40 +91,41 @@ class Fatigue(Family):
     ) -> None:
         f, period = len(parameters), period_ns / 1e9
         self._per_day = 86400 / period
-        self._reference = np.array([r.reference or 1.0 for r in rules])
-        self._weight = np.array([1 / r.cycles if r.reference else 0.0 for r in rules])
-        self._slope = np.array([r.slope for r in rules])
-        self._threshold = np.array([r.threshold for r in rules])
-        self._horizon = np.array([r.horizon_s / period for r in rules])
-        self._alpha = np.array([min(1.0, period / r.memory_s) for r in rules])
+        self._weights = Weights(
+            reference=np.array([r.reference or 1.0 for r in rules]),
+            weight=np.array([1 / r.cycles if r.reference else 0.0 for r in rules]),
+            slope=np.array([r.slope for r in rules]),
+            threshold=np.array([r.threshold for r in rules]),
+            horizon=np.array([r.horizon_s / period for r in rules]),
+            alpha=np.array([min(1.0, period / r.memory_s) for r in rules]),
+        )
         self.min_samples = np.ones(f, np.int64)  # a sum does not flicker
         self.min_ns = np.zeros(f, np.int64)
         self.leave_samples = self.min_samples
         self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
-        self.state = {
-            "stack": np.zeros((f, STACK)), "points": np.zeros(f, np.int64),
-            "last": np.full(f, np.nan), "way": np.zeros(f, np.int64),  # 1 up, -1 down
-            "closed": np.zeros(f), "open": np.zeros(f),  # damage of whole cycles, of the rest
-            "rate": np.zeros(f),
-        }  # fmt: skip
+        self._used = Used(
+            stack=np.zeros((f, STACK)),
+            points=np.zeros(f, np.int64),
+            last=np.full(f, np.nan),
+            way=np.zeros(f, np.int64),
+            closed=np.zeros(f),
+            open=np.zeros(f),
+            rate=np.zeros(f),
+        )
+        self.state = self._used._asdict()
         self._scores = empty_scores(0, f, _DETAILS)
 
     def feed(self, grid: Grid) -> Scores:
         """Scores of each row, `score` the life used; views on buffers overwritten by the next."""
-        n, s = len(grid.time_ns), self.state
+        n = len(grid.time_ns)
         if n > len(self._scores.enter):
             self._scores = empty_scores(n, grid.value.shape[1], _DETAILS)
             self._scores.predicted[:] = np.nan
-        o = self._scores
-        wear(
-            grid.value, grid.quality, self._reference, self._weight, self._slope, self._threshold,
-            self._horizon, self._alpha, s["stack"], s["points"], s["last"], s["way"], s["closed"],
-            s["open"], s["rate"], o.enter, o.score, o.detail,
-        )  # fmt: skip
-        return cut(o, n)
+        wear(grid.value, grid.quality, self._weights, self._used, self._scores)
+        return cut(self._scores, n)
 
     def threshold(self, parameter: int) -> float:
-        return float(self._threshold[parameter])
+        return float(self._weights.threshold[parameter])
 
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
         life, rate = detail.tolist()
@@ -123,20 +148,18 @@ class Fatigue(Family):
 
 
 @part
-def damage(span: float, reference: float, weight: float, slope: float) -> float:
+def damage(span: float, j: int, w: Weights) -> float:
     """Of one whole cycle of that range."""
-    whole: float = weight * (span / reference) ** slope
+    whole: float = w.weight[j] * (span / w.reference[j]) ** w.slope[j]
     return whole
 
 
 @part
-def _turn(
-    x: float, j: int, reference: float, weight: float, slope: float, stack: F8, points: I8
-) -> float:
+def _turn(x: float, j: int, w: Weights, stack: F8, points: I8) -> float:
     """A turning point joins; returns the damage of what it closes (E1049, 5.4.4, 2 to 5)."""
     done = 0.0
     if points[j] == STACK:
-        done += 0.5 * damage(abs(stack[j, 1] - stack[j, 0]), reference, weight, slope)
+        done += 0.5 * damage(abs(stack[j, 1] - stack[j, 0]), j, w)
         for k in range(STACK - 1):
             stack[j, k] = stack[j, k + 1]
         points[j] = STACK - 1
@@ -149,20 +172,18 @@ def _turn(
         if newer < older:
             break
         if n == 3:  # it holds the starting point, which moves on
-            done += 0.5 * damage(older, reference, weight, slope)
+            done += 0.5 * damage(older, j, w)
             stack[j, 0], stack[j, 1] = stack[j, 1], stack[j, 2]
             points[j] = 2
         else:
-            done += damage(older, reference, weight, slope)
+            done += damage(older, j, w)
             stack[j, n - 3] = stack[j, n - 1]
             points[j] = n - 2
     return done
 
 
 @part
-def _rest(
-    last: float, j: int, reference: float, weight: float, slope: float, stack: F8, points: I8
-) -> float:
+def _rest(last: float, j: int, w: Weights, stack: F8, points: I8) -> float:
     """What the last value would close were it a turning point, and half cycles of what is left."""
     total, first, n = 0.0, 0, points[j]
     while n - first >= 2:
@@ -171,63 +192,46 @@ def _rest(
         if newer < older:
             break
         if n - first == 2:
-            total += 0.5 * damage(older, reference, weight, slope)
+            total += 0.5 * damage(older, j, w)
             first = n - 1
         else:
-            total += damage(older, reference, weight, slope)
+            total += damage(older, j, w)
             n -= 2
     for k in range(first, n):
         end = stack[j, k + 1] if k + 1 < n else last
-        total += 0.5 * damage(abs(end - stack[j, k]), reference, weight, slope)
+        total += 0.5 * damage(abs(end - stack[j, k]), j, w)
     return total
 
 
 @kernel
-def wear(
-    value: F8,
-    quality: U1,
-    reference: F8,
-    weight: F8,
-    slope: F8,
-    threshold: F8,
-    horizon: F8,
-    alpha: F8,
-    stack: F8,
-    points: I8,
-    last: F8,
-    way: I8,
-    closed: F8,
-    open_: F8,
-    rate: F8,
-    enter: U1,
-    score: F8,
-    detail: F8,
-) -> None:
+def wear(value: F8, quality: U1, w: Weights, u: Used, out: Scores) -> None:
     """Sequential in rows. A word on a row knows the rows before it alone."""
     for i in range(len(value)):
-        for j in range(len(slope)):
-            x = value[i, j]
+        for j in range(len(w.slope)):
+            x, rate = value[i, j], u.rate[j]
             news = heard(x, quality[i, j])
-            life = closed[j] + open_[j]
-            detail[i, _LIFE, j], detail[i, _RATE, j] = life, rate[j]
-            score[i, j] = life if news else np.nan
-            soon = rate[j] * horizon[j] >= 1.0 - life if rate[j] * horizon[j] > 0 else False
-            mild = _WATCH if (life >= threshold[j]) | soon else np.uint8(0)
+            life = u.closed[j] + u.open[j]
+            out.detail[i, _LIFE, j], out.detail[i, _RATE, j] = life, rate
+            out.score[i, j] = life if news else np.nan
+            ahead = rate * w.horizon[j]
+            soon = ahead >= 1.0 - life if ahead > 0 else False
+            mild = _WATCH if (life >= w.threshold[j]) | soon else np.uint8(0)
             word = _WARNING if life >= 1.0 else mild
-            enter[i, j] = word if news else NO_VERDICT
-            if not news:
-                continue
-            points[j] = min(max(points[j], 0), STACK)
-            if last[j] != last[j]:
-                stack[j, 0], points[j], last[j] = x, 1, x
-                continue
-            step = x - last[j]
-            if step != 0.0:
-                new_way = 1 if step > 0 else -1
-                if way[j] != 0 and new_way != way[j]:
-                    closed[j] += _turn(
-                        last[j], j, reference[j], weight[j], slope[j], stack, points
-                    )  # fmt: skip
-                way[j], last[j] = new_way, x
-                open_[j] = _rest(x, j, reference[j], weight[j], slope[j], stack, points)
-            rate[j] += alpha[j] * (max(closed[j] + open_[j] - life, 0.0) - rate[j])
+            out.enter[i, j] = word if news else NO_VERDICT
+            if news:
+                _count(x, j, w, u)
+                u.rate[j] += w.alpha[j] * (max(u.closed[j] + u.open[j] - life, 0.0) - rate)
+
+
+@part
+def _count(x: float, j: int, w: Weights, u: Used) -> None:
+    """Take a value in: it is further on its way, or the last one was a turning point."""
+    u.points[j] = min(max(u.points[j], 0), STACK)
+    if u.last[j] != u.last[j]:
+        u.stack[j, 0], u.points[j], u.last[j] = x, 1, x
+    elif x != u.last[j]:
+        way = 1 if x > u.last[j] else -1
+        if u.way[j] != 0 and way != u.way[j]:
+            u.closed[j] += _turn(u.last[j], j, w, u.stack, u.points)
+        u.way[j], u.last[j] = way, x
+        u.open[j] = _rest(x, j, w, u.stack, u.points)

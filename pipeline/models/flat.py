@@ -12,7 +12,7 @@ parameter is not its rest: held and stale samples say nothing, and after a gap t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,23 @@ class FlatRule(Rule):
     min_seconds: float = setting(30.0, unit="s")
 
 
+class Weights(NamedTuple):
+    """factor f8[f] times the longest rest; least i8[f] ns; changes i8[f] that must have been."""
+
+    factor: F8
+    least: I8
+    changes: I8
+
+
+class Rest(NamedTuple):
+    """last f8[f]; since i8[f] time of its last change; longest i8[f] ns; changes i8[f]."""
+
+    last: F8
+    since: I8
+    longest: I8
+    changes: I8
+
+
 class Flat(Family):
     """Flat line of one group; says WATCH at most: a constant may be what it should be."""
 
@@ -57,35 +74,30 @@ class Flat(Family):
     ) -> None:
         del period_ns  # it counts in time, not in rows
         f = len(parameters)
-        self._factor = np.array([r.threshold for r in rules])
-        self._least = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
-        self._changes = np.array([max(r.changes, 2) for r in rules], np.int64)
+        self._weights = Weights(
+            factor=np.array([r.threshold for r in rules]),
+            least=np.array([round(r.min_seconds * 1e9) for r in rules], np.int64),
+            changes=np.array([max(r.changes, 2) for r in rules], np.int64),
+        )
         self.min_samples = np.ones(f, np.int64)  # a rest is persistence by itself
         self.min_ns = np.zeros(f, np.int64)
         self.leave_samples = self.min_samples
         self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
-        self.state = {
-            "last": np.full(f, np.nan), "since": np.zeros(f, np.int64),
-            "longest": np.zeros(f, np.int64), "changes": np.zeros(f, np.int64),
-        }  # fmt: skip
+        self._rest = Rest(np.full(f, np.nan), *(np.zeros(f, np.int64) for _ in range(3)))
+        self.state = self._rest._asdict()
         self._scores = empty_scores(0, f, 2)
 
     def feed(self, grid: Grid) -> Scores:
         """Scores of each row; views on buffers that the next feed overwrites."""
-        n, s = len(grid.time_ns), self.state
+        n = len(grid.time_ns)
         if n > len(self._scores.enter):
             self._scores = empty_scores(n, grid.value.shape[1], 2)
             self._scores.predicted[:] = np.nan  # it expects a change, no value
-        o = self._scores
-        rest(
-            grid.time_ns, grid.value, grid.quality, self._factor, self._least,
-            self._changes, s["last"], s["since"], s["longest"], s["changes"], o.enter, o.score,
-            o.detail,
-        )  # fmt: skip
-        return cut(o, n)
+        rest(grid.time_ns, grid.value, grid.quality, self._weights, self._rest, self._scores)
+        return cut(self._scores, n)
 
     def threshold(self, parameter: int) -> float:
-        return float(self._factor[parameter])
+        return float(self._weights.factor[parameter])
 
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
         return {"unchanged_s": float(detail[0]), "longest_s": float(detail[1])}
@@ -97,41 +109,28 @@ class Flat(Family):
 
 
 @kernel
-def rest(
-    time: I8,
-    value: F8,
-    quality: U1,
-    factor: F8,
-    least: I8,
-    need: I8,
-    last: F8,
-    since: I8,
-    longest: I8,
-    changes: I8,
-    enter: U1,
-    score: F8,
-    detail: F8,
-) -> None:
+def rest(time: I8, value: F8, quality: U1, w: Weights, r: Rest, out: Scores) -> None:
     """Sequential in rows, branch-free across parameters."""
     for i in range(len(value)):
         t = time[i]
-        for j in range(len(factor)):
-            x, past, begun, most, n = value[i, j], last[j], since[j], longest[j], changes[j]
+        for j in range(len(w.factor)):
+            x, past, begun = value[i, j], r.last[j], r.since[j]
+            most, n = r.longest[j], r.changes[j]
             news = (x == x) & ((quality[i, j] & _OLD) == 0)
             anew = ((quality[i, j] & _GAP_BIT) != 0) | (past != past)
             changed = news & (anew | (x != past))
             lasted = t - begun
             z = np.float64(lasted) / np.float64(max(most, 1))
-            armed = n >= need[j]
-            quiet = armed & (z > factor[j]) & (lasted >= least[j])
+            armed = n >= w.changes[j]
+            quiet = armed & (z > w.factor[j]) & (lasted >= w.least[j])
             word = _WATCH if quiet & (not changed) else np.uint8(0)
             said = word if news & (armed | changed) else NO_VERDICT
-            enter[i, j] = said
-            score[i, j] = z if news & armed & (not changed) else np.nan
-            detail[i, 0, j] = np.float64(lasted) * 1e-9
-            detail[i, 1, j] = np.float64(most) * 1e-9
+            out.enter[i, j] = said
+            out.score[i, j] = z if news & armed & (not changed) else np.nan
+            out.detail[i, 0, j] = np.float64(lasted) * 1e-9
+            out.detail[i, 1, j] = np.float64(most) * 1e-9
             learnt = changed & (not anew)
-            longest[j] = max(most, lasted) if learnt & (not quiet) else most
-            changes[j] = n + 1 if learnt else n
-            since[j] = t if changed else begun
-            last[j] = x if news else past
+            r.longest[j] = max(most, lasted) if learnt & (not quiet) else most
+            r.changes[j] = n + 1 if learnt else n
+            r.since[j] = t if changed else begun
+            r.last[j] = x if news else past

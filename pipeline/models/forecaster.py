@@ -15,7 +15,7 @@ nothing, since its error was as large before.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,18 @@ class ForecasterRule(RecordRule):
     """Settings of the forecaster for the parameters that match."""
 
 
+class Reservoir(NamedTuple):
+    """ready i8[f]: 1 where the last row was heard; terms, readout, gain (spread · terms)
+    f8[f, TERMS]; spread f8[f, TERMS²]; error f8[f]."""
+
+    ready: I8
+    terms: F8
+    readout: F8
+    spread: F8
+    gain: F8
+    error: F8
+
+
 class Forecaster(ExtentModel):
     name, version = "forecaster", 4
     Rule = ForecasterRule
@@ -53,20 +65,21 @@ class Forecaster(ExtentModel):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         f = len(self.min_ns)
-        self.state |= {
-            "ready": np.zeros(f, np.int64),  # 1 where the last row was heard
-            "terms": np.zeros((f, TERMS)), "readout": np.zeros((f, TERMS)),
-            "spread": np.tile((LOOSE * np.eye(TERMS)).ravel(), (f, 1)),
-            "gain": np.zeros((f, TERMS)),  # spread · terms
-            "error": np.zeros(f),
-        }  # fmt: skip
+        self._reservoir = Reservoir(
+            ready=np.zeros(f, np.int64),
+            terms=np.zeros((f, TERMS)),
+            readout=np.zeros((f, TERMS)),
+            spread=np.tile((LOOSE * np.eye(TERMS)).ravel(), (f, 1)),
+            gain=np.zeros((f, TERMS)),
+            error=np.zeros(f),
+        )
+        self.state |= self._reservoir._asdict()
         self._room = np.empty(TERMS)
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
-        s = self.state
         forecast(
-            grid.value, grid.quality, s["ready"], s["terms"], s["readout"], s["spread"], s["gain"],
-            s["error"], self._extents, self._room, features, predicted,
+            grid.value, grid.quality, self._reservoir, self._extents, self._room, features,
+            predicted,
         )  # fmt: skip
 
 
@@ -74,12 +87,7 @@ class Forecaster(ExtentModel):
 def forecast(
     value: F8,
     quality: U1,
-    ready: I8,
-    terms: F8,
-    readout: F8,
-    spread: F8,
-    gain: F8,
-    error: F8,
+    r: Reservoir,
     extents: Extents,
     room: F8,
     features: F8,
@@ -91,25 +99,25 @@ def forecast(
             features[i, 0, j] = np.nan
             x = value[i, j]
             if (quality[i, j] & GAP_BIT) != 0:
-                ready[j] = 0
+                r.ready[j] = 0
             if not heard(x, quality[i, j]):
                 continue
             said = 0.0
-            if ready[j] != 0:
+            if r.ready[j] != 0:
                 least, most = reach(j, extents)  # of the rows before: x is not known yet
-                said = _dot(readout[j], terms[j])
+                said = _dot(r.readout[j], r.terms[j])
                 predicted[i, j] = 0.5 * (least + most + said * (most - least))
-                error[j] += PACE * (abs(x - predicted[i, j]) - error[j])
-                features[i, 0, j] = error[j]
+                r.error[j] += PACE * (abs(x - predicted[i, j]) - r.error[j])
+                features[i, 0, j] = r.error[j]
             least, most = stretch(x, j, extents)
             u = (2.0 * x - least - most) / (most - least) if most > least else 0.0
             share, forget = 0.0, 1.0
-            if ready[j] != 0:
-                share, forget = 1.0 / (FORGET + _dot(terms[j], gain[j])), 1.0 / FORGET
-                _teach((u - said) * share, gain[j], readout[j])
-            _step(u, terms[j], room)
-            _narrow(share, forget, terms[j], spread[j], gain[j], room)
-            ready[j] = 1
+            if r.ready[j] != 0:
+                share, forget = 1.0 / (FORGET + _dot(r.terms[j], r.gain[j])), 1.0 / FORGET
+                _teach((u - said) * share, r.gain[j], r.readout[j])
+            _step(u, r.terms[j], room)
+            _narrow(share, forget, r.terms[j], r.spread[j], r.gain[j], room)
+            r.ready[j] = 1
 
 
 @part

@@ -15,7 +15,7 @@ by one is no surprise, and of a value that has never changed nothing can be said
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,27 @@ class ResidualRule(Rule):
     resolution: float = setting(0.0)  # smallest scale believed, engineering units
 
 
+class Weights(NamedTuple):
+    """f8[f] each."""
+
+    alpha: F8  # gain of the level
+    slow: F8  # of trend and scale
+    threshold: F8
+    warm_up: F8  # rows
+    floor: F8  # smallest scale believed
+
+
+class Past(NamedTuple):
+    """f8[f] each."""
+
+    level: F8
+    trend: F8
+    scale: F8  # mean of |r|
+    seen: F8  # rows since the beginning, or since a gap
+    last: F8
+    step: F8  # the smallest change ever seen
+
+
 class Residual(Family):
     """Adaptive residual of one group; says WATCH at most: it has no notion of danger."""
 
@@ -60,38 +81,33 @@ class Residual(Family):
         self, parameters: list[GroupParameter], period_ns: int, rules: list[ResidualRule]
     ) -> None:
         period, f = period_ns / 1e9, len(parameters)
-        self._alpha = np.array([1 - 0.5 ** (period / r.half_life_s) for r in rules])
-        self._slow = self._alpha / SLOWER
-        self._threshold = np.array([r.threshold for r in rules])
-        self._warm_up = np.array([max(r.warm_up_s / period, 2.0) for r in rules])
-        self._floor = np.array([r.resolution for r in rules])
+        alpha = np.array([1 - 0.5 ** (period / r.half_life_s) for r in rules])
+        self._weights = Weights(
+            alpha,
+            slow=alpha / SLOWER,
+            threshold=np.array([r.threshold for r in rules]),
+            warm_up=np.array([max(r.warm_up_s / period, 2.0) for r in rules]),
+            floor=np.array([r.resolution for r in rules]),
+        )
         self.min_samples = np.array([r.min_samples for r in rules], np.int64)
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
         self.leave_samples = self.min_samples
         self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
-        self.state = {
-            "level": np.zeros(f), "trend": np.zeros(f), "scale": np.zeros(f),
-            "seen": np.zeros(f),
-            "last": np.zeros(f), "step": np.full(f, np.inf),
-        }  # fmt: skip
+        self._past = Past._make(np.zeros(f) for _ in Past._fields)
+        self._past.step[:] = np.inf
+        self.state = self._past._asdict()
         self._scores = empty_scores(0, f, 0)
 
     def feed(self, grid: Grid) -> Scores:
         """Scores of each row; views on buffers that the next feed overwrites."""
-        n, s = len(grid.time_ns), self.state
+        n = len(grid.time_ns)
         if n > len(self._scores.enter):
             self._scores = empty_scores(n, grid.value.shape[1], 0)
-        o = self._scores
-        score(
-            grid.value, grid.quality, self._alpha, self._slow, self._threshold,
-            self._warm_up, self._floor, s["level"], s["trend"], s["scale"], s["seen"],
-            s["last"], s["step"],
-            o.enter, o.predicted, o.score,
-        )  # fmt: skip
-        return cut(o, n)
+        score(grid.value, grid.quality, self._weights, self._past, self._scores)
+        return cut(self._scores, n)
 
     def threshold(self, parameter: int) -> float:
-        return float(self._threshold[parameter])
+        return float(self._weights.threshold[parameter])
 
     @staticmethod
     def confidence(score: float) -> float:
@@ -100,29 +116,12 @@ class Residual(Family):
 
 
 @kernel
-def score(
-    value: F8,
-    quality: U1,
-    alpha: F8,
-    slow: F8,
-    threshold: F8,
-    warm_up: F8,
-    floor: F8,
-    level: F8,
-    trend: F8,
-    scale: F8,
-    seen: F8,
-    last: F8,
-    step: F8,
-    enter: U1,
-    predicted: F8,
-    scores: F8,
-) -> None:
+def score(value: F8, quality: U1, w: Weights, p: Past, out: Scores) -> None:
     """Sequential in rows, branch-free across parameters."""
     for i in range(len(value)):
-        for j in range(len(alpha)):
-            x, before, past, grain = value[i, j], seen[j], last[j], step[j]
-            old_level, old_trend, old_scale = level[j], trend[j], scale[j]
+        for j in range(len(w.alpha)):
+            x, before, past, grain = value[i, j], p.seen[j], p.last[j], p.step[j]
+            old_level, old_trend, old_scale = p.level[j], p.trend[j], p.scale[j]
             # beyond any quantity of physics squares overflow: no news either
             news = (abs(x) < HUGE) & ((quality[i, j] & _HELD_BIT) == 0)
             age = 0.0 if (quality[i, j] & _GAP_BIT) != 0 else before
@@ -133,20 +132,20 @@ def score(
             a = m + b
             r = x - a
             change = abs(x - past) if news & (not fresh) else 0.0
-            s = max(max(SIGMA * mean_abs, floor[j]), max(grain, 1e-12 * abs(a)))
+            s = max(max(SIGMA * mean_abs, w.floor[j]), max(grain, 1e-12 * abs(a)))
             z = abs(r) / s
-            warm = age >= warm_up[j]
-            word = _WATCH if z > threshold[j] else np.uint8(0)
-            enter[i, j] = word if news & warm else NO_VERDICT
-            predicted[i, j] = a if news & (not fresh) else np.nan
-            scores[i, j] = z if news & warm else np.nan
+            warm = age >= w.warm_up[j]
+            word = _WATCH if z > w.threshold[j] else np.uint8(0)
+            out.enter[i, j] = word if news & warm else NO_VERDICT
+            out.predicted[i, j] = a if news & (not fresh) else np.nan
+            out.score[i, j] = z if news & warm else np.nan
             limit = CLIP * s if warm else np.inf
             clipped = min(max(r, -limit), limit)
-            gain = max(slow[j], 1.0 / (age + 1.0))
-            last[j] = x if news else past
-            step[j] = change if (change > 0.0) & (change < grain) else grain
-            level[j] = a + max(alpha[j], 1.0 / (age + 1.0)) * clipped if news else old_level
-            bent = b + (alpha[j] * slow[j] * clipped if age > 1.0 else 0.0)
-            trend[j] = bent if news else old_trend
-            scale[j] = mean_abs + gain * (abs(clipped) - mean_abs) if news else old_scale
-            seen[j] = age + 1.0 if news else before
+            gain = max(w.slow[j], 1.0 / (age + 1.0))
+            p.last[j] = x if news else past
+            p.step[j] = change if (change > 0.0) & (change < grain) else grain
+            p.level[j] = a + max(w.alpha[j], 1.0 / (age + 1.0)) * clipped if news else old_level
+            bent = b + (w.alpha[j] * w.slow[j] * clipped if age > 1.0 else 0.0)
+            p.trend[j] = bent if news else old_trend
+            p.scale[j] = mean_abs + gain * (abs(clipped) - mean_abs) if news else old_scale
+            p.seen[j] = age + 1.0 if news else before

@@ -18,9 +18,18 @@ from pipeline.kernel import kernel
 from pipeline.models.shared.contract import GroupParameter
 from pipeline.models.shared.record import HUGE, Feature, RecordModel
 from pipeline.models.shared.rules import MAX_HZ, RecordRule, setting
-from pipeline.models.shared.spectrum import BINS, Tables, frequencies, segment, tables, whole
-from pipeline.models.shared.window import ROWS, mean_of, take
-from schemas.columns import F8, I8, U1, Grid
+from pipeline.models.shared.spectrum import (
+    BINS,
+    Segments,
+    Tables,
+    empty_segments,
+    frequencies,
+    segment,
+    tables,
+    whole,
+)
+from pipeline.models.shared.window import mean_of, take
+from schemas.columns import F8, U1, Grid
 
 SHARE = 0.2
 
@@ -62,17 +71,14 @@ class Resonance(RecordModel):
                 f"low_hz to high_hz must hold two bins or more; they are {self._hz[0]:g} Hz apart, "
                 f"up to {self._hz[-1]:g} Hz"
             )
-        self.state |= {
-            "ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64),
-            "smooth": np.zeros((f, BINS)),
-        }  # fmt: skip
+        self._segments = empty_segments(f)
+        self.state |= self._segments._asdict()
         self._tables = tables()
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
-        s = self.state
         centres(
-            grid.value, grid.quality, self._hz, self._inside, s["ring"], s["held"], s["smooth"],
-            self._tables, features,
+            grid.value, grid.quality, self._hz, self._inside, self._segments, self._tables,
+            features,
         )  # fmt: skip
 
 
@@ -82,9 +88,7 @@ def centres(
     quality: U1,
     hz: F8,
     inside: U1,
-    ring: F8,
-    held: I8,
-    smooth: F8,
+    s: Segments,
     table: Tables,
     features: F8,
 ) -> None:
@@ -92,14 +96,14 @@ def centres(
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
             x = value[i, j]
-            if not (take(x, quality[i, j], j, ring, held) and whole(held[j])):
+            if not (take(x, quality[i, j], j, s.ring, s.held) and whole(s.held[j])):
                 continue
-            segment(ring[j], held[j], mean_of(ring[j]), table, smooth[j])
+            segment(s.ring[j], s.held[j], mean_of(s.ring[j]), table, s.smooth[j])
             every, here, moment = 0.0, 0.0, 0.0
             for k in range(BINS):
-                every += smooth[j, k]
+                every += s.smooth[j, k]
                 if inside[j, k] != 0:
-                    here += smooth[j, k]
-                    moment += smooth[j, k] * hz[k]
+                    here += s.smooth[j, k]
+                    moment += s.smooth[j, k] * hz[k]
             if (here > SHARE * every) & (here < HUGE):
                 features[i, 0, j] = moment / here

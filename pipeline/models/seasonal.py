@@ -12,7 +12,7 @@ that was not heard in TURNS turns before; what lasts for some eight turns is the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,17 @@ class SeasonalRule(RecordRule):
     period_s: float = setting(0.0, unit="s", need="how long one turn takes, an orbit or a day")
 
 
+class Profile(NamedTuple):
+    """profile f8[f, BINS], turns u1[f, BINS] that each bin was heard in; place i8[f]: the bin that
+    total f8[f] and rows i8[f] are of, -1 before the first row."""
+
+    profile: F8
+    turns: U1
+    place: I8
+    total: F8
+    rows: I8
+
+
 class Seasonal(RecordModel):
     """ValueError where a rule has no period."""
 
@@ -54,16 +65,19 @@ class Seasonal(RecordModel):
             raise ValueError(
                 f"period_s must be given, how long one turn takes: {LEAST_ROWS} rows or more"
             )
-        self.state |= {
-            "profile": np.zeros((f, BINS)), "turns": np.zeros((f, BINS), np.uint8),
-            "place": np.full(f, -1, np.int64), "total": np.zeros(f), "rows": np.zeros(f, np.int64),
-        }  # fmt: skip
+        self._profile = Profile(
+            profile=np.zeros((f, BINS)),
+            turns=np.zeros((f, BINS), np.uint8),
+            place=np.full(f, -1, np.int64),
+            total=np.zeros(f),
+            rows=np.zeros(f, np.int64),
+        )
+        self.state |= self._profile._asdict()
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
-        s = self.state
         seasons(
-            grid.time_ns, grid.value, grid.quality, self._turn_ns, s["profile"], s["turns"],
-            s["place"], s["total"], s["rows"], features, predicted,
+            grid.time_ns, grid.value, grid.quality, self._turn_ns, self._profile, features,
+            predicted,
         )  # fmt: skip
 
 
@@ -73,15 +87,10 @@ def seasons(
     value: F8,
     quality: U1,
     turn: I8,
-    profile: F8,
-    turns: U1,
-    place: I8,
-    total: F8,
-    rows: I8,
+    p: Profile,
     features: F8,
     predicted: F8,
 ) -> None:
-    """place: the bin that total and rows are of; -1 before the first row."""
     for i in range(len(value)):
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
@@ -89,20 +98,21 @@ def seasons(
             if not heard(x, quality[i, j]):
                 continue
             now = min(int((time[i] % turn[j]) / turn[j] * BINS), BINS - 1)
-            if now != place[j]:
-                _close(j, profile, turns, place[j], total[j], rows[j])
-                place[j], total[j], rows[j] = now, 0.0, 0
-            total[j] += x
-            rows[j] += 1
-            if turns[j, now] >= TURNS:
-                predicted[i, j] = profile[j, now]
-                features[i, 0, j] = x - profile[j, now]
+            if now != p.place[j]:
+                _close(j, p)
+                p.place[j], p.total[j], p.rows[j] = now, 0.0, 0
+            p.total[j] += x
+            p.rows[j] += 1
+            if p.turns[j, now] >= TURNS:
+                predicted[i, j] = p.profile[j, now]
+                features[i, 0, j] = x - p.profile[j, now]
 
 
 @part
-def _close(j: int, profile: F8, turns: U1, place: int, total: float, rows: int) -> None:
+def _close(j: int, p: Profile) -> None:
     """A bin is over for this turn."""
+    place, rows = p.place[j], p.rows[j]
     if (place < 0) | (place >= BINS) | (rows <= 0):
         return
-    turns[j, place] = min(turns[j, place] + 1, MOST)
-    profile[j, place] += (total / rows - profile[j, place]) / turns[j, place]
+    p.turns[j, place] = min(p.turns[j, place] + 1, MOST)
+    p.profile[j, place] += (p.total[j] / rows - p.profile[j, place]) / p.turns[j, place]

@@ -23,7 +23,7 @@ forgets nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,27 @@ class ShapeRule(RecordRule):
     margin: float = setting(0.3, ABOVE_0, 1e6)
 
 
+class Book(NamedTuple):
+    """What is known of f parameters, at s strides.
+
+    ring f4[f, ROWS], held i8[f] rows since the gap: a window does not reach over one. first, scale
+    f8[f]: of u, 0 until there is an extent. book f4[f, s, POINTS, BOOK]: an entry a column, so that
+    all of them are compared at once; infinitely far: none yet. marked i8[f, s]: a bit an entry.
+    next, latest u1[f, s]: the entry to be taken, the one that was matched or taken. missed
+    u1[f, s]: windows since one was matched, up to BOOK.
+    """
+
+    ring: F4
+    held: I8
+    first: F8
+    scale: F8
+    book: F4
+    marked: I8
+    next: U1
+    latest: U1
+    missed: U1
+
+
 class Shape(ExtentModel):
     name, version = "shape", 4
     Rule = ShapeRule
@@ -64,24 +85,24 @@ class Shape(ExtentModel):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         f, s = len(self.min_ns), len(STRIDES)
-        self.state |= {
-            "ring": np.zeros((f, ROWS), np.float32), "held": np.zeros(f, np.int64),
-            "first": np.full(f, np.nan), "scale": np.zeros(f),  # 0 until there is an extent
-            # an entry a column, so that all of them are compared at once; infinitely far: none yet
-            "book": np.full((f, s, POINTS, BOOK), np.inf, np.float32),
-            "marked": np.zeros((f, s), np.int64),  # a bit an entry
-            "next": np.zeros((f, s), np.uint8),  # to be taken
-            "latest": np.zeros((f, s), np.uint8),  # that was matched or taken
-            "missed": np.zeros((f, s), np.uint8),  # windows since one was matched, up to BOOK
-        }  # fmt: skip
+        self._book = Book(
+            ring=np.zeros((f, ROWS), np.float32),
+            held=np.zeros(f, np.int64),
+            first=np.full(f, np.nan),
+            scale=np.zeros(f),
+            book=np.full((f, s, POINTS, BOOK), np.inf, np.float32),
+            marked=np.zeros((f, s), np.int64),
+            next=np.zeros((f, s), np.uint8),
+            latest=np.zeros((f, s), np.uint8),
+            missed=np.zeros((f, s), np.uint8),
+        )
+        self.state |= self._book._asdict()
         self._window, self._squares = np.empty(POINTS, np.float32), np.empty(BOOK, np.uint32)
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
-        s = self.state
         shapes(
-            grid.value, grid.quality, s["ring"], s["held"], s["first"], s["scale"], s["book"],
-            s["marked"], s["next"], s["latest"], s["missed"], self._extents, self._window,
-            self._squares, self._extent, features,
+            grid.value, grid.quality, self._book, self._extents, self._window, self._squares,
+            self._extent, features,
         )  # fmt: skip
 
 
@@ -89,23 +110,15 @@ class Shape(ExtentModel):
 def shapes(
     value: F8,
     quality: U1,
-    ring: F4,
-    held: I8,
-    first: F8,
-    scale: F8,
-    book: F4,
-    marked: I8,
-    following: U1,
-    latest: U1,
-    missed: U1,
+    b: Book,
     extents: Extents,
     window: F4,
     squares: U4,
     extent: F8,
     features: F8,
 ) -> None:
-    """held: rows since the gap; a window does not reach over one. window, squares: room to work in,
-    the latter of numbers in single precision by their bits."""
+    """window, squares: room to work in, the latter of numbers in single precision by their bits."""
+    held, first, scale, missed = b.held, b.first, b.scale, b.missed
     for j in range(value.shape[1]):
         for i in range(len(value)):
             for s in range(len(STRIDES)):
@@ -120,10 +133,10 @@ def shapes(
             lost = (abs(x - first[j]) > FAR * (most - least)) | ((most - least) * scale[j] > GROWN)
             if (scale[j] > 0.0) & (most > least) & lost:
                 scale[j], first[j], held[j] = 0.0, x, 0
-                book[j], marked[j], missed[j] = np.inf, 0, 0
+                b.book[j], b.marked[j], missed[j] = np.inf, 0, 0
             if (scale[j] == 0.0) & (most > least):
                 scale[j] = 1.0 / (most - least)
-            ring[j, held[j] % ROWS] = np.float32((x - first[j]) * scale[j])
+            b.ring[j, held[j] % ROWS] = np.float32((x - first[j]) * scale[j])
             held[j] += 1
             radius = RADIUS * (most - least)
             known = np.float32(POINTS * (radius * scale[j]) * (radius * scale[j]))
@@ -132,11 +145,11 @@ def shapes(
                 if (begin < 0) | ((missed[j, s] >= BOOK) & (held[j] % SKIP != 0)):
                     continue
                 for p in range(POINTS):
-                    window[p] = ring[j, (begin + p * STRIDES[s]) % ROWS]
-                far = _search(window, known, book[j, s], s, marked[j], latest[j], squares)
+                    window[p] = b.ring[j, (begin + p * STRIDES[s]) % ROWS]
+                far = _search(window, known, b.book[j, s], s, b.marked[j], b.latest[j], squares)
                 missed[j, s] = min(missed[j, s] + 1, BOOK) if far > known else 0
                 if far > known:
-                    _learn(window, book[j, s], s, marked[j], following[j], latest[j])
+                    _learn(window, b.book[j, s], s, b.marked[j], b.next[j], b.latest[j])
                 if far == 0.0:  # also where there is no extent yet
                     features[i, s, j] = 0.0
                 elif far < np.inf:

@@ -47,7 +47,6 @@ LEAVE = 1.5  # an alert ends where horizon or significance are missed by this fa
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
 _HELD_BIT = np.uint8(Quality.HELD)
 _GAP_BIT = np.uint8(Quality.AFTER_GAP)
-FILTER = ("level", "slope", "p00", "p01", "p11", "variance", "usual")  # R, and u
 HUGE = 1e150
 SERIOUS = 2  # index of DISTRESS in ALARM_LEVELS: from here on a crossing is worth a warning
 
@@ -60,8 +59,32 @@ class Filter(NamedTuple):
     p00: F8
     p01: F8
     p11: F8
-    variance: F8
-    usual: F8
+    variance: F8  # R
+    usual: F8  # u
+    seen: F8  # rows
+    surprises: F8  # in a row
+    last: F8
+    step: F8  # the smallest change ever seen
+
+
+class Weights(NamedTuple):
+    """f8[f] each."""
+
+    discount: F8
+    warm_up: F8  # rows
+    significance: F8
+    horizon: F8  # rows
+    floor: F8  # least variance
+
+
+class Aims(NamedTuple):
+    """What each parameter heads for: on u1[f]; low, high f8[f], NaN: none; mild f8[2, 2, f], of
+    each milder range below and above."""
+
+    on: U1
+    low: F8
+    high: F8
+    mild: F8
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +120,22 @@ class TimeToLimit(Family):
         self._parameters, self._period = parameters, period_ns / 1e9
         self._rules, f = rules, len(parameters)
         steps = np.array([max(r.memory_s / self._period, 4.0) for r in rules])
-        self._discount = 1 - 1 / steps
-        self._warm_up = steps
-        self._significance = np.array([r.significance for r in rules])
-        self._horizon = np.array([r.horizon_s / self._period for r in rules])
-        self._floor = np.array([r.resolution**2 for r in rules])
+        self._weights = Weights(
+            discount=1 - 1 / steps,
+            warm_up=steps,
+            significance=np.array([r.significance for r in rules]),
+            horizon=np.array([r.horizon_s / self._period for r in rules]),
+            floor=np.array([r.resolution**2 for r in rules]),
+        )
         self.min_samples = np.array([r.min_samples for r in rules], np.int64)
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
         self.leave_samples = self.min_samples
         self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
-        self.state = {
-            **{name: np.zeros(f) for name in FILTER},
-            "seen": np.zeros(f), "surprises": np.zeros(f),
-            "last": np.zeros(f), "step": np.full(f, np.inf),
-            "ranges": np.array([[p.low, p.high] for p in parameters]),  # a control may change them
-        }  # fmt: skip
+        self._filter = Filter._make(np.zeros(f) for _ in Filter._fields)
+        self._filter.step[:] = np.inf
+        # a control may change the ranges
+        ranges = np.array([[p.low, p.high] for p in parameters])
+        self.state = self._filter._asdict() | {"ranges": ranges}
         self._targets()
         self._scores = self._room(0)
 
@@ -120,13 +144,11 @@ class TimeToLimit(Family):
         enabled = np.array([r.enabled for r in self._rules])
         sides = [target(*pair) for pair in self.state["ranges"]]
         low, high = (np.array([s[k].serious for s in sides]) for k in (0, 1))
-        self._low, self._high = np.where(enabled, low, np.nan), np.where(enabled, high, np.nan)
+        low, high = np.where(enabled, low, np.nan), np.where(enabled, high, np.nan)
         mild = np.array([[s[k].mild for s in sides] for k in (0, 1)])  # [side, f, range]
-        self._mild = np.ascontiguousarray(
-            np.where(enabled[:, None], mild, np.nan).transpose(2, 0, 1)
-        )
-        ends = np.isfinite([self._low, self._high, *self._mild.reshape(-1, len(sides))])
-        self._on: U1 = np.asarray(ends.any(axis=0), np.uint8)
+        mild = np.ascontiguousarray(np.where(enabled[:, None], mild, np.nan).transpose(2, 0, 1))
+        ends = np.isfinite([low, high, *mild.reshape(-1, len(sides))])
+        self._aims = Aims(np.asarray(ends.any(axis=0), np.uint8), low, high, mild)
 
     def restore(self, state: State) -> None:
         super().restore(state)
@@ -139,37 +161,29 @@ class TimeToLimit(Family):
 
     def _room(self, n: int) -> Scores:
         scores = empty_scores(n, len(self._parameters), 7)
-        scores.leave = np.empty_like(scores.enter)
-        return scores
+        return scores._replace(leave=np.empty_like(scores.enter))
 
     def feed(self, grid: Grid) -> Scores:
         """Scores of each row; `score` is the slope in its own deviations, signed."""
-        n, s = len(grid.time_ns), self.state
+        n = len(grid.time_ns)
         if n > len(self._scores.enter):
             self._scores = self._room(n)
-        o = self._scores
-        track(
-            grid.value, grid.quality, self._on, self._low, self._high, self._mild,
-            self._discount, self._warm_up, self._significance, self._horizon, self._floor,
-            Filter(*(s[name] for name in FILTER)), s["seen"], s["surprises"], s["last"],
-            s["step"], o.enter, o.leave, o.predicted, o.score,
-            o.detail,
-        )  # fmt: skip
-        return cut(o, n)
+        track(grid.value, grid.quality, self._aims, self._weights, self._filter, self._scores)
+        return cut(self._scores, n)
 
     def forecasts(self, parameter: int) -> Iterator[tuple[Level, float]]:
         """Seconds to every range ahead as things stand, mildest first; none where the slope is not
         significant."""
-        wanted = (*FILTER, "seen", "step")
-        s = {name: float(self.state[name][parameter]) for name in wanted}
-        b, floor = s["slope"], float(self._floor[parameter])
-        variance = max(s["variance"], floor, min(abs(s["step"]), HUGE) ** 2 / 12)
+        s = {name: float(array[parameter]) for name, array in self._filter._asdict().items()}
+        w = {name: float(array[parameter]) for name, array in self._weights._asdict().items()}
+        b = s["slope"]
+        variance = max(s["variance"], w["floor"], min(abs(s["step"]), HUGE) ** 2 / 12)
         deviation = math.sqrt(max(variance * max(s["p11"], 0.0), 0.0))
         if not all(map(math.isfinite, (b, deviation, s["level"]))):
             return
-        if s["seen"] < self._warm_up[parameter] or deviation == 0.0 or not self._on[parameter]:
+        if s["seen"] < w["warm_up"] or deviation == 0.0 or not self._aims.on[parameter]:
             return
-        if abs(b) < self._significance[parameter] * deviation:
+        if abs(b) < w["significance"] * deviation:
             return
         limits = self.state["ranges"][parameter, 1 if b > 0 else 0].tolist()
         ahead = [(limit - s["level"]) / b * self._period for limit in limits]
@@ -180,13 +194,13 @@ class TimeToLimit(Family):
         self, parameter: int, m: float, b: float, ranges: list[dict[str, Any]]
     ) -> dict[str, Any] | None:
         """The serious range where it is within the horizon, else the nearest one ahead."""
-        serious = self._high[parameter] if b > 0 else self._low[parameter]
-        if b and (serious - m) / b < self._horizon[parameter]:
+        serious = (self._aims.high if b > 0 else self._aims.low)[parameter]
+        if b and (serious - m) / b < self._weights.horizon[parameter]:
             return next(x for x in ranges if x["limit"] == serious)
         return min((x for x in ranges if x["lead_s"]), key=lambda x: x["lead_s"], default=None)
 
     def threshold(self, parameter: int) -> float:
-        return float(self._significance[parameter])
+        return float(self._weights.significance[parameter])
 
     @staticmethod
     def confidence(score: float) -> float:
@@ -218,7 +232,7 @@ class TimeToLimit(Family):
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
         """Slope, and the time to every alarm range ahead with its 80 % interval, in seconds."""
         m, b, p00, p01, p11, r, usual = (float(v) for v in detail)
-        memory = 1.0 / (1.0 - float(self._discount[parameter]))
+        memory = 1.0 / (1.0 - float(self._weights.discount[parameter]))
         change = (b - usual) * (b - usual) - r * p11
         bend = math.sqrt(change) / memory if change > 0 else 0.0
         sides, period = self.state["ranges"][parameter].tolist(), self._period
@@ -292,45 +306,17 @@ def crossing(
 
 
 @kernel
-def track(
-    value: F8,
-    quality: U1,
-    on: U1,
-    low: F8,
-    high: F8,
-    mild: F8,
-    discount: F8,
-    warm_up: F8,
-    significance: F8,
-    horizon: F8,
-    floor: F8,
-    state: Filter,
-    seen: F8,
-    surprises: F8,
-    last: F8,
-    step: F8,
-    enter: U1,
-    leave: U1,
-    predicted: F8,
-    scores: F8,
-    detail: F8,
-) -> None:
+def track(value: F8, quality: U1, aims: Aims, w: Weights, f: Filter, out: Scores) -> None:
     """Sequential in rows, branch-free across parameters; detail is written for rows that speak."""
+    detail = out.detail
     for i in range(len(value)):
-        _learn(
-            value[i], quality[i], discount, floor, state, seen, surprises, last, step,
-            predicted[i],
-        )  # fmt: skip
-        spoken = _say(
-            value[i], quality[i], on, low, high, mild, warm_up, significance, horizon, floor,
-            state, seen, step, enter[i], leave[i], scores[i],
-        )  # fmt: skip
-        if spoken:
-            for j in range(len(on)):
-                detail[i, 0, j], detail[i, 1, j] = state.level[j], state.slope[j]
-                detail[i, 2, j], detail[i, 3, j] = state.p00[j], state.p01[j]
-                detail[i, 4, j], detail[i, 5, j] = state.p11[j], state.variance[j]
-                detail[i, 6, j] = state.usual[j]
+        _learn(value[i], quality[i], w, f, out.predicted[i])
+        if _say(value[i], quality[i], aims, w, f, out.enter[i], out.leave[i], out.score[i]):
+            for j in range(len(f.level)):
+                detail[i, 0, j], detail[i, 1, j] = f.level[j], f.slope[j]
+                detail[i, 2, j], detail[i, 3, j] = f.p00[j], f.p01[j]
+                detail[i, 4, j], detail[i, 5, j] = f.p11[j], f.variance[j]
+                detail[i, 6, j] = f.usual[j]
 
 
 # Conditions below are joined by & and |, and columns are read before they are chosen from: an
@@ -338,30 +324,19 @@ def track(
 
 
 @part
-def _learn(
-    value: F8,
-    quality: U1,
-    discount: F8,
-    floor: F8,
-    f: Filter,
-    seen: F8,
-    surprises: F8,
-    last: F8,
-    step: F8,
-    predicted: F8,
-) -> None:
+def _learn(value: F8, quality: U1, w: Weights, f: Filter, predicted: F8) -> None:
     """The filter's step on one row; writes what it had predicted."""
     for j in range(len(value)):
-        x, before, past = value[j], seen[j], last[j]
+        x, before, past = value[j], f.seen[j], f.last[j]
         level, slope, p00, p01, p11 = f.level[j], f.slope[j], f.p00[j], f.p01[j], f.p11[j]
-        variance, grain, run = f.variance[j], step[j], surprises[j]
+        variance, grain, run = f.variance[j], f.step[j], f.surprises[j]
         # beyond any quantity of physics squares overflow: no news either
         news = (abs(x) < HUGE) & ((quality[j] & _HELD_BIT) == 0)
         fresh = (before == 0.0) | ((quality[j] & _GAP_BIT) != 0)
         age = 0.0 if fresh else before
         slope = 0.0 if fresh else slope
         a = x if fresh else level + slope
-        d = discount[j] if news else 1.0
+        d = w.discount[j] if news else 1.0
         r00 = 1.0 if fresh else (p00 + 2.0 * p01 + p11) / d
         r01 = 0.0 if fresh else (p01 + p11) / d
         r11 = 1.0 if fresh else p11 / d
@@ -369,7 +344,7 @@ def _learn(
         s = r00 + 1.0
         e = x - a if news else 0.0
         change = abs(x - past) if news & (not fresh) else 0.0
-        known = max(max(variance, floor[j]), max(grain * grain / 12.0, 1e-24 * a * a))
+        known = max(max(variance, w.floor[j]), max(grain * grain / 12.0, 1e-24 * a * a))
         wild = news & (age >= ADULT) & (e * e > SURPRISE * SURPRISE * s * known)
         longer = run + 1.0 if wild else 0.0
         run = longer if news else run
@@ -389,10 +364,10 @@ def _learn(
         f.p01[j] = 0.0 if jump else r01 - k0 * k1 * s
         f.p11[j] = 1.0 if jump else r11 - k1 * k1 * s
         f.variance[j] = learnt if news & (not wild) else variance
-        last[j] = x if news else past
-        step[j] = change if (change > 0.0) & (change < grain) else grain
-        seen[j] = (0.0 if jump else age) + (1.0 if news else 0.0)
-        surprises[j] = 0.0 if jump | fresh else run
+        f.last[j] = x if news else past
+        f.step[j] = change if (change > 0.0) & (change < grain) else grain
+        f.seen[j] = (0.0 if jump else age) + (1.0 if news else 0.0)
+        f.surprises[j] = 0.0 if jump | fresh else run
         predicted[j] = a if news & (not fresh) else np.nan
 
 
@@ -400,31 +375,23 @@ def _learn(
 def _say(
     value: F8,
     quality: U1,
-    on: U1,
-    low: F8,
-    high: F8,
-    mild: F8,
-    warm_up: F8,
-    significance: F8,
-    horizon: F8,
-    floor: F8,
+    aims: Aims,
+    w: Weights,
     f: Filter,
-    seen: F8,
-    step: F8,
     enter: U1,
     leave: U1,
     scores: F8,
 ) -> bool:
     """Levels and scores of one row by what the filter knows now; returns whether one speaks."""
     spoken = np.uint8(0)
-    milder_down, milder_up = mild[0, 0], mild[0, 1]
-    mild_down, mild_up = mild[1, 0], mild[1, 1]
+    milder_down, milder_up = aims.mild[0, 0], aims.mild[0, 1]
+    mild_down, mild_up = aims.mild[1, 0], aims.mild[1, 1]
     for j in range(len(value)):
-        slope, grain, below, above = f.slope[j], step[j], low[j], high[j]
+        slope, grain, below, above = f.slope[j], f.step[j], aims.low[j], aims.high[j]
         first_down, first_up = milder_down[j], milder_up[j]
         second_down, second_up = mild_down[j], mild_up[j]
         news = (abs(value[j]) < HUGE) & ((quality[j] & _HELD_BIT) == 0)
-        variance = max(max(f.variance[j], floor[j]), grain * grain / 12.0)
+        variance = max(max(f.variance[j], w.floor[j]), grain * grain / 12.0)
         deviation = np.sqrt(variance * max(f.p11[j], 0.0))
         z = slope / deviation
         z = z if deviation > 0.0 else 0.0
@@ -432,21 +399,22 @@ def _say(
         steps = ((above if up else below) - f.level[j]) / slope
         first = ((first_up if up else first_down) - f.level[j]) / slope
         second = ((second_up if up else second_down) - f.level[j]) / slope
-        clear, clearly = abs(z) > significance[j], LEAVE * abs(z) > significance[j]
-        far = LEAVE * horizon[j]
+        clear, clearly = abs(z) > w.significance[j], LEAVE * abs(z) > w.significance[j]
+        far = LEAVE * w.horizon[j]
         # a filter that overshoots a step is beyond a limit that the value is not: no word of that
         beyond = (value[j] > above) if up else (value[j] < below)
-        near = (steps < horizon[j]) & ((steps > 0.0) | beyond) & clear
+        near = (steps < w.horizon[j]) & ((steps > 0.0) | beyond) & clear
         close = (steps < far) & clearly
         # a mild range that is crossed has an alarm of its own
-        first_near = (first > 0.0) & (first < horizon[j])
+        first_near = (first > 0.0) & (first < w.horizon[j])
         first_close = (first > 0.0) & (first < far)
-        second_near = (second > 0.0) & (second < horizon[j])
+        second_near = (second > 0.0) & (second < w.horizon[j])
         second_close = (second > 0.0) & (second < far)
         mild_near = (first_near | second_near) & clear
         mild_close = (first_close | second_close) & clearly
-        silent = not (news & (seen[j] >= warm_up[j]))
-        unknown = NO_VERDICT if (on[j] != 0) & (not news) else np.uint8(0)  # warming up is calm
+        silent = not (news & (f.seen[j] >= w.warm_up[j]))
+        lost = (aims.on[j] != 0) & (not news)  # warming up is calm
+        unknown = NO_VERDICT if lost else np.uint8(0)
         said = _WARNING if near else (_WATCH if mild_near else np.uint8(0))
         held = _WARNING if close else (_WATCH if mild_close else np.uint8(0))
         scores[j] = z if news else np.nan

@@ -12,7 +12,7 @@ they differ, and by how much.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,23 @@ class VotingRule(Rule):
     across: bool = False  # of any containers, and looked at on every tick
 
 
+class Weights(NamedTuple):
+    """sets i8[n, longest] members of each set, -1 where there are fewer; tolerance, alpha f8[f]; hz
+    rows a second."""
+
+    sets: I8
+    tolerance: F8
+    alpha: F8
+    hz: float
+
+
+class Off(NamedTuple):
+    """f8[f] each: mean of what a sensor is off, and at which that grows a second."""
+
+    bias: F8
+    drift: F8
+
+
 class Voting(Family):
     """WARNING where one of three or more is off by more than the tolerance, WATCH on both of two
     that differ by more. ValueError where a rule's set is of one parameter, or of too many."""
@@ -65,19 +82,22 @@ class Voting(Family):
         self, parameters: list[GroupParameter], period_ns: int, rules: list[VotingRule]
     ) -> None:
         f, period = len(parameters), period_ns / 1e9
-        self._sets = sets_of(rules)
         if any(r.tolerance <= 0 for r in rules):
             raise ValueError("tolerance must be given: by how much the sensors may differ")
-        self._tolerance = np.array([r.tolerance for r in rules])
-        self._alpha = np.array([min(1.0, period / r.memory_s) for r in rules])
-        self._hz = 1.0 / period
+        self._weights = Weights(
+            sets_of(rules),
+            tolerance=np.array([r.tolerance for r in rules]),
+            alpha=np.array([min(1.0, period / r.memory_s) for r in rules]),
+            hz=1.0 / period,
+        )
         self.min_samples = np.array([r.min_samples for r in rules], np.int64)
         self.min_ns = np.array([round(r.min_seconds * 1e9) for r in rules], np.int64)
         self.leave_samples = self.min_samples
         self.weights_sha256 = [weights_sha256(self.name, self.version, r) for r in rules]
-        self.state = {"bias": np.zeros(f), "drift": np.zeros(f)}
+        self._off = Off(np.zeros(f), np.zeros(f))
+        self.state = self._off._asdict()
         self._scores = empty_scores(0, f, _DETAILS)
-        self._room = np.empty(self._sets.shape[1])
+        self._room = np.empty(self._weights.sets.shape[1])
 
     def feed(self, grid: Grid) -> Scores:
         """Scores of each row; views on buffers overwritten by the next."""
@@ -85,16 +105,12 @@ class Voting(Family):
         if n > len(self._scores.enter):
             self._scores = empty_scores(n, f, _DETAILS)
             self._scores.predicted[:] = np.nan  # a vote knows the row it is of
-        o, s = self._scores, self.state
-        vote(
-            grid.value, grid.quality, self._sets, self._tolerance, self._alpha, self._hz,
-            s["bias"], s["drift"], self._room, o.enter, o.score, o.detail,
-        )  # fmt: skip
-        return cut(o, n)
+        vote(grid.value, grid.quality, self._weights, self._off, self._room, self._scores)
+        return cut(self._scores, n)
 
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:
         off, members, bias, drift, vote = detail.tolist()
-        tolerance = float(self._tolerance[parameter])
+        tolerance = float(self._weights.tolerance[parameter])
         return {
             "vote": vote, "off": off, "members": int(members), "tolerance": tolerance,
             "bias": bias, "drift_per_s": drift,
@@ -119,24 +135,12 @@ def _place(x: float, n: int, room: F8) -> None:
 
 
 @kernel
-def vote(
-    value: F8,
-    quality: U1,
-    sets: I8,
-    tolerance: F8,
-    alpha: F8,
-    hz: float,
-    bias: F8,
-    drift: F8,
-    room: F8,
-    enter: U1,
-    score: F8,
-    detail: F8,
-) -> None:
+def vote(value: F8, quality: U1, w: Weights, o: Off, room: F8, out: Scores) -> None:
     """room f8[longest]: to work in."""
+    sets, score, detail = w.sets, out.score, out.detail
     for i in range(len(value)):
         for j in range(value.shape[1]):
-            enter[i, j], score[i, j] = NO_VERDICT, np.nan
+            out.enter[i, j], score[i, j] = NO_VERDICT, np.nan
             for d in range(_DETAILS):
                 detail[i, d, j] = np.nan
         for s in range(len(sets)):
@@ -154,12 +158,12 @@ def vote(
                 j = sets[s, a]
                 if j < 0 or not heard(value[i, j], quality[i, j]):
                     continue
-                off, before = value[i, j] - mid, bias[j]
-                bias[j] += alpha[j] * (off - before)
-                drift[j] += alpha[j] * ((bias[j] - before) * hz - drift[j])
-                score[i, j] = (abs(off) if n > 2 else spread) / tolerance[j]
+                off, before = value[i, j] - mid, o.bias[j]
+                o.bias[j] += w.alpha[j] * (off - before)
+                o.drift[j] += w.alpha[j] * ((o.bias[j] - before) * w.hz - o.drift[j])
+                score[i, j] = (abs(off) if n > 2 else spread) / w.tolerance[j]
                 word = _WARNING if n > 2 else _WATCH
-                enter[i, j] = word if score[i, j] > 1.0 else np.uint8(0)
+                out.enter[i, j] = word if score[i, j] > 1.0 else np.uint8(0)
                 detail[i, _VOTE, j] = mid
                 detail[i, _OFF, j], detail[i, _MEMBERS, j] = off, n
-                detail[i, _BIAS, j], detail[i, _DRIFT, j] = bias[j], drift[j]
+                detail[i, _BIAS, j], detail[i, _DRIFT, j] = o.bias[j], o.drift[j]

@@ -6,6 +6,7 @@ window 60 s in 10 s panes, at 12:01:00 ▏▔▔▔▏▔▔▔▏▔▔▔▏�
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from pipeline.statistics.panes import (
     make_work,
     on_their_grids,
 )
-from schemas.columns import F8, FIGURES, I4, I8, NEVER, ROW, U1, U4, Grid, State, WindowBatch
+from schemas.columns import F8, FIGURES, I8, NEVER, ROW, U1, U4, Grid, State, WindowBatch
 from schemas.settings import WindowSettings
 from schemas.state import Stateful
 
@@ -37,14 +38,33 @@ _N = len(FIGURES)
 _MIN, _MAX = ROW["min"], ROW["max"]
 
 
+class Feed(NamedTuple):
+    """Of a grid: k rows of f parameters, and the watermark's advances."""
+
+    time_ns: I8
+    packet: I8
+    value: F8
+    quality: U1
+    advance_row: I8
+    advance_ns: I8
+    advance_packet: I8
+
+
+class Shape(NamedTuple):
+    """Of a window: length of its panes, and ranks of its quantiles."""
+
+    pane_ns: int
+    ranks: F8
+
+
 class Statistics(Stateful):
     """Statistics stage of one group and one window. quantiles: ranks 0..1."""
 
     def __init__(self, parameters: int, window: WindowSettings, quantiles: tuple[float, ...]):
         self.window, self._parameters = window, parameters
-        self.pane_ns = round(window.pane_s * 1e9)
+        self._quantiles = quantiles
+        self._shape = Shape(round(window.pane_s * 1e9), np.array(quantiles, np.float64))
         self.panes = round(window.window_s / window.pane_s)
-        self._ranks = np.array(quantiles, np.float64)
         panes = empty_panes(self.panes, parameters)
         self.state = {"clock": np.array([NEVER, 0], np.int64), **panes}
         least, most = np.array([-(2**63), 0]), np.array([2**63 - 1, self.panes - 1])
@@ -70,73 +90,54 @@ class Statistics(Stateful):
         """
         start = int(self.state["clock"][START])
         if start != NEVER:
-            time, one = start + self.pane_ns, np.zeros(1, np.int64)
+            time, one = start + self._shape.pane_ns, np.zeros(1, np.int64)
             none, wide = np.zeros(0, np.int64), np.zeros((0, self._parameters))
             yield from self.feed(
                 Grid(none, none, wide, wide.astype(np.uint8), none, one, one + time, one + packet)
             )
-        self.restore(
-            Statistics(self._parameters, self.window, tuple(self._ranks.tolist())).state
-        )  # fmt: skip
+        self.restore(Statistics(self._parameters, self.window, self._quantiles).state)
 
     def feed(self, grid: Grid) -> Iterator[WindowBatch]:
         """Closings in order; each batch is valid until the next is asked for."""
-        o, row, advance = self._out, 0, 0
+        feed, row, advance = Feed._make(getattr(grid, name) for name in Feed._fields), 0, 0
         while row < len(grid.time_ns) or advance < len(grid.advance_row):
             row, advance, n = window(
-                grid.time_ns, grid.packet, grid.value, grid.quality, grid.advance_row,
-                grid.advance_ns, grid.advance_packet, row, advance, BLOCK, self.pane_ns,
-                self._ranks, self.state["clock"], self._panes, self._work, o.end_ns, o.packet,
-                o.panes, o.figures, o.quality,
+                feed, row, advance, self._shape, self.state["clock"], self._panes, self._work,
+                self._out,
             )  # fmt: skip
             if n:
-                yield WindowBatch(
-                    o.end_ns[:n], o.packet[:n], o.panes[:n], o.figures[:n], o.quality[:n]
-                )
+                yield WindowBatch._make(array[:n] for array in self._out)
 
 
 @kernel
 def window(
-    time: I8,
-    packet: I8,
-    value: F8,
-    quality: U1,
-    advance_row: I8,
-    advance_ns: I8,
-    advance_packet: I8,
+    f: Feed,
     row: int,
     advance: int,
-    block: int,
-    pane_ns: int,
-    ranks: F8,
+    shape: Shape,
     clock: I8,
     panes: Panes,
     work: Work,
-    end_out: I8,
-    packet_out: I8,
-    panes_out: I4,
-    figures_out: F8,
-    flags_out: U4,
+    out: WindowBatch,
 ) -> tuple[int, int, int]:
-    """Returns where it stopped, once `block` closings are out: (row, advance, closings)."""
+    """Returns where it stopped, once BLOCK closings are out: (row, advance, closings)."""
     n = 0
-    while n < block:
-        by_tick = advance < len(advance_row) and advance_row[advance] <= row
-        if not by_tick and row >= len(time):
+    while n < BLOCK:
+        by_tick = advance < len(f.advance_row) and f.advance_row[advance] <= row
+        if not by_tick and row >= len(f.time_ns):
             break
-        mark = advance_ns[advance] if by_tick else time[row]
-        cause = advance_packet[advance] if by_tick else packet[row]
-        if clock[START] != NEVER and mark - clock[START] >= pane_ns:
-            n = _close(mark, cause, n, pane_ns, ranks, clock, panes, work, end_out, packet_out,
-                       panes_out, figures_out, flags_out)  # fmt: skip
+        mark = f.advance_ns[advance] if by_tick else f.time_ns[row]
+        cause = f.advance_packet[advance] if by_tick else f.packet[row]
+        if clock[START] != NEVER and mark - clock[START] >= shape.pane_ns:
+            n = _close(mark, cause, n, shape, clock, panes, work, out)
         if by_tick:
             advance += 1
             continue
         if clock[START] == NEVER:
-            clock[START] = mark - mark % pane_ns
+            clock[START] = mark - mark % shape.pane_ns
         c = clock[CURRENT]
         panes.rows[c] += 1
-        x, q = value[row], quality[row]
+        x, q = f.value[row], f.quality[row]
         flagged = add_row(x, q, np.float64(mark - clock[START]) * 1e-9, c, panes)
         if place_row(x, panes.scale, panes.origin, work.place, panes.bins[c]):
             find_places(x, c, panes, work.place, work.moved)
@@ -154,19 +155,14 @@ def _close(
     mark: int,
     cause: int,
     n: int,
-    pane_ns: int,
-    ranks: F8,
+    shape: Shape,
     clock: I8,
     panes: Panes,
     work: Work,
-    end_out: I8,
-    packet_out: I8,
-    panes_out: I4,
-    figures_out: F8,
-    flags_out: U4,
+    batch: WindowBatch,
 ) -> int:
     """Close panes up to `mark`; an empty window closes silently and the panes jump to the mark."""
-    p = len(panes.rows)
+    p, pane_ns = len(panes.rows), shape.pane_ns
     while mark - clock[START] >= pane_ns:
         filled = 0
         for k in range(p):
@@ -176,15 +172,16 @@ def _close(
             for j in range(len(work.count)):
                 forget_grid(j, panes)
             break
-        end_out[n], packet_out[n], panes_out[n] = clock[START] + pane_ns, cause, filled
-        c = clock[CURRENT]
-        out = figures_out[n]
+        batch.end_ns[n], batch.packet[n] = clock[START] + pane_ns, cause
+        batch.panes[n] = filled
+        c, out = clock[CURRENT], batch.figures[n]
         merge(c, np.float64(pane_ns) * 1e-9, panes, work)
         write_figures(work, out)
         add_up(c, panes, work.total, work.mixed)
         for j in range(len(work.count)):
-            quantiles(j, c, ranks, work.count[j], out[_MIN, j], out[_MAX, j], panes, work, out, _N)
-        _count_flags(panes, flags_out[n])
+            low, high = out[_MIN, j], out[_MAX, j]
+            quantiles(j, c, shape.ranks, work.count[j], low, high, panes, work, out, _N)
+        _count_flags(panes, batch.quality[n])
         n += 1
         clock[START] += pane_ns
         clock[CURRENT] = (c + 1) % p

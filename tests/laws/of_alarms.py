@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.alarms.change import ChangeLimits
+from pipeline.alarms.change import Bounds, ChangeLimits
 from pipeline.alarms.check import NO_CHOICE
-from pipeline.alarms.condition import Conditions
+from pipeline.alarms.condition import Asked, Conditions
 from pipeline.alarms.flapping import Flapping
 from pipeline.alarms.loss_of_signal import LossOfSignal
 from pipeline.alarms.monitor import Monitor
 from pipeline.alarms.stale import Stale
-from pipeline.alarms.static import Limits, Ranges
+from pipeline.alarms.static import Judged, Limits, Ranges
 from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Pending
 from pipeline.timeline.resample import Resample
@@ -126,7 +126,7 @@ def _limits() -> Limits:
     )  # fmt: skip
     text = (every == 1).astype(np.uint8)
     context = np.where(every < 2, 0, NO_CHOICE)
-    return Limits(every, 2 * every, context, text, ranges, np.full(F, 0.25))
+    return Limits(Judged(every, 2 * every, context, text, np.full(F, 0.25)), ranges)
 
 
 class _Static:
@@ -134,9 +134,9 @@ class _Static:
 
     def __init__(self) -> None:
         self.limits, every = _limits(), np.arange(F)
-        self.conditions = Conditions(
-            every, 2 * every + 1, np.ones(F, np.int64), np.arange(F + 1), np.full(F, 2, np.uint8)
-        )
+        levels = np.full(F, 2, np.uint8)
+        asked = Asked(every, 2 * every + 1, np.ones(F, np.int64), np.arange(F + 1), levels)
+        self.conditions = Conditions(asked)
         self.snapshot, self.restore = self.limits.snapshot, self.limits.restore
 
     def feed(self, rows: Rows) -> Scores:
@@ -156,9 +156,8 @@ class _Changing:
     def __init__(self, low: Any) -> None:
         every = np.arange(F)
         self.limits = _limits()
-        self.changes = ChangeLimits(
-            every, every, 2 * every, low, -low, np.arange(F, dtype=np.uint8) % 2
-        )
+        second = np.arange(F, dtype=np.uint8) % 2
+        self.changes = ChangeLimits(Bounds(every, every, 2 * every, low, -low, second))
         self.snapshot, self.restore = self.changes.snapshot, self.changes.restore
 
     def feed(self, rows: Rows) -> Scores:

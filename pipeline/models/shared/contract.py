@@ -84,7 +84,4 @@ def empty_scores(rows: int, parameters: int, details: int) -> Scores:
 
 
 def cut(scores: Scores, n: int) -> Scores:
-    return Scores(
-        scores.enter[:n], scores.leave[:n], scores.predicted[:n], scores.score[:n],
-        scores.detail[:n],
-    )  # fmt: skip
+    return Scores._make(array[:n] for array in scores)

@@ -68,11 +68,20 @@ class Feature(NamedTuple):
 
 
 class Fineness(NamedTuple):
-    """f8[g] each, of g features (`Feature`)."""
+    """f8[g] each, below u1[g], of g features (`Feature`)."""
 
+    below: U1
     least: F8
     share: F8
     known: F8
+
+
+class Weights(NamedTuple):
+    """f8[f] each: margin; half of the history and `let_go`, in rows."""
+
+    margin: F8
+    half: F8
+    let_go: F8
 
 
 class Past(NamedTuple):
@@ -128,12 +137,14 @@ class RecordModel(Family):
     ) -> None:
         del period_ns  # it counts rows
         f, g = len(parameters), len(self.features)
-        self._margin = np.array([r.margin for r in rules])
-        self._half = np.array([max(r.history // 2, 1) for r in rules], np.float64)
-        self._let_go = np.array([r.let_go for r in rules], np.float64)
-        self._below = np.array([x.below for x in self.features], np.uint8)
-        columns = [np.array([getattr(x, k) for x in self.features]) for k in Fineness._fields]
-        self._fineness = Fineness(*columns)
+        self._weights = Weights(
+            margin=np.array([r.margin for r in rules]),
+            half=np.array([max(r.history // 2, 1) for r in rules], np.float64),
+            let_go=np.array([r.let_go for r in rules], np.float64),
+        )
+        below = np.array([x.below for x in self.features], np.uint8)
+        fine = [np.array([getattr(x, k) for x in self.features]) for k in Fineness._fields[1:]]
+        self._fineness = Fineness(below, *fine)
         self.min_samples = np.ones(f, np.int64)
         self.min_ns = np.zeros(f, np.int64)
         self.leave_samples = np.full(f, CALM, np.int64)
@@ -156,13 +167,12 @@ class RecordModel(Family):
             self._scores = empty_scores(n, f, _DETAILS)
             self._features = np.empty((n, len(self.features), f))
             self._extent = np.zeros((n, f))
-        o, s = self._scores, self.state
+        o = self._scores
         o.predicted[:n] = np.nan
         self.extract(grid, self._features[:n], o.predicted[:n])
         judge(
-            self._features[:n], self._extent[:n], grid.quality, self._below, self._fineness,
-            self._margin, self._half, self._let_go, self._past, s["since_gap"], self._busy,
-            o.enter, o.score, o.detail,
+            self._features[:n], self._extent[:n], grid.quality, self._fineness, self._weights,
+            self._past, self.state["since_gap"], self._busy, o,
         )  # fmt: skip
         return cut(o, n)
 
@@ -203,17 +213,12 @@ def judge(
     features: F8,
     extent: F8,
     quality: U1,
-    below: U1,
     fineness: Fineness,
-    margin: F8,
-    half: F8,
-    let_go: F8,
+    w: Weights,
     past: Past,
     since_gap: F8,
     busy: U1,
-    enter: U1,
-    score: F8,
-    detail: F8,
+    out: Scores,
 ) -> None:
     """Sequential in rows: what is said of a row does not know the row's own value.
 
@@ -222,33 +227,33 @@ def judge(
     """
     for i in range(len(features)):
         gap = np.uint8(0)
-        for j in range(len(margin)):
+        for j in range(len(since_gap)):
             gap |= quality[i, j] & GAP_BIT
-            enter[i, j], score[i, j] = NO_VERDICT, np.nan
+            out.enter[i, j], out.score[i, j] = NO_VERDICT, np.nan
         if gap != 0:
-            for j in range(len(margin)):
+            for j in range(len(since_gap)):
                 if (quality[i, j] & GAP_BIT) != 0:
                     since_gap[j] = 0.0
-                    for g in range(len(below)):
+                    for g in range(len(fineness.below)):
                         _close(g, j, past)
         drops = np.uint8(0)
-        for j in range(len(margin)):
+        for j in range(len(since_gap)):
             since_gap[j] += 1.0
             drops |= np.uint8(since_gap[j] == DROP)
-        for g in range(len(below)):
+        for g in range(len(fineness.below)):
             if drops == 0 and not _any(features[i, g]):
                 continue  # nothing to judge, as in most rows of a spectrum
             left = _calm(
-                features[i, g], extent[i], below[g], fineness.least[g], fineness.share[g],
-                fineness.known[g], margin, half, _row(g, past), since_gap, busy, enter[i], score[i],
+                features[i, g], extent[i], g, fineness, w, _row(g, past), since_gap, busy,
+                out.enter[i], out.score[i],
             )  # fmt: skip
             if left == 0:
                 continue
-            for j in range(len(margin)):
+            for j in range(len(since_gap)):
                 if busy[j] != 0:
                     _feature(
-                        features[i, g, j], extent[i, j], i, g, j, below[g], fineness, margin[j],
-                        half[j], let_go[j], since_gap[j], past, enter, score, detail,
+                        features[i, g, j], extent[i, j], i, g, j, fineness, w, since_gap[j], past,
+                        out,
                     )  # fmt: skip
 
 
@@ -297,12 +302,9 @@ def _excess(
 def _calm(
     x: F8,
     extent: F8,
-    below: int,
-    least: float,
-    share: float,
-    known: float,
-    margin: F8,
-    half: F8,
+    g: int,
+    fineness: Fineness,
+    w: Weights,
     past: Past,
     since: F8,
     busy: U1,
@@ -313,20 +315,21 @@ def _calm(
 
     Conditions are joined by & and |: an `and` is a branch, and a loop with branches gets no lanes.
     """
-    left = np.uint8(0)
-    for j in range(len(margin)):
+    left, below = np.uint8(0), fineness.below[g]
+    least, share, known = fineness.least[g], fineness.share[g], fineness.known[g]
+    for j in range(len(since)):
         value, seen, filled, waited = x[j], past.seen[j], past.filled[j], past.waited[j]
         new_low, new_high = past.new_low[j], past.new_high[j]
         low, high = min(past.past_low[j], past.low[j]), max(past.past_high[j], past.high[j])
         before, word = score[j], enter[j]
         excess = _excess(
-            value, low, high, seen, below, margin[j], max(least + share * extent[j], 1e-300), known,
-            extent[j],
+            value, low, high, seen, below, w.margin[j], max(least + share * extent[j], 1e-300),
+            known, extent[j],
         )  # fmt: skip
         judged = (seen >= LEAST) & (low <= high)
         turns = (
             (waited >= PATIENCE - 1) | (since[j] == DROP)
-            | ((filled >= half[j] - 1) & (since[j] >= DROP))
+            | ((filled >= w.half[j] - 1) & (since[j] >= DROP))
         )  # fmt: skip
         here = value == value
         other = (here & (turns | (past.alarm[j] > 0) | (judged & (excess > 1.0)))) | (
@@ -352,18 +355,14 @@ def _feature(
     i: int,
     g: int,
     j: int,
-    below: int,
     fineness: Fineness,
-    margin: float,
-    half: float,
-    let_go: float,
+    w: Weights,
     since: float,
     past: Past,
-    enter: U1,
-    score: F8,
-    detail: F8,
+    out: Scores,
 ) -> None:
     """Judge one feature of one row, then learn from it."""
+    enter, score, detail = out.enter, out.score, out.detail
     if since == DROP and past.filled[g, j] >= DROP // 2:
         past.past_low[g, j], past.past_high[g, j] = np.inf, -np.inf
         past.seen[g, j] = past.filled[g, j]
@@ -376,7 +375,7 @@ def _feature(
     alarm = False
     if seen >= LEAST and low <= high:
         excess = _excess(
-            x, low, high, seen, below, margin,
+            x, low, high, seen, fineness.below[g], w.margin[j],
             max(fineness.least[g] + fineness.share[g] * extent, 1e-300), fineness.known[g], extent,
         )  # fmt: skip
         alarm = excess > 1.0
@@ -397,7 +396,7 @@ def _feature(
         past.worst_low[g, j] = min(past.worst_low[g, j], x)
         past.worst_high[g, j] = max(past.worst_high[g, j], x)
         _drop_waiting(g, j, past)
-        if past.alarm[g, j] > let_go:
+        if past.alarm[g, j] > w.let_go[j]:
             _forget(g, j, past)
         return
     if past.alarm[g, j] > 0:
@@ -408,7 +407,7 @@ def _feature(
     past.filled[g, j] += 1.0
     _wait(x, g, j, past)
     learnt = past.low[g, j] <= past.high[g, j]  # a short block may have closed before any row was
-    if past.filled[g, j] >= half and since >= DROP and learnt:
+    if past.filled[g, j] >= w.half[j] and since >= DROP and learnt:
         past.past_low[g, j], past.past_high[g, j] = past.low[g, j], past.high[g, j]
         past.low[g, j], past.high[g, j] = np.inf, -np.inf
         past.filled[g, j] = 0.0

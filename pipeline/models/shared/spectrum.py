@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.kernel import part
 from pipeline.models.shared.window import ROWS
-from schemas.columns import F8
+from schemas.columns import F8, I8
 
 HOP = 16
 PACE = 0.2
@@ -33,6 +33,19 @@ class Tables(NamedTuple):
     cosine: F8
     sine: F8
     sums: F8
+
+
+class Segments(NamedTuple):
+    """What a family of the spectrum keeps: ring f8[f, ROWS], held i8[f] rows since the gap, smooth
+    f8[f, BINS] the mean spectrum."""
+
+    ring: F8
+    held: I8
+    smooth: F8
+
+
+def empty_segments(f: int) -> Segments:
+    return Segments(np.zeros((f, ROWS)), np.zeros(f, np.int64), np.zeros((f, BINS)))
 
 
 def tables() -> Tables:
