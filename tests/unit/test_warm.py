@@ -10,14 +10,14 @@ import orjson
 # of all kernels that are loaded: module, name, how many types each was compiled for
 _ASK = """
 import gc, sys
-import numba.core.dispatcher
 import orjson
 import pipeline.models.corridor
 from agents.warm import warm_up
+from pipeline.kernel import Compiled
 warm_up()
-kernels = [d for d in gc.get_objects() if isinstance(d, numba.core.dispatcher.Dispatcher)]
-kernels = [d for d in kernels if d.targetoptions.get("nogil")]
-told = {f"{d.py_func.__module__}.{d.py_func.__name__}": len(d.overloads) for d in kernels}
+kernels = [k for k in gc.get_objects() if isinstance(k, Compiled)]
+types = [len(k.dispatcher.overloads) if k.dispatcher else 0 for k in kernels]
+told = {f"{k.function.__module__}.{k.function.__name__}": n for k, n in zip(kernels, types)}
 sys.stdout.buffer.write(orjson.dumps(told))
 """
 LEFT = {  # which only an XTCE document can ask for, or training
