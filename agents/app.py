@@ -71,9 +71,11 @@ def faust_credentials(security: Security) -> Any:
     if "sasl_mechanism" not in options:
         return faust.SSLCredentials(context) if context else None
     return faust.SASLCredentials(
-        username=options["sasl_plain_username"], password=options["sasl_plain_password"],
-        ssl_context=context, mechanism=options["sasl_mechanism"],
-    )  # fmt: skip
+        username=options["sasl_plain_username"],
+        password=options["sasl_plain_password"],
+        ssl_context=context,
+        mechanism=options["sasl_mechanism"],
+    )
 
 
 def create_app(settings: Settings) -> App:
@@ -111,9 +113,11 @@ def create_app(settings: Settings) -> App:
                 self.lanes = Lanes(settings, missions, metrics)
                 running.append(self.lanes)
                 self.server = serve(
-                    settings.metrics_host, settings.metrics_port, metrics.registry,
+                    settings.metrics_host,
+                    settings.metrics_port,
+                    metrics.registry,
                     self.lanes.health,
-                )  # fmt: skip
+                )
                 notify("READY=1", "STATUS=waits for a broker")  # whose state /healthz tells
                 await self.lanes.connect()
             except (MissionError, BrokerError) as error:

@@ -187,8 +187,9 @@ def _report(truth: dict[str, Any], seen: Seen, done: Replayed, port: int) -> Non
         table.add_row(*_row(fault))
     console.print(table)
     levels = ", ".join(f"{n} {level}" for level, n in sorted(score.by_level.items()))
-    console.print(f"Alerts raised: {levels}. False alarms at warning or above: "
-                  f"{len(score.false_alarms)}.")  # fmt: skip
+    console.print(
+        f"Alerts raised: {levels}. False alarms at warning or above: {len(score.false_alarms)}."
+    )
     for alert in score.false_alarms:
         console.print(f"  false: {alert['sentence']}")
     console.print(f"Metrics were at http://127.0.0.1:{port}/metrics (--hold keeps them up).")

@@ -34,11 +34,11 @@ def tables(parameters: int, a_packet: int = 25) -> list[Table]:
     alarm = AlarmRanges((-INF, -60.0, -INF, -80.0, -INF), (INF, 60.0, INF, 80.0, INF), 3)
     width = min(a_packet, parameters)
     return [
-        Table(f"C{c}", c + 1, tuple(
-            Column(f"P{c}_{i}", "f4", "V", alarm=alarm) for i in range(width)
-        ))
+        Table(
+            f"C{c}", c + 1, tuple(Column(f"P{c}_{i}", "f4", "V", alarm=alarm) for i in range(width))
+        )
         for c in range(parameters // width)
-    ]  # fmt: skip
+    ]
 
 
 def mission(found: list[Table]) -> Mission:

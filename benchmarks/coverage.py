@@ -97,9 +97,7 @@ def _of(heard: Heard, j: int) -> Iterator[Forecast]:
     if good.sum() < 100 or np.ptp(x[good]) == 0:
         return
     low, high = float(x[good].min()), float(x[good].max())
-    for share, (side, bound) in (
-        (s, b) for s in LEVELS for b in (("low", high), ("high", low))
-    ):  # fmt: skip
+    for share, (side, bound) in ((s, b) for s in LEVELS for b in (("low", high), ("high", low))):
         limit = bound + share * (low - high if side == "low" else high - low)
         yield from _against(grid, x, side, limit, heard.period_ns)
 
@@ -112,9 +110,7 @@ def _column(grid: Grid, j: int) -> Grid:
     )  # fmt: skip
 
 
-def _against(
-    grid: Grid, x: F8, side: str, limit: float, period_ns: int
-) -> Iterator[Forecast]:  # fmt: skip
+def _against(grid: Grid, x: F8, side: str, limit: float, period_ns: int) -> Iterator[Forecast]:
     none, far = (-math.inf,) * 5, (math.inf,) * 5
     only = (limit,) * 5
     known = GroupParameter("x", None, only if side == "low" else none,  # type: ignore[arg-type]
@@ -157,8 +153,9 @@ def line(name: str, mine: list[Forecast]) -> None:
     share = f"{holds / len(told):.0%}" if told else "–"
     print(
         f"| {name} | {len(told)} | {share} | {soon} | {len(told) - holds - soon} | "
-        f"{len(mine) - len(told)} | {width} |", flush=True,
-    )  # fmt: skip
+        f"{len(mine) - len(told)} | {width} |",
+        flush=True,
+    )
 
 
 def main() -> None:

@@ -71,8 +71,9 @@ def plot(name: str, result: dict[str, Any], out: Path) -> None:
             if alert["transition"] != "cleared" and own:
                 at = (alert["generation_ns"] - result["begin"]) / 1e9
                 axis.axvline(at, color=COLOURS[alert["level_after"]], linewidth=1)
-    axes[-1].set_xlabel("seconds from the first packet; lines are alerts (blue watch, orange "
-                        "warning, red critical)")  # fmt: skip
+    axes[-1].set_xlabel(
+        "seconds from the first packet; lines are alerts (blue watch, orange warning, red critical)"
+    )
     figure.savefig(out / f"{name}.png", dpi=80)
     plt.close(figure)
 

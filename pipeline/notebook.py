@@ -96,9 +96,10 @@ def run(paths: PathLike | Sequence[PathLike], mission: PathLike | Mission) -> Fl
     loaded = mission if isinstance(mission, Mission) else load_mission(mission)
     chain, flown = Chain(loaded), Flown()
     lists = {
-        topics.ALERTS: flown.alerts, topics.STATISTICS: flown.statistics,
+        topics.ALERTS: flown.alerts,
+        topics.STATISTICS: flown.statistics,
         topics.REJECTS: flown.rejects,
-    }  # fmt: skip
+    }
     frames: list[pa.Table] = []
     recording, written = load_recording(_paths(paths), loaded, chain), Written()
     written.skip(recording.scanned)

@@ -118,9 +118,11 @@ class Artefact:
 
 def _told(part: Part) -> dict[str, Any]:
     return {
-        "parameters": list(part.parameters), "settings": part.settings,
-        "weights": _arrays_told(part.weights), "baseline": _arrays_told(part.baseline),
-    }  # fmt: skip
+        "parameters": list(part.parameters),
+        "settings": part.settings,
+        "weights": _arrays_told(part.weights),
+        "baseline": _arrays_told(part.baseline),
+    }
 
 
 def _arrays_told(state: State) -> dict[str, Any]:
@@ -146,8 +148,7 @@ def decode_artefact(content: bytes) -> Artefact:
     if len(content) > MAX_BYTES:
         raise ValueError(f"is larger than {MAX_BYTES} bytes")
     told = orjson.loads(content)
-    keys = {"format", "name", "family", "version", "parts", "trained", "code", "phases",
-            "sha256"}  # fmt: skip
+    keys = {"format", "name", "family", "version", "parts", "trained", "code", "phases", "sha256"}
     if isinstance(told, dict) and told.get("format", FORMAT) != FORMAT:
         raise ValueError(f"its format is {told['format']!r}, not {FORMAT}: train it anew")
     _keys(told, keys, "an artefact")

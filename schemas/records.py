@@ -40,9 +40,11 @@ _COUNT = struct.Struct(">I")
 _TIME = struct.Struct(">q")
 # whole answers, so that the common record costs one look-up and no allocation
 _KNOWN = {
-    PACKETS_HEADERS: (Kind.PACKETS, 0), TICK_HEADERS: (Kind.TICK, 0), (): (Kind.BARE, 0),
+    PACKETS_HEADERS: (Kind.PACKETS, 0),
+    TICK_HEADERS: (Kind.TICK, 0),
+    (): (Kind.BARE, 0),
     CONTROL_HEADERS: (Kind.CONTROL, 0),
-}  # fmt: skip
+}
 
 
 @dataclass(slots=True)

@@ -54,9 +54,7 @@ class Reproduced:
             return []
         if not isinstance(stored, dict):
             return []
-        return [
-            (name, old, new) for name, old, new in _pairs(stored, made, "") if old != new
-        ]  # fmt: skip
+        return [(name, old, new) for name, old, new in _pairs(stored, made, "") if old != new]
 
 
 def _pairs(a: object, b: object, name: str) -> list[tuple[str, object, object]]:
@@ -94,9 +92,7 @@ async def reproduce(bootstrap: str, namespace: str, id_: str, mission: Mission) 
     return Reproduced(stored, derived, len(given), digest.hexdigest())
 
 
-async def _input(
-    bootstrap: str, place: TopicPartition, last: int, source: str
-) -> list[RawRecord]:  # fmt: skip
+async def _input(bootstrap: str, place: TopicPartition, last: int, source: str) -> list[RawRecord]:
     """The source's records from the first of the partition to offset `last`."""
     client = await start(consumer(bootstrap), bootstrap)
     found: list[RawRecord] = []

@@ -204,8 +204,10 @@ class Cluster:
             config = str(self._config(node).resolve())
             process = subprocess.Popen(
                 ["java", "-Xmx512m", "-cp", jars(), "kafka.Kafka", config],
-                stdout=out, stderr=out, start_new_session=True,
-            )  # fmt: skip
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
         self._children.append(process)
         node.pid, node.begun, node.config = process.pid, begun(process.pid), config
         self._save()

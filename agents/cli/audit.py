@@ -14,7 +14,7 @@ import orjson
 from rich.table import Table
 
 from agents.audit.recompute import Recomputed, recompute
-from agents.cli.options import FILE
+from agents.cli.options import FILE, sources_option
 from agents.cli.service_options import service_options, settings_of, source_pair
 from agents.host.errors import BrokerError
 from agents.host.plain import plain
@@ -34,10 +34,12 @@ def audit() -> None:
 @audit.command()
 @click.option("--from", "folder", type=FILE, help="Folder of `run`, instead of Kafka.")
 @click.option(
-    "--recompute", "again", is_flag=True,
+    "--recompute",
+    "again",
+    is_flag=True,
     help="Run telemetry.raw through the chain again too, by the worker's own settings.",
-)  # fmt: skip
-@click.option("--source", "sources", multiple=True, help="NAME=MISSION_FOLDER[,XTCE]")
+)
+@sources_option
 @click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object.")
 @service_options
 def verify(

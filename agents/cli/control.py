@@ -16,7 +16,14 @@ import click
 from rich.table import Table
 
 from agents.cli.answer import tell
-from agents.cli.options import FILE, bootstrap_option, mdb_option, namespace_option
+from agents.cli.options import (
+    FILE,
+    bootstrap_option,
+    mdb_option,
+    mission_option,
+    namespace_option,
+    why_option,
+)
 from agents.host.plain import plain
 from agents.host.terminal import Terminal
 from agents.lane.authority import make_key, read_signer
@@ -33,9 +40,11 @@ from schemas.mission import MissionDatabase
 OF_CONTAINERS = ("stale", "refused")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 key_option = click.option(
-    "--key", type=FILE, envvar="HEARTLINE_CONTROL_KEY",
+    "--key",
+    type=FILE,
+    envvar="HEARTLINE_CONTROL_KEY",
     help="Signs it: your secret key, made by `heartline control key`.",
-)  # fmt: skip
+)
 
 
 @click.group()
@@ -46,14 +55,16 @@ def control() -> None:
 def written(command: Callable[..., None]) -> Any:
     """The argument and the options of what becomes a record of the input."""
     for add in (
-        bootstrap_option, namespace_option, key_option,
+        bootstrap_option,
+        namespace_option,
+        key_option,
         click.option("--source", default="", help="Key of the records; the mission's by default."),
         click.option("--who", default="", help="Your name; the key's or the login's by default."),
-        click.option("--why", required=True, help="Reason, kept with the change."),
+        why_option,
         mdb_option,
-        click.option("--mission", "folder", type=FILE, required=True, help="Mission folder."),
+        mission_option,
         click.argument("name", metavar="PARAMETER"),
-    ):  # fmt: skip
+    ):
         command = add(command)
     return command
 

@@ -11,7 +11,17 @@ from rich.progress import Progress
 from rich.table import Table
 
 from agents.cli.numbered import numbered_of, numbered_options
-from agents.cli.options import FILE, header_option, inside_option, mdb_option, root_option
+from agents.cli.options import (
+    FILE,
+    end_option,
+    header_option,
+    inside_option,
+    mdb_option,
+    mission_option,
+    name_option,
+    root_option,
+    start_option,
+)
 from agents.host.terminal import Terminal
 from agents.readers.run_files import RunFolder
 from pipeline.chain import Chain
@@ -123,13 +133,13 @@ def _told(done: Written) -> Iterator[tuple[str, str]]:
 
 @click.command()
 @click.argument("flights", nargs=-1, required=True, type=FILE)
-@click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
+@mission_option
 @mdb_option
 @root_option
 @header_option
 @click.option("--out", type=FILE, required=True, help="Folder for the results.")
-@click.option("--start", type=float, help="Seconds from the first packet.")
-@click.option("--end", type=float, help="Seconds from the first packet.")
+@start_option
+@end_option
 @numbered_options
 def run(
     flights: tuple[Path, ...], folder: Path, mdb: Path | None, root_container: str,
@@ -215,7 +225,7 @@ def mission() -> None:
 @mission.command("init")
 @click.argument("xtce", type=FILE)
 @click.option("--out", type=FILE, required=True, help="Mission folder to make.")
-@click.option("--name", default="", help="Name of mission and source; the folder's by default.")
+@name_option
 @root_option
 def mission_init(xtce: Path, out: Path, name: str, root_container: str) -> None:
     """Make a mission folder from an XTCE file: the file, and a mission.toml to fill in."""

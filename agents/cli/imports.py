@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from agents.cli.options import FILE
+from agents.cli.options import FILE, name_option
 from agents.host.terminal import Terminal
 from pipeline.errors import MissionError
 from pipeline.formats.importing import Imported, add_flight, import_flight
@@ -26,7 +26,7 @@ console = Terminal(stderr=True)
 @click.option(
     "--mission", "folder", type=FILE, help="One that an import made: this is another flight of it."
 )
-@click.option("--name", default="", help="Name of mission and source; the folder's by default.")
+@name_option
 @click.option("--time-column", default="", help="Its name; the usual ones are tried.")
 @click.option("--epoch", default="", help="UTC of second 0 (2020-01-01 if not given).")
 @click.option("--long", is_flag=True, help="CSV rows are time, parameter, value[, unit].")

@@ -10,7 +10,15 @@ from typing import Any, get_args
 import click
 
 from agents.broker.embedded import EmbeddedBroker, end_as_by_interrupt
-from agents.cli.options import FILE, header_option, mdb_option, root_option
+from agents.cli.options import (
+    FILE,
+    header_option,
+    made_option,
+    mdb_option,
+    root_option,
+    source_option,
+    sources_option,
+)
 from agents.cli.service_options import service_options, settings_of, source_pair
 from agents.ground.ingest import default_spool
 from agents.ground.ingest import ingest as run_ingest
@@ -55,7 +63,7 @@ def broker(port: int) -> None:
 @mdb_option
 @root_option
 @header_option
-@click.option("--source", default="", help="Key of the records; the mission's source by default.")
+@source_option
 @click.option("--allow", multiple=True, metavar="NETWORK", help="Who may send by UDP or connect.")
 @click.option(
     "--idle-s", default=IDLE_S, show_default=True, type=click.FloatRange(0),
@@ -75,7 +83,7 @@ def broker(port: int) -> None:
     show_default=True, help="Which of it gives way: what came first, or what comes.",
 )  # fmt: skip
 @click.option("--metrics-port", "port", type=int, help="Where /metrics and /healthz are.")
-@click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
+@made_option
 @service_options
 def ingest(
     inputs: tuple[str, ...], folder: Path | None, link: str | None, mdb: Path | None,
@@ -102,7 +110,7 @@ def ingest(
     name = source or mission.settings.source
     console.print(
         f"{' '.join(inputs)} → telemetry.raw at {settings.bootstrap} as {name!r}",
-    )  # fmt: skip
+    )
     metrics = IngestMetrics(name)
     kept = spool or default_spool(link or f"{name}-{' '.join(inputs)}")
     server = None
@@ -145,11 +153,11 @@ def _link(settings: Settings, name: str) -> LinkSettings:
 
 
 @click.command()
-@click.option("--source", "sources", multiple=True, help="NAME=MISSION_FOLDER[,XTCE]")
+@sources_option
 @click.option("--group", help="Name of the deployment; its consumer groups begin with it.")
 @click.option("--metrics-port", type=int, help="Where /metrics and /healthz are.")
 @click.option("--metrics-host", help="Address they listen on.")
-@click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
+@made_option
 @click.option("--guarantee", type=click.Choice(GUARANTEES), help="What a crash may cost.")
 @click.option("--other-state", type=click.Choice(OTHER_STATE), help="Of other code or settings.")
 @click.option("--start-at", help="beginning, end or an offset, where the group has none.")
@@ -157,7 +165,7 @@ def _link(settings: Settings, name: str) -> LinkSettings:
 @service_options
 def worker(
     config: Path | None, sources: tuple[str, ...], **given: str | int | float | None
-) -> None:  # fmt: skip
+) -> None:
     """Run a worker: lanes, metrics and low-rate agents, until interrupted."""
     chosen = dict(source_pair(s) for s in sources) or None
     run_worker(settings_of(config, sources=chosen, **given))
@@ -174,8 +182,9 @@ def run_worker(settings: Settings) -> None:
     console.print(
         f"worker of {', '.join(sorted(settings.sources)) or 'no source'} at {settings.bootstrap}; "
         f"metrics on http://{settings.metrics_host}:{settings.metrics_port}/metrics",
-        highlight=False, markup=False,
-    )  # fmt: skip
+        highlight=False,
+        markup=False,
+    )
     to_environment(settings)
     from agents.app import app
 

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from agents.cli.answer import tell
 from agents.cli.control import key_option
-from agents.cli.options import FILE, drawing, namespace_option
+from agents.cli.options import FILE, drawing, namespace_option, png_option, who_option, why_option
 from agents.desk.models_topic import staged
 from agents.host.terminal import Terminal
 from agents.lane.authority import read_signer
@@ -84,17 +84,19 @@ def train(
         f"{path}: {family} of {n} parameters, SHA-256 {artefact.sha256}\n"
         f"{rate.false_alarms} false alarms in {rate.parameter_days:.3g} parameter-days, each "
         f"flight left out once: {rate.a_day:.3g} a day (80 %: {low:.3g} to {high:.3g}).\n"
-        f"Next: heartline models validate {name} FLIGHT… --mission {folder}", 
-    )  # fmt: skip
+        f"Next: heartline models validate {name} FLIGHT… --mission {folder}",
+    )
 
 
 def _setting(family: str, text: str) -> tuple[str, Any]:
     key, _, value = text.partition("=")
     kinds = {f.name: str(f.type) for f in fields(BY_NAME[family].Rule)}
     read: dict[str, Callable[[str], Any]] = {
-        "int": int, "str": str, "tuple[str, ...]": lambda v: tuple(v.split(",")),
+        "int": int,
+        "str": str,
+        "tuple[str, ...]": lambda v: tuple(v.split(",")),
         "tuple[float, ...]": lambda v: tuple(map(float, v.split(","))),
-    }  # fmt: skip
+    }
     try:
         return key, read.get(kinds.get(key, ""), float)(value)
     except ValueError:
@@ -105,7 +107,7 @@ def _setting(family: str, text: str) -> tuple[str, Any]:
 @click.argument("name")
 @click.argument("flights", nargs=-1, required=True, type=FILE)
 @mission_option
-@click.option("--png", type=FILE, help="Draw it too (extra `plot`).")
+@png_option
 @click.option("--gate-key", type=FILE, help="Signs the report, where workers ask for that.")
 def validate(
     name: str, flights: tuple[Path, ...], folder: Path, png: Path | None, gate_key: Path | None
@@ -133,8 +135,8 @@ def validate(
 @models.command()
 @click.argument("name")
 @click.option("--to", "stage", type=click.Choice(["shadow", "active"]), required=True)
-@click.option("--why", required=True, help="Reason, kept with the change.")
-@click.option("--who", default="", help="Your name; that of the login by default.")
+@why_option
+@who_option
 @mission_option
 @source_option
 @namespace_option
@@ -150,8 +152,8 @@ def promote(
 
 @models.command()
 @click.argument("name")
-@click.option("--why", required=True, help="Reason, kept with the change.")
-@click.option("--who", default="", help="Your name; that of the login by default.")
+@why_option
+@who_option
 @mission_option
 @source_option
 @namespace_option
@@ -212,7 +214,7 @@ def list_(folder: Path, source: str, namespace: str, bootstrap: str) -> None:
 @models.command()
 @click.argument("name")
 @mission_option
-@click.option("--png", type=FILE, help="Draw it too (extra `plot`).")
+@png_option
 def show(name: str, folder: Path, png: Path | None) -> None:
     """What NAME knows: its settings, thresholds and records, and what it was made of."""
     artefact = ModelFolder(folder).artefact(name)
@@ -268,15 +270,14 @@ def _backtests(
     first: str, second: str, flights: tuple[Path, ...], mission: Mission, kept: ModelFolder
 ) -> None:
     table = Table("", first, second)
-    reports = [
-        told(backtest(kept.artefact(n), mission, flights), mission) for n in (first, second)
-    ]  # fmt: skip
+    reports = [told(backtest(kept.artefact(n), mission, flights), mission) for n in (first, second)]
     judged = [r["judges"][0] for r in reports]
     table.add_row("found", *(f"{j['found']} of {j['events']}" for j in judged))
     for key in ("false_alarms", "false_alarms_per_parameter_day", "delay_s", "lead_s",
                 "timing_quality"):  # fmt: skip
-        table.add_row(key.replace("_", " "), *("" if j[key] is None else f"{j[key]:.3g}"
-                                               for j in judged))  # fmt: skip
+        table.add_row(
+            key.replace("_", " "), *("" if j[key] is None else f"{j[key]:.3g}" for j in judged)
+        )
     table.add_row("gate", *("opens" if r["passed"] else "; ".join(r["reasons"]) for r in reports))
     for pair in zip(*(r["events"] for r in reports), strict=True):
         cells = ("missed" if e["found_on"] is None else f"{e['after_onset_s']:.0f} s" for e in pair)

@@ -40,3 +40,23 @@ partitions_option = click.option(
     "--partitions", default=1, show_default=True, help="Of telemetry.raw, where it is made here."
 )
 namespace_option = click.option("--namespace", default="", help="Put before every topic's name.")
+mission_option = click.option(
+    "--mission", "folder", type=FILE, required=True, help="Mission folder."
+)
+source_option = click.option(
+    "--source", default="", help="Key of the records; the mission's source by default."
+)
+start_option = click.option("--start", type=float, help="Seconds from the first packet.")
+end_option = click.option("--end", type=float, help="Seconds from the first packet.")
+made_option = click.option(
+    "--partitions", type=int, help="Of telemetry.raw, where it is made here."
+)
+sources_option = click.option(
+    "--source", "sources", multiple=True, help="NAME=MISSION_FOLDER[,XTCE]"
+)
+name_option = click.option(
+    "--name", default="", help="Name of mission and source; the folder's by default."
+)
+png_option = click.option("--png", type=FILE, help="Draw it too (extra `plot`).")
+why_option = click.option("--why", required=True, help="Reason, kept with the change.")
+who_option = click.option("--who", default="", help="Your name; that of the login by default.")

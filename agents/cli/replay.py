@@ -13,7 +13,17 @@ import click
 from rich.progress import Progress
 
 from agents.cli.numbered import numbered_of, numbered_options
-from agents.cli.options import FILE, header_option, mdb_option, root_option
+from agents.cli.options import (
+    FILE,
+    end_option,
+    header_option,
+    made_option,
+    mdb_option,
+    mission_option,
+    root_option,
+    source_option,
+    start_option,
+)
 from agents.cli.service_options import service_options, settings_of
 from agents.ground.replay import Replayed, holds_records
 from agents.ground.replay import replay as run_replay
@@ -29,18 +39,18 @@ console = Terminal(stderr=True)
 
 @click.command()
 @click.argument("flights", nargs=-1, required=True, type=FILE)
-@click.option("--mission", "folder", type=FILE, required=True, help="Mission folder.")
+@mission_option
 @mdb_option
 @root_option
 @header_option
-@click.option("--source", default="", help="Key of the records; the mission's source by default.")
+@source_option
 @click.option("--speed", default="1", show_default=True, help="Times flight time, or max.")
-@click.option("--start", type=float, help="Seconds from the first packet.")
-@click.option("--end", type=float, help="Seconds from the first packet.")
+@start_option
+@end_option
 @click.option("--shift", type=click.Choice(["now"]), help="Move the flight's times to today.")
 @click.option("--loop", is_flag=True, help="Again and again, as of now, until interrupted.")
 @click.option("--loops", type=click.IntRange(1), help="So many times, as of now.")
-@click.option("--partitions", type=int, help="Of telemetry.raw, where it is made here.")
+@made_option
 @numbered_options
 @service_options
 def replay(
@@ -77,8 +87,9 @@ def replay(
             console.print(
                 f"namespace {namespace!r} holds records already: where a flight of {name!r} was "
                 "replayed into it before, this one is late. Take another --namespace, or --shift "
-                "now.", style="yellow",
-            )  # fmt: skip
+                "now.",
+                style="yellow",
+            )
         with Progress(console=console) as bar:
             task = bar.add_task("replay", total=rounds and rounds * len(part.start))
             asyncio.run(

@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from agents.audit.reproduce import reproduce as again
-from agents.cli.options import FILE, bootstrap_option, mdb_option
+from agents.cli.options import FILE, bootstrap_option, mdb_option, namespace_option
 from agents.host.terminal import Terminal
 from pipeline.mission.folder import load_mission
 
@@ -19,11 +19,9 @@ from pipeline.mission.folder import load_mission
 @click.argument("id_", metavar="ID")
 @click.option("--mission", type=FILE, required=True, help="Mission folder of the alert's source.")
 @mdb_option
-@click.option("--namespace", default="", help="Put before every topic's name.")
+@namespace_option
 @bootstrap_option
-def reproduce(
-    id_: str, mission: Path, mdb: Path | None, namespace: str, bootstrap: str
-) -> None:  # fmt: skip
+def reproduce(id_: str, mission: Path, mdb: Path | None, namespace: str, bootstrap: str) -> None:
     """Derive an alert again from the input as it stands on telemetry.raw: the same bytes, or the
     first that differs, and what fields they belong to (status 1)."""
     done = asyncio.run(again(bootstrap, namespace, id_, load_mission(mission, mdb)))

@@ -11,7 +11,7 @@ import click
 import orjson
 from rich.table import Table
 
-from agents.cli.options import bootstrap_option
+from agents.cli.options import bootstrap_option, namespace_option
 from agents.cli.sketch import sketch
 from agents.host.errors import BrokerError
 from agents.host.terminal import Terminal
@@ -27,25 +27,23 @@ from schemas import topics
 @click.option(
     "--from", "folder", type=click.Path(path_type=Path), help="Folder of `run`, instead of Kafka."
 )
-@click.option("--namespace", default="", help="Put before every topic's name.")
+@namespace_option
 @click.option("--json", "as_json", is_flag=True, help="The alert and the samples as JSON.")
 @bootstrap_option
-def explain(
-    id_: str, folder: Path | None, namespace: str, as_json: bool, bootstrap: str
-) -> None:  # fmt: skip
+def explain(id_: str, folder: Path | None, namespace: str, as_json: bool, bootstrap: str) -> None:
     """Print why an alert was raised: what was seen, expected, in force, and the input's place; and
     draw the samples around it."""
-    alert = _from_folder(folder, id_) if folder else asyncio.run(
-        _from_kafka(bootstrap, namespace, id_)
-    )  # fmt: skip
+    alert = (
+        _from_folder(folder, id_) if folder else asyncio.run(_from_kafka(bootstrap, namespace, id_))
+    )
     if alert is None:
         where = str(folder) if folder else f"{topics.on_wire(topics.ALERTS, namespace)}"
         raise BrokerError(
             f"No alert {id_!r} in {where} (another --namespace? --from FOLDER for a `run`?)."
         )
-    around = around_in(folder, alert) if folder else asyncio.run(
-        around_on(bootstrap, namespace, alert)
-    )  # fmt: skip
+    around = (
+        around_in(folder, alert) if folder else asyncio.run(around_on(bootstrap, namespace, alert))
+    )
     if as_json:
         samples = [{"time_ns": t, "value": v, "quality": q} for t, v, q in around.samples]
         click.echo(orjson.dumps(alert | {"samples": samples}))

@@ -44,8 +44,10 @@ from schemas.records import TICK_HEADERS
 log = logging.getLogger("heartline.ingest")
 LAST_S = 10.0  # for what is on the way when somebody says stop
 SCHEMES: dict[str, Callable[[str, Door], AsyncGenerator[Piece, None]]] = {
-    "udp": udp, "tcp": tcp, "tcp-listen": listen
-}  # fmt: skip
+    "udp": udp,
+    "tcp": tcp,
+    "tcp-listen": listen,
+}
 
 
 @dataclass(slots=True)

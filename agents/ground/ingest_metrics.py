@@ -46,8 +46,10 @@ class IngestMetrics(Collector):
             "heartline_ingest_lost_packets", "Received, and never sent.", labels=["source", "why"]
         )
         for why, n in (
-            ("no_room", c.refused), ("pushed_out", spool.full.packets), ("old", spool.old.packets)
-        ):  # fmt: skip
+            ("no_room", c.refused),
+            ("pushed_out", spool.full.packets),
+            ("old", spool.old.packets),
+        ):
             lost.add_metric([self._source, why], n)
         yield lost
         waits = self._clock() - sender.moved if spool.waiting else 0.0

@@ -83,17 +83,16 @@ class _Clients:
 
     def _make_way(self, comer: str) -> bool:
         now, n = self._now(), self._full.since(self._now())
-        idle = [
-            c for c in self.open
-            if not c.busy and (not c.sent or now - c.heard >= SILENT_S)
-        ]  # fmt: skip
+        idle = [c for c in self.open if not c.busy and (not c.sent or now - c.heard >= SILENT_S)]
         longest = min(idle, key=lambda c: (c.sent, c.heard), default=None)
         if longest is None:
             if n:
                 log.warning(
                     "%s is refused: all of %d clients send (%d since the last line)",
-                    comer, MAX_CLIENTS, n,
-                )  # fmt: skip
+                    comer,
+                    MAX_CLIENTS,
+                    n,
+                )
             return False
         if n:
             log.warning(

@@ -94,9 +94,7 @@ class Sender:
         headers = record.headers
         if headers[:1] != CONTROL_HEADERS[:1]:
             headers = with_number(headers, Numbered(self._writer, number))
-        way = await self._client.send(
-            self._topic, record.value, self._key, headers=list(headers)
-        )  # fmt: skip
+        way = await self._client.send(self._topic, record.value, self._key, headers=list(headers))
         way.add_done_callback(lambda f: self._acknowledged(f, due))
         self._way.append((record, number, due, way))
 

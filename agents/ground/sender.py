@@ -45,9 +45,9 @@ class Sender:
         self, spool: Spool, source: str, bootstrap: str, namespace: str, partitions: int
     ) -> None:
         self._spool, self._key, self._bootstrap = spool, source.encode(), bootstrap
-        self._topics = {
-            kind: topics.on_wire(topics.RAW, namespace) for kind in _HEADERS
-        } | {FrameKind.SKIPPED: topics.on_wire(topics.REJECTS, namespace)}  # fmt: skip
+        self._topics = {kind: topics.on_wire(topics.RAW, namespace) for kind in _HEADERS} | {
+            FrameKind.SKIPPED: topics.on_wire(topics.REJECTS, namespace)
+        }
         self._ready = partial(ensure_topics, bootstrap, namespace, partitions)
         self.connected, self.reached, self.since = False, False, time.time()
         self.moved = self.since

@@ -249,8 +249,10 @@ class Lane:
             self._told.add(source)
             log.warning(
                 "partition %d: records of source %r are rejected: no mission is given for it "
-                "(--source NAME=FOLDER)", self.partition, source,
-            )  # fmt: skip
+                "(--source NAME=FOLDER)",
+                self.partition,
+                source,
+            )
 
     def _feed(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> LaneFed:
         with self._metrics.compute.time():

@@ -83,12 +83,15 @@ class Metrics:
         self.latency = Histogram(
             "heartline_latency_seconds",
             "From the raw record's append to its outputs' acknowledgement.",
-            buckets=LATENCY_BUCKETS, registry=registry,
-        )  # fmt: skip
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
         self.compute = Histogram(
-            "heartline_compute_seconds", "Time of one feed in the compute thread.",
-            buckets=LATENCY_BUCKETS, registry=registry,
-        )  # fmt: skip
+            "heartline_compute_seconds",
+            "Time of one feed in the compute thread.",
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
         self.health: Callable[[], tuple[bool, str]] | None = (
             None  # of the lanes, once there are any
         )
@@ -243,9 +246,10 @@ class _AtScrape(Collector):
                 if received > 0:
                     lag.set((name,), max(0.0, (received - chain.watermark_ns) / 1e9))
         newest = _Family(
-            "last_record_seconds", "When the newest record, or tick, was appended, unix time.",
+            "last_record_seconds",
+            "When the newest record, or tick, was appended, unix time.",
             "source",
-        )  # fmt: skip
+        )
         for source, at in self._metrics.newest().items():
             newest.set((plain(source),), at)
         healthy = _Family("healthy", "1: /healthz says 200.")

@@ -136,11 +136,13 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 lambda: start(producer(s.bootstrap), s.bootstrap), s.bootstrap
             )
         make = partial(
-            consumer, s.bootstrap, group_id=s.lanes_group,
+            consumer,
+            s.bootstrap,
+            group_id=s.lanes_group,
             session_timeout_ms=s.session_timeout_ms,
             heartbeat_interval_ms=s.session_timeout_ms // 6,
             rebalance_timeout_ms=s.session_timeout_ms,
-        )  # fmt: skip
+        )
         client = await patiently(lambda: start(make(), s.bootstrap), s.bootstrap)
         self._consumer = client
         client.subscribe([self._topic], listener=self)
@@ -319,8 +321,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         except (TimeoutError, CommitLost, KafkaError) as error:
             log.warning(
                 "lane %d left without its last commit (%r): the next owner repeats %d records",
-                lane.partition, error, lane.next_offset - lane.committed,
-            )  # fmt: skip
+                lane.partition,
+                error,
+                lane.next_offset - lane.committed,
+            )
         await lane.close()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:

@@ -136,9 +136,11 @@ def blocks(content: bytes, offset: int, marks: Marks, first: str) -> list[Block]
         if i == count - 1:
             sha256 = hashlib.sha256(content).hexdigest()
             header |= {
-                "offset": offset, "sha256": sha256, "fingerprint": marks.fingerprint,
+                "offset": offset,
+                "sha256": sha256,
+                "fingerprint": marks.fingerprint,
                 "topic_id": marks.topic_id,
-            }  # fmt: skip
+            }
             if marks.key:
                 header["seal"] = marks.seal(offset, sha256)
         made.append(Block(header, content[i * BLOCK_BYTES : (i + 1) * BLOCK_BYTES]))

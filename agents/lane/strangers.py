@@ -85,9 +85,9 @@ class Strangers:
                 one.records = 0
 
     def _alert(self, name: str, one: Stranger, record: RawRecord, n: int) -> Output:
-        before, after = (Level.NORMAL, Level.WARNING) if one.standing else (
-            Level.WARNING, Level.NORMAL
-        )  # fmt: skip
+        before, after = (
+            (Level.NORMAL, Level.WARNING) if one.standing else (Level.WARNING, Level.NORMAL)
+        )
         alert: dict[str, Any] = {
             "source": name, "parameter": "/", "name": name,
             "monitor": {"kind": KIND, "name": KIND},

@@ -107,9 +107,11 @@ def ask(application: Wsgi, request: Request) -> Response:
     """What a WSGI application answers to a GET of this; an Accept of no version is none."""
     told: list[tuple[str, list[tuple[str, str]]]] = []
     environ = {
-        "REQUEST_METHOD": "GET", "PATH_INFO": request.path, "QUERY_STRING": request.query,
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": request.path,
+        "QUERY_STRING": request.query,
         **{f"HTTP_{n.upper().replace('-', '_')}": value for n, value in request.headers.items()},
-    }  # fmt: skip
+    }
     if _NO_VERSION.search(environ.get("HTTP_ACCEPT", "")):
         del environ["HTTP_ACCEPT"]
     body = b"".join(application(environ, lambda status, headers: told.append((status, headers))))

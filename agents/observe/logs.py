@@ -59,9 +59,11 @@ class Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         told = {
-            "time": _time(record), "level": record.levelname.lower(), "logger": record.name,
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
             "message": _message(self, record),
-        }  # fmt: skip
+        }
         return orjson.dumps(told).decode()
 
 

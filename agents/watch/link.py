@@ -71,9 +71,11 @@ class Link:
 
     def is_well(self, now_ns: int) -> bool:
         """All there is was read, a broker answers, and news come."""
-        return self.reach is Reach.FOLLOWING and self.last_ns is not None and not self._quiet(
-            self.last_ns, now_ns
-        )  # fmt: skip
+        return (
+            self.reach is Reach.FOLLOWING
+            and self.last_ns is not None
+            and not self._quiet(self.last_ns, now_ns)
+        )
 
     def status(self, now_ns: int) -> list[Status]:
         """At least one line, the worst matter first."""

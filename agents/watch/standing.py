@@ -84,9 +84,11 @@ def _after(alert: Alert, old: Alarm | None) -> Alarm:
     if alert.control is None:
         worse = old is None or old.level is Level.NORMAL or new.level > old.level
         seen = None if worse or old is None else old.acknowledged
-        return new if old is None else replace(
-            new, acknowledged=seen, inhibited=old.inhibited, ranges_set=old.ranges_set
-        )  # fmt: skip
+        return (
+            new
+            if old is None
+            else replace(new, acknowledged=seen, inhibited=old.inhibited, ranges_set=old.ranges_set)
+        )
     base = old or new  # no sample is part of what a person does: the last value stays
     kept = replace(
         base,

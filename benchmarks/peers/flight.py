@@ -24,11 +24,11 @@ def tables() -> list[Table]:
     high = (INF, INF, INF, LIMIT, INF)
     alarm = AlarmRanges(low, high, 1)
     return [
-        Table(f"C{c}", c + 1, tuple(
-            Column(f"P{c}_{j}", "f4", "V", alarm=alarm) for j in range(WIDTH)
-        ))
+        Table(
+            f"C{c}", c + 1, tuple(Column(f"P{c}_{j}", "f4", "V", alarm=alarm) for j in range(WIDTH))
+        )
         for c in range(CONTAINERS)
-    ]  # fmt: skip
+    ]
 
 
 @dataclass(slots=True)

@@ -47,8 +47,9 @@ def main(its: Asked) -> None:
     pw.io.kafka.write(
         alerts,
         {"bootstrap.servers": its.bootstrap, "linger.ms": str(LINGER_MS), "acks": "all"},
-        its.alerts, format="raw",
-    )  # fmt: skip
+        its.alerts,
+        format="raw",
+    )
     threading.Thread(target=end, args=[job], daemon=True).start()
     pw.run(monitoring_level=pw.MonitoringLevel.NONE)
 

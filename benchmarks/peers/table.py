@@ -66,7 +66,7 @@ PEERS = (
     Peer("Bytewax", "bytewax_flow", "job"),
     Peer("Pathway", "pathway_table", "job"),
     LANE,
-)  # fmt: skip
+)
 
 
 class Failed(Exception):  # noqa: N818 - told in the table as it stands

@@ -36,9 +36,11 @@ class _Moved(Stateful):
 
     def __init__(self, containers: int) -> None:
         self.state = {
-            "known": np.zeros(containers, np.int64), "steps": np.zeros(KEPT, np.int64),
-            "at": np.full(1, NEVER, np.int64), "count": np.zeros(1, np.int64),
-        }  # fmt: skip
+            "known": np.zeros(containers, np.int64),
+            "steps": np.zeros(KEPT, np.int64),
+            "at": np.full(1, NEVER, np.int64),
+            "count": np.zeros(1, np.int64),
+        }
 
 
 class ClockSteps(Composite):
@@ -128,9 +130,11 @@ class ClockSteps(Composite):
                 container, found, k = step
                 alert["clock"] = {
                     "container": self._containers[container],
-                    "before_ns": int(found.before_ns[k]), "after_ns": int(found.after_ns[k]),
-                    "step_s": int(found.step_ns[k]) / 1e9, "packets": int(found.rows[k]),
-                }  # fmt: skip
+                    "before_ns": int(found.before_ns[k]),
+                    "after_ns": int(found.after_ns[k]),
+                    "step_s": int(found.step_ns[k]) / 1e9,
+                    "packets": int(found.rows[k]),
+                }
             alert["fingerprint"] = self._origin.fingerprint
             make = partial(alert_output, alert, sentence)
             out.append(Pending(packet, int(batch.record[packet]), Rank.CLOCK, (order,), make))

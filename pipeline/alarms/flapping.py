@@ -50,9 +50,11 @@ class Flapping(Stateful):
             "now": np.zeros(f, np.uint8),  # where the monitor stands
         }
         self.bounds = {
-            "flapping": (0, 1), "level": (0, Level.SEVERE), "now": (0, Level.SEVERE),
+            "flapping": (0, 1),
+            "level": (0, Level.SEVERE),
+            "now": (0, Level.SEVERE),
             "count": (0, 2**62),
-        }  # fmt: skip
+        }
 
     @property
     def quiet(self) -> bool:
@@ -100,9 +102,7 @@ class Flapping(Stateful):
                 int(s["count"][j]), int(s["since"][j]),
             )  # fmt: skip
 
-    def _one(
-        self, now: int, row: int, j: int, before: int, after: int, i: int
-    ) -> Iterator[Told]:  # fmt: skip
+    def _one(self, now: int, row: int, j: int, before: int, after: int, i: int) -> Iterator[Told]:
         s = self.state
         s["last"][j], s["now"][j] = now, after
         raised = before == 0

@@ -16,9 +16,7 @@ from schemas.control import Control
 
 MOST = 256  # that end by themselves, at once
 END_OF_TIME = 2**63 - 1
-_TYPES = {
-    "monitor": str, "parameter": str, "who": str, "why": str, "when_ns": int, "until_ns": int
-}  # fmt: skip
+_TYPES = {"monitor": str, "parameter": str, "who": str, "why": str, "when_ns": int, "until_ns": int}
 
 
 class Inhibitions:

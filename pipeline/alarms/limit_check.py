@@ -35,7 +35,7 @@ class LimitCheck(Composite):
 
     def __init__(
         self, kind: str, table: AlarmTable, plan: Plan, index: int, origin: Origin
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._kind, self._plan, self._index, self._origin = kind, plan, index, origin
         self._limits, self._checks = table.limits, table.checks
         self._monitor, self._flapping = table.monitor, Flapping(len(table.limits.columns))
@@ -59,7 +59,7 @@ class LimitCheck(Composite):
             t = Transitions(*(np.array([x]) for x in all_of_it))
             alert = alert_head(
                 self._origin, of.qualified_name, self._kind, "static", t, 0, batch, packet, int(now)
-            ) | seen(np.nan, of.type.unit, 0, 1.0)  # fmt: skip
+            ) | seen(np.nan, of.type.unit, 0, 1.0)
             alert["fingerprint"] = self._origin.fingerprint
             make = partial(alert_output, alert, sentence)
             order = (self._index, j, 1)

@@ -45,9 +45,11 @@ class Refused(Composite):
         self._container, self._index, self._origin = container, index, origin
         one = np.ones(1, np.int64)
         self._monitor = Monitor(
-            one * REFUSED_PACKETS, one * round(REFUSED_S * 1e9), one * TAKEN_PACKETS,
+            one * REFUSED_PACKETS,
+            one * round(REFUSED_S * 1e9),
+            one * TAKEN_PACKETS,
             leave_ns=0 * one,
-        )  # fmt: skip
+        )
 
     @property
     def stages(self) -> dict[str, Stage]:
@@ -87,9 +89,7 @@ class Refused(Composite):
                 alert["refused"] = Reason(reason[row]).word
             alert["fingerprint"] = self._origin.fingerprint
             make = partial(alert_output, alert, sentence)
-            out.append(
-                Pending(at, int(batch.record[at]), Rank.REFUSED, (self._index,), make)
-            )  # fmt: skip
+            out.append(Pending(at, int(batch.record[at]), Rank.REFUSED, (self._index,), make))
 
 
 def _reasons(rows: Rows, kind: U1) -> U1:

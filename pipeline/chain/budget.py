@@ -59,8 +59,9 @@ class Budget(Stateful):
             "ranges": np.array([mildest(p.low, p.high) for p in parameters]),
             "level": np.zeros(f, np.uint8),
             "open": np.full(f, _NONE, np.int64),  # since when an alarm waits to be judged
-            "rows": np.zeros(1, np.int64), "false": np.zeros(1, np.int64),
-        }  # fmt: skip
+            "rows": np.zeros(1, np.int64),
+            "false": np.zeros(1, np.int64),
+        }
 
     def reset(self) -> None:
         """A model is made active: what it did before is past."""

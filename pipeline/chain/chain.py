@@ -302,9 +302,7 @@ class Chain(Composite):
         refusals = Refusals()
         refusals.add(refused)
         refusals.add(lost)
-        refusals.add(
-            decoded.rejects, decoded.unread, self._container_names, decoded.excess
-        )  # fmt: skip
+        refusals.add(decoded.rejects, decoded.unread, self._container_names, decoded.excess)
         ticks = np.flatnonzero(batch.length == 0)
         rows = {r.container: r for r in decoded.rows}
         if self._phases:

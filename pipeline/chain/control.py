@@ -16,9 +16,11 @@ from schemas.mission import Level
 from schemas.records import RawRecord
 
 PAST = {
-    "acknowledge": "acknowledged", "inhibit": "inhibited", "enable": "enabled",
+    "acknowledge": "acknowledged",
+    "inhibit": "inhibited",
+    "enable": "enabled",
     "limits": "limits_set",
-}  # fmt: skip
+}
 MONITORS = (*KINDS, *BY_NAME)
 STAGED = {"shadow": "shadowed", "active": "activated", "retired": "retired"}
 

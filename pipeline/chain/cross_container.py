@@ -38,9 +38,11 @@ class _Last(Stateful):
 
     def __init__(self, f: int) -> None:
         self.state = {
-            "value": np.full(f, np.nan), "quality": np.full(f, _HELD, np.uint8),
-            "time": np.full(f, _NEVER, np.int64), "seen": np.full(1, _NEVER, np.int64),
-        }  # fmt: skip
+            "value": np.full(f, np.nan),
+            "quality": np.full(f, _HELD, np.uint8),
+            "time": np.full(f, _NEVER, np.int64),
+            "seen": np.full(1, _NEVER, np.int64),
+        }
 
 
 @dataclass(slots=True)
@@ -71,9 +73,11 @@ class _Ear:
         if not heard:
             return None
         return _Rows(
-            *(np.concatenate([getattr(h, n) for h in heard])
-              for n in ("packet", "time", "value", "quality"))
-        )  # fmt: skip
+            *(
+                np.concatenate([getattr(h, n) for h in heard])
+                for n in ("packet", "time", "value", "quality")
+            )
+        )
 
 
 class CrossContainer(Composite):
@@ -133,9 +137,10 @@ class CrossContainer(Composite):
             known = (s["value"][j : j + 1], s["time"][j : j + 1], s["quality"][j : j + 1])
             if rows is not None:
                 known = (
-                    np.concatenate([known[0], rows.value]), np.concatenate([known[1], rows.time]),
+                    np.concatenate([known[0], rows.value]),
+                    np.concatenate([known[1], rows.time]),
                     np.concatenate([known[2], rows.quality]),
-                )  # fmt: skip
+                )
             # what a tick closes is known with it
             packets = np.zeros(0, np.int64) if rows is None else rows.packet
             at = np.searchsorted(packets, ticks, "right")
@@ -162,10 +167,12 @@ def cross_container_models(
 ) -> list[CrossContainer]:
     """One a family that has such rules. container: what their alerts call the place."""
     found = [
-        (i, family) for i, family in enumerate(FAMILIES)
-        if any(getattr(r, "across", False) and r.enabled
-               for r in rules_of(mission.settings, family))
-    ]  # fmt: skip
+        (i, family)
+        for i, family in enumerate(FAMILIES)
+        if any(
+            getattr(r, "across", False) and r.enabled for r in rules_of(mission.settings, family)
+        )
+    ]
     return [
         CrossContainer(family, i, mission, groups, (container, (place, k), origin))
         for k, (i, family) in enumerate(found)

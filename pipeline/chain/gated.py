@@ -133,9 +133,10 @@ class Gated(Modelled):
         packet, now = int(grid.packet[row]), int(grid.time_ns[row])
         b = self.budget
         cost = {
-            "false_alarms": b.false_alarms, "expected": b.expected,
+            "false_alarms": b.false_alarms,
+            "expected": b.expected,
             "parameter_days": b.parameter_days,
-        }  # fmt: skip
+        }
         at = int(offset[row])
         head = {
             "monitor": {"kind": self.model.name, "name": self.artefact.name},

@@ -127,9 +127,7 @@ class GroupChain(Composite):
 
     def prepare(self, artefact: Artefact, part: Part, slot: int) -> Gated:
         """A trained model for this group, not yet at work. ValueError where it does not fit."""
-        return Gated(
-            artefact, part, slot, self._site, self._mission, self._resample.period_ns
-        )  # fmt: skip
+        return Gated(artefact, part, slot, self._site, self._mission, self._resample.period_ns)
 
     def install(self, made: Gated) -> None:
         """It takes the place of another of its name."""

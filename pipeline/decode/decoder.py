@@ -63,9 +63,11 @@ class Decoder(Stateful):
             "text": np.zeros((slots, room), np.uint8),
         }
         self._scratch = (
-            np.zeros(STACK + 1), np.zeros(plans.layout.registers + 1, np.int64),
-            np.zeros(MAX_NESTED_CONTAINERS, np.int64), np.full(2, -1, np.int64),
-        )  # fmt: skip
+            np.zeros(STACK + 1),
+            np.zeros(plans.layout.registers + 1, np.int64),
+            np.zeros(MAX_NESTED_CONTAINERS, np.int64),
+            np.full(2, -1, np.int64),
+        )
         self._allow_trailing = allow_trailing_bytes
         self._written = [Written(plan) for plan in plans.plans]
         self._head_cache = np.full(HEADS, UNSEEN, np.int32)

@@ -83,9 +83,7 @@ def raw_records(flight: Flight, before: Sequence[FlightRecord] = ()) -> Iterator
         yield RawRecord(offset, record.value, record.headers)
 
 
-def run_flight(
-    flight: Flight, chain: Chain, before: Sequence[FlightRecord] = ()
-) -> Iterator[Fed]:  # fmt: skip
+def run_flight(flight: Flight, chain: Chain, before: Sequence[FlightRecord] = ()) -> Iterator[Fed]:
     """Feed a whole flight. before: control records that come first."""
     held: list[RawRecord] = []
     for record in raw_records(flight, before):

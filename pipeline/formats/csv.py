@@ -69,9 +69,7 @@ def _clock(sheet: Sheet, options: Options) -> tuple[I8, tuple[str, ...]]:
     names = [n for n in sheet.columns if is_time_name(n)]
     if not wanted and (pair := _two(sheet, names)):
         date, of_day = (pc.utf8_trim_whitespace(sheet.columns[n]) for n in pair)
-        together = pc.binary_join_element_wise(
-            pc.replace_substring(date, "/", "-"), of_day, "T"
-        )  # fmt: skip
+        together = pc.binary_join_element_wise(pc.replace_substring(date, "/", "-"), of_day, "T")
         return _read(sheet, " and ".join(pair), together, options), pair
     name = wanted or next(iter(names), "")
     if not name:

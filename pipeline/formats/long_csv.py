@@ -34,9 +34,11 @@ def roles(names: list[str], options: Options) -> Roles | None:
     parameter, value, unit = (_first(names, words) for words in (_PARAMETER, _VALUE, _UNIT))
     found = [n for n in (time, parameter, value, unit) if n]
     whole = bool(time in names and parameter and value)
-    return Roles(time, parameter, value, unit) if whole and (
-        options.long or len(found) == len(names)
-    ) else None  # fmt: skip
+    return (
+        Roles(time, parameter, value, unit)
+        if whole and (options.long or len(found) == len(names))
+        else None
+    )
 
 
 def split(

@@ -115,8 +115,9 @@ def _delimiter(line: str) -> tuple[str, bool]:
     best = max(",;\t", key=line.count)
     if line.count(best):
         return best, False
-    return ",", len(line.split()) > 1 and all(_NUMBER.fullmatch(w) or w.isidentifier()
-                                              for w in line.split())  # fmt: skip
+    return ",", len(line.split()) > 1 and all(
+        _NUMBER.fullmatch(w) or w.isidentifier() for w in line.split()
+    )
 
 
 def _cells(line: str, delimiter: str, spaced: bool) -> list[str]:
@@ -199,14 +200,16 @@ def _parse(path: Path, top: _Top, body: bytes) -> pa.Table:
                 column_names=names, use_threads=False, block_size=BLOCK
             ),
             parse_options=arrow_csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=b'"' in body,
+                delimiter=delimiter,
+                newlines_in_values=b'"' in body,
                 invalid_row_handler=invalid,
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False,
+                column_types=dict.fromkeys(names, pa.string()),
+                strings_can_be_null=False,
                 quoted_strings_can_be_null=False,
             ),
-        )  # fmt: skip
+        )
     except pa.ArrowInvalid as error:
         raise FlightError(f"{path}: cannot be read as CSV: {error}.") from None
     if bad:

@@ -55,12 +55,13 @@ def _add_table(
         X.AbsoluteTimeParameterType(
             X.Encoding(
                 X.IntegerDataEncoding(sizeInBits="64", encoding="twosComplement"),
-                units="seconds", scale=scale,
+                units="seconds",
+                scale=scale,
             ),
             X.ReferenceTime(X.Epoch("1970-01-01T00:00:00")),
             name=f"{time}_Type",
         )
-    )  # fmt: skip
+    )
     parameters.append(X.Parameter(name=time, parameterTypeRef=f"{time}_Type"))
     entries = [X.ParameterRefEntry(parameterRef=time)]
     for column in table.columns:
@@ -76,9 +77,10 @@ def _add_table(
         X.SequenceContainer(
             X.EntryList(*entries),
             X.BaseContainer(X.RestrictionCriteria(apid), containerRef=ROOT),
-            name=table.name, **words,
+            name=table.name,
+            **words,
         )
-    )  # fmt: skip
+    )
 
 
 def _type(column: Column) -> Any:

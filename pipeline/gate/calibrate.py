@@ -66,7 +66,7 @@ def _solve(rising: Callable[[float], float]) -> float:
 
 def fit(
     flights: Sequence[Heard], family: type[Family], rule: Any, phases: tuple[str, ...]
-) -> State:  # fmt: skip
+) -> State:
     """What a family knows after all flights, one after the other with a gap between.
 
     phases: of the mission.
@@ -80,7 +80,7 @@ def fit(
 
 def judge(
     flight: Heard, family: type[Family], rule: Any, phases: tuple[str, ...], known: State
-) -> Rate:  # fmt: skip
+) -> Rate:
     """What a model that knows so much raises on one flight more."""
     model, (grid, _) = _model(flight, family, rule, phases), after_gap(flight.whole)
     model.restore(known)

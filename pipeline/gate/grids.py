@@ -111,7 +111,7 @@ def listen(chain: Chain, wanted: Callable[[str], bool]) -> Iterator[Heard]:
             both = zip(group.group.parameters, group.group.qualified_names, strict=True)
             chosen = [
                 i for i, (p, name) in enumerate(both) if p.type.kind in MODEL_KINDS and wanted(name)
-            ]  # fmt: skip
+            ]
             if chosen:
                 heard = Heard(group.group, group.period_ns, np.array(chosen))
                 group.listeners.append(heard)

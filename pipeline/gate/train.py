@@ -79,7 +79,7 @@ def train(
     trained = tuple(_trained(f, [h[i] for h in groups]) for i, f in enumerate(flights))
     made = Artefact(
         name, family_name, family.version, tuple(parts), trained, code, phases_of(family, phases)
-    )  # fmt: skip
+    )
     try:
         encode_artefact(made)
     except ValueError as error:

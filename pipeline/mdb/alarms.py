@@ -143,8 +143,9 @@ def _static(element: Element, alarm: AlarmRanges) -> AlarmRanges:
     if element.choice("rangeForm", "outside", "outside", "inside") == "outside":
         low, high = _ranges(element)
         return replace(alarm, low=low, high=high)
-    bands = [Band(ALARM_LEVELS[_RANGES.index(r.tag)], *bounds(r)) for r in
-             element.children(*_RANGES)]  # fmt: skip
+    bands = [
+        Band(ALARM_LEVELS[_RANGES.index(r.tag)], *bounds(r)) for r in element.children(*_RANGES)
+    ]
     return replace(alarm, bands=tuple(bands))
 
 
@@ -193,9 +194,7 @@ def _change(element: Element) -> ChangeRanges:
         raise element.refuse("spanOfInterestInSamples other than 1 is not supported.")
     if element.number("spanOfInterestInSeconds", "0") != 0:
         raise element.refuse("spanOfInterestInSeconds other than 0 is not supported.")
-    kind = element.choice(
-        "changeType", "changePerSecond", "changePerSecond", "changePerSample"
-    )  # fmt: skip
+    kind = element.choice("changeType", "changePerSecond", "changePerSecond", "changePerSample")
     return _moves(element, kind == "changePerSecond")
 
 

@@ -44,9 +44,11 @@ def _custom(element: Element, scope: Scope) -> Derived:
     text.only_attributes("language")
     text.choice("language", "pseudo", LANGUAGE)
     names: dict[str, Reference | float] = {}
-    inputs = parts["InputSet"].children("InputParameterInstanceRef", "Constant") if (
-        "InputSet" in parts
-    ) else ()  # fmt: skip
+    inputs = (
+        parts["InputSet"].children("InputParameterInstanceRef", "Constant")
+        if ("InputSet" in parts)
+        else ()
+    )
     for item in inputs:
         if item.tag == "Constant":
             item.only_attributes("constantName", "value")

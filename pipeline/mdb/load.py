@@ -23,8 +23,9 @@ from schemas.mission import (
 )
 
 _PASSED_OVER = {  # they change no value of a packet
-    "StreamSet": "says how frames come", "MessageSet": "names containers once more",
-}  # fmt: skip
+    "StreamSet": "says how frames come",
+    "MessageSet": "names containers once more",
+}
 _SETS = ("ParameterTypeSet", "ParameterSet", "ContainerSet", "AlgorithmSet")
 
 

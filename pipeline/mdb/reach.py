@@ -51,9 +51,7 @@ def _calibrated(kind: ParameterType, low: float, high: float) -> tuple[float, fl
     return -math.inf, math.inf
 
 
-def never_fires(
-    kind: ParameterType, ranges: dict[str, tuple[float | None, float | None]]
-) -> str:  # fmt: skip
+def never_fires(kind: ParameterType, ranges: dict[str, tuple[float | None, float | None]]) -> str:
     """Which level's range no value of the parameter can leave, and why; empty where each can."""
     low, high = reach(kind)
     for level, (least, most) in ranges.items():

@@ -75,7 +75,7 @@ def _boolean(element: Element, scope: Scope) -> ParameterType:
     alarm = read_alarm(element, parts, scope)
     return ParameterType(
         element.name, "boolean", encoding, _unit(parts), labels=labels, alarm=alarm
-    )  # fmt: skip
+    )
 
 
 def _enumerated(element: Element, scope: Scope) -> ParameterType:
@@ -88,7 +88,7 @@ def _enumerated(element: Element, scope: Scope) -> ParameterType:
     alarm = read_alarm(element, parts, scope, labels)
     return ParameterType(
         element.name, "enumerated", encoding, _unit(parts), labels=labels, alarm=alarm
-    )  # fmt: skip
+    )
 
 
 def _as_text(element: Element, parts: dict[str, Element], scope: Scope) -> ParameterType | None:

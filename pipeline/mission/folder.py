@@ -156,9 +156,7 @@ def _sha256(*parts: Any) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _build(
-    kind: type[T], table: dict[str, Any], place: Place, others: tuple[str, ...] = ()
-) -> T:  # fmt: skip
+def _build(kind: type[T], table: dict[str, Any], place: Place, others: tuple[str, ...] = ()) -> T:
     """A settings value from a table: each key known, each of its field's type. others: keys that
     stand beside its own."""
     every = dataclasses.fields(kind)  # type: ignore[arg-type]

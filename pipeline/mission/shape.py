@@ -41,11 +41,13 @@ _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "gate": ("a table, [gate]", _table),
     "phases": ("a table, [phases]", _table),
     "alarms": ("a table of tables, [alarms.NAME]", _tables),
-    **{k: (f"a list of tables, [[{k}]]", _list_of(_table))
-       for k in ("resample", *BY_NAME, "statistics")},
+    **{
+        k: (f"a list of tables, [[{k}]]", _list_of(_table))
+        for k in ("resample", *BY_NAME, "statistics")
+    },
     **{k: ('a list of texts, ["…"]', _list_of(_text)) for k in ("ignore", "gauges", "subsystems")},
     "quantiles": ("a list of numbers", _list_of(_number)),
-}  # fmt: skip
+}
 _ALARM: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "deadband": ("a number of 0 or more", lambda v: _number(v) and 0 <= v < math.inf),
     "min_violations": ("a whole number of 1 or more", lambda v: _whole(v) and v >= 1),

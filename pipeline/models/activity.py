@@ -47,8 +47,10 @@ class Activity(ExtentModel):
         f = len(self.min_ns)
         self._sums = Rolling(np.zeros(f), np.zeros(f), np.zeros(f))
         self.state |= {
-            "ring": np.zeros((f, ROWS)), "held": np.zeros(f, np.int64), **self._sums._asdict()
-        }  # fmt: skip
+            "ring": np.zeros((f, ROWS)),
+            "held": np.zeros(f, np.int64),
+            **self._sums._asdict(),
+        }
 
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:  # noqa: ARG002
         s = self.state

@@ -70,8 +70,9 @@ class Bands(ExtentModel):
     sees = "how strongly it vibrates in each band, and impacts"
     features = (
         *(Feature("band", below=True, least=TENTH) for _ in range(BANDS)),
-        Feature("kurtosis"), Feature("crest factor"),
-    )  # fmt: skip
+        Feature("kurtosis"),
+        Feature("crest factor"),
+    )
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[BandsRule]

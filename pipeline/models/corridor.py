@@ -145,9 +145,7 @@ class Corridor(Family):
         """(knot of each row, features)."""
         n, f = grid.value.shape
         knot, found = np.empty(n, np.int64), np.empty((n, len(NAMES), f))
-        features(
-            grid.time_ns, grid.value, grid.quality, self._start, self._flight, knot, found
-        )  # fmt: skip
+        features(grid.time_ns, grid.value, grid.quality, self._start, self._flight, knot, found)
         return knot, found
 
     def _begin(self) -> None:
@@ -165,9 +163,7 @@ class Corridor(Family):
         if n > len(self._scores.enter):
             self._scores = empty_scores(n, grid.value.shape[1], _DETAILS)
         knot, found = self._features(grid)
-        judge(
-            grid.time_ns, knot, found, self._margin, self._known, self._flight.zero, self._scores
-        )  # fmt: skip
+        judge(grid.time_ns, knot, found, self._margin, self._known, self._flight.zero, self._scores)
         return cut(self._scores, n)
 
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002

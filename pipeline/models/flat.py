@@ -65,9 +65,11 @@ class Flat(Family):
     example: ClassVar = {"changes": 5, "threshold": 2.0, "min_seconds": 2.0}
     evidence_schema: ClassVar = {
         "unchanged_s": {"type": "number", "description": "flat: since its last change"},
-        "longest_s": {"type": "number",
-                      "description": "flat: the longest rest between changes before"},
-    }  # fmt: skip
+        "longest_s": {
+            "type": "number",
+            "description": "flat: the longest rest between changes before",
+        },
+    }
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[FlatRule]

@@ -244,7 +244,7 @@ class TimeToLimit(Family):
                 lag, tilt = bend * memory * memory, bend * (2 * memory + ahead / 2)
                 times = crossing(
                     limit - m, b, r * p00 + lag * lag, r * p01 + lag * tilt, r * p11 + tilt * tilt
-                )  # fmt: skip
+                )
                 lead, soonest, latest = (None if t is None else t * period for t in times)
                 ranges.append(
                     {"level": level.word, "limit": limit, "lead_s": lead,

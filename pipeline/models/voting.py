@@ -74,9 +74,11 @@ class Voting(Family):
         "members": {"type": "integer", "description": "voting: sensors that were heard"},
         "tolerance": {"type": "number", "description": "voting: by how much sensors may differ"},
         "bias": {"type": ["number", "null"], "description": "voting: mean of off"},
-        "drift_per_s": {"type": ["number", "null"],
-                        "description": "voting: at which the bias grows"},
-    }  # fmt: skip
+        "drift_per_s": {
+            "type": ["number", "null"],
+            "description": "voting: at which the bias grows",
+        },
+    }
 
     def __init__(
         self, parameters: list[GroupParameter], period_ns: int, rules: list[VotingRule]

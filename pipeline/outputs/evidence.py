@@ -70,10 +70,12 @@ def alert_head(
         "reception_ns": int(batch.reception_ns[packet]),
         "since_ns": int(transitions.since_ns[i]),
         "input": input_of(
-            origin.partition, int(transitions.since_offset[i]), int(batch.offset[packet]),
+            origin.partition,
+            int(transitions.since_offset[i]),
+            int(batch.offset[packet]),
             batch.digests[batch.record[packet]],
         ),
-    }  # fmt: skip
+    }
 
 
 def input_of(partition: int, first: int, last: int, digest: bytes) -> dict[str, Any]:

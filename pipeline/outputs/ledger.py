@@ -29,9 +29,7 @@ class Ledger(Stateful):
 
     def __init__(self) -> None:
         books = len(topics.ALERTS_OF_ALL)
-        self.state = {
-            "count": np.zeros(books, np.int64), "head": np.zeros((books, 32), np.uint8)
-        }  # fmt: skip
+        self.state = {"count": np.zeros(books, np.int64), "head": np.zeros((books, 32), np.uint8)}
 
     def enter(self, output: Output) -> Output:
         """An alert with its entry; other outputs as they are."""

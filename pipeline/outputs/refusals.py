@@ -19,7 +19,7 @@ HELP = {
     Reason.NO_CONTAINER: "no container of the database is theirs",
     Reason.TOO_SHORT: "their container has more entries than they have bytes: is it another "
     "version of the database?",
-}  # fmt: skip
+}
 
 
 class Refusal(NamedTuple):

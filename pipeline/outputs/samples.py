@@ -164,9 +164,11 @@ def file_schema(mission: Mission, plans: tuple[Plan, ...]) -> pa.Schema:
     """Of a file of samples: what a reader of it alone has to know stands in its metadata."""
     units = {f.parameter.qualified_name: f.parameter.type.unit for p in plans for f in p.fields}
     told = {
-        "mission": mission.settings.name, "mission_database": mission.mdb.sha256,
-        "settings": mission.settings.sha256, "units": orjson.dumps(units),
-    }  # fmt: skip
+        "mission": mission.settings.name,
+        "mission_database": mission.mdb.sha256,
+        "settings": mission.settings.sha256,
+        "units": orjson.dumps(units),
+    }
     return SCHEMA.with_metadata(told)
 
 

@@ -23,9 +23,7 @@ from schemas.state import Stateful
 
 MAX_SEGMENTS = 1024  # of a packet
 _CONTINUATION, _FIRST, _LAST, _UNSEGMENTED = range(4)
-_LOST, _MANY, _SEGMENT = (
-    int(r) for r in (Reason.SEGMENT_LOST, Reason.TOO_MANY, Reason.SEGMENT)
-)  # fmt: skip
+_LOST, _MANY, _SEGMENT = (int(r) for r in (Reason.SEGMENT_LOST, Reason.TOO_MANY, Reason.SEGMENT))
 _SEGMENTS, _BYTES, _NEXT = range(3)  # of `open`
 
 
@@ -94,7 +92,7 @@ def _rejects(rows: I8) -> Rejects:
     reason, packet, record, offset, start, length, apids = rows.T
     return Rejects(
         reason.astype(np.uint8), packet, record.astype(np.int32), offset, start, length, apids
-    )  # fmt: skip
+    )
 
 
 @inline

@@ -27,9 +27,10 @@ from schemas.columns import F8, I8
 
 # (A_TP, A_FP, A_FN) of a profile
 PROFILES = {
-    "standard": (1.0, 0.11, 1.0), "low false positives": (1.0, 0.22, 1.0),
+    "standard": (1.0, 0.11, 1.0),
+    "low false positives": (1.0, 0.22, 1.0),
     "low false negatives": (1.0, 0.11, 2.0),
-}  # fmt: skip
+}
 WINDOWS = "labels/combined_windows.json"
 NONE = -1  # no window
 

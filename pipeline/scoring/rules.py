@@ -24,9 +24,7 @@ class Tally:
     missed: int = 0
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            self.hits + other.hits, self.false + other.false, self.missed + other.missed
-        )  # fmt: skip
+        return Tally(self.hits + other.hits, self.false + other.false, self.missed + other.missed)
 
     @property
     def precision(self) -> float:

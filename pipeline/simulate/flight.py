@@ -95,6 +95,7 @@ def _truth(seed: int, faults: list[Fault], start: float, end: float) -> dict[str
         "t0_ns": EPOCH_NS,
         "start_s": start,
         "end_s": end,
-        "faults": [asdict(f) | {"critical_s": min(f.crossings.values(), default=None)}
-                   for f in faults],
-    }  # fmt: skip
+        "faults": [
+            asdict(f) | {"critical_s": min(f.crossings.values(), default=None)} for f in faults
+        ],
+    }

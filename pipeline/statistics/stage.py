@@ -72,10 +72,12 @@ class Statistics(Stateful):
         self._panes, self._work = Panes(**panes), make_work(parameters)
         room = BLOCK + self.panes + 1
         self._out = WindowBatch(
-            np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int32),
+            np.empty(room, np.int64),
+            np.empty(room, np.int64),
+            np.empty(room, np.int32),
             np.empty((room, _N + len(quantiles) + 1, parameters)),
             np.empty((room, 8, parameters), np.uint32),
-        )  # fmt: skip
+        )
 
     def check(self, state: State) -> None:
         """The values of a pane lie on its grid: kernels go from one to the other unchecked."""

@@ -188,9 +188,11 @@ class Order(Stateful):
         """Rows released by this batch. Marks LATE in the quality of the rows that lie back."""
         s, k, c = self.state, len(rows.packet), len(self.columns)
         told = Told(
-            np.empty((k + SUSPECTS + 1, 6), np.int64), np.empty((k + 1, 6), np.int64),
-            np.zeros(k, np.uint8), rows.time_ns.copy(),
-        )  # fmt: skip
+            np.empty((k + SUSPECTS + 1, 6), np.int64),
+            np.empty((k + 1, 6), np.int64),
+            np.zeros(k, np.uint8),
+            rows.time_ns.copy(),
+        )
         kept = Kept(s["slot_time"], s["slot_eng"], s["slot_quality"])
         line = Line(s["clock"], kept, s["queue"])
         suspects = Suspects(*(s[f"suspect_{name}"] for name in Suspects._fields))
@@ -333,7 +335,7 @@ def order(
                     else:
                         n = take(
                             now, p, r, come.eng, come.quality, come.columns, lateness, line, n, out
-                        )  # fmt: skip
+                        )
                     r += 1
                     continue
                 rival, early = back, True
@@ -343,9 +345,7 @@ def order(
             if rival < 0:
                 rival = free_line(lines)
                 m = forget(rival, lines, suspects, told.refused, m, p, arrived.record[p])
-            m, full = put_aside(
-                r, rival, early, come, arrived, clock, suspects, told.refused, m
-            )  # fmt: skip
+            m, full = put_aside(r, rival, early, come, arrived, clock, suspects, told.refused, m)
             join(now, heard, rival, lines, clock)
             r += 1
             if back < 0 and not wins(rival, heard, early, full, lines, clock):
@@ -359,7 +359,7 @@ def order(
             if known:
                 changes = _set_clock(
                     p, heard, rival, early, clock, lines, suspects, told.steps, changes
-                )  # fmt: skip
+                )
             winner = rival
             if known and early:
                 while clock[HELD] > 0:
@@ -370,9 +370,7 @@ def order(
             r += 1
         p = come.packet[r - 1]
         spare = lateness if clock[LATEST] == NEVER else 0  # its first rows may be late ones
-        n = adopt(
-            winner, lines[winner, TIME], p, lines, suspects, every, lateness, line, n, out
-        )  # fmt: skip
+        n = adopt(winner, lines[winner, TIME], p, lines, suspects, every, lateness, line, n, out)
         clock[OFFSET] = lines[winner, TIME] - lines[winner, HEARD] + spare
         for i in range(len(lines)):  # what is left, and what the clock before had for rivals
             m = forget(i, lines, suspects, told.refused, m, p, arrived.record[p])

@@ -45,9 +45,10 @@ class Phases(Stateful):
     ) -> None:
         self._values, self._columns, self._jump = values, dict(columns), jump_ns
         self.state = {
-            "time_ns": np.full(MEMORY, NEVER, np.int64), "phase": np.zeros(MEMORY, np.int64),
+            "time_ns": np.full(MEMORY, NEVER, np.int64),
+            "phase": np.zeros(MEMORY, np.int64),
             "clock": np.array([NEVER, NEVER, 0], np.int64),
-        }  # fmt: skip
+        }
         most = 2**63 - 1
         least, top = np.array([NEVER, NEVER, 0]), np.array([most, most, len(values)])
         self.bounds = {"phase": (0, len(values)), "clock": (least, top)}

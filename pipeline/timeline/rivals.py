@@ -112,9 +112,11 @@ def earliest(suspects: Suspects, line: int) -> int:
         if suspects.line[i] == line:
             t = suspects.time[i]
             least = suspects.time[found]
-            if found < 0 or t < least or (
-                t == least and suspects.arrival[i] < suspects.arrival[found]
-            ):  # fmt: skip
+            if (
+                found < 0
+                or t < least
+                or (t == least and suspects.arrival[i] < suspects.arrival[found])
+            ):
                 found = i
     return found
 
@@ -134,9 +136,7 @@ def adopt(
         suspects.line[i] = -1 if used else len(lines)
         if used:
             follow(now, lines[rival, HEARD], line.clock)
-            n = take(
-                now, p, i, suspects.eng, suspects.quality, every, lateness, line, n, out
-            )  # fmt: skip
+            n = take(now, p, i, suspects.eng, suspects.quality, every, lateness, line, n, out)
     left = 0
     for i in range(len(suspects.time)):
         if suspects.line[i] == len(lines):
@@ -197,7 +197,7 @@ def free_line(lines: I8) -> int:
     for i in range(1, len(lines)):
         if lines[i, COUNT] < lines[found, COUNT] or (
             lines[i, COUNT] == lines[found, COUNT] and lines[i, HEARD] < lines[found, HEARD]
-        ):  # fmt: skip
+        ):
             found = i
     return found
 

@@ -7,13 +7,14 @@ import sys
 from tests.contracts.edited import Line, edit
 
 edit(
-    Line("schemas.columns", 'ROW = {', 'FIGURES = (*FIGURES[:2], "span", *FIGURES[2:])'),
+    Line("schemas.columns", "ROW = {", 'FIGURES = (*FIGURES[:2], "span", *FIGURES[2:])'),
     Line(
-        "pipeline.statistics.moments", "        moved = ",
-        '        out[_SPAN, j] = w.high[j] - w.low[j] if some else np.nan',
+        "pipeline.statistics.moments",
+        "        moved = ",
+        "        out[_SPAN, j] = w.high[j] - w.low[j] if some else np.nan",
     ),
     Line("pipeline.statistics.moments", "_MAX, _RMS, _RATE = ", '_SPAN = ROW["span"]'),
-)  # fmt: skip
+)
 
 import numpy as np  # noqa: E402
 import orjson  # noqa: E402

@@ -107,8 +107,9 @@ def stack(docker: Engine) -> Iterator[None]:
 def healthy(docker: Engine, service: str) -> None:
     wait_until(
         lambda: docker.inspect(service, ".State.Health.Status") == "healthy",
-        HEALTHY_S, lambda: f"{service} is not healthy",
-    )  # fmt: skip
+        HEALTHY_S,
+        lambda: f"{service} is not healthy",
+    )
 
 
 def fly(docker: Engine, folder: Path) -> None:

@@ -83,8 +83,10 @@ def analyze(tmp_path: Path) -> Path:
 def test_systemd_understands_every_line(name: str, analyze: Path) -> None:
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(analyze / name)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

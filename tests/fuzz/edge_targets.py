@@ -94,8 +94,10 @@ def address(rnd: random.Random, _: Path) -> tuple[Input, Refused]:
     given = edge_inputs.address(rnd)
     refused = Refused()
     for read, error in (
-        (addresses, ValueError), (input_address, BrokerError), (lambda x: door([x], 1.0), BrokerError)
-    ):  # fmt: skip
+        (addresses, ValueError),
+        (input_address, BrokerError),
+        (lambda x: door([x], 1.0), BrokerError),
+    ):
         refused += _told(read, given.content.decode("utf-8", "replace"), error)
     return given, refused
 

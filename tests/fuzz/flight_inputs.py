@@ -67,10 +67,12 @@ def json_flight(rnd: random.Random) -> Input:
 # --- long CSV ----------------------------------------------------------------------------------
 
 _LONG = (
-    ("time", "parameter", "value"), ("time", "parameter", "value", "unit"),
-    ("timestamp_ms", "name", "val", "units"), ("value", "utc", "channel"),
+    ("time", "parameter", "value"),
+    ("time", "parameter", "value", "unit"),
+    ("timestamp_ms", "name", "val", "units"),
+    ("value", "utc", "channel"),
     ("time", "mnemonic", "value", "station"),
-)  # fmt: skip
+)
 
 
 def long_csv(rnd: random.Random) -> Input:
@@ -96,12 +98,14 @@ def _sample(rnd: random.Random, header: Sequence[str], name: str, i: int) -> lis
     value = rnd.choice(("idle", "burn")) if name == "mode" else number
     value = rnd.choice(("true", "false")) if name == "b" else value
     cells = {
-        "time": f"{i * 0.1:.3f}", "timestamp_ms": str(1_618_593_459_000 + i),
-        "utc": f"2021-04-16T17:17:{i % 60:02}.{i:09}Z", "station": "here",
+        "time": f"{i * 0.1:.3f}",
+        "timestamp_ms": str(1_618_593_459_000 + i),
+        "utc": f"2021-04-16T17:17:{i % 60:02}.{i:09}Z",
+        "station": "here",
         **dict.fromkeys(("parameter", "name", "channel", "mnemonic"), name),
         **dict.fromkeys(("value", "val"), value),
         **dict.fromkeys(("unit", "units"), rnd.choice(("", "m/s", "\u00b0C", "%"))),
-    }  # fmt: skip
+    }
     return [cells[column] for column in header]
 
 

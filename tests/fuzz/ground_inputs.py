@@ -113,9 +113,7 @@ def controlled(
     return Input(out, sum(len(r.value) for r in out), given.mutated)
 
 
-def control(
-    rnd: random.Random, names: Sequence[str], models: Sequence[Artefact] = ()
-) -> bytes:  # fmt: skip
+def control(rnd: random.Random, names: Sequence[str], models: Sequence[Artefact] = ()) -> bytes:
     """A control record, valid or changed: its keys, its text, or its bytes."""
     if rnd.random() < 0.05:
         return rnd.randbytes(rnd.randint(0, 200))
@@ -170,7 +168,7 @@ def _wild_weights(rnd: random.Random, part: Part) -> Part:
             (np.nan, np.inf, -np.inf, 1e308, -1e308, 5e-324, 0.0, -1.0)
             if flat.dtype.kind == "f"
             else [k for k in (0, 1, 63, 64, 255, 1000, 2**62) if k <= np.iinfo(flat.dtype).max]
-        )  # fmt: skip
+        )
         for _ in range(rnd.randint(1, 5)):
             with np.errstate(over="ignore"):  # of single precision: infinite is wild enough
                 flat[rnd.randrange(len(flat))] = rnd.choice(odd)

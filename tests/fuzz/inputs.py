@@ -179,9 +179,11 @@ def _written_xtce() -> str:
     """A small one with every alarm range, unit, label and calibrator that our own writer knows."""
     levels = AlarmRanges((-5.0, -4.0, -3.0, -2.0, -1.0), (1.0, 2.0, 3.0, 4.0, 5.0), 2)
     columns = (
-        Column("a", "f8", "m", "words", alarm=levels), Column("b", "i2", calibrator=(1.0, 2.0)),
-        Column("c", "u1", labels=((0, "off"), (1, "on"))), Column("d", "u1", boolean=True),
-    )  # fmt: skip
+        Column("a", "f8", "m", "words", alarm=levels),
+        Column("b", "i2", calibrator=(1.0, 2.0)),
+        Column("c", "u1", labels=((0, "off"), (1, "on"))),
+        Column("d", "u1", boolean=True),
+    )
     return write_xtce("S", [Table("T", 100, columns), Table("V", 101, columns[:0])]).decode()
 
 

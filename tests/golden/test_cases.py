@@ -50,8 +50,9 @@ def test_a_label_of_several_values_in_a_context(cases: Path, tmp_path: Path) -> 
     assert done.exit_code == 0, done.output
     alerts = [orjson.loads(x) for x in (tmp_path / "o" / "alerts.jsonl").read_bytes().splitlines()]
     assert [a["level_after"] for a in alerts if a["monitor"]["kind"] == "limit"] == [
-        "critical", "normal"
-    ]  # fmt: skip
+        "critical",
+        "normal",
+    ]
 
 
 def alerts_of(case: Path, out: Path) -> list[tuple[str, str, str]]:
@@ -139,8 +140,9 @@ def imported(path: Path, out: Path, *more: str) -> tuple[str, list[list[str]]]:
 def test_a_date_and_a_time_of_day_are_one_time(cases: Path, tmp_path: Path) -> None:
     _, table = imported(cases / "csv" / "datetime2.csv", tmp_path)
     assert [row[0] for row in table[1:]] == [
-        "2026-01-01T10:30:25.000000000Z", "2026-01-01T10:30:26.000000000Z"
-    ]  # fmt: skip
+        "2026-01-01T10:30:25.000000000Z",
+        "2026-01-01T10:30:26.000000000Z",
+    ]
     assert [row[1] for row in table[1:]] == ["23.5", "23.6"]
 
 

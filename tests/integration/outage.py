@@ -219,9 +219,10 @@ async def received(bootstrap: str, source: str) -> tuple[list[int], int]:
         while quiet < 4:
             got = (await client.getmany(part, timeout_ms=500)).get(part, [])
             mine = [
-                RawRecord(r.offset, r.value, tuple(r.headers)) for r in got
+                RawRecord(r.offset, r.value, tuple(r.headers))
+                for r in got
                 if r.key == source.encode()
-            ]  # fmt: skip
+            ]
             quiet = 0 if got else quiet + 1
             batch, refused = reader.feed(mine)
             assert not len(refused)

@@ -34,8 +34,9 @@ def watching(bootstrap: str, folder: Path, *more: str) -> Iterator[Watching]:
     with out.open("wb") as a, errors.open("wb") as b:
         process = subprocess.Popen(
             [sys.executable, "-m", "agents", "watch", "--bootstrap", bootstrap, *more],
-            stdout=a, stderr=b,
-        )  # fmt: skip
+            stdout=a,
+            stderr=b,
+        )
     try:
         yield Watching(process, out)
         assert errors.read_text() == "", "a client's log is no part of it"

@@ -59,10 +59,12 @@ def test_an_interrupted_demo_ends_soon(tmp_path: Path, number: signal.Signals, g
     with log.open("wb") as out:
         demo = subprocess.Popen(
             [sys.executable, "-m", "agents", "demo", "--metrics-port", str(port), "--speed", "2"],
-            stdout=out, stderr=out, start_new_session=True,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
             # who runs the tests may ignore it (nohup), and what is ignored stays so
             preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-        )  # fmt: skip
+        )
     started: list[int] = []
     try:
         wait_until(lambda: flown(port), READY_S, lambda: log.read_text(errors="replace")[-2000:])

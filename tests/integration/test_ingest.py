@@ -171,8 +171,10 @@ def test_files_with_ground_headers(
     """Two files, one of them gzip, whose last packets are cut: headers, packets and rest are all."""
     first = _boundary(stream, len(stream) // 2)
     names = [tmp_path / "a.bin", tmp_path / "b.bin"]
-    halves = [behind_headers(part, rng) + rng.bytes(GROUND) + part[:9]
-              for part in (stream[:first], stream[first:])]  # fmt: skip
+    halves = [
+        behind_headers(part, rng) + rng.bytes(GROUND) + part[:9]
+        for part in (stream[:first], stream[first:])
+    ]
     names[0].write_bytes(halves[0])
     names[1].write_bytes(gzip.compress(halves[1]))
     run = ingest(demo_mission, "demo", [str(n) for n in names], broker, "", 1, GROUND)

@@ -99,9 +99,10 @@ def test_a_restart_under_standing_alarms(small_flight: Flight, tmp_path: Path) -
         (mission / "mission.toml").write_text(text + quiet)
         with worker(bootstrap, sources, tmp_path, *QUICK, "--other-state", "reread") as one:
             wait_until(
-                lambda: len(alarms(bootstrap)) == sum(standing(one).values()), 30,
+                lambda: len(alarms(bootstrap)) == sum(standing(one).values()),
+                30,
                 lambda: f"{standing(one)} {sorted(alarms(bootstrap))} {one.text()}",
-            )  # fmt: skip
+            )
             left = alarms(bootstrap)
             assert 0 < len(left) < sum(before.values())
             assert {s["monitor"]["kind"] for s in left.values()} == {"limit"}

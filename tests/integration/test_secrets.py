@@ -79,8 +79,10 @@ def tls(broker: Secured, signed_by: str = "ca") -> dict[str, str]:
 
 def test_let_in(broker: Secured, tmp_path: Path) -> None:
     """PLAIN, SCRAM behind TLS, TLS, and TLS with a certificate of ours."""
-    ours = {"ssl_certificate_location": f"{broker.folder}/client.pem",
-            "ssl_key_location": f"{broker.folder}/client.key"}  # fmt: skip
+    ours = {
+        "ssl_certificate_location": f"{broker.folder}/client.pem",
+        "ssl_key_location": f"{broker.folder}/client.key",
+    }
     for kind, options in (
         ("PASSWORD", plain_sasl(tmp_path, PASSWORD)), ("BOTH", scram(broker, tmp_path, PASSWORD)),
         ("TLS", tls(broker)), ("MUTUAL", tls(broker) | ours), ("PLAINTEXT", {}),

@@ -42,7 +42,7 @@ def states(n: int) -> list[Record]:
     return [
         (topics.ALARMS, *state(f"/S/A/P{i}", "severe" if i == 7 else "warning", **stamps))
         for i in range(n)
-    ]  # fmt: skip
+    ]
 
 
 def test_what_stands_is_told_first_and_alerts_as_they_come(broker: str, tmp_path: Path) -> None:

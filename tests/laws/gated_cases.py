@@ -14,9 +14,11 @@ from schemas.control import ModelStage
 
 # what a family cannot do without, on a grid of a row a second
 NEEDED: dict[str, dict[str, Any]] = {
-    "seasonal": {"period_s": 20.0}, "resonance": {"low_hz": 0.1, "high_hz": 0.4},
-    "voting": {"tolerance": 1e3}, "bands": {"edges_hz": (0.1, 0.2, 0.4)},
-}  # fmt: skip
+    "seasonal": {"period_s": 20.0},
+    "resonance": {"low_hz": 0.1, "high_hz": 0.4},
+    "voting": {"tolerance": 1e3},
+    "bands": {"edges_hz": (0.1, 0.2, 0.4)},
+}
 SETS = ("coupled", "voting")  # which look at several parameters of one container together
 
 

@@ -98,9 +98,10 @@ def _feed_stale(stage: _Stale, stream: Any, a: int, b: int) -> bytes:
     batch.offset[:] = every
     lost = every % 100 > 70
     batch.heard = Heard(
-        batch.reception_ns - lost * 9 * SECOND, batch.reception_ns - every * SECOND,
+        batch.reception_ns - lost * 9 * SECOND,
+        batch.reception_ns - every * SECOND,
         batch.reception_ns,
-    )  # fmt: skip
+    )
     out: list[Pending] = []
     for grid in stage.resample.feed(ordered_of(stream, a, b)):
         stage.stale.feed(grid, batch, out)

@@ -149,12 +149,14 @@ def _feed_reassembly(stage: _Reassembling, stream: list[RawRecord], a: int, b: i
     )  # fmt: skip
     rows = [
         (
-            int(out.record[i]) + a, 0, i,
+            int(out.record[i]) + a,
+            0,
+            i,
             bytes(out.data[out.start[i] : out.start[i] + out.length[i]])
             + as_bytes(*(c[i] for c in columns)),
         )
         for i in range(len(out))
-    ]  # fmt: skip
+    ]
     rows += [
         (int(lost.record[i]) + a, 1, i,
          as_bytes(lost.reason[i], lost.offset[i], lost.start[i], lost.length[i]))

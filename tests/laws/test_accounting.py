@@ -86,9 +86,7 @@ def test_samples_in_are_used_late_or_rejected(rng: np.random.Generator) -> None:
     for lateness in (0.0, 3.0):
         order = Order(np.arange(F), TimeSettings(lateness_s=lateness, jump_s=100))
         time, value, quality = late_numbers(rng)
-        found = order.feed(
-            batch_of(N, time), rows_of(time, value, quality), np.zeros(0, np.int64)
-        )  # fmt: skip
+        found = order.feed(batch_of(N, time), rows_of(time, value, quality), np.zeros(0, np.int64))
         out = sum(len(p.ordered.time_ns) for p in found.pieces)
         assert out + len(found.late) + order.held == N
         assert set(found.late.reason.tolist()) <= {int(Reason.LATE), int(Reason.TIME_JUMP)}

@@ -38,10 +38,11 @@ ELEMENTS = {
 @given(st.integers(0, 2**32 - 1))
 @example(43550)  # a CDS time of 2116, within the last 50 days that are times
 @settings(
-    max_examples=200, deadline=None,
+    max_examples=200,
+    deadline=None,
     # no shrinking: another seed is another database, and the one that is printed repeats a failure
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
-)  # fmt: skip
+)
 def test_both_decoders_agree(seed: int) -> None:
     """A seed, not hypothesis's own random numbers: through those a database took five seconds."""
     try:

@@ -142,9 +142,11 @@ def main(databases: int, packets: int) -> int:
         for line in wrong[:4]:
             print(f"seed {seed}: {line}")
     total = (databases - refused) * packets
-    print(f"{databases - refused} databases of seeds 1 to {databases} ({refused} refused at load), "
-          f"{total} packets, {good} of them decoded, the rest refused by both alike; "
-          f"databases with a difference: {bad}")  # fmt: skip
+    print(
+        f"{databases - refused} databases of seeds 1 to {databases} ({refused} refused at load), "
+        f"{total} packets, {good} of them decoded, the rest refused by both alike; "
+        f"databases with a difference: {bad}"
+    )
     rare = sorted((n, f) for f, n in features.items())
     print(
         f"{len(features)} kinds of element; the rarest: {', '.join(f'{f} in {n}' for n, f in rare[:5])}"

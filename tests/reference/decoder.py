@@ -269,8 +269,9 @@ class _Run:
 
     def _comparison(self, e: ET.Element, path: tuple[str, ...]) -> bool:
         value, calibrated = self.look(e, path)
-        return self._against(e, value, calibrated, e.get("comparisonOperator", "=="),
-                             e.get("value", ""), path)  # fmt: skip
+        return self._against(
+            e, value, calibrated, e.get("comparisonOperator", "=="), e.get("value", ""), path
+        )
 
     def _against(
         self, e: ET.Element, value: Value | None, calibrated: bool, operator: str, written: str,
@@ -385,8 +386,10 @@ class _Run:
     def _leaf(self, name: str, of: ET.Element, path: tuple[str, ...]) -> None:
         if tag(of) == "AggregateParameterType":
             for member in child(of, "MemberList") or ():
-                self._leaf(f"{name}.{member.get('name')}",
-                           *self.of.type_of(member.get("typeRef", ""), path))  # fmt: skip
+                self._leaf(
+                    f"{name}.{member.get('name')}",
+                    *self.of.type_of(member.get("typeRef", ""), path),
+                )
         elif tag(of) == "ArrayParameterType":
             dimensions = child(of, "DimensionList")
             self._elements(name, of, path, list(dimensions if dimensions is not None else ()))

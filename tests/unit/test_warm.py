@@ -21,10 +21,12 @@ told = {f"{k.function.__module__}.{k.function.__name__}": n for k, n in zip(kern
 sys.stdout.buffer.write(orjson.dumps(told))
 """
 LEFT = {  # which only an XTCE document can ask for, or training
-    "pipeline.alarms.static.in_force", "pipeline.alarms.change.changes",
-    "pipeline.alarms.state.states", "pipeline.alarms.condition.conditions",
+    "pipeline.alarms.static.in_force",
+    "pipeline.alarms.change.changes",
+    "pipeline.alarms.state.states",
+    "pipeline.alarms.condition.conditions",
     "pipeline.models.corridor.widen",
-}  # fmt: skip
+}
 
 
 def test_every_kernel_is_compiled_once() -> None:

@@ -165,9 +165,7 @@ class _Walk:
         register = self.layout.registers
         self.layout.registers += 1
         most = _most(self._mdb, count)
-        self.layout.steps.append(
-            Step(COUNT, value=count, register=register, index=most, name=name)
-        )  # fmt: skip
+        self.layout.steps.append(Step(COUNT, value=count, register=register, index=most, name=name))
         self.layout.static = False
         ends = []
         before, cursor_known = self._presence, self._cursor

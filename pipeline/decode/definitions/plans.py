@@ -284,10 +284,8 @@ class _Compiler:
         while waiting:
             outputs = {d.output for d in waiting}
             ready = [
-                d
-                for d in waiting
-                if not outputs.intersection(r.parameter for r in _inputs(d))
-            ]  # fmt: skip
+                d for d in waiting if not outputs.intersection(r.parameter for r in _inputs(d))
+            ]
             if not ready:
                 raise MissionError(
                     f"{self._where(name)}: {', '.join(d.output for d in waiting)} are computed "

@@ -168,9 +168,11 @@ class Writer:
         encoding = of.encoding
         if isinstance(encoding, StringEncoding):
             row[TEXT] = self._add(
-                "strings", encoding.leading_bits, *self._text(encoding.terminator),
+                "strings",
+                encoding.leading_bits,
+                *self._text(encoding.terminator),
                 character_bytes(encoding.charset),
-            )  # fmt: skip
+            )
             if encoding.box is not None:
                 row[SIZE] = self.size(encoding.box, place)
         elif isinstance(encoding, BinaryEncoding):

@@ -23,14 +23,18 @@ Evidence = dict[str, Any]
 
 
 # of evidence that several families give
-LEAD = {"type": ["number", "null"],
-        "description": "time to the limit headed for; fatigue: to the end of its life"}  # fmt: skip
+LEAD = {
+    "type": ["number", "null"],
+    "description": "time to the limit headed for; fatigue: to the end of its life",
+}
 PAIR = {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 2, "maxItems": 2}
 FEATURE_SCHEMA = {
-    "feature": {"type": "string", "description": "corridor, and what judges by records: which went "
-                                                 "beyond what is known"},
+    "feature": {
+        "type": "string",
+        "description": "corridor, and what judges by records: which went beyond what is known",
+    },
     "feature_value": {"type": ["number", "null"]},
-}  # fmt: skip
+}
 
 
 class Family(Stateful):

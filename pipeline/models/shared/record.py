@@ -179,9 +179,11 @@ class RecordModel(Family):
     def evidence(self, parameter: int, detail: np.ndarray[Any, Any]) -> dict[str, Any]:  # noqa: ARG002
         which, value, low, high, rows = detail.tolist()
         return {
-            "feature": self.features[int(which)].name, "feature_value": value,
-            "record": [low, high], "record_rows": int(min(rows, MOST_ROWS)),
-        }  # fmt: skip
+            "feature": self.features[int(which)].name,
+            "feature_value": value,
+            "record": [low, high],
+            "record_rows": int(min(rows, MOST_ROWS)),
+        }
 
     @staticmethod
     def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:
@@ -328,9 +330,10 @@ def _calm(
         )  # fmt: skip
         judged = (seen >= LEAST) & (low <= high)
         turns = (
-            (waited >= PATIENCE - 1) | (since[j] == DROP)
+            (waited >= PATIENCE - 1)
+            | (since[j] == DROP)
             | ((filled >= w.half[j] - 1) & (since[j] >= DROP))
-        )  # fmt: skip
+        )
         here = value == value
         other = (here & (turns | (past.alarm[j] > 0) | (judged & (excess > 1.0)))) | (
             since[j] == DROP

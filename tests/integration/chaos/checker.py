@@ -92,7 +92,9 @@ async def unstable(bootstrap: str, names: list[str]) -> list[str]:
     return [f"{p.topic}-{p.partition}" for p in parts if ends[0][p] != ends[1][p]]
 
 
-def expected(raw: dict[int, list[ConsumerRecord[bytes, bytes]]], missions: dict[str, Mission]) -> dict[str, dict[int, list[Record]]]:  # fmt: skip
+def expected(
+    raw: dict[int, list[ConsumerRecord[bytes, bytes]]], missions: dict[str, Mission]
+) -> dict[str, dict[int, list[Record]]]:
     """By topic and input partition, in order."""
     out: dict[str, dict[int, list[Record]]] = {t: {} for t in topics.LANE_OUTPUTS}
     for number, records in raw.items():

@@ -59,10 +59,12 @@ def flights() -> tuple[dict[str, Mission], list[list[FlightRecord]]]:
                 list(
                     pack(
                         Flight(
-                            flight.data, flight.start[keep], flight.length[keep],
+                            flight.data,
+                            flight.start[keep],
+                            flight.length[keep],
                             flight.reception_ns[keep],
                         )
                     )
                 )
-            )  # fmt: skip
+            )
     return dict.fromkeys(SOURCES, mission), records

@@ -98,9 +98,11 @@ def _child(
         os.setsid()
         sys.stdout = sys.stderr = log.open("a", buffering=1)
         logging.basicConfig(
-            level=logging.WARNING, force=True, stream=sys.stderr,
+            level=logging.WARNING,
+            force=True,
+            stream=sys.stderr,
             format="%(asctime)s %(name)s %(message)s",
-        )  # fmt: skip
+        )
         logging.getLogger("heartline").setLevel(logging.INFO)
         arm(armed)
         if prepare:

@@ -101,8 +101,10 @@ def test_several_reasons(tmp_path: Path) -> None:
     )
     alerts = run(tmp_path, numeric(alarm), ">f", [0, 12, 13, 9])
     assert told(alerts) == [
-        (1, "critical", ["static", "change"]), (2, "warning", ["static"]), (3, "normal", []),
-    ]  # fmt: skip
+        (1, "critical", ["static", "change"]),
+        (2, "warning", ["static"]),
+        (3, "normal", []),
+    ]
 
 
 def test_states(tmp_path: Path) -> None:
@@ -117,8 +119,10 @@ def test_states(tmp_path: Path) -> None:
     )
     alerts = run(tmp_path, types, ">B", [0, 1, 2, 9, 0])  # 9 has no label: it says nothing
     assert [(s, level) for s, level, _ in told(alerts)] == [
-        (1, "watch"), (2, "severe"), (4, "normal"),
-    ]  # fmt: skip
+        (1, "watch"),
+        (2, "severe"),
+        (4, "normal"),
+    ]
     assert alerts[1]["sentence"] == "P is 2, which is FIRED (severe)."
 
 
@@ -197,8 +201,9 @@ def test_conditions_of_a_boolean_and_of_a_binary(tmp_path: Path) -> None:
         "</DefaultAlarm></BooleanParameterType>"
     )
     assert told(run(tmp_path, boolean, ">B", [0, 1, 0])) == [
-        (1, "warning", ["condition"]), (2, "normal", []),
-    ]  # fmt: skip
+        (1, "warning", ["condition"]),
+        (2, "normal", []),
+    ]
 
 
 def test_alarms_of_a_duration(tmp_path: Path) -> None:
@@ -209,9 +214,11 @@ def test_alarms_of_a_duration(tmp_path: Path) -> None:
         "</DefaultAlarm></RelativeTimeParameterType>"
     )
     assert told(run(tmp_path, types, ">B", [8, 10, 15, 16, 9])) == [
-        (1, "watch", ["static"]), (2, "severe", ["static", "change"]), (3, "watch", ["static"]),
+        (1, "watch", ["static"]),
+        (2, "severe", ["static", "change"]),
+        (3, "watch", ["static"]),
         (4, "severe", ["change"]),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_level_must_last(tmp_path: Path) -> None:

@@ -190,8 +190,10 @@ def test_a_late_packet_now_and_then_is_no_news(tmp_path: Path) -> None:
 
 
 def test_times_that_are_none_are_told(tmp_path: Path) -> None:
-    types = TIMED.replace('sizeInBits="32" encoding="unsigned"/></Encoding>',
-                          'sizeInBits="64" encoding="unsigned"/></Encoding>')  # fmt: skip
+    types = TIMED.replace(
+        'sizeInBits="32" encoding="unsigned"/></Encoding>',
+        'sizeInBits="64" encoding="unsigned"/></Encoding>',
+    )
     parameters = (
         '<Parameter name="TIME" parameterTypeRef="TT"/><Parameter name="P" parameterTypeRef="T"/>'
     )

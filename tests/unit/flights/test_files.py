@@ -302,8 +302,9 @@ def rows_of(tmp_path: Path, *more: str) -> list[list[str]]:
     )
     (tmp_path / "f").write_bytes(content)
     out = tmp_path / "o.csv"
-    done = heartline("decode", str(tmp_path / "f"), "--mdb", str(tmp_path / "x.xml"),
-                     "--out", str(out), *more)  # fmt: skip
+    done = heartline(
+        "decode", str(tmp_path / "f"), "--mdb", str(tmp_path / "x.xml"), "--out", str(out), *more
+    )
     assert done.exit_code == 0, done.output
     with out.open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))

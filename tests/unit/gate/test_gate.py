@@ -571,14 +571,17 @@ def _raised(model: str, parameter: str, second: float, stage: str = "shadow") ->
 def test_two_models_are_compared_by_the_alerts_they_raised(tmp_path: Path) -> None:
     """The same alarm where they are no further apart than confirm_s, 600 s."""
     shadow = [
-        _raised("new", "/HL1/A", 90), _raised("new", "/HL1/A", 3000), _raised("new", "/HL1/B", 10),
+        _raised("new", "/HL1/A", 90),
+        _raised("new", "/HL1/A", 3000),
+        _raised("new", "/HL1/B", 10),
         _raised("new", "/HL1/C", 0) | {"source": "another"},
-    ]  # fmt: skip
+    ]
     aloud = [
-        _raised("old", "/HL1/A", 100, "active"), _raised("old", "/HL1/C", 5, "active"),
+        _raised("old", "/HL1/A", 100, "active"),
+        _raised("old", "/HL1/C", 5, "active"),
         _raised("old", "/HL1/A", 200, "active") | {"transition": "cleared"},
         {**_raised("old", "/HL1/B", 11), "model": {"id": "old"}},  # not a trained one
-    ]  # fmt: skip
+    ]
     (tmp_path / "alerts.jsonl").write_bytes(b"\n".join(map(orjson.dumps, aloud)))
     (tmp_path / "alerts.shadow.jsonl").write_bytes(b"\n".join(map(orjson.dumps, shadow)))
     words = ["models", "compare", "old", "new", "--mission", str(PROJECT / "missions/demo")]
@@ -586,9 +589,10 @@ def test_two_models_are_compared_by_the_alerts_they_raised(tmp_path: Path) -> No
     assert done.exit_code == 0, done.output
     rows = [[c.strip() for c in line.split("│")[1:-1]] for line in done.output.splitlines()]
     assert [r for r in rows if r and r[0].startswith("/")] == [
-        ["/HL1/A", "1", "0", "1", "10.0 s"], ["/HL1/B", "0", "0", "1", ""],
+        ["/HL1/A", "1", "0", "1", "10.0 s"],
+        ["/HL1/B", "0", "0", "1", ""],
         ["/HL1/C", "0", "1", "0", ""],
-    ]  # fmt: skip
+    ]
     neither = CliRunner().invoke(main, words)
     assert neither.exit_code == 2
     assert "say one of" in neither.output

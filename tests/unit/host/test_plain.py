@@ -22,9 +22,10 @@ from agents.host.plain import plain
         ("\U000e0041", "\\U000e0041"),
         ("[/s][link=x]", "[/s][link=x]"),  # markup is text: nobody reads it as more
         (b"caf\xc3\xa9 \xff", "café \\xff"),
-        (None, "None"), ("", ""),
+        (None, "None"),
+        ("", ""),
     ],
-)  # fmt: skip
+)
 def test_what_a_terminal_obeys_is_escaped(text: object, shown: str) -> None:
     assert plain(text) == shown
 

@@ -99,8 +99,10 @@ def test_nothing_is_heard(tmp_path: Path) -> None:
     both = {"A": ([*range(50), *range(90, 120)], 199), "B": (range(50), 199)}
     alerts = told(tmp_path, both, 120)  # type: ignore[arg-type]
     assert [a for a in alerts if a[1] in ("los", "stale")] == [
-        (70, "los", "/S", "warning"), (90, "los", "/S", "normal"), (95, "stale", "/S/CB", "warning")
-    ]  # fmt: skip
+        (70, "los", "/S", "warning"),
+        (90, "los", "/S", "normal"),
+        (95, "stale", "/S/CB", "warning"),
+    ]
 
 
 def test_what_was_stale_before_stays_so(tmp_path: Path) -> None:
@@ -108,9 +110,11 @@ def test_what_was_stale_before_stays_so(tmp_path: Path) -> None:
     heard = {"A": ([*range(50), *range(90, 110)], 199), "B": ([*range(30), *range(93, 110)], 199)}
     alerts = told(tmp_path, heard, 110)  # type: ignore[arg-type]
     assert [a[1:] for a in alerts if a[1] in ("los", "stale")] == [
-        ("stale", "/S/CB", "warning"), ("los", "/S", "warning"), ("los", "/S", "normal"),
+        ("stale", "/S/CB", "warning"),
+        ("los", "/S", "warning"),
+        ("los", "/S", "normal"),
         ("stale", "/S/CB", "normal"),
-    ]  # fmt: skip
+    ]
 
 
 def test_heard_and_not_changing(tmp_path: Path) -> None:

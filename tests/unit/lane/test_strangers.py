@@ -48,8 +48,9 @@ def told(outputs: list[Output]) -> list[tuple[str, str, int]]:
 def test_a_stranger_that_stays_is_told_and_one_that_goes_is_cleared() -> None:
     keys = [("who", t) for t in range(20)] + [("known", t) for t in range(20, 120)]
     assert told(lane().feed(records(keys)).outputs) == [
-        ("who", "raised", RECORDS - 1), ("who", "cleared", 80)
-    ]  # fmt: skip
+        ("who", "raised", RECORDS - 1),
+        ("who", "cleared", 80),
+    ]
 
 
 def test_another_stranger_lets_time_go_on() -> None:

@@ -89,8 +89,9 @@ def test_check_tells_refusals_notes_and_violations(file: Path) -> None:
     bad = file.with_name("bad.xml")
     bad.write_text(TEXT.replace("<EntryList>", "<EntryList><StreamSegmentEntry/>", 1))
     commands = changed(
-        file, ("</TelemetryMetaData>", "</TelemetryMetaData><CommandMetaData><Odd/></CommandMetaData>")
-    )  # fmt: skip
+        file,
+        ("</TelemetryMetaData>", "</TelemetryMetaData><CommandMetaData><Odd/></CommandMetaData>"),
+    )
     done = heartline("mdb", "check", str(DEMO), str(bad), commands)
     assert done.exit_code == 1
     assert f"{DEMO}: good: 8 containers, 52 parameters" in done.output

@@ -43,8 +43,10 @@ def test_all_refusals_at_once(tmp_path: Path) -> None:
     with pytest.raises(MissionError) as told:
         load(tmp_path, text)
     lines = str(told.value).splitlines()
-    assert [next(w for w in ("2000 bits", "restrictionPattern", "'nowhere'", "'Z'") if w in line)
-            for line in lines] == ["2000 bits", "restrictionPattern", "'nowhere'", "'Z'"]  # fmt: skip
+    assert [
+        next(w for w in ("2000 bits", "restrictionPattern", "'nowhere'", "'Z'") if w in line)
+        for line in lines
+    ] == ["2000 bits", "restrictionPattern", "'nowhere'", "'Z'"]
     done = CliRunner().invoke(main, ["mdb", "check", str(tmp_path / "m.xml")])
     assert done.exit_code == 1
     assert done.output.count("refused: ") == 4

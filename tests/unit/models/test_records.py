@@ -349,8 +349,9 @@ def test_an_alert_tells_which_feature_and_what_record(tmp_path: Path, rng: Rng) 
 
 
 @pytest.mark.parametrize(
-    ("line", "why"), [("margin = 0.0", "margin"), ("history = 99", "history"), ("let_go = -1", "let_go")]
-)  # fmt: skip
+    ("line", "why"),
+    [("margin = 0.0", "margin"), ("history = 99", "history"), ("let_go = -1", "let_go")],
+)
 def test_settings_that_mean_nothing_are_refused(tmp_path: Path, line: str, why: str) -> None:
     (tmp_path / "x.xml").write_text(document(TYPES, PARAMETERS, CONTAINERS))
     (tmp_path / "mission.toml").write_text(f'name = "m"\nxtce = "x.xml"\n[[shape]]\n{line}\n')

@@ -57,9 +57,11 @@ def test_a_wrap_is_a_residual_or_none(tmp_path: Path, rule: str, speaks: bool) -
 
 @pytest.mark.parametrize(
     "kind",
-    ['<FloatParameterType name="T"><FloatDataEncoding sizeInBits="32"/></FloatParameterType>',
-     '<IntegerParameterType name="T" signed="true"><IntegerDataEncoding sizeInBits="16" encoding="twosComplement"/></IntegerParameterType>'],
-)  # fmt: skip
+    [
+        '<FloatParameterType name="T"><FloatDataEncoding sizeInBits="32"/></FloatParameterType>',
+        '<IntegerParameterType name="T" signed="true"><IntegerDataEncoding sizeInBits="16" encoding="twosComplement"/></IntegerParameterType>',
+    ],
+)
 def test_what_is_no_counter_is_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(MissionError, match="counter = true is for unsigned integers"):
         mission(tmp_path, "counter = true", kind)

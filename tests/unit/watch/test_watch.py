@@ -178,8 +178,10 @@ def test_every_figure_has_its_window() -> None:
     rows = [board.figure_row(k, NOW + 3 * S) for k in board.figures]
     assert len(rows) == 8
     assert [(r.source, r.parameter, r.window, r.mean) for r in rows[:3]] == [
-        ("hl1", "Q", "60 s", "–"), ("hl1", "Q", "600 s", "–"), ("hl1", "P", "60 s", "60"),
-    ]  # fmt: skip
+        ("hl1", "Q", "60 s", "–"),
+        ("hl1", "Q", "600 s", "–"),
+        ("hl1", "P", "60 s", "60"),
+    ]
     assert rows[0].age == "3 s"
 
 
