@@ -38,7 +38,7 @@ def source_sha256() -> str:
 _config: Any = numba.config
 # NUMBA_CACHE_DIR is the operator's choice of the place, never of what is taken from it
 _place = Path(_config.CACHE_DIR) if _config.CACHE_DIR else Path.home() / ".cache" / "heartline"
-_CACHE = str(_place / source_sha256()[:16])
+CACHE = str(_place / source_sha256()[:16])
 
 
 # Kernels get their arrays from outside and allocate none, so numba need not count references:
@@ -87,7 +87,7 @@ class Compiled:
         self.space: dict[str, Any] = {"compiled": self, "entry": self}
 
     def __call__(self, *given: Any) -> Any:
-        _config.CACHE_DIR = _CACHE  # numba reads its environment anew at each compilation
+        _config.CACHE_DIR = CACHE  # numba reads its environment anew at each compilation
         flat = _flat(self.function, self._tuples) if self._tuples else self.function
         made = numba.njit(cache=True, nogil=True, pipeline_class=_Apart, **_EXACT)(flat)
         self.dispatcher = self.space["entry"] = made

@@ -28,6 +28,8 @@ _UNITS = {  # ns
 }
 STANDARD = "CCSDS 301.0-B"
 _CODE = re.compile(r"(CUC|CDS) (\d)\+(\d)(?: P=([0-9A-Fa-f]{2}|[0-9A-Fa-f]{4}))?")
+# a number that a time could have: 40 characters, two of them its power of ten
+_SHORT = re.compile(r"(?=.{1,40}$)[^eE]*([eE][+-]?[0-9]{1,2})?")
 _HOW = (
     f'say <FromBinaryTransformAlgorithm name="…"><AlgorithmText language="{STANDARD}">'
     "CUC 4+3</AlgorithmText> (octets of seconds and fraction), or CDS 2+2 (octets of days and of "
@@ -132,7 +134,7 @@ def _segmented(element: Element, encoding: BinaryEncoding) -> SegmentedTime:
 
 def _fraction(element: Element, name: str, default: str) -> Fraction:
     text = element.attribute(name, default)
-    if len(text) <= 40:  # a number that people write; 1e999999999 is none
+    if _SHORT.fullmatch(text):  # 1e999999999 would fill the memory before anything could refuse it
         try:
             value = Fraction(text)
         except (ValueError, ZeroDivisionError):

@@ -249,7 +249,9 @@ def _overtake(
             ahead = lines[i, TIME] >= line.clock[LATEST]
             lines[i, OVER] += 1
             if ahead and lines[i, FIRST] <= now:
-                n = adopt(i, now, p, lines, suspects, every, bounds.lateness, line, n, out)
+                # it was not believed when it came: how far it lay ahead of reception is no news
+                heard = arrived.reception[p]
+                n = adopt(i, now, heard, p, lines, suspects, every, bounds.lateness, line, n, out)
             if not ahead or lines[i, OVER] > OVERTAKEN:
                 m = forget(i, lines, suspects, refused, m, p, arrived.record[p])
     return m, n
@@ -370,7 +372,8 @@ def order(
             r += 1
         p = come.packet[r - 1]
         spare = lateness if clock[LATEST] == NEVER else 0  # its first rows may be late ones
-        n = adopt(winner, lines[winner, TIME], p, lines, suspects, every, lateness, line, n, out)
+        last, heard = lines[winner, TIME], lines[winner, HEARD]
+        n = adopt(winner, last, heard, p, lines, suspects, every, lateness, line, n, out)
         clock[OFFSET] = lines[winner, TIME] - lines[winner, HEARD] + spare
         for i in range(len(lines)):  # what is left, and what the clock before had for rivals
             m = forget(i, lines, suspects, told.refused, m, p, arrived.record[p])

@@ -123,10 +123,13 @@ def earliest(suspects: Suspects, line: int) -> int:
 
 @inline
 def adopt(
-    rival: int, until: int, p: int, lines: I8, suspects: Suspects, every: I8, lateness: int,
-    line: Line, n: int, out: Out,
+    rival: int, until: int, heard: int, p: int, lines: I8, suspects: Suspects, every: I8,
+    lateness: int, line: Line, n: int, out: Out,
 ) -> int:  # fmt: skip
-    """Rows of a rival up to a time are used after all, but for those behind the watermark."""
+    """Rows of a rival up to a time are used after all, but for those behind the watermark.
+
+    heard: when the clock showed them.
+    """
     while True:
         i = earliest(suspects, rival)
         if i < 0:
@@ -135,7 +138,7 @@ def adopt(
         used = line.clock[WATERMARK] <= now <= until
         suspects.line[i] = -1 if used else len(lines)
         if used:
-            follow(now, lines[rival, HEARD], line.clock)
+            follow(now, heard, line.clock)
             n = take(now, p, i, suspects.eng, suspects.quality, every, lateness, line, n, out)
     left = 0
     for i in range(len(suspects.time)):

@@ -27,7 +27,7 @@ import pytest
 from agents.broker.embedded import EmbeddedBroker, broker_binary, free_port
 from agents.host.errors import BrokerError
 from agents.warm import warm_up
-from pipeline.packets.scanner import scan
+from pipeline.kernel import CACHE
 from tests.conftest import PROJECT
 
 UNITS = PROJECT / "deploy" / "systemd"
@@ -108,9 +108,7 @@ def places() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="heartline-unit-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        kernels = Path(
-            scan.stats.cache_path
-        ).parent  # what numba's settings say changes at run time
+        kernels = Path(CACHE)
         shutil.copytree(kernels, folder / "cache" / kernels.name)
         for place in ("state", "tmp"):
             (folder / place).mkdir()

@@ -252,7 +252,7 @@ def test_an_address_that_is_none(broker: str, demo_mission: Mission, url: str) -
 
 
 def test_several_inputs_are_files_alone(broker: str, demo_mission: Mission) -> None:
-    with pytest.raises(BrokerError, match="files alone"):
+    with pytest.raises(BrokerError, match="only files can be given"):
         asyncio.run(ingest(demo_mission, "demo", ["udp://:1", "x"], broker, "", 1))
 
 

@@ -79,6 +79,17 @@ def test_stamps_that_are_off_cost_their_own_packets(
     assert all(kinds[i] == LIVE for i in own)
 
 
+def test_two_stamps_that_lie_a_little_ahead_are_no_step(rng: np.random.Generator) -> None:
+    """Time came up to the first one; how far ahead it had lain is not what the clock shows."""
+    packets = steady(200, 0.1)
+    for i, away in ((100, 0.375), (126, 0.368)):
+        packets[i] = (packets[i][0], packets[i][1] + away, "off")
+    kinds, used, steps, _ = Sky(0.1, packets).feed(rng)
+    assert not steps
+    assert {i for i, p in enumerate(packets) if p[2] == "own"} <= used
+    assert [i for i, kind in enumerate(kinds) if kind != LIVE] == [100, 126]
+
+
 @pytest.mark.parametrize("period", [0.05, 0.1, 1.0, 60.0])
 @pytest.mark.parametrize("step", [-DAY, -3600.0, -30.0, 30.0, 290.0, DAY, -1e9])
 def test_a_clock_that_is_set_is_followed_and_told_once(

@@ -60,6 +60,18 @@ def test_time_scale_is_exact(tmp_path: Path) -> None:
     assert time.epoch_ns == 946_728_002 * 10**9
 
 
+@pytest.mark.parametrize("scale", ["1e999999999", "1e-999999999", "1e40", "one", "0/0"])
+def test_a_time_scale_that_no_time_has(tmp_path: Path, scale: str) -> None:
+    """Refused before anything counts with it: the first one has a thousand million digits."""
+    types = (
+        f'<AbsoluteTimeParameterType name="T"><Encoding units="seconds" scale="{scale}">'
+        '<IntegerDataEncoding sizeInBits="64"/></Encoding><ReferenceTime><Epoch>2000-01-01T12:00:00'
+        "</Epoch></ReferenceTime></AbsoluteTimeParameterType>"
+    )
+    with pytest.raises(MissionError, match="scale is not a number that a time could have"):
+        load(tmp_path, document(types))
+
+
 def test_exclusive_limits_become_the_next_float(tmp_path: Path) -> None:
     types = (
         f'<IntegerParameterType name="T">{INT8}<DefaultAlarm minViolations="3"><StaticAlarmRanges>'

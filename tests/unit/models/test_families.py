@@ -156,7 +156,7 @@ def test_the_expected_value_is_the_conditional_mean(rng: Rng) -> None:
     x = np.column_stack(subsystem(rng, n + 1))
     model = Coupled([parameter()] * 3, SECOND, [CoupledRule(memory=1e12)] * 3)
     predicted = model.feed(rows(*x.T)).predicted[n]
-    extent = np.ptp(x[: n + 1], 0)
+    extent, before = np.ptp(x[: n + 1], 0), np.ptp(x[:n], 0)  # of the row itself none is expected
     seen = [np.ptp(x[: i + 1], 0) for i in range(n)]
     mean, spread = np.zeros(3), np.zeros((3, 3))
     for i in range(n):  # as in the docstring, with α = 1/rows
@@ -169,7 +169,7 @@ def test_the_expected_value_is_the_conditional_mean(rng: Rng) -> None:
     for j in range(3):
         others = [k for k in range(3) if k != j]
         weights = np.linalg.solve(c[np.ix_(others, others)], c[others, j])
-        expected = mean[j] + extent[j] * (weights @ d[others])
+        expected = mean[j] + before[j] * (weights @ d[others])
         assert predicted[j] == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
