@@ -4,5 +4,5 @@ import os
 
 from agents.host.places import kernel_cache
 
-# before anything of the core is imported: its kernels are looked for when they are defined
+# set before the core is imported: cached kernels are looked up when they are defined
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache()))

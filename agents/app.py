@@ -40,8 +40,8 @@ class LanesFirst(BootStrategy):
     """The lanes start before Faust's own consumer, and stop after it.
 
     Services added to an app start only when its consumer has joined its group and its tables are
-    recovered: four seconds in which nobody would read the packets. Faust's own web server, which
-    listens on every interface, is never started.
+    recovered: no packet would be read for four seconds. Faust's own web server, which listens on
+    every interface, is never started.
     """
 
     enable_web = False
@@ -56,7 +56,7 @@ class App(faust.App):
     first: tuple[Service, ...] = ()
 
     async def stop(self) -> None:
-        """Stop, within STOP_S: Faust's own clients wait for a broker that is gone without end."""
+        """Stop within STOP_S: Faust's own clients would wait for ever for a broker that is gone."""
         deadline = threading.Timer(STOP_S, end, [LaneFailed(UNSTOPPED)])
         deadline.daemon = True
         deadline.start()
@@ -65,7 +65,7 @@ class App(faust.App):
 
 
 def faust_credentials(security: Security) -> Any:
-    """The same, as Faust's own clients take it; None of plaintext."""
+    """The security settings as Faust's own clients take them; None for plaintext."""
     options = security.options
     context = options.get("ssl_context")
     if "sasl_mechanism" not in options:
@@ -81,7 +81,7 @@ def faust_credentials(security: Security) -> Any:
 def create_app(settings: Settings) -> App:
     """The app of one worker. Missions are read when it starts."""
     running: list[Lanes] = []
-    folder = state() / "faust"  # it makes one, and keeps nothing in it
+    folder = state() / "faust"  # Faust makes this folder and keeps nothing in it
     folder.parent.mkdir(parents=True, exist_ok=True)
     app = App(
         settings.group_on_wire,
@@ -102,7 +102,7 @@ def create_app(settings: Settings) -> App:
     add_desk(app, settings.bootstrap, settings.namespace, kept, alarms)
 
     class LaneService(Service):
-        """Lanes, metrics and health; the worker leaves with its reason when a lane cannot go on."""
+        """Lanes, metrics and health; the worker exits with the reason when a lane cannot go on."""
 
         async def on_start(self) -> None:
             try:
@@ -118,7 +118,7 @@ def create_app(settings: Settings) -> App:
                     metrics.registry,
                     self.lanes.health,
                 )
-                notify("READY=1", "STATUS=waits for a broker")  # whose state /healthz tells
+                notify("READY=1", "STATUS=waits for a broker")  # /healthz reports its state
                 await self.lanes.connect()
             except (MissionError, BrokerError) as error:
                 end(error)
@@ -144,7 +144,7 @@ def create_app(settings: Settings) -> App:
 
 
 def end(error: Exception) -> None:
-    """Leave at once, with the reason for people: a supervisor starts the worker again."""
+    """Exit at once and print the reason; a supervisor restarts the worker."""
     import os
     import sys
 

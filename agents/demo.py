@@ -1,4 +1,4 @@
-"""`heartline demo`: the whole way on this machine, ending by itself with what it saw."""
+"""`heartline demo`: the whole pipeline on this machine; it ends by itself with a report."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from pipeline.simulate import SYSTEM, TABLES, simulate
 from schemas import topics
 
 READY_S = 60.0
-STOP_S, INTERRUPTED_S = 15.0, 1.0  # granted to the worker; nobody waits for what is thrown away
+STOP_S, INTERRUPTED_S = 15.0, 1.0  # time to stop for the worker; less if interrupted
 DRAIN_S = 30.0
 DEMO_TOML = Path(__file__).parent.parent / "missions" / "demo"
 console = Terminal()

@@ -1,9 +1,9 @@
 """Settings of the service: one TOML file for worker, ingest, replay and watch (docs/service.md).
 
-Each key is an environment variable too (`HEARTLINE_METRICS_PORT`), and where a command has an
-option for it that counts most. pydantic-settings reads and checks them: of the kept libraries that
-do (dynaconf and environ-config check values one by one) it alone tells all mistakes of a table at
-once, with the place of each.
+Each key is also an environment variable (`HEARTLINE_METRICS_PORT`); if a command has an option for
+it, the option takes precedence. pydantic-settings reads and checks them: of the maintained
+libraries for this, only it reports all errors of a table at once, with the place of each (dynaconf
+and environ-config check values one by one).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CONFIG = f"{PREFIX}CONFIG"  # a settings file, where --config names none
 
 
 def _no_bool(value: Any) -> Any:
-    """TOML's `true` is no number, though it is one to Python."""
+    """Refuse TOML's `true` as a number, although it is one in Python."""
     if isinstance(value, bool):
         raise ValueError("is no number")
     return value
@@ -124,7 +124,7 @@ class ControlSettings(Table):
 class Settings(Table):
     bootstrap: Bootstrap = "127.0.0.1:9092"
     kafka: str = ""  # a file with TLS and SASL (docs/kafka.md)
-    seal_key: str = ""  # a file; on brokers beyond this machine one is made where none is named
+    seal_key: str = ""  # a file; if none is named, one is made for brokers beyond this machine
     namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = ""
     group: Annotated[str, Field(min_length=1)] = "heartline"
     sources: dict[SourceName, SourceSettings] = Field(default_factory=dict)
@@ -141,7 +141,7 @@ class Settings(Table):
     session_timeout_ms: Annotated[Milliseconds, Field(ge=1000)] = 6000
     guarantee: Guarantee = "best"
     other_state: OtherState = "refuse"  # a snapshot of other code or settings
-    # where the group has none committed
+    # used if the group has no committed offset
     start_at: Annotated[str, Field(pattern="^(|beginning|end|[0-9]{1,18})$")] = ""
     parameter_gauges: Annotated[int, BeforeValidator(_no_bool), Field(ge=0)] = 200  # a source
 
@@ -153,7 +153,7 @@ class Settings(Table):
 
     @property
     def lanes_group(self) -> str:
-        """Not Faust's own group, which its consumer is in."""
+        """The lanes' group, separate from the one of Faust's consumer."""
         return f"{self.group_on_wire}-lanes"
 
     @model_validator(mode="after")
@@ -165,14 +165,14 @@ class Settings(Table):
 
 
 def gather(path: Path | None = None, given: Mapping[str, Any] | None = None) -> Settings:
-    """Settings of a file (or that which HEARTLINE_CONFIG names), the environment and a command's
-    options, the later counting more. MissionError: every mistake, a line each.
+    """Settings from a file (or that named by HEARTLINE_CONFIG), the environment and a command's
+    options; the later take precedence. MissionError lists every error, one per line.
     """
     named = os.environ.get(CONFIG)
     where = path or (Path(named) if named else None)
     table = _read(where) if where else {}
 
-    class Gathered(Settings, BaseSettings):  # the file's table is a source of this call alone
+    class Gathered(Settings, BaseSettings):  # the file's table is a source only in this call
         model_config = SettingsConfigDict(
             env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
         )
@@ -220,7 +220,7 @@ def _line(error: Any, options: Mapping[str, Any], where: Path | None) -> str:
 
 
 def _known(place: list[str]) -> list[str]:
-    """Keys of the table in which an unknown one stands."""
+    """Known keys of the table that has an unknown one."""
     tables: dict[str, type[Table]] = {
         "sources": SourceSettings,
         "ingest": LinkSettings,
@@ -236,7 +236,7 @@ def _words(told: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The file's table; paths in it are meant from where it stands."""
+    """The file's table; relative paths in it start from the file's folder."""
     try:
         table = tomllib.loads(path.read_text())
     except OSError as error:
@@ -270,7 +270,7 @@ def to_environment(settings: Settings) -> None:
 
 
 def from_environment() -> Settings:
-    """What `heartline worker` left, or what a file and the environment say."""
+    """Settings handed over by `heartline worker`, else those of a file and the environment."""
     if HANDED_OVER in os.environ:
         return Settings.model_validate_json(os.environ[HANDED_OVER])
     return gather()

@@ -33,10 +33,10 @@ labels = ["ASCENT"]
 
 
 def warm_up() -> float:
-    """Seconds that it took: minutes where nothing was in the cache, else three or four.
+    """Returns the seconds it took: minutes if the cache was empty, else three or four.
 
-    Left to be compiled when first called, in a second each: alarms of states, of changes and in
-    contexts, which only an XTCE document can ask for.
+    Not compiled here but when first called, in a second each: alarms of states, of changes and in
+    contexts, which only an XTCE document can define.
     """
     begun = time.monotonic()
     _fly()
@@ -60,7 +60,7 @@ def _fly() -> None:
 
 
 def _judge() -> None:
-    """A few rows through every family: a model may be put to work in flight, when none can wait."""
+    """Run a few rows through every family: a model activated in flight must not wait to compile."""
     kind = ParameterType("warm", "float", IntegerEncoding(16))
     never = (float("inf"),) * 5
     parameters = [GroupParameter(n, kind, tuple(-x for x in never), never) for n in "ab"]

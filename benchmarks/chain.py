@@ -64,7 +64,7 @@ def records(found: list[Table], seconds: int) -> list[RawRecord]:
 
 
 def records_of(flown: list[Recorded]) -> list[RawRecord]:
-    """The same of tables with rows at the same times, a second apart."""
+    """The same for recorded tables with rows at equal times, a second apart."""
     time = flown[0].time_ns
     blocks = [packets_of(r, np.arange(len(time))) for r in flown]
     made = []
@@ -107,7 +107,7 @@ def run() -> list[str]:
     for parameters, width, length, goal in SIZES:
         found = tables(parameters, width)
         given, settings = records(found, length), mission(found)
-        # chunks of about 16,000 packets: the same bytes come out of any other
+        # chunks of about 16,000 packets: any other size gives the same bytes
         batch = max(2, 2 * (16_384 // len(found)))
         samples = parameters * length
         make = partial(Chain, settings)

@@ -22,7 +22,7 @@ from pipeline.models.families import BY_NAME
 from pipeline.timeline.after_gap import after_gap
 from schemas.columns import F8, I8, Grid
 
-STARTS = (61, 70, 80, 90, 100, 120, 140)  # s after lift-off, when something is put in
+STARTS = (61, 70, 80, 90, 100, 120, 140)  # s after lift-off, when tampering begins
 TAMPERED = ("bias of 5 %", "stuck")
 
 
@@ -60,7 +60,7 @@ def tampered(grid: Grid, kind: str, row: int, column: int) -> Grid:
 def delays(
     heard: Heard, known: dict[str, F8 | I8], rule: CorridorRule, kind: str
 ) -> Sequence[float]:
-    """Seconds until the corridor says something of the parameter, for each start of STARTS."""
+    """Seconds until the corridor alerts on the parameter, for each start of STARTS."""
     found = []
     for start in STARTS:
         for column in range(len(heard.columns)):

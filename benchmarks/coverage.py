@@ -1,8 +1,8 @@
 """`make coverage`: how often the 80 % interval of time to limit holds (docs/benchmarks.md).
 
 Simulated: every forecast that is raised on a parameter of a slow fault, against the crossing of the
-value free of noise. Recorded: every number of every flight under `flights`, with limits where its
-own course crosses them (tenths of its range, one at a time), against its first crossing.
+noise-free value. Recorded: every numeric parameter of every flight under `flights`, with limits
+inside its own range (at tenths of it, one at a time), against its first crossing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MANY_ROWS = 200_000  # of one recording, looked at from its beginning
 
 @dataclass(frozen=True)
 class Forecast:
-    """lead, soonest, latest, real s from the alert on; real inf: it did not cross in so long."""
+    """lead, soonest, latest, real: s from the alert on; real inf: no crossing was seen."""
 
     lead: float
     soonest: float | None
@@ -47,7 +47,7 @@ class Forecast:
 
     @property
     def holds(self) -> bool | None:
-        """None where the recording ended before it could be told."""
+        """None where the recording ended too early to tell."""
         low, high = self.soonest or 0.0, math.inf if self.latest is None else self.latest
         if math.isfinite(self.real):
             return low <= self.real <= high

@@ -90,7 +90,7 @@ def throughput(bootstrap: str, folder: Path) -> Iterator[str]:
 
 
 async def latencies(bootstrap: str, space: str) -> np.ndarray:
-    """Milliseconds from a raw record's append to its limit alert's being readable."""
+    """Milliseconds from the append of a raw record until its limit alert can be read."""
     raw, alerts = topics.on_wire(topics.RAW, space), topics.on_wire(topics.ALERTS, space)
     reader = consumer(bootstrap, fetch_max_wait_ms=500)
     await reader.start()
@@ -152,7 +152,7 @@ def _packet(apid: int, n: int, first: float) -> bytes:
 
 @contextmanager
 def worker(bootstrap: str, space: str, folder: Path, *more: str) -> Iterator[int]:
-    """The port of its metrics; it ends by SIGKILL."""
+    """Run a worker: yields the port of its metrics, and ends it by SIGKILL."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "agents", "worker", "--bootstrap", bootstrap, "--namespace", space,

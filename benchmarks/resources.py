@@ -1,4 +1,4 @@
-"""What it costs beside time a sample: allocations a batch, the way to ready, all families on."""
+"""Costs other than time a sample: allocations a batch, time to readiness, all families on."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def families() -> list[str]:
 
 
 def start() -> list[str]:
-    """From `heartline worker` typed to /healthz: with kernels compiled before, and in a home where
-    none are."""
+    """Time from `heartline worker` typed until /healthz answers: with kernels compiled before, and
+    in a home where none are."""
     found = tables(PARAMETERS)
     with tempfile.TemporaryDirectory() as name, EmbeddedBroker() as broker:
         folder = Path(name)

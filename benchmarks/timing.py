@@ -44,7 +44,7 @@ def median(work: Work, rounds: int = 5) -> float:
 
 
 def median_of_fresh(make: Callable[[], Any], work: Callable[[Any], Any], rounds: int = 3) -> float:
-    """Seconds that `work` takes on what `make` gives, made anew and untimed for each round."""
+    """Seconds that `work` takes on what `make` returns, made again, untimed, for each round."""
     work(make())
     taken = []
     for _ in range(rounds):

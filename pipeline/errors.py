@@ -1,4 +1,4 @@
-"""Mistakes of a user, told to people: what, where, and how to mend it."""
+"""Mistakes of a user, as messages: what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SettingsError(MissionError):
     """A mission.toml cannot be used. The message names the table; `load_mission`, which has the
     text, puts file and line in front of it.
 
-    table: that is wrong, () for the file's own; inside: the key in it, and what lies deeper.
+    table: the table that is wrong, () for the top level; inside: the key in it, and any deeper.
     """
 
     def __init__(self, what: str, table: Place = (), *inside: str | int) -> None:

@@ -17,7 +17,7 @@ from schemas.version import VERSION
 
 @cache
 def machine() -> dict[str, str]:
-    """What the same code could still give other bits on."""
+    """Code, processor, compiler and numpy: what may make the bits of a result differ."""
     return {
         "code_version": VERSION,
         "code_sha256": source_sha256(),

@@ -1,15 +1,15 @@
 """The one way kernels are compiled: sequential in time, exact (no fastmath), without the GIL.
 
-numba's file cache ran stale code after an edit of a helper in another module (its key is the
-caller's file alone). A product that promises audit cannot have that: the cache folder here is
-keyed by a hash of every source of the core.
+numba's file cache ran stale code after an edit of a helper in another module (its key is only the
+caller's file). A product that promises audit cannot accept that, so the cache folder here is keyed
+by a hash of every source of the core.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import inspect
+import re
 from collections.abc import Callable
 from functools import cache, update_wrapper
 from pathlib import Path
@@ -21,6 +21,8 @@ from numba import types
 from numba.core.compiler import Compiler, Flags
 from numba.extending import intrinsic
 
+# decorator and signature, up to the line on which the body begins
+_HEAD = re.compile(r"@kernel\ndef \w+\([^()]*\)[^\n]*:(?: *#[^\n]*)?\n")
 F = TypeVar("F", bound=Callable[..., Any])
 _HOME = Path(__file__).parent.parent
 
@@ -36,7 +38,7 @@ def source_sha256() -> str:
 
 
 _config: Any = numba.config
-# NUMBA_CACHE_DIR is the operator's choice of the place, never of what is taken from it
+# with NUMBA_CACHE_DIR the operator chooses where the cache is, never what is taken from it
 _place = Path(_config.CACHE_DIR) if _config.CACHE_DIR else Path.home() / ".cache" / "heartline"
 CACHE = str(_place / source_sha256()[:16])
 
@@ -74,11 +76,11 @@ def kernel(function: F) -> F:
 
 
 class Compiled:
-    """What a kernel is compiled to, once it is called: one that takes arrays and numbers alone.
+    """A kernel, compiled at its first call to a function of only arrays and numbers.
 
-    numba knows the type of an array by a table, and looks through a tuple at each call: 3 us a call
-    of three tuples of six arrays, more than most kernels work on one row. So Python hands the
-    fields of a tuple over one by one, and the kernel puts them together again, which costs nothing.
+    numba looks up the type of an array in a table, but inspects a tuple at each call: 3 us a call
+    with three tuples of six arrays, more than most kernels work on one row. So Python passes the
+    fields of a tuple one by one, and the kernel puts them together again, which costs nothing.
     """
 
     def __init__(self, function: Callable[..., Any], tuples: dict[str, type[Any]]) -> None:
@@ -101,23 +103,24 @@ def _tuples_of(function: Callable[..., Any]) -> dict[str, type[Any]]:
 
 
 def _flat(function: Callable[..., Any], tuples: dict[str, type[Any]]) -> Callable[..., Any]:
-    """The same function of the same lines, with an argument for each field of its tuples."""
-    tree = ast.parse(inspect.getsource(function))
-    ast.increment_lineno(tree, function.__code__.co_firstlineno - 1)
-    define = tree.body[0]
-    assert isinstance(define, ast.FunctionDef), "a kernel is a function of a module"
+    """The same function at the same lines, with one argument per field of its tuples.
+
+    By its text: Python 3.11's `ast` fails where two threads use it at once (CPython issue 106905).
+    """
+    source = inspect.getsource(function)
+    head = _HEAD.match(source)
+    if head is None:
+        raise TypeError(f"{function.__qualname__} does not begin as a kernel does")
     fields, again = [], []
-    for a in define.args.args:
-        if a.arg not in tuples:
-            fields.append(a)
-            continue
-        names = [f"{a.arg}_{field}" for field in tuples[a.arg]._fields]
-        fields += [ast.arg(name) for name in names]
-        kind = ast.unparse(cast(ast.expr, a.annotation))
-        again += ast.parse(f"{a.arg} = {kind}({', '.join(names)})").body
-    define.args.args, define.decorator_list, define.body = fields, [], again + define.body
+    for name, kind in function.__annotations__.items():
+        names = [f"{name}_{field}" for field in tuples[name]._fields] if name in tuples else [name]
+        fields += names if name != "return" else []
+        again += [f"{name} = {kind}({', '.join(names)})"] if name in tuples else []
+    begin = [f"def {function.__name__}({', '.join(fields)}):", f"    {'; '.join(again)}"]
+    above = "\n" * (function.__code__.co_firstlineno - 1)
+    rest = "\n" * (head[0].count("\n") - 1) + source[head.end() :]
     space: dict[str, Any] = {}
-    code = compile(ast.fix_missing_locations(tree), function.__code__.co_filename, "exec")
+    code = compile(above + "\n".join(begin) + rest, function.__code__.co_filename, "exec")
     exec(code, function.__globals__, space)
     return cast("Callable[..., Any]", space[function.__name__])
 
@@ -128,15 +131,15 @@ def inline(function: Callable[..., Any]) -> Any:
 
 
 def part(function: Callable[..., Any]) -> Any:
-    """A piece of one kernel, cut out to be read: LLVM always puts it in place.
+    """A piece of one kernel, split off for readability: LLVM always inlines it.
 
-    It is optimised before that, so it too is told that its arrays do not overlap.
+    It is optimised before that, so LLVM is told here too that its arrays do not overlap.
     """
     return numba.njit(forceinline=True, pipeline_class=_Apart, **_EXACT)(function)
 
 
 def macro(function: Callable[..., Any]) -> Any:
-    """A helper of one expression, put in place before LLVM sees it.
+    """A helper of one expression, inlined before LLVM sees it.
 
     Handing an array to a helper costs 3 ns a call; numba's own inlining is kept to single
     expressions, since it loses track of variables that are assigned twice.

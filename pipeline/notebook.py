@@ -35,7 +35,7 @@ PathLike = str | Path
 
 
 class Tables(dict[str, pa.Table]):
-    """Tables by container, and what of the files is in none of them; printed, it says both.
+    """Tables by container, and counts of what is in none of them; printing it shows both.
 
     refused: packets by reason. skipped: bytes by reason (words of schemas.columns.Reason).
     """
@@ -54,7 +54,7 @@ class Tables(dict[str, pa.Table]):
 class Flown:
     """What a flight gave. samples: parameter, time_ns, raw, eng, quality (docs/outputs.md).
 
-    skipped: bytes of the files that are in no packet, by reason; rejects tell of the rest.
+    skipped: bytes of the files that are in no packet, by reason; rejects report the rest.
     """
 
     alerts: list[dict[str, Any]] = field(default_factory=list)
@@ -132,7 +132,7 @@ def _by_word(counts: Counter[Reason]) -> dict[str, int]:
 
 
 def _lost(skipped: dict[str, int], refused: dict[str, int]) -> list[str]:
-    """A line a reason."""
+    """One line per reason."""
     return [
         *(f"skipped {n} bytes: {word}" for word, n in skipped.items()),
         *(f"refused {n} packets: {word}" for word, n in refused.items()),

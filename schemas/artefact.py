@@ -1,8 +1,8 @@
 """Model artefacts: what a trained model knows, as one JSON object that says what it was made of.
 
 Weights are the arrays of a family's state, each number as the shortest decimal that reads back
-exactly. `sha256` is that of the object without it, keys sorted, no spaces: it stands in every alert
-of the model. Nothing in an artefact is code, and sizes are checked before anything is allocated.
+exactly. `sha256` is the hash of the object without it, keys sorted, no spaces; every alert of the
+model has it. Nothing in an artefact is code, and sizes are checked before anything is allocated.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Part:
         f, found = len(self.parameters), {}
         for name, array in self.weights.items():
             last_first = "record." in name or name.endswith("fresh")
-            axes = (-1, 0) if last_first else (0, -1)  # one that is as long may be another's
+            axes = (-1, 0) if last_first else (0, -1)  # another axis may have the same length
             axis = next((a for a in axes if array.ndim and array.shape[a] == f), None)
             if axis is not None:
                 found[name] = array.take(j, axis).ravel()
@@ -71,9 +71,9 @@ class Trained:
 
 @dataclass(frozen=True, eq=False)
 class Artefact:
-    """Two are the same where their content is, whose hash is `sha256`.
+    """Two artefacts are equal if their content is, whose hash is `sha256`.
 
-    phases: names of the flight phases of which it has a past each; none: one past for all.
+    phases: names of the flight phases, each with its own past; empty: one past for all.
     """
 
     name: str
@@ -134,7 +134,7 @@ def _arrays_told(state: State) -> dict[str, Any]:
 
 
 def encode_artefact(artefact: Artefact) -> bytes:
-    """ValueError where it is too large to travel."""
+    """ValueError where it is too large for one record."""
     if len(artefact.encoded) > MAX_BYTES:
         raise ValueError(
             f"is of {len(artefact.encoded)} bytes, and {MAX_BYTES} at most go into one record: "

@@ -43,7 +43,7 @@ class Quality(IntFlag):
 
 ABSENT = 255  # quality of what is not in the packet: no sample, good or bad
 SECOND = 1_000_000_000  # ns
-PLACE_BITS = 20  # of a raw value that is a place: its size in bits; the first bit stands above
+PLACE_BITS = 20  # low bits of a raw value that is a place: its size in bits; the first bit is above
 
 
 def place_of(raw: int) -> tuple[int, int]:
@@ -57,8 +57,8 @@ QUALITY_WORDS = tuple(q.name.lower() for q in Quality if q.name)
 class Reason(IntEnum):
     """Why input was refused. The words are the API: they label counters and reject records."""
 
-    UNKNOWN_KIND = 1  # record header kind or version that nobody reads
-    MALFORMED_RECORD = 2  # lengths inside the record lie
+    UNKNOWN_KIND = 1  # record header kind or version is unknown
+    MALFORMED_RECORD = 2  # lengths inside the record are wrong
     NOT_A_PACKET = 3  # primary header invalid, or bytes between packets
     NO_CONTAINER = 4  # no container's restriction criteria hold
     AMBIGUOUS_CONTAINER = 5  # several do
@@ -69,12 +69,12 @@ class Reason(IntEnum):
     UNKNOWN_SOURCE = 10
     BAD_TIME = 11  # generation time is not a time
     TRUNCATED = 12  # the input ended inside a packet
-    BAD_SIZE = 13  # a size or place that the packet gives is none
+    BAD_SIZE = 13  # a size or place that the packet gives is invalid
     TOO_MANY = 14  # more elements than there are columns for, or segments than are held
-    SEGMENT_LOST = 15  # of a segmented packet that is not whole
-    BAD_CONTROL = 16  # a control record that says nothing, or of nothing that there is
-    UNSIGNED_CONTROL = 17  # a control record that nobody vouches for
-    SEGMENT = 18  # of a packet in several, of an APID that is not to be put together
+    SEGMENT_LOST = 15  # segment of a packet that is not complete
+    BAD_CONTROL = 16  # a control record that is invalid, or names something unknown
+    UNSIGNED_CONTROL = 17  # a control record without an accepted signature
+    SEGMENT = 18  # segment of a packet whose APID is not to be reassembled
 
     @property
     def word(self) -> str:
@@ -83,9 +83,9 @@ class Reason(IntEnum):
 
 @dataclass(slots=True)
 class Heard:
-    """When the newest packet of the source was received, and the first one after the last loss of
-    signal, as they stand at each packet and tick. i8[k], ns; NEVER before the first. received_ns:
-    of the packet itself, as far as the ticks bear it out."""
+    """Reception times of the newest packet of the source, and of the first one after the last loss
+    of signal, as known at each packet and tick. i8[k], ns; NEVER before the first. received_ns:
+    of the packet itself, limited to a time shortly after the last tick."""
 
     last_ns: I8
     back_ns: I8
@@ -110,7 +110,7 @@ class PacketBatch:
     duplicate: U1  # 1 where the sequence count repeats the one before
     record: I4  # index of that record in this feed
     record_start: I8  # [records] where each record's value begins in `data`
-    # what a refusal points at, where a packet was put together elsewhere in `data`
+    # source position for rejects, where a packet was reassembled elsewhere in `data`
     came_start: I8 | None = None
     came_length: I4 | None = None
     # by record: SHA-256 chained over the values of all of the source's records up to it
@@ -120,7 +120,7 @@ class PacketBatch:
 
     @property
     def source_start(self) -> I8:
-        """Where in `data` the packet, or its last segment, came in."""
+        """Position in `data` at which the packet, or its last segment, was received."""
         return self.start if self.came_start is None else self.came_start
 
     @property
@@ -218,10 +218,10 @@ class Scores(NamedTuple):
     leave: U1  # [k, f] level that leaving looks at (deadband applied); >= enter
     predicted: F8  # [k, f]
     score: F8  # [k, f]
-    detail: F8  # [k, d, f] family's own evidence; anything where `leave` is no level
+    detail: F8  # [k, d, f] family's own evidence; undefined where `leave` is not a level
 
 
-NO_VERDICT = np.uint8(255)  # level of a sample that says nothing (invalid, stale, warming up)
+NO_VERDICT = np.uint8(255)  # level of a sample without a verdict (invalid, stale, warming up)
 
 
 @dataclass(slots=True)

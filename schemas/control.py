@@ -21,7 +21,7 @@ _LONGEST = 2000
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """That the gate opened to a model. key, signature: of the gate that says so (base64)."""
+    """States that a model passed the gate. key, signature: of the gate that reports it (base64)."""
 
     sha256: str  # of the model
     mission_database: str
@@ -31,15 +31,15 @@ class GateReport:
 
     @property
     def signed(self) -> bytes:
-        """What the signature is of."""
+        """The bytes that the signature covers."""
         told = ["heartline gate 1", self.sha256, self.mission_database, self.passed]
         return orjson.dumps(told)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStage:
-    """A model's stage from here on. artefact: the whole of it, unless it is retired; so the input
-    alone says what was in force. report: of the gate, to become active."""
+    """A model's stage from here on. artefact: complete, unless the model is retired, so that the
+    input alone shows what was in force. report: of the gate, to become active."""
 
     name: str
     stage: str
@@ -49,14 +49,14 @@ class ModelStage:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One thing that somebody changes, and why.
+    """One change by a person, and why.
 
-    what: one of ACTIONS. parameter: qualified name; of stale its container's, of los the root
-    SpaceSystem's.
-    ranges: of "limits" of the monitor "limit", (low, high) by level, one or more; a level that is
-    not named has none any more.
-    model: of "model" alone, which names no parameter and no monitor.
-    when_ns: by the clock of who writes it. until_ns: of "inhibit": it ends by itself then.
+    what: one of ACTIONS. parameter: qualified name; for stale that of the container, for los that
+    of the root SpaceSystem.
+    ranges: for "limits" of the monitor "limit", (low, high) by level, one or more; a level that is
+    not named loses its range.
+    model: only for "model", which names no parameter and no monitor.
+    when_ns: by the clock of the writer. until_ns: for "inhibit": it expires then.
     """
 
     what: str
@@ -98,7 +98,7 @@ def encode_control(control: Control) -> bytes:
 
 
 def decode(value: bytes, monitors: Collection[str]) -> Control:
-    """ValueError says what is wrong with it. monitors: kinds that there are."""
+    """ValueError says what is wrong with it. monitors: the known kinds."""
     told = orjson.loads(value)
     if not isinstance(told, dict):
         raise ValueError("is no object")

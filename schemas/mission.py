@@ -50,7 +50,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """ComparisonList and ANDedConditions; of no parts it holds."""
+    """ComparisonList and ANDedConditions; without parts it always holds."""
 
     parts: tuple[Criteria, ...]
 
@@ -118,7 +118,7 @@ class BinaryEncoding:
 
 @dataclass(frozen=True, slots=True)
 class StringEncoding:
-    """StringDataEncoding. The box is what the string occupies; None: as much as its content asks.
+    """StringDataEncoding. The box is the space of the string; None: as much as its content needs.
 
     The content begins after a size tag of `leading_bits` (which counts the content's bits), or
     ends before the first `terminator`, or fills the box.
@@ -226,7 +226,7 @@ class SegmentedTime:
 
     code "CUC": `major` octets of seconds, `minor` octets of their binary fraction; "CDS": `major`
     octets of days, four of milliseconds of day, `minor` octets of their fraction (0, 2: us, 4: ps).
-    p_field: octets before it, which say the same (3.2.2, 3.3.2) or the time is invalid.
+    p_field: octets that must stand before it (3.2.2, 3.3.2), else the time is invalid.
     """
 
     code: str

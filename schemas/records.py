@@ -17,7 +17,7 @@ TICK_NS = SECOND  # from one tick to the next
 
 
 class Numbered(NamedTuple):
-    """Who wrote a record, u8, and which of its records it is."""
+    """The writer of a record, u8, and the number of the record among the writer's."""
 
     writer: int
     number: int
@@ -29,7 +29,7 @@ class Kind(IntEnum):
     TICK = 2
     BARE = 3  # one bare packet without headers, made by others
     CONTROL = 4
-    REPEAT = 5  # what its writer sent before
+    REPEAT = 5  # a record that its writer sent before
 
 
 PACKETS_HEADERS: Headers = (("kind", b"packets"), ("version", VERSION))
@@ -75,7 +75,7 @@ def classify(headers: Sequence[tuple[str, bytes]]) -> tuple[Kind, int]:
 
 
 def numbered(headers: Sequence[tuple[str, bytes]]) -> Numbered | None:
-    """Of a record that `ingest` wrote; None of all others."""
+    """Writer and number of a record that `ingest` wrote; None for all others."""
     if len(headers) < 3:
         return None
     for key, value in headers:
@@ -94,7 +94,7 @@ def with_number(headers: Headers, of: Numbered) -> Headers:
 
 
 def tick_of(record: RawRecord) -> int | None:
-    """Its time; None of what is no tick."""
+    """Time of a tick; None for a record that is not a tick."""
     kind, shift = classify(record.headers)
     if kind != Kind.TICK or len(record.value) != _TIME.size:
         return None

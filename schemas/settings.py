@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.mission import AlarmRanges
 
-READ = {"read": True}  # of what no key of mission.toml is
+READ = {"read": True}  # marks a field that is not a key of mission.toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ClockPair:
 
 @dataclass(frozen=True, slots=True)
 class ClockRun:
-    """A clock between two resets: for packets received from then on."""
+    """A clock between two resets; it applies to packets received from `received_ns` on."""
 
     received_ns: int
     pairs: tuple[ClockPair, ...]
@@ -50,7 +50,7 @@ class TimeSettings:
     silence_s: float = 5.0  # ticks move the watermark on after this
     jump_s: float = 300.0  # a jump ahead by more must be confirmed by a second packet
     los_s: float = 30.0  # loss of signal: nothing at all received for this long
-    invalid_s: float = 60.0  # a sensor without a valid value for so long is told; 0: never
+    invalid_s: float = 60.0  # a sensor without a valid value for so long is reported; 0: never
     correlation: str = ""  # CSV of on-board times and what they are in UTC
     runs: tuple[ClockRun, ...] = field(default=(), metadata=READ)
 
@@ -61,7 +61,7 @@ class ResampleRule:
     hz: float = 1.0
     method: str = "last"  # last | linear | mean
     max_age_s: float = 5.0
-    counter: bool = False  # it counts and wraps: models and statistics see it go on
+    counter: bool = False  # a counter that wraps: models and statistics see it unwrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class PhaseSettings:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all phases, from phase 0 on; none where the mission has none."""
+        """Names of all phases, from phase 0 on; empty where the mission has none."""
         return ("other", *self.labels) if self.labels else ()
 
 
@@ -113,7 +113,7 @@ class GateSettings:
     """
 
     false_alarms_per_parameter_day: float = 0.05
-    found: float = 0.8  # of the labelled faults of its parameters
+    found: float = 0.8  # share of the labelled faults of its parameters
     confirm_s: float = 600.0
 
 

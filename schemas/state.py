@@ -15,8 +15,8 @@ from schemas.columns import Stage, State
 class Stateful:
     """Holds `self.state`; kernels write into its arrays in place.
 
-    bounds: least and most of the arrays that kernels take for places, counts or levels: a snapshot
-    comes from outside, and a place beyond its array would be anybody's memory.
+    bounds: least and most of the arrays that kernels use as indexes, counts or levels. A snapshot
+    comes from outside, and an index beyond its array would reach other memory.
     """
 
     state: State
@@ -26,8 +26,8 @@ class Stateful:
         return {name: array.copy() for name, array in self.state.items()}
 
     def restore(self, state: State) -> None:
-        """Overwrite in place. ValueError when the names, types or shapes are another stage's, or
-        values are none that it could have had; then nothing is changed."""
+        """Overwrite in place. ValueError when names, types or shapes are those of another stage, or
+        a value is impossible for this one; then nothing is changed."""
         if state.keys() != self.state.keys():
             odd = sorted(state.keys() ^ self.state.keys())
             raise ValueError(f"snapshot of another stage: {', '.join(odd)}")
@@ -43,14 +43,14 @@ class Stateful:
             np.copyto(array, state[name])
 
     def check(self, state: State) -> None:
-        """ValueError where a value is none that this stage could have had."""
+        """ValueError where a value is impossible for this stage."""
         for name, (least, most) in self.bounds.items():
             if ((state[name] < least) | (state[name] > most)).any():
                 raise ValueError(f"snapshot with impossible values: {name} is beyond its bounds")
 
 
 class Composite(ABC):
-    """Stages put together: its state is theirs, each under its name."""
+    """Several stages as one: its state is theirs, each under the stage's name."""
 
     @property
     @abstractmethod

@@ -13,7 +13,7 @@ _COMPACT = {"cleanup.policy": "compact"}
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """writer: whose records stand there: `ground`, `chain`, `lane`, `state` or `desk`. key: of its
+    """writer: who writes its records: `ground`, `chain`, `lane`, `state` or `desk`. key: of its
     records, in words. settings: the broker's. partitioned: as the input is; else of one partition.
     file: of `heartline run`. schema: of its values, in schemas/json. ledger: whether each record
     holds the hash of the one before it. kept: how long, in words (docs/topics.md)."""
@@ -37,12 +37,12 @@ TOPICS: tuple[Topic, ...] = (
         _KEEP | {"message.timestamp.type": "LogAppendTime"}, partitioned=True,
         kept="for ever; the broker stamps records (`LogAppendTime`)",
     ),
-    # the record of what was said: for ever, unless told otherwise
+    # all alerts that were emitted: kept for ever, unless configured otherwise
     Topic(
         "telemetry.alerts", "chain", "source:parameter", _KEEP, file="alerts.jsonl",
         schema="alert.schema.json", ledger=True, kept="for ever",
     ),
-    # of models that have yet to earn it
+    # alerts of models in the shadow stage
     Topic(
         "telemetry.alerts.shadow", "chain", "source:parameter", _KEEP, file="alerts.shadow.jsonl",
         schema="alert.schema.json", ledger=True, kept="for ever",
@@ -83,7 +83,7 @@ ALERTS, SHADOW = "telemetry.alerts", "telemetry.alerts.shadow"
 STATISTICS, SAMPLES = "telemetry.statistics", "telemetry.samples"
 REJECTS, DEAD_LETTERS = "telemetry.rejects", "telemetry.deadletters"
 ALARMS, MODELS = "telemetry.alarms", "telemetry.models"
-ALERTS_OF_ALL = tuple(topic.name for topic in TOPICS if topic.ledger)  # where an alert may stand
+ALERTS_OF_ALL = tuple(topic.name for topic in TOPICS if topic.ledger)  # topics with alerts
 OUTPUTS = _written_by("chain")
 LANE_OUTPUTS = _written_by("chain", "lane")
 

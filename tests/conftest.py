@@ -33,7 +33,7 @@ def data() -> Path:
 
 @pytest.fixture(autouse=True)
 def own_settings() -> Iterator[None]:
-    """A command that a test runs here takes its options for this process's; the next has its own."""
+    """Restores settings after a test: a command that it runs here sets them for the process."""
     security, before = in_use(), {k: v for k, v in os.environ.items() if k.startswith(PREFIX)}
     yield
     for key in [k for k in os.environ if k.startswith(PREFIX)]:

@@ -1,7 +1,7 @@
-"""The alerts that telemetry.raw gives, computed again and held against those that are kept.
+"""The alerts of telemetry.raw, computed again and compared with those that are stored.
 
-The ledger shows that what is kept was not changed, left out or moved afterwards. That a worker was
-made to keep silent, by a forged state or a program that was changed, it cannot show: this can.
+The ledger shows that stored alerts were not changed, left out or moved afterwards. It cannot show
+that a worker was made to emit none, by a forged state or a changed program: this can.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from pipeline.mission.folder import Mission
 from schemas import topics
 
 AT_ONCE = 2000  # records through the chains
-SILENT_MS = 10_000  # of a topic that should go on
+SILENT_MS = 10_000  # longest wait for the next records
 
 
 @dataclass(slots=True)
 class Recomputed:
-    """records: of telemetry.raw that were read, all that was committed. other_code: alerts that
-    other code or settings made, which were compared without what tells of those."""
+    """records: read from telemetry.raw, up to the committed offsets. other_code: alerts made by
+    other code or settings, compared without the fields that depend on those."""
 
     records: int = 0
     alerts: int = 0

@@ -1,7 +1,7 @@
 """An alert derived again from the input as it stands on telemetry.raw, byte for byte.
 
 The whole past of the source in that partition is run through the chain, from the first record on:
-nothing that a worker computed is believed, no snapshot and no sample.
+no snapshot, sample or other result of a worker is used.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from schemas import topics
 from schemas.records import RawRecord
 
 AT_ONCE = 2000  # records through the chain
-SILENT_S = 10.0  # of a topic that should go on
+SILENT_S = 10.0  # longest wait for the next records
 
 
 @dataclass(frozen=True, slots=True)
 class Reproduced:
-    """stored, derived: the alert's bytes; derived is None where the chain says nothing of that id.
+    """stored, derived: the alert's bytes; derived is None if the chain emits no such id.
     records, sha256: the source's input, and the hash of its values one after the other."""
 
     stored: bytes
@@ -38,7 +38,7 @@ class Reproduced:
 
     @property
     def differs_at(self) -> int | None:
-        """The first byte that is another one; None where all are the same."""
+        """Index of the first byte that differs; None if all are equal."""
         if self.derived == self.stored:
             return None
         made = self.derived or b""
@@ -75,7 +75,7 @@ async def stored_alert(bootstrap: str, namespace: str, id_: str) -> tuple[str, b
 
 
 async def reproduce(bootstrap: str, namespace: str, id_: str, mission: Mission) -> Reproduced:
-    """Derive an alert again. BrokerError where it, or what it was made of, is not there."""
+    """Derive an alert again. BrokerError if the alert, or the input it came from, is missing."""
     at = place_of(id_)
     if at is None:
         raise BrokerError(f"{id_!r} is no id: telemetry.raw-PARTITION-OFFSET-n.")

@@ -1,8 +1,8 @@
 """Apache Kafka on loopback without Docker: its own artefacts through Maven (docs/kafka.md).
 
 For laptops and tests: a KRaft cluster of one or three brokers, each of them broker and controller.
-Processes of their own, which outlive the command that starts them; what is known of them is kept
-in files below one folder.
+They are separate processes, which outlive the command that starts them; their configuration, PIDs
+and data are kept in files below one folder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from agents.host.process import begun, is_the_one, send
 
 VERSION = "4.1.1"
 CACHE, FOLDER = cache() / f"kafka-{VERSION}", state() / "kafka"
-LOCK = Path(__file__).with_name(f"kafka-{VERSION}.sha256")  # of every file that Maven brings
+LOCK = Path(__file__).with_name(f"kafka-{VERSION}.sha256")  # hash of every file that Maven fetches
 START_S, STOP_S, FETCH_S = 60.0, 20.0, 600.0
 POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version>
@@ -70,7 +70,7 @@ class Node:
 
     @property
     def alive(self) -> bool:
-        """Whether the process that was started runs, and not one that has its number now."""
+        """Whether the process that was started still runs, and not another with its PID."""
         return is_the_one(self.pid, self.begun, self.config)
 
     @property
@@ -83,9 +83,9 @@ class Node:
 
 
 def jars() -> str:
-    """Class path of Kafka: of KAFKA_HOME, or fetched through Maven once. BrokerError: why not.
+    """Class path of Kafka, from KAFKA_HOME or fetched once through Maven. BrokerError says why not.
 
-    What Maven brought is checked each time; what the operator names is the operator's own.
+    Files from Maven are checked each time; those in the operator's KAFKA_HOME are not.
     """
     _need("java", "Apache Kafka needs Java 17 or later")
     home = os.environ.get("KAFKA_HOME")
@@ -151,7 +151,7 @@ class Cluster:
     def make(self, brokers: int, port: int = 0, more: Callable[[Node], str] = lambda _: "") -> None:
         """Configure and format a new cluster. port: of the first broker; 0: any that are free.
 
-        more: lines of server.properties; a later one takes the place of an earlier.
+        more: extra lines of server.properties; a later line replaces an earlier one.
         """
         classes = jars()
         ports = [port + i if port else free_port() for i in range(brokers)]
@@ -191,7 +191,7 @@ class Cluster:
         self._file.write_text(json.dumps([asdict(n) for n in self.nodes]))
 
     def start(self) -> None:
-        """Start what does not run, and wait until all of it listens. BrokerError tells what not."""
+        """Start brokers that do not run; wait until all listen. BrokerError says which fails."""
         for node in self.nodes:
             self.start_one(node)
         for node in self.nodes:
@@ -224,7 +224,7 @@ class Cluster:
         send(node.pid, node.begun, node.config, number)
 
     def stop(self) -> None:
-        """Stop every broker: cleanly, or after STOP_S as it stands."""
+        """Stop every broker cleanly; kill those that still run after STOP_S."""
         for node in self.nodes:
             self.signal(node, signal.SIGCONT)
             self.signal(node, signal.SIGTERM)
@@ -236,7 +236,7 @@ class Cluster:
             node.pid = 0
         for child in self._children:
             if child.poll() is None:
-                child.kill()  # ours for certain, whatever could be seen of it
+                child.kill()  # certainly ours, even if that could not be checked
             child.wait()
         self._save()
 

@@ -1,7 +1,7 @@
-"""Topics as this version needs them: what is there, what differs, what of that breaks the promise.
+"""Topics as this version needs them: which are missing or differ, and what breaks the promise.
 
-A worker makes what is missing and refuses to start where a difference breaks the promise;
-`heartline topics plan` tells, and `heartline topics apply` mends what can be mended in place.
+A worker makes missing topics and refuses to start if a difference breaks the promise;
+`heartline topics plan` reports, `heartline topics apply` repairs what can be changed in place.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from agents.host.errors import BrokerError
 from schemas import topics
 
 ALL_TOPICS = tuple(topics.BY_NAME)
-# a lane's state partition is that of its input
+# a lane's state has the partition number of its input
 PARTITIONED = tuple(t.name for t in topics.TOPICS if t.partitioned)
 REPLICAS = 3  # or as many as there are brokers
 SETTINGS = {t.name: dict(t.settings) for t in topics.TOPICS}
-# settings whose difference is more than a matter of taste
+# settings in which a difference breaks the promise
 _VITAL = ("cleanup.policy", "max.message.bytes", "message.timestamp.type", "retention.ms")
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """there: what is; wanted: what should be. vital: it breaks the promise. fixed: not in place."""
+    """there: actual; wanted: required. vital: breaks the promise. fixed: no change in place."""
 
     topic: str
     setting: str
@@ -42,7 +42,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Plan:
-    """missing: topics to be made; differences: of those that are there."""
+    """missing: topics to be made; differences: of existing topics."""
 
     missing: list[NewTopic] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
@@ -113,7 +113,7 @@ async def _differences(admin: AIOKafkaAdminClient, wire: str, name: str) -> list
 
 
 def _same(setting: str, there: str, wanted: str) -> bool:
-    """More room than is needed is as good."""
+    """Whether a value will do; a larger size limit than needed does."""
     if setting == "max.message.bytes":
         return int(there) >= int(wanted)
     return there == wanted
@@ -131,9 +131,9 @@ async def make(admin: AIOKafkaAdminClient, missing: list[NewTopic]) -> None:
 
 
 async def ensure_topics(bootstrap: str, namespace: str, partitions: int) -> None:
-    """Make the topics that are missing. BrokerError where those that are there do not do.
+    """Make missing topics. BrokerError if a difference of existing ones breaks the promise.
 
-    The embedded broker has no settings to speak of: there only the partitions are looked at.
+    The embedded broker has hardly any settings: there only the partitions are checked.
     """
     async with administrator(bootstrap) as admin:
         found = await _plan(admin, namespace, partitions)

@@ -18,7 +18,7 @@ from types import TracebackType
 from agents.host.errors import BrokerError
 
 READY_S = 10.0
-# where its wheel has a build (pyproject.toml has the same markers)
+# platforms for which its wheel has a build (pyproject.toml has the same markers)
 HERE = sys.platform == "linux" or (sys.platform == "darwin" and platform.machine() == "arm64")
 
 
@@ -29,8 +29,8 @@ def free_port() -> int:
 
 
 def end_as_by_interrupt() -> None:
-    """A supervisor's SIGTERM and a terminal's end do what Ctrl-C does: what was started goes along,
-    which is in sessions of its own. Where SIGHUP is ignored (nohup), it stays so."""
+    """Let SIGTERM and SIGHUP do what Ctrl-C does, so that child processes, which have sessions of
+    their own, are ended too. Where SIGHUP is ignored (nohup), it stays ignored."""
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
@@ -74,21 +74,21 @@ class EmbeddedBroker:
             [broker_binary(), "broker", "--listener-url", url, "--advertised-listener-url", url,
              "--storage-engine", "memory://tansu/"],
             stdout=out or subprocess.DEVNULL, stderr=subprocess.STDOUT,
-            # Ctrl-C is for us: a broker that it reached too would be gone before its clients,
-            # which wait for its answers while they close
+            # Ctrl-C must not reach the broker: it would end before its clients, which wait for
+            # its answers while they close
             start_new_session=True,
         )  # fmt: skip
         if out:
             out.close()
         try:
             self._wait()
-        except BaseException:  # an interrupt too: nobody else would end it
+        except BaseException:  # also an interrupt: nothing else would end the broker
             self._end()
             raise
         return self
 
     def _refuse_taken_port(self) -> None:
-        """Whoever listens there already would be taken for ours."""
+        """BrokerError if the port is in use: that listener would be mistaken for our broker."""
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -99,7 +99,7 @@ class EmbeddedBroker:
                 ) from None
 
     def wait(self) -> int:
-        """Until the broker ends by itself; its status."""
+        """Wait until the broker ends by itself; returns its status."""
         assert self._process
         return self._process.wait()
 

@@ -23,8 +23,8 @@ from schemas import topics
 
 log = logging.getLogger("heartline.kafka")
 DISCARD_S = 2.0
-# aiokafka waits 20 ms whenever the markers of the transaction before are still being written: of
-# the 54 ms that the first send of a transaction took on three brokers, most was this waiting
+# aiokafka waits 20 ms whenever the previous transaction's markers are still being written: this was
+# most of the 54 ms that the first send of a transaction took on three brokers
 sender.BACKOFF_OVERRIDE = 0.002
 CONNECT_S = 10.0
 _FETCH, _DESCRIBE_TRANSACTIONS = 1, 65  # API keys
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class NotTakenError(BrokerError):
-    """A record that the broker would not have."""
+    """The broker did not accept a record."""
 
     def __init__(self, topic: str, error: BaseException) -> None:
         super().__init__(
@@ -46,11 +46,11 @@ class NotTakenError(BrokerError):
 
 
 class NoBrokerError(BrokerError):
-    """None answers yet: what is started before its broker waits for it."""
+    """No broker answers yet; a process that is started before its broker waits for it."""
 
 
 def _reach(bootstrap: str) -> dict[str, Any]:
-    """How to reach the brokers. BrokerError where that is no address, or would be in the clear."""
+    """Client options for the brokers. BrokerError for a wrong address or plaintext not allowed."""
     try:
         addresses(bootstrap)
     except ValueError as error:
@@ -62,7 +62,7 @@ def _reach(bootstrap: str) -> dict[str, Any]:
 def _refuse_in_the_clear(bootstrap: str) -> None:
     host = in_use().refused(bootstrap)
     if host is not None:
-        host = plain(host)  # a broker may have told it
+        host = plain(host)  # a broker may have sent it
         raise BrokerError(
             f"{host or 'an empty host name'} would be spoken to in the clear: give --kafka-config "
             "with security.protocol SSL or SASL_SSL, or allow it by name "
@@ -81,7 +81,7 @@ async def administrator(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def unreachable(bootstrap: str, error: object) -> BrokerError:
-    """Of one that is there and refuses, why; else (NoBrokerError) that none answers."""
+    """The error to raise: why a broker refuses us; NoBrokerError if none answers."""
     refused = await refusal(addresses(bootstrap), in_use().options)
     if refused:
         return BrokerError(refused)
@@ -92,9 +92,9 @@ async def unreachable(bootstrap: str, error: object) -> BrokerError:
 
 
 async def patiently(ask: Callable[[], Awaitable[T]], bootstrap: str) -> T:
-    """Ask until a broker answers, and say so meanwhile: the order of starting is nobody's worry.
+    """Ask until a broker answers, and log the waiting: processes may be started in any order.
 
-    What a broker refuses, it refuses at once (BrokerError).
+    A refusal by a broker is raised at once (BrokerError).
     """
     begun = asyncio.get_running_loop().time()
     while True:
@@ -124,15 +124,15 @@ async def start(client: Any, bootstrap: str) -> Any:
     except KafkaError:
         await _stop_quietly(client)
         raise
-    except Exception as error:  # noqa: BLE001 - what the client's parsers raise at others' bytes
+    except Exception as error:  # noqa: BLE001 - the client's parsers raise these on foreign bytes
         await _stop_quietly(client)
         raise BrokerError(f"What answers at {bootstrap} is no Kafka broker: {error!r}.") from None
     return client
 
 
 async def _refuse_advertised(client: Any, bootstrap: str) -> None:
-    """BrokerError where a broker has itself called by a host that may not be spoken to so, or that
-    is not its certificate's: aiokafka would ask it without end, and say nothing."""
+    """BrokerError if a broker advertises a host to which plaintext is not allowed, or that does not
+    match its certificate: aiokafka would retry for ever without an error."""
     inner = getattr(client, "client", None) or getattr(client, "_client", None)
     called = {(broker.host, broker.port) for broker in inner.cluster.brokers()} if inner else set()
     for host, port in called:
@@ -164,8 +164,8 @@ def producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
 
 
 async def stop(client: Any) -> None:
-    """Stop a consumer. Where no broker answers it passes on the cancellation of a task of its own,
-    which is none of the caller's."""
+    """Stop a consumer. If no broker answers, its stop raises the cancellation of its own task: that
+    is ignored unless the caller itself is being cancelled."""
     task = asyncio.current_task()
     try:
         async with asyncio.timeout(DISCARD_S):
@@ -186,9 +186,9 @@ async def discard(client: AIOKafkaProducer, abort: bool) -> None:
             await client.stop()
             return
     except (KafkaError, TimeoutError, OSError, AttributeError, AssertionError):
-        pass  # a frozen broker, or a transaction on its end: what is left is cut off below
+        pass  # a frozen broker, or a transaction that is ending: closed by force below
     task = client._sender.sender_task
-    for _ in range(2):  # once cancelled it waits for a request of its own: that one needs the other
+    for _ in range(2):  # cancelled once, it waits for its own request: cancel again
         if task and not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=DISCARD_S / 2)
@@ -213,11 +213,11 @@ def consumer(bootstrap: str, **options: Any) -> AIOKafkaConsumer:
 
 
 async def exactly_once_capable(bootstrap: str) -> bool:
-    """Whether transactions can carry the promise there. BrokerError of a Kafka before 4.0.
+    """Whether the broker's transactions allow exactly once. BrokerError for a Kafka before 4.0.
 
-    Known by the versions of requests that a broker offers: the embedded broker names those of
-    transactions too, and refuses them, but not DescribeTransactions. Older coordinators than 4.0
-    answer an offset fetch while a commit is pending (docs/lane.md); they still take Fetch 3.
+    Decided by the request versions that a broker offers. The embedded broker lists transaction
+    requests too, but refuses them; it does not list DescribeTransactions. Coordinators before 4.0
+    answer an offset fetch while a commit is pending (docs/lane.md); they still accept Fetch 3.
     """
     async with administrator(bootstrap) as admin:
         node = admin._client.get_random_node()

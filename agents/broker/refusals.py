@@ -1,7 +1,7 @@
-"""Why a broker that is there is not had: its certificate, our password, the wrong protocol.
+"""Why a broker that answers cannot be used: its certificate, our password, the wrong protocol.
 
-aiokafka tells its log alone, and its caller that it is "unable to bootstrap". So each broker is
-asked once more, with the same options, and what that raises is put in words.
+aiokafka only logs the reason; its caller gets "unable to bootstrap". So each broker is asked once
+more, with the same options, and the error that this raises is put into a sentence.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OURS_REFUSED = ("ALERT_UNKNOWN_CA", "ALERT_CERTIFICATE_UNKNOWN", "ALERT_CERTIFI
 
 
 async def refusal(addresses: Iterable[tuple[str, int]], options: dict[str, Any]) -> str | None:
-    """The first broker's reason, a sentence; None where each takes us or does not answer at all.
+    """The first broker's refusal as a sentence; None if each accepts us or does not answer.
 
     options: of aiokafka's clients (agents/broker/security.py).
     """
@@ -63,20 +63,20 @@ async def _refused_by(host: str, port: int, options: dict[str, Any]) -> str | No
         return await _closed(host, port, where, options, error)
     except (errors.KafkaError, TimeoutError, OSError):
         return None  # it is not there, or has troubles of its own
-    except Exception as error:  # noqa: BLE001 - what the client's parsers raise at others' bytes
+    except Exception as error:  # noqa: BLE001 - the client's parsers raise these on foreign bytes
         return f"What answers at {plain(where)} is no Kafka broker: {error!r}."
     return None
 
 
 async def _ask(host: str, port: int, options: dict[str, Any]) -> None:
-    """What every client asks first: a listener that wants a password closes only then."""
+    """Send a client's first request: a listener that wants a password closes only then."""
     connection = AIOKafkaConnection(host, port, request_timeout_ms=int(ASK_S * 1000), **options)
     try:
         await connection.connect()
         await connection.send(MetadataRequest([]))
     finally:
         closed = connection.close()
-        if connection._protocol:  # it was connected; TLS takes its leave, and is not cut off
+        if connection._protocol:  # it was connected: let TLS close cleanly
             await asyncio.wait({closed}, timeout=ASK_S)
 
 
@@ -114,7 +114,7 @@ def _no_tls(where: str, reason: str) -> str:
 async def _closed(
     host: str, port: int, where: str, options: dict[str, Any], error: Exception
 ) -> str | None:
-    """A broker that closes without a word: what it wants is known by what else it takes."""
+    """A broker closed without an error: find out what it wants by what else it accepts."""
     cause = error.__cause__ or error
     if isinstance(cause, ssl.SSLError):
         return _no_handshake(where, cause)
@@ -139,7 +139,7 @@ async def _closed(
 
 
 async def _speaks_tls(host: str, port: int) -> bool:
-    """Nothing is sent but a greeting, so whoever answers need not be trusted."""
+    """Whether it speaks TLS. Only a handshake is sent, so the peer need not be trusted."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:

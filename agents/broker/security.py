@@ -1,8 +1,8 @@
 """How clients reach the brokers: TLS and SASL by librdkafka's names, secrets from files.
 
-A file with a secret that others than its owner may read is refused. One cluster a process: `use` is
-told once, and every client of `agents.broker.kafka` follows. Plaintext to anything but loopback is
-refused, unless the host is allowed by name.
+A file with a secret is refused if anyone but its owner may read it. There is one cluster per
+process: `use` is called once and applies to every client of `agents.broker.kafka`. Plaintext to
+anything but loopback is refused, unless the host is allowed by name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agents.host.addresses import hosts_of
 from agents.host.keys import refuse_readable
 from pipeline.errors import MissionError
 
-ENVIRONMENT = "HEARTLINE_KAFKA"  # a file, where --kafka-config names none
+ENVIRONMENT = "HEARTLINE_KAFKA"  # a file, used if --kafka-config names none
 KEYS = (
     "security.protocol", "sasl.mechanism", "sasl.username", "sasl.password.file",
     "ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.key.password.file",
@@ -38,7 +38,7 @@ class Security:
     plaintext: frozenset[str] = frozenset()
 
     def refused(self, bootstrap: str) -> str | None:
-        """The first host that would be spoken to in the clear and may not; an empty one may not."""
+        """The first host to which plaintext is not allowed, if any; an empty one is not allowed."""
         if self.protocol in ("SSL", "SASL_SSL"):
             return None
         for host in hosts_of(bootstrap):
@@ -48,7 +48,7 @@ class Security:
 
 
 def all_loopback(bootstrap: str) -> bool:
-    """Whether no broker is named but on this machine."""
+    """Whether all brokers named are on this machine."""
     return all(map(_loopback, hosts_of(bootstrap)))
 
 
@@ -72,9 +72,9 @@ def in_use() -> Security:
 
 
 def from_file(path: str | Path | None) -> Security:
-    """Of a TOML file with KEYS, or of the one that HEARTLINE_KAFKA names; else none.
+    """Read a TOML file with KEYS, or the one that HEARTLINE_KAFKA names; plaintext if neither.
 
-    MissionError names the file and the key; a secret is never told.
+    MissionError names the file and the key, but never a secret.
     """
     named = path or os.environ.get(ENVIRONMENT)
     if not named:
@@ -91,7 +91,7 @@ def from_file(path: str | Path | None) -> Security:
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`sasl.username = …` is a table in a table to TOML."""
+    """Join nested keys: TOML reads `sasl.username = …` as a table in a table."""
     found: dict[str, Any] = {}
     for key, value in table.items():
         name = f"{prefix}{key}"
@@ -140,8 +140,8 @@ def _context(table: dict[str, Any], where: Path) -> ssl.SSLContext:
 
 
 def _show(context: ssl.SSLContext, table: dict[str, Any], where: Path) -> None:
-    """Our own certificate, of which the broker asks. Its key is a secret, and may be in one file
-    with it."""
+    """Load our own certificate, for brokers that ask for one. Its key is secret, and may be in the
+    same file."""
     certificate = Path(str(table["ssl.certificate.location"]))
     key = Path(str(table.get("ssl.key.location", certificate)))
     named = "ssl.key.location" if "ssl.key.location" in table else "ssl.certificate.location"
@@ -165,7 +165,7 @@ class _NoPasswordError(Exception):
 
 
 def _no_password() -> str:
-    """In place of OpenSSL's own, which asks on the terminal and waits."""
+    """Replaces OpenSSL's own prompt, which waits for a password on the terminal."""
     raise _NoPasswordError
 
 
@@ -179,7 +179,7 @@ def _secret(table: dict[str, Any], key: str, where: Path) -> str:
 
 
 def _private(path: Path, key: str, where: Path) -> None:
-    """MissionError where others than its owner may read or change a secret."""
+    """MissionError if anyone but its owner may read or change a secret."""
     try:
         refuse_readable(path)
     except (OSError, ValueError) as error:

@@ -1,6 +1,6 @@
-"""Ids of topics (KIP-516): a topic that was deleted and made again has its name, and another id.
+"""Ids of topics (KIP-516): a topic that was deleted and made again has the same name, another id.
 
-aiokafka asks for metadata in a version that knows none; this asks in version 10, by its own means.
+aiokafka's metadata requests have a version without ids; here version 10 is defined and sent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-UNKNOWN = ""  # of a broker that tells none (the embedded one)
+UNKNOWN = ""  # the broker reports no ids (the embedded one)
 
 
 class _Uuid(AbstractType):  # type: ignore[misc]
@@ -88,7 +88,7 @@ class _Metadata(Request[_RequestV10]):  # type: ignore[misc]
 
 
 async def topic_ids(client: AIOKafkaConsumer | AIOKafkaAdminClient, *names: str) -> dict[str, str]:
-    """Id of each topic that is there; UNKNOWN: the broker tells none. KafkaError: no answer."""
+    """Id of each existing topic; UNKNOWN: the broker reports none. KafkaError: no answer."""
     inner = getattr(client, "_client", None) or client.client
     answer = await inner.send(inner.get_random_node(), _Metadata([*names]))
     found = {}

@@ -16,7 +16,7 @@ from agents.host.errors import BrokerError
 from agents.host.terminal import lines
 from pipeline.errors import FlightError, MissionError
 
-# where each command stands: it alone is imported, so that none waits for what others need
+# the module of each command: only that one is imported, so that none waits for the others
 COMMANDS = {
     "demo": "agents.demo:demo", "simulate": "agents.cli.files:simulate",
     "import": "agents.cli.imports:import_", "decode": "agents.cli.files:decode",
@@ -33,7 +33,7 @@ COMMANDS = {
 
 
 class People(click.Group):
-    """A user's mistake is one line on standard error, and no traceback."""
+    """A user's mistake is reported in one line on standard error, without a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return sorted(COMMANDS)
@@ -51,7 +51,7 @@ class People(click.Group):
         except (MissionError, FlightError, BrokerError) as error:
             click.echo(lines(f"heartline: {error}"), err=True)
             sys.exit(1)
-        except KafkaError as error:  # a refused access list, a request that the broker lacks
+        except KafkaError as error:  # denied by an access list, or a request it does not support
             click.echo(lines(f"heartline: the broker refuses: {error!r}."), err=True)
             sys.exit(1)
 
@@ -64,5 +64,5 @@ def main(kafka_config: Path | None) -> None:
     if kafka_config:
         os.environ[ENVIRONMENT] = str(kafka_config)
     use(from_file(kafka_config))
-    # its lines about a broker that is not there come before ours, which says what to do
+    # its lines about a missing broker would come before ours, which says what to do
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""A record written into the input by a person, and what the worker says to it."""
+"""A control record that an operator writes into the input, and what the worker answers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _WHY = {
 
 
 class RefusedError(click.ClickException):
-    """The worker will not do it."""
+    """The worker refuses it."""
 
 
 def tell(
     what: str, value: bytes, source: str, namespace: str, bootstrap: str, signer: Signer | None
 ) -> None:
-    """Append a control record to a source's partition, and print what the worker made of it:
-    RefusedError where it would not. Without an answer in time, where the record stands."""
+    """Append a control record to a source's partition, and print what the worker answers.
+    RefusedError: it refuses. Without an answer in time, print where the record is."""
     where, alerts, reason = asyncio.run(_ask(value, source, namespace, bootstrap, signer))
     if reason:
         raise RefusedError(f"{what}: refused, {_WHY.get(reason, plain(reason))}. It is {where}.")
@@ -49,10 +49,10 @@ def tell(
 async def _ask(
     value: bytes, source: str, namespace: str, bootstrap: str, signer: Signer | None
 ) -> tuple[str, list[dict[str, Any]], str]:
-    """(where it stands, the alerts that tell of it, why it was refused)."""
+    """(where the record is, the alerts that it caused, why it was refused)."""
     wire = {topics.on_wire(n, namespace): n for n in (topics.ALERTS, topics.REJECTS)}
     raw = topics.on_wire(topics.RAW, namespace)
-    known = await partitions_of(bootstrap, raw, *wire)  # else they would be made by the broker
+    known = await partitions_of(bootstrap, raw, *wire)  # else the broker would make them
     parts = [TopicPartition(t, p) for t in wire for p in known[t]]
     reader = await start(consumer(bootstrap), bootstrap)
     try:
@@ -71,7 +71,7 @@ async def _ask(
 
 
 async def _write(raw: str, value: bytes, source: str, bootstrap: str, signer: Signer | None) -> Any:
-    """The broker's own word on where it stands."""
+    """Write the record; returns what the broker reports on where it is."""
     client = await start(producer(bootstrap), bootstrap)
     signed = [signer.header(raw, source, value)] if signer else []
     try:
@@ -85,7 +85,7 @@ async def _write(raw: str, value: bytes, source: str, bootstrap: str, signer: Si
 
 
 async def _answer(reader: AIOKafkaConsumer, at: Any) -> tuple[list[dict[str, Any]], str]:
-    """All alerts of one record come in one transaction, so that the first come together."""
+    """All alerts of one record are in one transaction, so the first ones come together."""
     while True:
         alerts = []
         for records in (await reader.getmany(timeout_ms=300)).values():

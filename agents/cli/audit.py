@@ -1,4 +1,4 @@
-"""`heartline audit`: whether the alerts that are kept are the alerts that were made."""
+"""`heartline audit`: whether the alerts that are kept are those that were emitted."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def control() -> None:
 
 
 def written(command: Callable[..., None]) -> Any:
-    """The argument and the options of what becomes a record of the input."""
+    """Adds the argument and the options of a command that writes a control record."""
     for add in (
         bootstrap_option,
         namespace_option,
@@ -113,7 +113,7 @@ def _write(
     what: str, name: str, monitor: str, folder: Path, mdb: Path | None, why: str, who: str,
     source: str, namespace: str, bootstrap: str, key: Path | None, **more: Any,
 ) -> None:  # fmt: skip
-    """It holds from its record on, in replays too."""
+    """Write a control record. It holds from that record on, in replays too."""
     mission = load_mission(folder, mdb)
     signer = read_signer(key) if key else None
     who = who or (signer.name if signer else getpass.getuser())
@@ -190,7 +190,7 @@ def list_(namespace: str, bootstrap: str) -> None:
 
 
 def _by_hand(state: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """A row for each thing that somebody did to one monitor, and that holds."""
+    """A row for each operator action on one monitor that still holds."""
     monitor = state.get("monitor")
     kind = monitor.get("kind") if isinstance(monitor, dict) else None
     about = (state.get("source"), state.get("name", state.get("parameter")), kind)
@@ -213,7 +213,7 @@ async def _states(bootstrap: str, namespace: str) -> list[dict[str, Any]]:
 
 
 def _ranges(told: dict[str, Any]) -> str:
-    """': warning 1.5 … 4, critical … 5' of what was set; nothing of what was not."""
+    """': warning 1.5 … 4, critical … 5' where limits were set; else empty."""
     ranges = told.get("ranges")
     if not isinstance(ranges, dict):
         return ""

@@ -1,4 +1,4 @@
-"""`heartline diff`: what another mission would have said of a flight."""
+"""`heartline diff`: what alerts another mission would have emitted for a flight."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def check(folder: Path, mdb: Path | None, root_container: str, parameter: str) -
     table = Table(title=f"{found.settings.name}: {found.mdb.path}")
     for column in ("container", "parameter", "type", "unit", "resampled", "alarm ranges"):
         table.add_column(column)
-    plans = Chain(found).plans  # what cannot be run is said here, not when a worker starts
+    plans = Chain(found).plans  # what cannot be run is reported here, not when a worker starts
     for plan in plans.plans:
         watched = watched_columns(found, plan)
         rate = {

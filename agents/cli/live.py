@@ -178,7 +178,7 @@ def run_worker(settings: Settings) -> None:
             "No source: give --source NAME=MISSION_FOLDER, or [sources] in --config."
         )
     for source in settings.sources.values():
-        source.load()  # a mission's mistakes are told before anything starts
+        source.load()  # a mission's mistakes are reported before anything starts
     console.print(
         f"worker of {', '.join(sorted(settings.sources)) or 'no source'} at {settings.bootstrap}; "
         f"metrics on http://{settings.metrics_host}:{settings.metrics_port}/metrics",
@@ -203,6 +203,6 @@ def run_worker(settings: Settings) -> None:
 def watch(from_start: bool, seconds: float | None, config: Path | None, **given: Any) -> None:
     """Show what stands, alerts and statistics: a screen in a terminal, lines in a pipe."""
     settings = settings_of(config, **given)
-    # no clean end is owed to whoever closed the pipe, or pressed Ctrl-C
+    # it ends without an error when the pipe is closed or Ctrl-C is pressed
     with contextlib.suppress(KeyboardInterrupt, EOFError):
         asyncio.run(run_watch(settings.bootstrap, settings.namespace, from_start, seconds))

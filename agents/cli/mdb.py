@@ -66,7 +66,7 @@ def check(files: tuple[Path, ...], root_container: str, inside: tuple[Path, ...]
 
 
 def _check(file: Path, root_container: str, inside: tuple[Path, ...]) -> bool:
-    """Tell one file's lot; whether it loads."""
+    """Print what was found in one file; returns whether its packets can be decoded."""
     try:
         found = load_xtce(file, root_container, inside)
     except MissionError as error:
@@ -91,7 +91,7 @@ def _check(file: Path, root_container: str, inside: tuple[Path, ...]) -> bool:
 
 
 def _limits(found: MissionDatabase) -> tuple[list[str], bool]:
-    """What packets may ask for more of than is read; whether packets can be decoded at all."""
+    """Lines on counts of which only so many are read; whether packets can be decoded at all."""
     try:
         counted = compile_plans(found, TimeSettings()).counted.values()
     except MissionError as error:

@@ -1,4 +1,4 @@
-"""`heartline models`: train, hold against flights, let in, show out (docs/gate.md)."""
+"""`heartline models`: train, validate, promote and retire (docs/gate.md)."""
 
 from __future__ import annotations
 

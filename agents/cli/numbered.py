@@ -11,7 +11,7 @@ from pipeline.mdb.epochs import parse_epoch
 
 
 def numbered_options(command: Any) -> Any:
-    """When packets of a file were received that have no times."""
+    """Options that set when packets without times were received."""
     begin = click.option(
         "--begin", default="", help="UTC of the first packet, where packets have no times."
     )

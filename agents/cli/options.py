@@ -12,7 +12,7 @@ from pipeline.errors import MissionError
 
 
 def drawing(module: str) -> Any:
-    """A module that draws, and wants more than a worker does."""
+    """Import a module that draws; it needs packages that a worker does not."""
     try:
         return import_module(module)
     except ImportError:

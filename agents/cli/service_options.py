@@ -1,4 +1,4 @@
-"""Options of the commands that are services: what is not given is the settings' own
+"""Options of the commands that are services; one that is not given is taken from the settings
 (docs/service.md)."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def service_options(command: Any) -> Any:
 
 
 def settings_of(config: Path | None, **given: Any) -> Settings:
-    """Settings of a service, checked whole; its logs and its way to the brokers are set up."""
+    """Settings of a service, checked; also sets up its logs and how it connects to brokers."""
     settings = gather(config, given)
     set_up(settings.log_level, settings.log_format)
     if settings.kafka:

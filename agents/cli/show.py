@@ -75,7 +75,7 @@ async def _from_kafka(bootstrap: str, namespace: str, id_: str) -> dict[str, Any
 
 
 def _levels(alert: dict[str, Any]) -> dict[str, float]:
-    """What the sample is to be looked at beside."""
+    """The levels to compare the sample with."""
     told = {"limit": alert.get("limit"), "expected": alert.get("predicted")}
     if alert.get("feature") == "value":
         told |= dict(zip(("smallest before", "largest before"), alert["record"], strict=True))

@@ -13,12 +13,12 @@ WIDE = 2  # characters a number
 def sketch(values: Sequence[float], at: int, lines: Mapping[str, float]) -> list[str]:
     """A row a line, from the largest value down. at: which number is drawn as ●.
 
-    lines: levels to draw by name, as far as they are not much further away than the numbers reach.
+    lines: levels to draw by name; those far outside the range of the numbers are left out.
     """
     finite = [v for v in values if np.isfinite(v)]
     if not finite:
         return []
-    scale = max(map(abs, finite)) or 1.0  # so that differences are numbers
+    scale = max(map(abs, finite)) or 1.0  # so that differences do not overflow
     values, finite = [v / scale for v in values], [v / scale for v in finite]
     lines = {name: level / scale for name, level in lines.items()}
     low, high = min(finite), max(finite)

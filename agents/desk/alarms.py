@@ -1,8 +1,8 @@
-"""The alarm desk's beginning: the current alarm of every monitor on a compacted topic.
+"""The alarm desk: the current alarm of every monitor on a compacted topic.
 
-An alert says all there is to know of its monitor; what people did to it (acknowledged, inhibited,
-set limits) is said once and holds for longer, so the state that stood before is known here: it is
-the topic itself, read from its beginning.
+An alert holds all there is to know of its monitor; but what operators did to it (acknowledged,
+inhibited, set limits) is reported once and holds for longer. So the previous state must be known
+here: it is the topic itself, read from its beginning.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import orjson
 from pipeline.outputs.alerts import monitor_key
 from pipeline.outputs.ids import Place, place_of
 
-# of an alert, as it is kept, and with it `alert`, the id of the last one about the alarm, and
-# `evidence`, the id of the one whose value and words these are
+# fields that are kept of an alert; added to them are `alert`, the id of the last alert about the
+# alarm, and `evidence`, the id of the alert that the value and the sentence are from
 _KEPT = (
     "source", "parameter", "name", "container", "monitor", "transition", "generation_ns",
     "reception_ns", "since_ns", "observed", "unit", "label", "quality", "limit", "lead_s", "flaps",
     "sentence",
 )  # fmt: skip
-# by whom, why and when; each until another word on it
+# by whom, why and when; each holds until the next action on it
 _BY_HAND = {"acknowledged": "acknowledged", "inhibited": "inhibited", "limits_set": "ranges_set"}
 
 
@@ -31,7 +31,7 @@ def _place(state: dict[str, Any]) -> Place | None:
 
 
 def _gone(state: dict[str, Any]) -> tuple[str, int] | None:
-    """Topic's id and offset up to which a ghost's alerts do not count; None of what is no ghost."""
+    """Topic id, and offset before which a ghost's alerts do not count; None if it is no ghost."""
     gone = state.get("gone")
     if not isinstance(gone, dict):
         return None
@@ -40,16 +40,16 @@ def _gone(state: dict[str, Any]) -> tuple[str, int] | None:
 
 
 class Alarms:
-    """The newest state of each key. A repeat of an alert changes nothing, of one that told of an
-    alarm which no state has any more (`desk.ghosts`) neither. topic_id: of telemetry.raw, now."""
+    """The newest state of each key. A repeated alert changes nothing, nor does one of an alarm that
+    no state has any more (`desk.ghosts`). topic_id: the present id of telemetry.raw."""
 
     def __init__(self, topic_id: Callable[[], str] = str) -> None:
         self._known: dict[bytes, dict[str, Any]] = {}
         self._topic_id = topic_id
 
     def read(self, key: bytes, value: bytes | None) -> bytes | None:
-        """A record of the topic, of whoever wrote it. What is to be written again, where one that
-        clears a ghost has come behind an alarm that is newer."""
+        """Take a record of the topic, whoever wrote it. Returns what must be written again, where a
+        record that clears a ghost came after a newer alarm."""
         try:
             state = orjson.loads(value or b"null")
         except ValueError:
@@ -63,7 +63,7 @@ class Alarms:
             else:
                 self._known.pop(key, None)
             return None
-        if its > place:  # its own echo, or a word that came late
+        if its > place:  # its own echo, or a late record
             ghost = _gone(state)
             late = ghost is not None and its.offset >= ghost[1] and known is not state
             return orjson.dumps(known) if late else None
@@ -71,7 +71,7 @@ class Alarms:
         return None
 
     def take(self, alert: dict[str, Any]) -> tuple[bytes, bytes] | None:
-        """Key and value of the alarm state that an alert leaves behind."""
+        """Key and value of the alarm state after an alert; None where the alert does not count."""
         key = ":".join(monitor_key(alert)).encode()
         before = self._known.get(key, {})
         if self._is_gone(before, alert["id"]):
@@ -81,7 +81,7 @@ class Alarms:
         return key, orjson.dumps(state)
 
     def _is_gone(self, before: dict[str, Any], id_: str) -> bool:
-        """Whether the state that stands was made anew, behind this alert."""
+        """Whether the current state clears a ghost at an offset after this alert."""
         gone, place, its = _gone(before), place_of(id_), _place(before)
         if gone is None or place is None or its is None or gone[0] != self._topic_id():
             return False
@@ -98,7 +98,7 @@ class Alarms:
             if alert["transition"] == "raised":
                 by_hand.pop("acknowledged", None)  # of the alarm before this one
             return new | by_hand
-        # no sample is part of what a person does: what was seen last stays
+        # an operator's action has no sample: what was seen last stays
         seen = {name: before[name] for name in _KEPT if name in before}
         who = {"who": control["who"], "why": control["why"], "when_ns": alert["generation_ns"]}
         who |= {name: control[name] for name in ("ranges", "until_ns") if name in control}
@@ -109,7 +109,7 @@ class Alarms:
         told = {"transition": alert["transition"]}
         if not _stands(before) or not _stands(new) or "stage" in alert.get("model", {}):
             told["sentence"] = alert["sentence"]
-        elif "evidence" in before:  # the alarm is the one it was: its own words say what it is
+        elif "evidence" in before:  # same alarm: the earlier alert still describes it
             told["evidence"] = before["evidence"]
         return new | seen | told | by_hand
 

@@ -1,8 +1,8 @@
-"""Compacted topics of current state, kept from the alerts that tell it.
+"""Compacted topics of current state, derived from alerts.
 
-One plain Faust agent: low rate, and written so that a repeat is harmless. One, not one a topic of
-states: where two agents read the same topic and the worker is told to stop, Faust 0.15.3 empties
-the queue of each (`App._stop_consumer`, `flow_control.clear`) and then waits without end for an
+One plain Faust agent: low rate, and written so that a repeat is harmless. There is not one agent
+for each topic of states: where two agents read the same topic and the worker stops, Faust 0.15.3
+empties both queues (`App._stop_consumer`, `flow_control.clear`) and then waits for ever for an
 alert that one of them had taken already and the other never will.
 """
 
@@ -25,16 +25,16 @@ from schemas import topics
 
 log = logging.getLogger("heartline.desk")
 AGAIN_S = 2.0
-State = tuple[bytes, bytes] | None  # key and value; None: the alert tells nothing of it
+State = tuple[bytes, bytes] | None  # key and value; None: the alert does not affect it
 
 
 def add_desk(
     app: faust.App, bootstrap: str, namespace: str,
     kept: Mapping[str, Callable[[dict[str, Any]], State]], alarms: Alarms,
 ) -> None:  # fmt: skip
-    """Alerts in, states out. kept: topic of states to what an alert tells of them. alarms: what
-    stands on telemetry.alarms, which is followed for it."""
-    known = asyncio.Event()  # as far as it stood when this worker began
+    """Alerts in, states out. kept: topic of states to the function that derives one from an alert.
+    alarms: the states on telemetry.alarms, which is followed to keep them up to date."""
+    known = asyncio.Event()  # telemetry.alarms was read to its end
 
     async def follow_alarms() -> None:
         names = (topics.ALARMS,)

@@ -1,7 +1,7 @@
-"""Alarms on telemetry.alarms that no monitor has any more: states computed anew do not know them.
+"""Alarms on telemetry.alarms that no monitor has any more: a recomputed state lacks them.
 
-An upgrade, other limits, a model retired: the state that a worker goes on from may have fewer
-alarms than the one before it told, and no alert will ever clear those that are gone.
+After an upgrade, with other limits or a retired model, the state that a worker continues from may
+have fewer alarms than the one before it reported, and no alert will ever clear the others.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ log = logging.getLogger("heartline.ghosts")
 
 
 class Ghosts:
-    """What a lane that read up to `live` finds standing on the topic and not in its state.
+    """What a lane that read up to `live` finds active on the topic and not in its state.
 
-    standing: keys of its alarms there (`pipeline.outputs.alerts.monitor_key`).
+    standing: keys of the alarms in its state (`pipeline.outputs.alerts.monitor_key`).
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Ghosts:
         self._topic_id = topic_id
 
     async def clear(self, sources: frozenset[str]) -> None:
-        """Tell that they stand no more. A broker that does not answer is another's concern."""
+        """Write that they are no longer active. A broker that does not answer is only logged."""
         try:
             known: dict[bytes, bytes | None] = {}
             names = (topics.ALARMS,)
@@ -69,7 +69,7 @@ class Ghosts:
             yield key, orjson.dumps(state | told | {"gone": gone})
 
     def _before(self, id_: str) -> bool:
-        """Whether this lane's partition told it, before what it will tell now."""
+        """Whether the alert is of this lane's partition, and of an offset before `live`."""
         place = place_of(id_)
         return (
             place is not None and place.partition == self._partition and place.offset < self._live
@@ -86,7 +86,7 @@ class Ghosts:
 
 
 def _state(value: bytes | None) -> dict[str, Any] | None:
-    """A record of telemetry.alarms; None where it is none of ours."""
+    """A record of telemetry.alarms; None where it is not in our format."""
     try:
         state = orjson.loads(value or b"null")
         state["source"], state["parameter"], state["level"], state["alert"]

@@ -1,4 +1,4 @@
-"""telemetry.models: the stage of every model at work, compacted, kept from the alerts that say so.
+"""telemetry.models: the stage of every model at work, compacted, from the alerts that report it.
 
 Written by an agent of `agents.desk.desk`, read by `heartline models list`.
 """
@@ -16,9 +16,9 @@ STAGES = {"shadowed": "shadow", "activated": "active", "retired": "retired", "de
 
 
 def stage_of(alert: dict[str, Any]) -> tuple[bytes, bytes] | None:
-    """Key and value of the stage that an alert tells; None where it tells none.
+    """Key and value of the stage that an alert reports; None where it reports none.
 
-    A demotion is of a container's part of a model, and has a key of its own.
+    A demotion concerns a container's part of a model, and has a key of its own.
     """
     stage = STAGES.get(alert["transition"])
     if stage is None or alert["level_before"] != "normal":
@@ -34,7 +34,7 @@ def stage_of(alert: dict[str, Any]) -> tuple[bytes, bytes] | None:
 
 
 async def staged(bootstrap: str, namespace: str, source: str) -> dict[str, dict[str, Any]]:
-    """The last word on each model of a source, by its name; `demoted`: parts of it, since then."""
+    """The last stage of each model of a source, by name; `demoted`: parts demoted since then."""
     found: dict[str, dict[str, Any]] = {}
     async for _, record in follow(bootstrap, namespace, (topics.MODELS,), True, True):
         state = orjson.loads(record.value or b"{}")

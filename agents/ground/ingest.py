@@ -1,9 +1,9 @@
 """Packets from UDP, TCP, files or standard input to telemetry.raw, and a tick every second.
 
-What comes is cut into packets and kept on disk (`ground/spool.py`) before it is sent
-(`ground/sender.py`): a broker may be away, and ingest be killed, for as long as there is room.
-Where there is none, TCP and files are read no further, and of datagrams the settings' choice is
-dropped, counted. A TCP connection that ends is made again with back-off.
+Input is cut into packets and stored on disk (`ground/spool.py`) before it is sent
+(`ground/sender.py`): the broker may be away, and ingest be killed, as long as there is room. When
+there is none, TCP and files are not read further; for datagrams the settings say whether old or new
+ones are dropped, and they are counted. A TCP connection that ends is reopened with back-off.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from schemas.columns import I8
 from schemas.records import TICK_HEADERS
 
 log = logging.getLogger("heartline.ingest")
-LAST_S = 10.0  # for what is on the way when somebody says stop
+LAST_S = 10.0  # time for what is in flight when it is stopped
 SCHEMES: dict[str, Callable[[str, Door], AsyncGenerator[Piece, None]]] = {
     "udp": udp,
     "tcp": tcp,
@@ -52,8 +52,8 @@ SCHEMES: dict[str, Callable[[str, Door], AsyncGenerator[Piece, None]]] = {
 
 @dataclass(slots=True)
 class Counters:
-    """dropped: datagrams by the kernel. refused: packets, or skipped pieces, for which the spool
-    had no room. heard: when the last piece came, unix s."""
+    """dropped: datagrams that the kernel dropped. refused: packets, or skipped pieces, for which
+    the spool had no room. heard: when the last piece was received, unix s."""
 
     bytes: int = 0
     packets: int = 0
@@ -86,7 +86,7 @@ def pieces(inputs: Sequence[str], door: Door) -> AsyncGenerator[Piece, None]:
 
 
 def default_spool(name: str) -> Path:
-    """Of one way in: two that read at once have two. name: of the link, or source and input."""
+    """Spool folder of one input; each needs its own. name: of the link, or source and input."""
     return state() / "ingest" / re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:100]
 
 
@@ -97,7 +97,7 @@ def ends(inputs: Sequence[str]) -> bool:
 
 @dataclass(slots=True)
 class _Stream:
-    """Of one client: its scanner, and when the bytes came that it still holds: (end, time)."""
+    """One client's scanner. came: (end, reception time) of the bytes that it still holds."""
 
     scanner: Scanner
     came: deque[tuple[int, int]] = field(default_factory=deque)
@@ -108,7 +108,7 @@ class _Stream:
         self.came.append((self.end, now_ns))
 
     def received(self, scanned: Scanned) -> I8:
-        """When the last byte of each packet came."""
+        """Reception time of each packet's last byte."""
         ends = scanned.at + scanned.start + scanned.length
         known = np.array([end for end, _ in self.came], np.int64)
         times = np.array([now for _, now in self.came], np.int64)
@@ -141,7 +141,7 @@ class Ingest:
         stream.note(len(piece.data), now_ns)
         scanned = stream.scanner.feed(piece.data, piece.whole, piece.datagram)
         if piece.whole and piece.client:
-            del self._streams[piece.client]  # no other will have its number
+            del self._streams[piece.client]  # client numbers are not used again
         c = self.counters
         c.bytes, c.heard = c.bytes + len(piece.data), now_ns / 1e9
         c.ground_headers, c.dropped = (
@@ -162,9 +162,9 @@ class Ingest:
 
     async def tick(self, now_ns: int) -> None:
         self._spool.expire(now_ns)
-        self._sender.room.set()  # there may be some again, on the disk too
+        self._sender.room.set()  # there may be room again, also on the disk
         if self._held:
-            return  # time does not pass what waits for room
+            return  # a tick must not overtake records that wait for room
         for record in self._packer.ticks(now_ns):
             await self._keep_record(record, now_ns, False)
 
@@ -206,7 +206,7 @@ class Running:
 
 @contextmanager
 def spool_of(inputs: Sequence[str], folder: Path | None, limits: Limits) -> Iterator[Spool]:
-    """Files can be read again: what they hold is kept for as long as the process."""
+    """Without a folder, or for files (they can be read again), it lasts as long as the process."""
     if folder is None or ends(inputs):
         with tempfile.TemporaryDirectory(prefix="heartline-ingest-") as made:
             yield from _closing(Spool(Path(made), Limits(limits.size, 0.0)))
@@ -236,8 +236,8 @@ async def ingest(
 ) -> Counters:
     """Run until the input ends (files) or for ever (UDP, TCP). BrokerError tells what failed.
 
-    ground_header: bytes that stand before each packet. door: who may send; anybody by default.
-    folder: of the spool; none: it is gone with the process. begun: is told what to look at.
+    ground_header: bytes before each packet. door: who may send; anyone by default. folder: of the
+    spool; None: deleted with the process. begun: called with what metrics and health look at.
     """
     coming, told = pieces(inputs, door or Door()), asyncio.Event()
     with suppress(NotImplementedError):  # no signals for event loops on Windows
@@ -261,8 +261,8 @@ async def ingest(
 async def _run(
     one: Ingest, sender: Sender, coming: AsyncGenerator[Piece, None], told: asyncio.Event
 ) -> None:
-    """Keep and send what comes until it ends, fails or somebody says stop; then a last tick, and
-    all that the broker takes."""
+    """Store and send the input until it ends, fails or is stopped; then write a last tick, and send
+    all that the broker accepts."""
     taking: asyncio.Future[None] | None = None
 
     async def tick() -> None:
@@ -281,7 +281,7 @@ async def _run(
     sending, stopping = asyncio.create_task(sender.run()), asyncio.create_task(told.wait())
     every: list[asyncio.Future[Any]] = [reading, ticking, sending, stopping]
     try:
-        # whichever fails or ends, also while the input is silent
+        # returns when any task fails or ends, even while the input is silent
         done, _ = await asyncio.wait(every, return_when=asyncio.FIRST_COMPLETED)
         for one_done in done:
             one_done.result()
@@ -294,7 +294,7 @@ async def _run(
         notify("STOPPING=1")
         await one.tick(time.time_ns() + 1_000_000_000)
         sender.end()
-        # a file's end waits for a broker; who says stop does not
+        # at the end of files wait for a broker; after a stop do not
         if ended:
             await asyncio.wait(every[2:], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([sending], timeout=LAST_S)

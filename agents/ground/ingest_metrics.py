@@ -1,4 +1,4 @@
-"""What an ingest says of itself: `/metrics` and `/healthz`, read off the spool when asked."""
+"""Metrics and health of an ingest: `/metrics` and `/healthz`, read from the spool on request."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 
 from agents.ground.ingest import Running
 
-AWAY_S = 10.0  # that records may wait and none be taken, before all is not well
-LATELY_S = 60.0  # since something was lost
+AWAY_S = 10.0  # not healthy once records have waited this long and none was taken
+LATELY_S = 60.0  # not healthy for this long after a loss
 
 
 class IngestMetrics(Collector):
@@ -75,7 +75,7 @@ class IngestMetrics(Collector):
         return family
 
     def health(self) -> tuple[bool, str]:
-        """Whether all is well, and what that rests on."""
+        """Whether it is healthy, and the figures that show it."""
         one, now = self._running, self._clock()
         if one is None:
             return False, "it has not begun"

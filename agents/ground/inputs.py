@@ -24,16 +24,16 @@ READ_BYTES = 1 << 18
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 LOOPBACK = "127.0.0.1"
 BUFFER_BYTES = 8 << 20
-AT_ONCE = 256  # datagrams, before others have their turn
+AT_ONCE = 256  # datagrams read before other tasks have their turn
 SO_RCVBUFFORCE, SO_RXQ_OVFL = 33, 40  # Linux; Python's socket does not name them
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes that came together. whole: nothing will complete its tail: a datagram, or an end.
+    """Bytes received together. whole: no later piece completes its tail (a datagram, or an end).
 
-    client: number of the connection it came by, where several are open at once. datagram: a packet
-    begins with it. dropped: datagrams that the kernel had no room for since the last piece.
+    client: number of its connection, where several are open at once. datagram: a packet begins
+    at its start. dropped: datagrams that the kernel had no room for since the last piece.
     """
 
     data: bytes
@@ -44,7 +44,7 @@ class Piece:
 
 
 def address(url: str) -> tuple[str, int]:
-    """Host, the loopback interface where none is named, and port. BrokerError without a port."""
+    """(host, port); without a host, the loopback interface. BrokerError without a port."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -58,7 +58,7 @@ def address(url: str) -> tuple[str, int]:
 
 
 async def udp(url: str, door: Door) -> AsyncGenerator[Piece, None]:
-    """Datagrams, each of whole packets, of those whom the door admits."""
+    """Datagrams, each of whole packets, from senders that the door admits."""
     host, port = address(url)
     loop = asyncio.get_running_loop()
     sock = _datagrams(host, port, url)
@@ -88,16 +88,16 @@ async def udp(url: str, door: Door) -> AsyncGenerator[Piece, None]:
 
 
 def _datagrams(host: str, port: int, url: str) -> socket.socket:
-    """A bound socket with as large a buffer as the kernel gives, which tells what it drops."""
+    """A bound socket with the largest buffer the kernel gives, which reports dropped datagrams."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)  # beyond rmem_max: root
     except OSError:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-    with contextlib.suppress(OSError):  # of Linux alone
+    with contextlib.suppress(OSError):  # Linux only
         sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
-    had = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # the kernel tells it doubled
+    had = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # the kernel reports it doubled
     if had < BUFFER_BYTES:
         log.warning(
             "%s: the kernel gives a buffer of %d bytes in place of %d: raise it with "
@@ -112,14 +112,14 @@ def _datagrams(host: str, port: int, url: str) -> socket.socket:
 
 
 class Drops:
-    """Datagrams that the kernel dropped: it tells their number with each that it gives (socket(7),
-    SO_RXQ_OVFL), counted in 32 bits."""
+    """Datagrams that the kernel dropped: it reports their count, in 32 bits, with each one that it
+    delivers (socket(7), SO_RXQ_OVFL)."""
 
     def __init__(self) -> None:
         self._last = 0
 
     def since(self, told: Sequence[tuple[int, int, bytes]]) -> int:
-        """More than at the datagram before. told: its ancillary data."""
+        """Drops since the previous datagram. told: this datagram's ancillary data."""
         for level, kind, content in told:
             if level == socket.SOL_SOCKET and kind == SO_RXQ_OVFL and len(content) >= 4:
                 now = int.from_bytes(content[:4], sys.byteorder)
@@ -154,7 +154,7 @@ async def tcp(url: str, _: Door) -> AsyncGenerator[Piece, None]:
 
 
 async def files(paths: Sequence[str]) -> AsyncGenerator[Piece, None]:
-    """Files in the order given, `-` for standard input; none completes another's last packet."""
+    """Files in the order given, `-` for standard input; no packet extends into the next file."""
     loop = asyncio.get_running_loop()
     for path in paths:
         parts = _file(path)

@@ -1,8 +1,8 @@
 """TCP as a server: stations connect, one after the other or at once, and send packets.
 
-Places are for those who send. Where all are taken, one gives way to whoever comes: the oldest that
+There are MAX_CLIENTS places. When all are taken, a new client replaces another: the oldest that
 has never sent a byte, else the one that has been silent longest, if for SILENT_S at least. A client
-that sends keeps its place, however many knock.
+that sends keeps its place, however many try to connect.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from agents.host.errors import BrokerError
 from agents.host.plain import plain
 
 MAX_CLIENTS = 16
-QUEUED_PIECES = 16  # of all clients; behind it, TCP itself holds the senders back
+QUEUED_PIECES = 16  # of all clients; when it is full, TCP itself holds the senders back
 SILENT_S = 10.0
 
 
 @dataclass(slots=True, eq=False)
 class _Client:
-    """heard: when it last sent, or came. busy: what it sent waits for us, so it is not silent."""
+    """heard: when it last sent, or connected. busy: its data waits for us, so it is not silent."""
 
     number: int
     name: str
@@ -58,7 +58,7 @@ class _Clients:
             if client.sent:  # what the client cut off will not be completed
                 await self.pieces.put(Piece(b"", True, client.number))
         except asyncio.CancelledError:
-            pass  # by `listen` alone, at its end; asyncio 3.11 would log it as an error
+            pass  # only `listen` cancels it, at its end; asyncio 3.11 would log an error
         finally:
             self.tasks.discard(task)
             self.open.discard(client)
@@ -100,7 +100,7 @@ class _Clients:
                 longest.name, now - longest.heard, comer, n,
             )  # fmt: skip
         self.open.discard(longest)
-        longest.writer.transport.abort()  # its reader sees the end, and tells it
+        longest.writer.transport.abort()  # its reader sees the end, and reports it
         return True
 
     async def _read(self, reader: asyncio.StreamReader, client: _Client) -> None:
@@ -124,7 +124,7 @@ class _Clients:
 async def listen(url: str, door: Door) -> AsyncGenerator[Piece, None]:
     """Pieces of all clients of `tcp-listen://HOST:PORT`, each client's in order.
 
-    BrokerError where the address cannot be had.
+    BrokerError if the address cannot be used.
     """
     host, port = address(url)
     clients = _Clients(door)

@@ -1,4 +1,4 @@
-"""The pace of a replay, and how far behind it the broker had each record."""
+"""The pace of a replay, and how late the broker acknowledged each record."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 
 _LEAST_S = 1e-6
-_STEP = math.log(1.02)  # a quantile is told within two parts of a hundred
+_STEP = math.log(1.02)  # a quantile is exact to 2 %
 _BINS = 1 + math.ceil(math.log(1e6 / _LEAST_S) / _STEP)  # up to eleven days
 
 
 class Lateness:
-    """Seconds after their time. Bounded: a replay may go on for ever."""
+    """How late records are, in seconds. Bounded in memory: a replay may go on for ever."""
 
     def __init__(self) -> None:
         self.count, self.worst_s = 0, 0.0
@@ -36,7 +36,7 @@ class Lateness:
 
     @property
     def p99_s(self) -> float:
-        """What 99 of 100 did not exceed; at most 2 % above it."""
+        """The 99th percentile, at most 2 % too high."""
         if not self.count:
             return 0.0
         place = int(np.searchsorted(np.cumsum(self._bins), 0.99 * self.count))

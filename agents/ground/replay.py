@@ -38,7 +38,7 @@ MAX_PENDING = 500  # records sent and not acknowledged: a slow broker holds the 
 
 @dataclass(slots=True)
 class Replayed:
-    """What a replay did so far. lateness: from a record's time until the broker had it."""
+    """What a replay did so far. lateness: from a record's due time to its acknowledgement."""
 
     records: int = 0
     packets: int = 0
@@ -60,8 +60,8 @@ async def holds_records(bootstrap: str, namespace: str) -> bool:
 
 
 class Sender:
-    """Sends records when they are due; at most MAX_PENDING wait for the broker. What it holds when
-    a producer fails goes to the next one, and each record by its number, so that none counts twice
+    """Sends records when they are due; at most MAX_PENDING wait for the broker. If a producer
+    fails, the next one sends them again with the same numbers, so that none counts twice
     (`pipeline/packets/repeats.py`)."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Sender:
         self._first: int | None = None
 
     async def send(self, record: FlightRecord) -> None:
-        """NotTakenError where the broker did not take a record of before; this one is not sent."""
+        """NotTakenError if the broker did not accept an earlier record; this one is not sent."""
         _heed_cancelling()
         done = self._done
         self._first = record.due_ns if self._first is None else self._first
@@ -110,7 +110,7 @@ class Sender:
             self._way.popleft()
 
     async def again(self, client: AIOKafkaProducer) -> None:
-        """By another producer, from the first record that was not taken on."""
+        """Send again by another producer, from the first record that was not acknowledged."""
         held, self._way = self._way, deque()
         self._client = client
         try:
@@ -130,7 +130,7 @@ class Sender:
 
 
 def _heed_cancelling() -> None:
-    """A cancellation that a library below has swallowed (Python 3.11's `wait_for` may) counts."""
+    """Raise a cancellation that a library has swallowed (Python 3.11's `wait_for` may do so)."""
     task = asyncio.current_task()
     if task and task.cancelling():
         raise asyncio.CancelledError
@@ -148,7 +148,7 @@ async def replay(
 ) -> None:
     """Send every record, acknowledged. speed: times flight time; None is no pacing.
 
-    `done` tells how far it came, also where it is interrupted.
+    `done` shows how far it got, even if it is interrupted.
     """
 
     async def opened() -> AIOKafkaProducer:
@@ -162,7 +162,7 @@ async def replay(
     sender = Sender(client, topics.on_wire(topics.RAW, namespace), source, Pace(speed), done)
 
     async def until_taken(send: Callable[[], Awaitable[None]]) -> None:
-        """Go on where it stands, by another producer, for as long as brokers fail."""
+        """Call `send` until it succeeds; after each failure go on with another producer."""
         nonlocal client
         failed = False
         while True:

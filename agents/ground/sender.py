@@ -1,5 +1,5 @@
-"""From the spool to the broker, in order, for as long as it takes: a broker that is away is waited
-for, and a producer that failed is thrown away with all that it held, which the spool still has."""
+"""Sends the spool's frames to the broker, in order, and waits for as long as the broker is away. A
+producer that failed is discarded with all that it held, which the spool still has."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _HEADERS: dict[FrameKind, Headers] = {
 
 class Sender:
     """source: key of the records. since: when the broker was reached or lost; moved: when it last
-    took something, or nothing waited for it; unix s."""
+    acknowledged a record, or none was waiting; unix s."""
 
     def __init__(
         self, spool: Spool, source: str, bootstrap: str, namespace: str, partitions: int
@@ -56,12 +56,12 @@ class Sender:
         self._ending = False
 
     def end(self) -> None:
-        """Nothing more comes: `run` returns when all is at the broker."""
+        """No more input: `run` returns when the broker has acknowledged everything."""
         self._ending = True
         self.arrived.set()
 
     async def run(self) -> None:
-        """BrokerError where a broker refuses before one has ever taken anything."""
+        """BrokerError if a broker refuses before any record was ever acknowledged."""
         while True:
             client = None
             try:
@@ -87,7 +87,7 @@ class Sender:
 
     async def _open(self) -> AIOKafkaProducer:
         await patiently(self._ready, self._bootstrap)
-        # in order, whatever is tried again: brokers that number what a producer sends see to it
+        # idempotence, where the broker supports it, keeps the order when sends are retried
         numbered = await patiently(lambda: exactly_once_capable(self._bootstrap), self._bootstrap)
         make = partial(
             producer, self._bootstrap, enable_idempotence=numbered, request_timeout_ms=TIMEOUT_MS
@@ -129,11 +129,11 @@ class Sender:
             self._spool.full.add(1, frame.packets)
             way = asyncio.get_running_loop().create_future()
             way.set_result(None)
-        way.add_done_callback(_heard)  # nobody asks those of a producer that was thrown away
+        way.add_done_callback(_heard)  # a discarded producer's futures are never awaited
         return way
 
     def _settle(self) -> None:
-        """Forget what the broker has."""
+        """Drop the records that the broker has acknowledged."""
         last = -1
         while self._way and self._way[0][1].done():
             number, future = self._way[0]

@@ -1,14 +1,14 @@
-"""What was received and is not at the broker yet, on disk: plain segment files, in order.
+"""Received data that the broker does not have yet, on disk: plain segment files, in order.
 
     spool/  00000000000000000000.seg   frames: head, value
             00000000000000048213.seg   named by the number of their first frame
-            sent                       number of the frame that the broker has next
-            writer                     who numbers them: a frame is one of its kind for ever
+            sent                       number of the first frame that the broker does not have
+            writer                     random id: with it, a frame's number is unique for ever
             lock
 
-Every frame is written before it is sent, and its number goes with it, so that a kill costs nothing
-and what is sent twice is known for that (`pipeline/packets/repeats.py`). Nothing is synced: frames
-outlive the process, not the machine.
+Every frame is written before it is sent, and is sent with its number. So a kill loses nothing, and
+a frame sent twice is recognised (`pipeline/packets/repeats.py`). Nothing is synced: frames survive
+the process, not the machine.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WhenFull = Literal["oldest", "newest"]
 _HEAD = struct.Struct(">IIQqIB")  # bytes of the value, CRC-32, number, time ns, packets, kind
 _NUMBER = struct.Struct(">Q")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
-SEGMENTS = 16  # of a full spool, about: what is dropped at once
+SEGMENTS = 16  # of a full spool, about; one is dropped at a time
 MOST_SEGMENT = 16 << 20
 
 
@@ -45,7 +45,7 @@ class FrameKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One record to be. number: of all of its writer. time_ns: when it was received."""
+    """A record to be sent. number: unique for its writer. time_ns: when it was received."""
 
     number: int
     kind: FrameKind
@@ -81,7 +81,7 @@ class _Segment:
     first: int
     path: Path
     size: int = 0
-    end: int = 0  # number behind its last frame
+    end: int = 0  # number after its last frame
     packets: int = 0
     oldest_ns: int = 0
     newest_ns: int = 0
@@ -119,9 +119,9 @@ class Spool:
         self.cursor = self.sent
         self.full, self.old = Lost(), Lost()
         self._out: IO[bytes] | None = None
-        self._in: tuple[_Segment, IO[bytes], int] | None = None  # at which number it stands
+        self._in: tuple[_Segment, IO[bytes], int] | None = None  # and number of its next frame
         for empty in [s for s in self.segments if not s.size]:
-            self._remove(empty)  # else the next segment has its path
+            self._remove(empty)  # else the next segment would have its path
         self._forget_sent()
 
     # --- what is there ---------------------------------------------------------------------------
@@ -136,8 +136,8 @@ class Spool:
         return self.next - self.sent
 
     def _who(self) -> int:
-        """Another after each start of the machine: what was not synced then may have had numbers
-        that are used again."""
+        """The writer's id, a new one after each boot: frames lost for not being synced may have had
+        numbers that are used again."""
         path = self._folder / "writer"
         boot = BOOT.read_bytes() if BOOT.exists() else b""
         told = path.read_bytes() if path.exists() else b""
@@ -147,7 +147,7 @@ class Spool:
         return int(_NUMBER.unpack(told[: _NUMBER.size])[0])
 
     def _found(self) -> list[_Segment]:
-        """Segments as a process before left them; what it was killed in the middle of is cut."""
+        """Segments that an earlier process left; a frame that is not complete is cut off."""
         found = []
         for path in sorted(self._folder.glob("*.seg")):
             segment = _Segment(int(path.stem), path, end=int(path.stem))
@@ -164,7 +164,7 @@ class Spool:
     # --- in --------------------------------------------------------------------------------------
 
     def append(self, kind: FrameKind, value: bytes, time_ns: int, packets: int = 0) -> bool:
-        """Keep a frame; False: there is no room, and the newest is what gives way."""
+        """Store a frame. False: there is no room, and this frame is not stored."""
         frame = Frame(self.next, kind, value, time_ns, packets)
         content = _encode(frame)
         while self.size + len(content) > self.limits.size:
@@ -181,7 +181,7 @@ class Spool:
             if self._out is None or self._is_ripe(self.segments[-1], frame.time_ns):
                 self._roll()
             assert self._out
-            if self._out.write(content) != len(content):  # a disk that is full takes a part
+            if self._out.write(content) != len(content):  # a full disk may take only a part
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             log.error("%s: %s", self._folder, error.strerror)
@@ -192,7 +192,7 @@ class Spool:
         return True
 
     def _is_ripe(self, segment: _Segment, now_ns: int) -> bool:
-        """Large or old enough that another follows it: what is dropped is dropped by segments."""
+        """Large or old enough to begin another: frames are dropped by whole segments."""
         age_ns = self.limits.age_s * 1e9 / SEGMENTS
         old = bool(self.limits.age_s and segment.size) and now_ns - segment.oldest_ns > age_ns
         return old or segment.size >= self._segment_size
@@ -242,7 +242,7 @@ class Spool:
             assert self._in
             segment = self._in[0]
             self._in = (segment, file, self.cursor)
-            if self.cursor < segment.end and len(found) < most:  # it ends before its frames do
+            if self.cursor < segment.end and len(found) < most:  # one of its frames is damaged
                 log.error("%s: damaged, what follows in it is lost", segment.path)
                 left = segment.end - self.cursor
                 whole = max(segment.end - segment.first, 1)
@@ -251,7 +251,7 @@ class Spool:
         return found
 
     def _at_cursor(self) -> IO[bytes] | None:
-        """The file that holds the frame at the cursor, and stands there."""
+        """The file that holds the frame at the cursor, positioned there."""
         if self._in and self._in[2] == self.cursor and self.cursor < self._in[0].end:
             return self._in[1]
         if self._in:
@@ -272,11 +272,11 @@ class Spool:
         return None
 
     def rewind(self) -> None:
-        """What was read and is not at the broker is read again."""
+        """Read again what was read and is not acknowledged by the broker."""
         self.cursor = self.sent
 
     def done(self, number: int) -> None:
-        """The broker has all up to this frame."""
+        """The broker has acknowledged all frames up to this one."""
         self.sent = max(self.sent, number + 1)
         self._note_sent()
         self._forget_sent()
@@ -287,7 +287,7 @@ class Spool:
     def _forget_sent(self) -> None:
         while self.segments and self.segments[0].end <= self.sent:
             if len(self.segments) == 1 and self._out and self.segments[0].size < self._segment_size:
-                return  # it is written into
+                return  # it is still being written
             self._remove(self.segments[0])
 
     def _remove(self, segment: _Segment) -> None:
@@ -324,7 +324,7 @@ def _encode(frame: Frame) -> bytes:
 
 
 def _frames(file: IO[bytes]) -> Iterator[tuple[Frame, int]]:
-    """Frames from where it stands, and their sizes, up to one that is not whole."""
+    """Frames and their sizes from the file's position, up to one that is not complete."""
     while True:
         at = file.tell()
         head = file.read(_HEAD.size)

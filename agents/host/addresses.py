@@ -10,12 +10,12 @@ EXAMPLE = "say HOST:PORT, as in 127.0.0.1:9092"
 
 
 def addresses(text: str) -> list[tuple[str, int]]:
-    """Of HOST:PORT[,HOST:PORT …]; IPv6 in brackets. ValueError says what is wrong with which."""
+    """Parse HOST:PORT[,HOST:PORT …]; IPv6 in brackets. ValueError says which is wrong, and why."""
     return [address_of(one.strip()) for one in text.split(",")]
 
 
 def hosts_of(text: str) -> list[str]:
-    """Its hosts, whatever else is wrong with it: what is asked is who would be spoken to."""
+    """Its hosts, whatever else is wrong with it: only who would be contacted matters."""
     return [one.strip().rsplit(":", 1)[0].strip("[]") for one in text.split(",")]
 
 
@@ -32,7 +32,7 @@ def address_of(text: str) -> tuple[str, int]:
 
 
 def checked_host(host: str) -> str:
-    """A name that can be asked for, or an address; ValueError. Without the brackets of IPv6."""
+    """A valid host name or an address, without the brackets of IPv6; else ValueError."""
     if host.startswith("["):
         bare = host.removeprefix("[").removesuffix("]")
         try:

@@ -1,4 +1,4 @@
-"""Who may send to a port that is listened on, and for how long a place is kept for silence."""
+"""Who may send to a listening port, and how long a silent client keeps its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOLD_EVERY_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """allow: networks that may send; none named: anybody.
+    """allow: networks that may send; if empty, anybody may.
 
     idle_s: seconds after which a client that has sent nothing is closed; 0: never.
     """
@@ -50,25 +50,25 @@ def _network(text: str) -> Network:
 
 
 def _address(peer: Any) -> Address:
-    """Without the interface that IPv6 may name; of IPv4 in IPv6, that of IPv4."""
+    """The address without the interface that IPv6 may name; IPv4 in IPv6 becomes IPv4."""
     address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def named(peer: Any) -> str:
-    """A peer for a line of the log, made anew of its numbers: nothing else can be in it."""
+    """A peer for a line of the log, built from its numbers: nothing else can be in it."""
     address, port = _address(peer), int(peer[1])
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 class Seldom:
-    """Of what a stranger can bring about at will, a line every TOLD_EVERY_S is enough."""
+    """Limits log lines about what a stranger can cause at will: one every TOLD_EVERY_S."""
 
     def __init__(self) -> None:
         self._told_at, self._untold = float("-inf"), 0
 
     def since(self, now: float) -> int | None:
-        """How many there were since the last that was told, this one too; None: tell no line."""
+        """How many events there were since the last line, this one included; None: log no line."""
         self._untold += 1
         if now - self._told_at < TOLD_EVERY_S:
             return None

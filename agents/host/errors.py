@@ -1,4 +1,4 @@
-"""Mistakes that the world outside makes, told to people."""
+"""Errors with an outside cause, reported to users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of others, checked against hashes that are kept here, as pip does by its lock."""
+"""Third-party files, checked against hashes that are kept here, as pip does with its lock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def locked(lock: Path) -> dict[str, str]:
-    """Name to SHA-256 of a file of sha256sum's."""
+    """Name to SHA-256, read from a file in the format of sha256sum."""
     lines = (line.split() for line in lock.read_text().splitlines())
     return {name.removeprefix("*"): digest for digest, name in lines}
 

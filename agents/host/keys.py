@@ -12,9 +12,9 @@ BYTES = 32
 
 
 def seal_key(path: Path, make: bool) -> bytes:
-    """The key that seals snapshots. make: it is made where there is none, for its owner alone.
+    """The key that seals snapshots. make: it is made where there is none, only for its owner.
 
-    MissionError: it cannot be had, is readable by others, or is none.
+    MissionError: it cannot be read or made, is readable by others, or is not a key.
     """
     try:
         if make and not path.exists():
@@ -30,7 +30,7 @@ def seal_key(path: Path, make: bool) -> bytes:
 
 
 def write_secret(path: Path, content: str) -> None:
-    """Whole or not at all, and never over another: two processes may start at once."""
+    """Write whole or not at all, never over another file: two processes may start at once."""
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     part.touch(0o600, exist_ok=False)
     part.write_text(content)

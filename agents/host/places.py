@@ -35,10 +35,10 @@ def _place(given: str, base: str, home: tuple[str, ...]) -> Path:
 
 
 def kernel_cache() -> Path:
-    """`cache()`, or where it may not be written a copy of it that lives as long as this process.
+    """`cache()`, or, where it cannot be written, a copy of it that lives as long as this process.
 
-    numba refuses a folder that it may not write, be all that it needs already there: an image with
-    a read-only root holds its kernels so.
+    numba refuses a folder that it cannot write, even if all that it needs is there already; an
+    image with a read-only root holds its kernels in such a folder.
     """
     folder = cache()
     try:

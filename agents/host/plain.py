@@ -1,7 +1,7 @@
 """Text from outside, made fit to be shown: on a screen, in a log line, in a label.
 
-What packets, units, keys, sentences and notes of people hold is data. A terminal takes some
-characters as orders (clear, retitle, link), and some turn the order of what stands beside them.
+What packets, units, keys, sentences and operators' notes hold is data. A terminal takes some
+characters as commands (clear, retitle, link), and some reverse the order of the text around them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ MOST = 200
 
 
 def plain(text: object, most: int = MOST) -> str:
-    r"""One line of at most `most` characters, cut with '…'; what is no sign is escaped as \xNN.
+    r"""One line of at most `most` characters, cut with '…'; unprintable ones become \xNN.
 
-    bytes are read as UTF-8, what is none of it escaped too. It never raises, and looks at no more
+    bytes are read as UTF-8, and invalid ones are escaped too. It never raises, and looks at no more
     than `most` characters, however long the text is.
     """
     if isinstance(text, bytes | bytearray | memoryview):
@@ -31,8 +31,8 @@ def plain(text: object, most: int = MOST) -> str:
 
 
 def _is_sign(sign: str) -> bool:
-    """No control (C0, DEL, C1), no format character (bidi and invisible ones among them), no lone
-    surrogate, no end of a line or paragraph, and nothing that Unicode does not know."""
+    """Whether it can be shown: no control (C0, DEL, C1), no format character (bidi and invisible
+    ones too), no lone surrogate, no line or paragraph end, nothing unknown to Unicode."""
     return sign.isprintable() or unicodedata.category(sign) == "Zs"
 
 
@@ -44,7 +44,7 @@ def _escaped(sign: str) -> str:
 
 
 def _cut(pieces: list[str], size: int, most: int) -> str:
-    """Whole pieces alone, so that no escape is cut in two, and a sign that says there was more."""
+    """Only whole pieces, so that no escape is cut in two, and '…' for what was left out."""
     while pieces and size > most - 1:
         size -= len(pieces.pop())
     return "".join(pieces) + "…" if most > 0 else ""

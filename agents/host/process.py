@@ -1,4 +1,4 @@
-"""Which process a number in a file stands for: numbers are given anew when a process has ended."""
+"""Which process a PID in a file stands for: PIDs are reused after a process has ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STATE, _BEGUN = 0, 19  # fields of /proc/PID/stat behind the name (proc_pid_sta
 
 
 def begun(pid: int) -> int:
-    """When it began, in ticks since the machine did; 0 where it has ended, or none can tell."""
+    """When it began, in ticks since boot; 0 where it has ended, or where that is not known."""
     fields = _stat(pid)
     return int(fields[_BEGUN]) if fields and fields[_STATE] != "Z" else 0
 
@@ -20,8 +20,8 @@ def begun(pid: int) -> int:
 def is_the_one(pid: int, since: int, named: str) -> bool:
     """Whether it runs, began at `since` (0: not known) and has `named` in its command line.
 
-    A process that has just been started has no command line for a moment: of one whose beginning is
-    known that says nothing against it.
+    A process that has just been started has no command line for a moment: where its beginning
+    is known, an empty command line is accepted.
     """
     if pid <= 0:
         return False
@@ -34,9 +34,9 @@ def is_the_one(pid: int, since: int, named: str) -> bool:
 
 
 def send(pid: int, since: int, named: str, number: signal.Signals) -> bool:
-    """Signal that process and no other; whether it was there.
+    """Signal that process and no other; returns whether it was there.
 
-    Held by a descriptor where Linux has them, so that none can take its number in between.
+    Linux can hold it by a descriptor, so that no other process gets its PID in between.
     """
     try:
         held = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None

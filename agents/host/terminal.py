@@ -1,4 +1,4 @@
-"""What the commands print on: texts from outside are data there, no markup and no control codes."""
+"""The console of the commands: outside text is data there, never markup or control codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from agents.host.plain import plain
 
-LONGEST = 10_000  # characters of one line; what is longer comes from nobody that is well
+LONGEST = 10_000  # characters of one line; no healthy source sends more
 
 
 class Terminal(Console):
@@ -20,8 +20,8 @@ class Terminal(Console):
         super().__init__(**({"markup": False, "highlight": False, "emoji": False} | options))
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Lines are not broken, so that a command in one can be copied; tables are, and no word of
-        theirs is cut: who did it, and what to call it by, must be there on the smallest screen."""
+        """Lines are not wrapped, so that a command in one can be copied. Tables are wrapped, and
+        no word is cut: who did it, and its name, must be there on the smallest screen."""
         for table in objects:
             if isinstance(table, Table):
                 for column in table.columns:
@@ -35,5 +35,5 @@ class Terminal(Console):
 
 
 def lines(text: str) -> str:
-    """Every line of a text made harmless, the lines kept."""
+    """The text with every line made safe to show; line breaks are kept."""
     return "\n".join(plain(line, LONGEST) for line in text.split("\n"))

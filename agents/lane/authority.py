@@ -1,9 +1,9 @@
 """Who may change what the chain does: control records are signed by people, models by the gate.
 
-A signature (Ed25519, RFC 8032) stands in a header, `signature` = `NAME:BASE64`, over the topic,
-the source and the value, so that it cannot be moved to another. A worker has the public keys alone:
-it can check, and not write. Unsigned records are taken on loopback alone, as long as no key is set,
-and of brokers that are allowed by name.
+A signature (Ed25519, RFC 8032) is in the header `signature` = `NAME:BASE64`. It covers the topic,
+the source and the value, so it holds for no other. A worker has only the public keys: it can check
+signatures but not make them. Unsigned records are accepted only on loopback while no key is set,
+and from brokers that are allowed by name.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from schemas.control import Control, GateReport
 from schemas.records import RawRecord
 
 HEADER = "signature"
-NEAR_NS = 600_000_000_000  # from its signature to the tick before it: no older one is sent again
+NEAR_NS = 600_000_000_000  # most between signature and last tick: none can be replayed later
 Keys = Mapping[str, Ed25519PublicKey]
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """topic: telemetry.raw as the broker knows it. keys of people, gates: of gates, by name.
-    unsigned: whether what nobody signed is taken."""
+    """topic: name of telemetry.raw on the broker. keys: of people, gates: of gates, by name.
+    unsigned: whether unsigned records are accepted."""
 
     topic: str
     keys: Keys = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Authority:
         return ""
 
     def _gate(self, control: Control) -> str:
-        """A model becomes active by the word of a gate, whoever writes it, where a gate is set."""
+        """If gates are set, only a gate's report makes a model active, whoever wrote the record."""
         stage = control.model
         if stage is None or stage.stage != "active" or not self.gates:
             return ""
@@ -78,7 +78,7 @@ class Authority:
 
 
 def signed_part(topic: str, source: str, value: bytes) -> bytes:
-    """What a signature is of."""
+    """The bytes that a signature covers."""
     return b"\0".join((b"heartline control 1", topic.encode(), source.encode(), value))
 
 
@@ -92,7 +92,7 @@ def _holds(key: Ed25519PublicKey, signature: str, content: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A person's, or a gate's. name: the file's, without what stands behind its dot."""
+    """Signs for a person or a gate. name: the key file's name up to its first dot."""
 
     name: str
     key: Ed25519PrivateKey = field(repr=False)
@@ -101,18 +101,18 @@ class Signer:
         return base64.b64encode(self.key.sign(content)).decode()
 
     def header(self, topic: str, source: str, value: bytes) -> tuple[str, bytes]:
-        """Of a control record."""
+        """The signature header of a control record."""
         signature = self.sign(signed_part(topic, source, value))
         return HEADER, f"{self.name}:{signature}".encode()
 
     def report(self, sha256: str, mission_database: str) -> GateReport:
-        """A gate's word that a model has passed."""
+        """A gate's signed report that a model has passed."""
         told = GateReport(sha256, mission_database, True, self.name, "")
         return replace(told, signature=self.sign(told.signed))
 
 
 def make_key(path: Path) -> Path:
-    """A new key: the secret half in `path`, the other beside it, whose path is returned.
+    """Make a key: the private half in `path`, the public half beside it; returns the latter's path.
 
     MissionError where there is one already.
     """
@@ -136,7 +136,7 @@ def make_key(path: Path) -> Path:
 
 
 def read_signer(path: Path) -> Signer:
-    """MissionError: no such key, one that others may read, or none of Ed25519."""
+    """MissionError if the key is missing, is readable by others, or is not an Ed25519 key."""
     try:
         refuse_readable(path)
         key = serialization.load_pem_private_key(path.read_bytes(), None)
@@ -148,7 +148,7 @@ def read_signer(path: Path) -> Signer:
 
 
 def read_keys(files: Mapping[str, str]) -> dict[str, Ed25519PublicKey]:
-    """Public keys by name. MissionError as of `read_signer`."""
+    """Public keys by name. MissionError if one cannot be read or is not an Ed25519 key."""
     found = {}
     for name, file in files.items():
         try:

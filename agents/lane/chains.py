@@ -1,4 +1,4 @@
-"""The chains of one lane: one a source, made at its first record. Pure, like the chains."""
+"""The chains of one lane: one per source, made at its first record. Pure, like the chains."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from schemas.columns import Output, Reason, State
 from schemas.records import RawRecord
 from schemas.state import nest, within
 
-LAST = 2**62  # behind everything that a chain gives of a record
+LAST = 2**62  # sorts after every output of a chain for a record
 Placed = tuple[int, int, Output]  # record of the feed, number among its outputs, output
 MAX_UNKNOWN = 100  # names of unknown sources that are remembered
 
@@ -34,7 +34,7 @@ class KeyedRecord:
 
 @dataclass(slots=True)
 class LaneFed:
-    """Outputs of one feed in the order of the records, and what each source's chain said."""
+    """Outputs of one feed in the order of the records, and each source's own result."""
 
     outputs: list[Output]
     by_source: dict[str, Fed]
@@ -42,7 +42,7 @@ class LaneFed:
 
 
 class Chains:
-    """vouch: says why a control record is not to be believed."""
+    """vouch: checks a control record, and returns why it is refused."""
 
     def __init__(
         self, missions: dict[str, Mission], partition: int, vouch: Vouch = anybody
@@ -85,7 +85,7 @@ class Chains:
     def _strangers_told(
         self, records: Sequence[KeyedRecord], placed: Sequence[Placed]
     ) -> Iterator[Placed]:
-        """Alerts of sources that nobody knows, behind all else that their records gave."""
+        """Alerts about unknown sources, after all other outputs of the same record."""
         outputs = Counter(i for i, _, _ in placed)
         for i, keyed in enumerate(records):
             if keyed.source in self._missions:
@@ -125,8 +125,8 @@ class Chains:
         return every | self._strangers.snapshot()
 
     def restore(self, state: State) -> None:
-        """ValueError where the snapshot does not fit this mission. Nothing is taken of a source
-        that nobody knows any more."""
+        """ValueError if the snapshot does not fit this mission. The state of a source that has no
+        mission any more is ignored."""
         self.chains.clear()
         self._strangers.restore(state)
         for source in sorted({name.split("/", 1)[0] for name in state} & self._missions.keys()):

@@ -4,8 +4,8 @@
 the partition, on Apache Kafka. `AtLeastOnce`: outputs are acknowledged, each one of them, before
 the input offset is committed; ids are deterministic, so repeats after a crash are recognised.
 
-Either way a send that failed, a deadline that passed and a fence end the strategy (`CommitLost`):
-its producer is thrown away, and the lane recovers with a new one.
+In both, a failed send, a missed deadline or a fence ends the strategy (`CommitLost`): its producer
+is discarded, and the lane recovers with a new one.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ Future = asyncio.Future[object]
 
 
 class CommitLost(Exception):  # noqa: N818 - what it means matters more than that it is an error
-    """What was sent since the last commit may or may not be there: recover, and look."""
+    """Outputs sent since the last commit may or may not be on the broker: recover to find out."""
 
 
 class Commit(Protocol):
-    """Outputs in, offsets on."""
+    """Publishes outputs and commits the input offset."""
 
     async def open(self) -> None:
-        """Ready to send. Transactional: whoever had the partition before can commit no more, and
-        what they committed can be read."""
+        """Get ready to send. Transactional: the previous owner of the partition can no longer
+        commit, and what it has committed can be read."""
 
     async def send(self, outputs: Sequence[Output]) -> None:
         """Hand over the outputs of whole records."""
 
     def commit(self, offset: int) -> Coroutine[None, None, None]:
-        """Everything handed over until now belongs to `offset`, the next to process.
+        """Commit the outputs handed over until now together with `offset`, the next to process.
 
-        The coroutine ends once both are safe.
+        The coroutine ends when both are acknowledged.
         """
 
     async def close(self) -> None:
-        """Let go of the producer; what was not committed is never seen (Transactional)."""
+        """Release the producer. Transactional: readers never see what was not committed."""
 
 
 @contextmanager
 def _lost(what: str) -> Iterator[None]:
     try:
         yield
-    # IllegalOperation is no KafkaError: a producer that was fenced while a send waited for its turn
+    # IllegalOperation is not a KafkaError: raised if the producer is fenced while a send waits
     except (KafkaError, IllegalOperation, TimeoutError, OSError) as error:
         raise CommitLost(f"{what}: {error!r}") from error
 
@@ -74,7 +74,7 @@ class AtLeastOnce:
         self._sent: list[Future] = []
 
     async def open(self) -> None:
-        """Nothing to fence, and the producer is the worker's."""
+        """Nothing to do: there is no fence, and the worker owns the producer."""
 
     async def send(self, outputs: Sequence[Output]) -> None:
         with _lost("outputs were not taken"):
@@ -91,13 +91,13 @@ class AtLeastOnce:
                 await self._consumer.commit({self._partition: offset})
 
     async def close(self) -> None:
-        """The producer is the worker's."""
+        """Nothing to do: the worker owns the producer."""
 
 
 class Transactional:
     """Commit strategy for Apache Kafka.
 
-    make: a producer with the partition's transactional.id. group: whose offsets are committed.
+    make: makes a producer with the partition's transactional.id. group: of the committed offsets.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Transactional:
                 await self._barrier()
 
     async def send(self, outputs: Sequence[Output]) -> None:
-        """Waits while a commit is on its way: what comes after it is of the next transaction."""
+        """Waits while a commit is in flight: later outputs belong to the next transaction."""
         if not outputs:
             return
         while self._ending:
@@ -144,7 +144,7 @@ class Transactional:
             with self._checked(f"the transaction up to offset {offset} was not committed"):
                 async with asyncio.timeout(DEADLINE_S):
                     await self._begin()
-                    # aiokafka commits a transaction in which a send failed: look at each of them
+                    # aiokafka would commit a transaction in which a send failed: check each send
                     await asyncio.gather(*sent)
                     await self._offsets(offset)
                     await self._end()
@@ -154,7 +154,7 @@ class Transactional:
 
     @contextmanager
     def _checked(self, what: str) -> Iterator[None]:
-        """After a failure nothing is sent or committed any more by this producer."""
+        """After a failure this producer does not send or commit anything more."""
         if self._lost:
             raise CommitLost(f"{what}: the transaction before it was lost")
         try:
@@ -164,7 +164,7 @@ class Transactional:
             self._lost = True
             raise
 
-    # --- one step of the protocol each: a test may stop the worker before and after any ---------
+    # --- one method per step of the protocol: a test may stop the worker before or after each ---
 
     @property
     def _client(self) -> AIOKafkaProducer:
@@ -175,11 +175,11 @@ class Transactional:
         await self._client.start()
 
     async def _barrier(self) -> None:
-        """A write to the group that is never committed: what was committed before is read after it.
+        """Write an offset to the group and abort it: a read after it sees every earlier commit.
 
-        Kafka 4 answers for a group from what it knows to be replicated, and a coordinator that has
-        just taken over knows less than was acknowledged (apache/kafka#14120): it has told that
-        there was none. A write that it acknowledges stands behind all that came before.
+        Kafka 4's group coordinator answers from what it knows to be replicated. One that has just
+        taken over may know less than was acknowledged (apache/kafka#14120): it has reported that
+        there was no offset. Once it acknowledges this write, it knows every commit before it.
         """
         await self._client.begin_transaction()
         await self._client.send_offsets_to_transaction({self._partition: 0}, self._group)
@@ -201,7 +201,7 @@ class Transactional:
         self._begun = False
 
     async def close(self) -> None:
-        """An open transaction is aborted, here if that goes quickly, else by the next owner."""
+        """Abort an open transaction here if that is quick; otherwise the next owner aborts it."""
         producer, self._producer = self._producer, None
         if producer:
             free = self._begun and not self._lost and self._ending is None
@@ -211,7 +211,7 @@ class Transactional:
 async def send_all(
     producer: AIOKafkaProducer, names: dict[str, str], outputs: Sequence[Output]
 ) -> list[Future]:
-    """Hand outputs to a producer; the futures tell when each is acknowledged."""
+    """Hand outputs to a producer; each future is done when its output is acknowledged."""
     return [
         await producer.send(
             names[o.topic], o.value, o.key, headers=[("id", o.id.encode()), *o.headers],

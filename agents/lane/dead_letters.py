@@ -1,6 +1,6 @@
-"""Dead letters: records that could not be read, as they came, for whoever has to find out why.
+"""Dead letters: records that could not be read, unchanged, so that the cause can be found.
 
-Names of headers are those of Kafka Connect's dead letter queues, which tools know.
+The headers have the names of Kafka Connect's dead letter queues, which tools know.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ WORDS = {
     Reason.UNSIGNED_CONTROL.word: "nobody whose key is known vouches for the control record",
 }
 MOST_BYTES = topics.MOST_BYTES - 2**20  # of a letter's value: headers and framing need room too
-MIXED = 200  # records after which a lane judges what it is given
-MOST = 0.9  # a greater part that is dead is no matter of single records
+MIXED = 200  # records after which a lane checks its share of dead letters
+MOST = 0.9  # above this share of dead letters, the input as a whole is wrong
 
 
-class WrongInput(Exception):  # noqa: N818 - it is told to people as it stands
+class WrongInput(Exception):  # noqa: N818 - its message is shown to users
     """So many dead letters that the configuration is wrong, not the data."""
 
 
@@ -38,7 +38,7 @@ class Judge:
     dead: int = 0
 
     def count(self, records: int, letters: Sequence[Output]) -> None:
-        # a wrong key is its sender's matter: other sources go on (`agents.lane.strangers`)
+        # a wrong key is the sender's error: other sources continue (`agents.lane.strangers`)
         mine = [o for o in letters if _reason(o) != Reason.UNKNOWN_SOURCE.word]
         self.records += records
         self.dead += len(mine)
@@ -60,7 +60,7 @@ def _reason(letter: Output) -> str:
 def dead_letters(
     outputs: Sequence[Output], records: Sequence[ConsumerRecord[bytes, bytes]]
 ) -> list[Output]:
-    """One for each of the records that a reject says could not be read as a whole."""
+    """One letter for each record that, by its reject, could not be read as a whole."""
     by_offset = {r.offset: r for r in records}
     found = []
     for reject in outputs:
@@ -79,7 +79,7 @@ def _letter(id_: str, reason: str, record: ConsumerRecord[bytes, bytes]) -> Outp
         "exception.message": WORDS[reason],
     }  # fmt: skip
     value = record.value or b""
-    if len(value) > MOST_BYTES:  # a record that came compressed may be larger than ours may be
+    if len(value) > MOST_BYTES:  # a record received compressed may exceed our own limit
         told["cut.from.bytes"] = str(len(value))
     headers = [*record.headers, *((PREFIX + k, v.encode()) for k, v in told.items())]
     return Output(

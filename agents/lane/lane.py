@@ -1,9 +1,9 @@
 """A lane: one partition of telemetry.raw, its chains, its commits (docs/lane.md).
 
-Taken in this order: fence, barrier, committed offset C, newest snapshot S ≤ C, silent re-reading of
-[S, C), then on from C. Work is handed to the worker's compute thread in chunks, so that the event
-loop keeps the group's heartbeat; the next chunk is computed while the last one's outputs are
-acknowledged.
+A partition is taken in this order: fence, barrier, committed offset C, newest snapshot S ≤ C. Then
+[S, C) is re-read silently, and outputs are emitted from C on. Work goes to the worker's compute
+thread in chunks, so that the event loop keeps the group's heartbeat; the next chunk is computed
+while the last one's outputs are acknowledged.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from schemas.records import RawRecord
 log = logging.getLogger("heartline.lane")
 CHUNK_BYTES = 512 * 1024  # about 10 ms of work
 QUEUE_CHUNKS = 8
-COALESCE_S = 0.02  # commits are no closer than this, however urgent
-LATEST_MS = 2**62 // 1_000_000  # a producer's time stamp may be anything
+COALESCE_S = 0.02  # least time between two commits, however urgent
+LATEST_MS = 2**62 // 1_000_000  # upper limit: a producer may set any time stamp
 
 
 class SnapshotStore(Protocol):
@@ -74,8 +74,8 @@ class Lane:
         on_room: Callable[[], None],
         on_live: Callable[[Lane], None] = lambda _: None,
     ) -> None:
-        """on_room: it can take records again. on_live: it has read again all that others had read
-        before it; what it gives from there on is new."""
+        """on_room: called when it can take records again. on_live: called when it has re-read what
+        earlier owners had processed; its outputs are new from then on."""
         self.partition, self.chains = partition, chains
         self.commit, self._store, self._compute = commit, store, compute
         self._stopping = False
@@ -91,19 +91,19 @@ class Lane:
         self.silent_until = 0  # offsets below were published already
         self.next_offset = 0
         self.committed = -1
-        self.progress = time.monotonic()  # when it last got on
+        self.progress = time.monotonic()  # when it last made progress
         self._last_commit = self._last_snapshot = time.monotonic()
         self._unsaved: list[_Done] = []
         self._saved_at = -1
-        self._told: set[str] = set()  # unknown sources that the log has named
+        self._told: set[str] = set()  # unknown sources already logged
         self._commit_task: asyncio.Task[None] | None = None
         self._save_task: asyncio.Task[None] | None = None
 
     async def recover(self, committed: int, beginning: int, end: int, anew: bool) -> int:
         """Restore the newest snapshot at or below the committed offset; returns where to read.
 
-        SnapshotError where there is none and the log no longer has what the state was made of,
-        unless the lane may begin anew in the middle of it.
+        SnapshotError if there is none and the log no longer has the records that made the state,
+        unless the lane may start without them in the middle of the log (anew).
         """
         restored = await self._restore(committed, beginning)
         if restored is None and beginning > 0 and not anew:
@@ -124,7 +124,7 @@ class Lane:
         return start
 
     async def _restore(self, committed: int, beginning: int) -> int | None:
-        """Offset of the newest snapshot that can be used; the others are told, and passed over."""
+        """Offset of the newest snapshot that can be used; the others are logged and skipped."""
         async with aclosing(self._store.newest_first(committed)) as every:
             async for snapshot in every:
                 if snapshot.offset < beginning:
@@ -148,13 +148,13 @@ class Lane:
         return None
 
     def _reread(self) -> None:
-        """Tell, once, that nothing is silent any more."""
+        """Call on_live once, when the silent re-reading has ended."""
         if self._on_live and self.next_offset >= self.silent_until:
             told, self._on_live = self._on_live, None
             told(self)
 
     def _caught_up(self) -> None:
-        """Tell, once, how long it took to be where the log ended when the partition was taken."""
+        """Report once how long it took to reach the end that the log had when it was taken."""
         if 0 <= self._backlog <= self.next_offset:
             self._backlog = -1
             taken = time.monotonic() - self._given
@@ -171,7 +171,7 @@ class Lane:
 
     @property
     def idle(self) -> bool:
-        """It has been given nothing that it has not processed."""
+        """Whether it knows where to read and has processed all that it was given."""
         return self.begun and self._whole and self._queue.empty()
 
     def put(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
@@ -179,7 +179,7 @@ class Lane:
         chunk: list[ConsumerRecord[bytes, bytes]] = []
         size = 0
         for record in records:
-            # a chunk is re-read or new; offsets have gaps, so the border may be none of them
+            # a chunk is either re-read or new; the border may fall into a gap between offsets
             if chunk and chunk[0].offset < self.silent_until <= record.offset:
                 self._queue.put_nowait(chunk)
                 chunk, size = [], 0
@@ -212,7 +212,7 @@ class Lane:
         fed: LaneFed = await self._in_thread(self._feed, chunk)
         first, last = chunk[0].offset, chunk[-1]
         letters = dead_letters(fed.outputs, chunk)
-        silent = first < self.silent_until  # `put` lets no chunk be both
+        silent = first < self.silent_until  # `put` never mixes both in a chunk
         outputs = [] if silent else [*fed.outputs, *letters]
         for source, one in fed.by_source.items():
             chain = self.chains.chains[source]
@@ -230,7 +230,7 @@ class Lane:
         self._unsaved.append(_Done(self.next_offset, last.timestamp / 1e3, len(chunk)))
         try:
             self._judge.count(len(chunk), letters)
-        except WrongInput:  # the letters are there for whoever has to find out
+        except WrongInput:  # the dead letters are committed: they show the cause
             await self.leave(save=False)
             raise
         await self._settle(urgent=any(o.topic == topics.ALERTS for o in outputs))
@@ -311,7 +311,7 @@ class Lane:
         self._save_task = asyncio.create_task(self._save(self.next_offset, content))
 
     async def _save(self, offset: int, content: bytes) -> None:
-        """Write a snapshot beside the work; without it the one before serves."""
+        """Write a snapshot in the background; if that fails, the previous one remains in use."""
         try:
             await self._store.write(offset, content)
         except (BrokerError, KafkaError, TimeoutError, OSError) as error:
@@ -325,10 +325,10 @@ class Lane:
         self._queue.put_nowait(())
 
     async def leave(self, save: bool) -> None:
-        """Finish: commit what was processed, save the state there. The caller bounds the time.
+        """Finish: commit what was processed, save the state there. The caller limits the time.
 
-        CommitLost where a chunk was cut off: the state is ahead of the offset then, and part of its
-        outputs may stand in the transaction.
+        CommitLost if a chunk was cut off: the state is then ahead of the offset, and some of the
+        chunk's outputs may be in the transaction.
         """
         if not self._whole:
             raise CommitLost("it was stopped in the middle of a chunk")
@@ -341,7 +341,7 @@ class Lane:
                 await self._save_task
 
     async def close(self) -> None:
-        """Let go of its clients, whatever became of its work."""
+        """Close its clients, whether or not its work was finished."""
         if self._save_task:
             self._save_task.cancel()
             await asyncio.gather(self._save_task, return_exceptions=True)

@@ -1,7 +1,7 @@
 """Prometheus metrics (docs/metrics.md). Names and labels are an API.
 
-Counters count what is new: nothing that is re-read silently. All that can be read off a lane's
-state is read when Prometheus asks, so that it is right after a restart, and gone with its lane.
+Counters count only new records, not silent re-reading. Whatever a lane's state contains is read
+from it when Prometheus scrapes: so it is right after a restart, and disappears with its lane.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Figure = tuple[str, str, str]  # parameter as people call it, window, figure
 
 @dataclass(slots=True)
 class _Lane:
-    """What is known of one lane. counted: the chain's own counters as they were counted last.
+    """What is known of one lane. counted: each chain's own counters when last observed.
     appended: when the broker took the newest record of each source, unix s."""
 
     chains: Chains
@@ -46,7 +46,7 @@ class _Lane:
 
 
 class Metrics:
-    """All of one worker's metrics on one registry. cap: most parameters gauged a source."""
+    """All of one worker's metrics on one registry. cap: most parameters with gauges per source."""
 
     def __init__(self, registry: CollectorRegistry, cap: int) -> None:
         self.registry, self._cap = registry, cap
@@ -103,13 +103,13 @@ class Metrics:
     # --- a lane comes and goes -------------------------------------------------------------------
 
     def begin(self, partition: int, chains: Chains) -> None:
-        """A lane goes on from a state that others counted, or from none."""
+        """A lane starts from a restored state, whose records were counted before, or from none."""
         lane = self._lanes[partition] = _Lane(chains)
         for source, chain in chains.chains.items():
             lane.counted[source] = chain.packets.counters
 
     def forget(self, partition: int) -> None:
-        """A lane was given away: nothing of it is told any more."""
+        """A lane is no longer ours: its metrics are removed."""
         self._lanes.pop(partition, None)
         for metric in (self.consumer_lag, self.restore, self.recovery):
             with contextlib.suppress(KeyError):  # it never had one
@@ -140,7 +140,7 @@ class Metrics:
                 self._alert(source, output)
 
     def _bear(self, source: str) -> None:
-        """At 0 before the first alert, without which no `rate` or `increase` would see that one."""
+        """Set alert counters to 0 before the first alert; else `rate` and `increase` miss it."""
         self._born.add(source)
         for kind in MONITORS:
             for level in (Level.NORMAL, *ALARM_LEVELS):
@@ -160,7 +160,7 @@ class Metrics:
         self._alerts.labels(plain(source), after, kind).inc()
 
     def chosen(self, source: str, chain: Chain) -> frozenset[str]:
-        """Qualified names of the parameters that are gauged; what the cap leaves out is said."""
+        """Qualified names of the parameters that are gauged; logs what the cap leaves out."""
         if source not in self._chosen:
             every = gauged(chain.mission, chain.plans.plans)
             if len(every) > self._cap:
@@ -180,7 +180,7 @@ class Metrics:
                 key = (chain.names[name], f"{record['window_s']:g}s", figure)
                 value = record[figure][j]
                 if value is None or not math.isfinite(value):
-                    figures.pop(key, None)  # no value is no number
+                    figures.pop(key, None)  # without a value there is no series
                 else:
                     figures[key] = float(value)
 
@@ -266,7 +266,7 @@ class _AtScrape(Collector):
 
 
 class _Family:
-    """A gauge whose every series stands once, whatever several lanes or containers say of it."""
+    """A gauge with each series only once, even if several lanes or containers report it."""
 
     def __init__(self, name: str, words: str, *labels: str) -> None:
         self._family = GaugeMetricFamily(f"heartline_{name}", words, labels=labels)

@@ -1,8 +1,8 @@
 """The lanes of one worker: a service inside the Faust app, on a plain aiokafka `getmany` loop.
 
-Faust is the frame (lifecycle, command line, low-rate agents); its agents acknowledge a message
-that raised and commit past in-flight ones, so the lanes' records never pass through them. The
-lanes' group is their own (`<group>-lanes`).
+Faust provides lifecycle, command line and low-rate agents. Its agents acknowledge a message whose
+processing raised, and commit past in-flight ones, so the lanes' records never pass through them.
+The lanes have a consumer group of their own (`<group>-lanes`).
 """
 
 from __future__ import annotations
@@ -64,16 +64,16 @@ from schemas import topics
 
 log = logging.getLogger("heartline.service")
 LEAVE_S = 3.0  # a lane leaves within this, its commit finished or dropped
-CHUNK_S = 1.5  # of that, a chunk may take to its end
-SAVE_S = 8.0  # a worker that stops also stores its state: the drain of an upgrade
+CHUNK_S = 1.5  # part of that in which the chunk at hand may finish
+SAVE_S = 8.0  # when the worker stops, which also stores its state (upgrade)
 STALLED_S = 30.0  # a lane that stands still this long while its log grows is stalled
 FETCH_MS = 200
 PROBE_S = 2.0  # how often the broker is asked whether it is there
-UNHEARD_S = 20.0  # a worker that has not heard from it for this long is not healthy
+UNHEARD_S = 20.0  # without an answer from it for this long, a worker is not healthy
 AGAIN_S = 0.5  # between two tries to take a partition
 STEP_S = 5.0
 KERNELS = "its kernels, which take minutes to compile the first time"
-# what a broker refuses for what it is: trying again changes nothing
+# permanent refusals by a broker: retrying does not help
 REFUSED = (
     GroupAuthorizationFailedError,
     MessageSizeTooLargeError,
@@ -99,8 +99,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self.heard = time.monotonic()  # when a broker last answered
         self._seal, self._authority = _seal(settings), authority(settings)
         self._topic_id: str | None = None  # of telemetry.raw, as it was when its lanes were taken
-        self._gone = ""  # what became of that topic
-        self._aside: list[asyncio.Task[None]] = []  # what looks at the broker now and then
+        self._gone = ""  # why that topic can no longer be used; empty: it can
+        self._aside: list[asyncio.Task[None]] = []  # background tasks on the broker
         self._compute = ThreadPoolExecutor(1, "compute")
         self.ready = asyncio.Event()
         self._waits_for = f"a broker at {settings.bootstrap}"  # while it is not ready
@@ -121,7 +121,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         log.info("kernels ready in %.1f s", taken)
         self._waits_for = f"a broker at {s.bootstrap}"
         gc.collect()
-        gc.freeze()  # 400,000 objects of libraries: to collect among them took 300 ms each time
+        gc.freeze()  # exempts 400,000 library objects, which took 300 ms in each collection
         capable = await patiently(partial(exactly_once_capable, s.bootstrap), s.bootstrap)
         if s.guarantee == "exactly-once" and not capable:
             raise BrokerError(
@@ -154,8 +154,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._aside.append(asyncio.create_task(stable.run()))
 
     async def _probe(self, client: AIOKafkaConsumer) -> None:
-        """Ask for the topic now and then: a fetch from a broker that is gone is merely empty, and
-        so is one of a topic that is."""
+        """Ask for the topic regularly: a fetch merely returns nothing if the broker is gone or the
+        topic was deleted."""
         while True:
             try:
                 async with asyncio.timeout(STEP_S):
@@ -169,7 +169,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.sleep(PROBE_S)
 
     def _look(self, found: str | None) -> None:
-        """Whether the topic is still the one that the lanes were taken of."""
+        """Check that the topic is still the one whose partitions the lanes took."""
         was, self._gone = self._gone, ""
         if found is None:
             self._gone = (
@@ -200,7 +200,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             except ConsumerStoppedError:
                 return  # `close` was faster
             except NoOffsetForPartitionError:
-                continue  # a partition just taken, whose lane has not said yet where to read
+                continue  # the lane of a partition just taken has not set its offset yet
             for partition, records in fetched.items():
                 lane = self._lanes.get(partition.partition)
                 if lane and lane.begun and records:
@@ -211,12 +211,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._measure()
 
     async def _watch(self) -> None:
-        """A lane that stands still while its log grows, with a broker there, ends the worker."""
+        """End the worker if a lane stands still while its log grows and a broker answers."""
         now, lanes = time.monotonic(), list(self._lanes.items())
-        unheard = now - self.heard > UNHEARD_S  # nobody gets on without a broker: wait, and say so
+        unheard = now - self.heard > UNHEARD_S  # no lane can go on without a broker: wait
         for number, lane in lanes:
             if unheard or not self.behind(number):
-                lane.progress = now  # its time begins when there is a broker, and something to do
+                lane.progress = now  # counts from when a broker answers and records wait
         for number, lane in lanes:
             if lane.idle and self._stalled(number) and await self._at_end(number):
                 lane.progress = time.monotonic()
@@ -224,8 +224,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 raise LaneFailed(f"Stopped: {stalled}. The next owner goes on from its commit.")
 
     async def _at_end(self, number: int) -> bool:
-        """Whether all there is was fetched: a log may end with the mark of somebody's transaction,
-        which nobody is given."""
+        """Whether every record was fetched: a log may end with a transaction marker, which no
+        consumer receives."""
         assert self._consumer
         part = TopicPartition(self._topic, number)
         try:
@@ -266,11 +266,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     @property
     def topic_id(self) -> str:
-        """Of telemetry.raw, as its lanes were taken; empty where none is known."""
+        """Id of telemetry.raw when its lanes were taken; empty if not known."""
         return self._topic_id or ""
 
     def health(self) -> tuple[bool, str]:
-        """(healthy, why): a lane that stands still while its partition grows is not."""
+        """(healthy, why). Not healthy, e.g., if a lane stands still while its partition grows."""
         unheard = time.monotonic() - self.heard
         if not self.ready.is_set():
             return False, f"not ready: waits for {self._waits_for}, for {unheard:.0f} s by now"
@@ -293,7 +293,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         return True, told
 
     def _heard_of(self) -> str:
-        """When the newest records came, the oldest first: a worker is well without its ingest."""
+        """Ages of the newest records, oldest first: a worker is healthy even without its ingest."""
         newest = sorted((at, source) for source, at in self._metrics.newest().items())
         if not newest:
             return "; no record read yet"
@@ -331,10 +331,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         client = self._consumer
         assert client
         if self.closing:
-            return  # they would fence those that are being left
+            return  # new lanes would fence those that are leaving
         for partition in assigned:
             client.pause(partition)
-            client.seek(partition, 0)  # a place, until the lane knows the right one
+            client.seek(partition, 0)  # a placeholder until the lane knows its offset
             lane = self._new_lane(partition)
             self._lanes[partition.partition] = lane
             task = asyncio.create_task(self._work(lane, partition))
@@ -368,7 +368,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         )
 
     def _live(self, lane: Lane) -> None:
-        """A lane has read again what others had read: what it says from here on is new."""
+        """A lane has ended its silent re-reading: its outputs are new from here on."""
         standing = {
             s.key(source) for source, chain in lane.chains.chains.items() for s in chain.standing()
         }
@@ -398,7 +398,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         return Transactional(make, partition, s.lanes_group, s.namespace)
 
     async def _work(self, lane: Lane, partition: TopicPartition) -> None:
-        """Recover, then process until told to stop; what the broker breaks is recovered from."""
+        """Recover, then process until stopped; after a failure of the broker, recover again."""
         refused = 0
         while True:
             try:
@@ -459,8 +459,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 def _seal(settings: Settings) -> bytes:
-    """The key that seals snapshots: what one reads from a broker somewhere, anybody who can write
-    there may have written. None on loopback, unless one is named."""
+    """The key that seals snapshots: on a remote broker, anyone with write access may have written
+    what we read. Empty (no seal) on loopback, unless the settings name a key."""
     if settings.seal_key:
         return seal_key(Path(settings.seal_key), make=False)
     if all_loopback(settings.bootstrap):
@@ -469,7 +469,7 @@ def _seal(settings: Settings) -> bytes:
 
 
 def authority(settings: Settings) -> Authority:
-    """Whose control records count on this deployment's telemetry.raw."""
+    """Whose control records are accepted on this deployment's telemetry.raw."""
     c, raw = settings.control, topics.on_wire(topics.RAW, settings.namespace)
     here = all_loopback(settings.bootstrap) and not c.keys
     named = {name.strip("[]") for name in c.unsigned}

@@ -3,8 +3,8 @@
     block    header {first, index, count}                              bytes of the content
     trailer  header {…, offset S, sha256, fingerprint, topic_id, seal} the last block
 
-Restoring looks at the end of the partition: the newest whole snapshot with S ≤ C whose hash and
-seal hold, and which is of this topic; where it does not fit, the one before.
+Restoring reads from the partition's end: it uses the newest complete snapshot with S ≤ C whose
+hash and seal are valid and which belongs to this topic; if that does not fit, the one before.
 Content: a JSON table of arrays (name, type, shape), then the arrays' bytes. Never pickle.
 """
 
@@ -28,7 +28,7 @@ BLOCK_BYTES = 900_000
 HEADER = "snapshot"
 MAX_BLOCKS = 4096  # 3.7 GB
 _LENGTH = struct.Struct(">I")
-_KIND = re.compile(r"[<>|=]?(b1|[iu][1248]|f[48])")  # numpy's `dtype.str` of what states are of
+_KIND = re.compile(r"[<>|=]?(b1|[iu][1248]|f[48])")  # numpy's `dtype.str` of arrays in a state
 _NUMBERS, _TEXTS = ("index", "count", "offset"), ("first", "sha256", "fingerprint", "topic_id")
 
 
@@ -49,7 +49,7 @@ class Block:
 
 
 def read_block(header: bytes, value: bytes) -> Block | None:
-    """A record of telemetry.state; None where it is none of ours: anybody may have written it."""
+    """The block in a record of telemetry.state; None if it is not ours (anyone may write there)."""
     try:
         told = orjson.loads(header)
     except ValueError:
@@ -69,8 +69,8 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What a snapshot is of, and by whom. place: of the lane, topic and partition. topic_id: of
-    telemetry.raw, where the broker tells one. key: seals it (HMAC); empty: it is not sealed."""
+    """What a snapshot belongs to. place: the lane's topic and partition. topic_id: id of
+    telemetry.raw, if the broker reports one. key: seals it (HMAC); empty: it is not sealed."""
 
     place: str
     fingerprint: str
@@ -84,7 +84,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A whole one, or (refused says why) one that is not to be taken."""
+    """A complete snapshot. refused: why it must not be used; empty: it may be."""
 
     offset: int
     content: bytes
@@ -114,7 +114,7 @@ def decode_state(content: bytes) -> State:
             dtype = np.dtype(kind)
             if not all(type(x) is int and x >= 0 for x in shape):
                 raise SnapshotError(f"{name} has no shape")
-            n = math.prod(shape) * dtype.itemsize  # of whole numbers: it does not overflow
+            n = math.prod(shape) * dtype.itemsize  # Python integers: no overflow
             if at + n > len(content):
                 raise SnapshotError(f"{name} ends outside the snapshot")
             array = np.frombuffer(content, dtype, math.prod(shape), at)
@@ -150,10 +150,10 @@ def blocks(content: bytes, offset: int, marks: Marks, first: str) -> list[Block]
 def newest_first(
     found: list[Block], at_most: int, marks: Marks, other: str = "refuse"
 ) -> Iterator[Snapshot]:
-    """The snapshots with S ≤ at_most that stand in these blocks, the newest first.
+    """The snapshots with S ≤ at_most in these blocks, the newest first.
 
-    other: what to do with one that other code, mission or weights took: refuse (SnapshotError),
-    accept, or reread (pass it over).
+    other: what to do with one taken by other code, mission or weights: refuse (SnapshotError),
+    accept, or reread (skip it).
     """
     for i in range(len(found) - 1, -1, -1):
         trailer = found[i].header
@@ -167,7 +167,7 @@ def newest_first(
 
 
 def _content(found: list[Block], trailer: dict[str, Any]) -> bytes | None:
-    """Of the snapshot whose trailer ends the blocks; None where it is not whole."""
+    """Content of the snapshot whose trailer is the last block; None if it is not complete."""
     count = trailer["count"]
     if not 0 < count <= MAX_BLOCKS:
         return None

@@ -1,7 +1,7 @@
-"""Readers of committed records are held back by an open transaction: how long, and of which topic.
+"""Measures how long open transactions hold back readers of committed records, by partition.
 
-A transaction that its producer left open is aborted by the broker after its time-out; one that
-stays longer is hanging, and somebody has to look (`kafka-transactions.sh`).
+The broker aborts a transaction that its producer left open after its time-out; one that stays
+open longer is hanging, and an operator has to look at it (`kafka-transactions.sh`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from schemas import topics
 
 log = logging.getLogger("heartline.stable")
 EVERY_S = 10.0
-HANGING_S = 45.0  # three times what the broker grants a producer that is gone
+HANGING_S = 45.0  # three times the time-out of a lane's transaction
 
 
 class Stable:
@@ -33,7 +33,7 @@ class Stable:
         self._told: set[TopicPartition] = set()
 
     async def run(self) -> None:
-        """Until cancelled. A broker that does not answer is another's concern."""
+        """Run until cancelled. If a broker does not answer, log it and try again."""
         while True:
             try:
                 await self._follow()

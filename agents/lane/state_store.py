@@ -15,7 +15,7 @@ from agents.lane.snapshot import HEADER, Block, Marks, Snapshot, blocks, newest_
 
 READ_S = 30.0
 WRITE_S = 15.0  # deadline of one block
-TAIL_BLOCKS = 64  # read at first; further back only where no whole snapshot stands in them
+TAIL_BLOCKS = 64  # read first; more only if these hold no usable snapshot
 
 
 class KafkaSnapshots:
@@ -30,16 +30,16 @@ class KafkaSnapshots:
         marks: Callable[[], Marks],
         other: str = "refuse",
     ) -> None:
-        """marks: of this lane, once it has been taken."""
+        """marks: returns the lane's marks, known once it has been taken."""
         self._bootstrap, self._make = bootstrap, make
         self._topic, self._partition = topic, partition
         self._marks, self._other = marks, other
         self._producer: AIOKafkaProducer | None = None
 
     async def write(self, offset: int, content: bytes) -> None:
-        """Write all blocks and await them: a trailer never stands before its blocks.
+        """Write all blocks and await each: a trailer never precedes its blocks.
 
-        After a failure the next one has another producer: this one's sequence has a hole.
+        After a failure the next write uses a new producer: the old one's sequence has a gap.
         """
         first = f"{self._partition}-{offset}-{id(self)}-{len(content)}"
         try:
@@ -64,7 +64,7 @@ class KafkaSnapshots:
             await discard(made, abort=False)
 
     async def newest_first(self, at_most: int) -> AsyncGenerator[Snapshot, None]:
-        """Whole snapshots with S ≤ at_most, the newest first. SnapshotError: see there.
+        """Complete snapshots with S ≤ at_most, the newest first. SnapshotError as in `snapshot`.
 
         TimeoutError where the partition's end is not reached within READ_S.
         """
@@ -94,8 +94,8 @@ async def _read(
 ) -> list[Block]:
     """The blocks from `first` to the end of the partition.
 
-    The embedded broker tells an end that is too low, and its fetches tell the right one; a
-    partition that holds nothing never does.
+    The embedded broker reports an end that is too low; its fetches report the right one, but
+    never for an empty partition.
     """
     reader.seek(partition, first)
     found: list[Block] = []

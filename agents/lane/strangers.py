@@ -1,7 +1,7 @@
-"""Sources that nobody gave a mission for: refused, committed past, and told by an alert.
+"""Sources without a mission: their records are rejected and committed, and an alert is emitted.
 
-A stranger of RECORDS records or more has an alert, which is cleared when the partition has gone on
-for QUIET_S without it. Pure, like the chains: time is the broker's, as it stands in the log.
+A stranger with RECORDS records or more raises an alert. It is cleared when the partition's time has
+advanced by QUIET_NS without it. Pure, like the chains: time is the broker's time stamp in the log.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from schemas.records import RawRecord
 
 RECORDS = 10
 QUIET_NS = 60_000_000_000
-MOST = 100  # strangers that are told apart; of all others there is the counter alone
+MOST = 100  # strangers that are tracked one by one; all others are only counted
 KIND = "unknown_source"
 _MANY = 2**53
 
 
 @dataclass(slots=True)
 class Stranger:
-    """digest, head: SHA-256 over its records, and of its last alert (hexadecimal)."""
+    """digest: SHA-256 over its records; head: SHA-256 of its last alert (both hexadecimal)."""
 
     records: int = 0
     first_offset: int = 0
@@ -47,11 +47,11 @@ class Stranger:
 class Strangers:
     def __init__(self, partition: int) -> None:
         self._partition = partition
-        self._now = 0  # the latest time of the broker, which never goes back
+        self._now = 0  # the broker's latest time stamp; never goes back
         self._known: dict[str, Stranger] = {}
 
     def heard(self, name: str, record: RawRecord, n: int) -> Iterator[Output]:
-        """A record of a stranger. n: of the next output of that record."""
+        """Take a stranger's record, yield alerts. n: number of the record's next output."""
         for output in self.passed(record, n):
             yield output
             n += 1
@@ -70,7 +70,7 @@ class Strangers:
             yield self._alert(name, one, record, n)
 
     def passed(self, record: RawRecord, n: int) -> Iterator[Output]:
-        """A record of anybody: time goes on for those that were not heard for long."""
+        """Take the time of any record, and clear the alerts of strangers that have gone quiet."""
         self._now = max(self._now, record.timestamp_ns)
         quiet = [k for k, s in self._known.items() if self._now - s.last_ns > QUIET_NS]
         for name in quiet:
@@ -79,7 +79,7 @@ class Strangers:
                 one.standing, one.records = False, 0
                 yield self._alert(name, one, record, n)
                 n += 1
-            elif not one.alerts:  # what was told of keeps its ledger
+            elif not one.alerts:  # one that had an alert keeps its ledger
                 del self._known[name]
             else:
                 one.records = 0
@@ -112,7 +112,7 @@ class Strangers:
         return {"/strangers": np.frombuffer(orjson.dumps(told), np.uint8).copy()}
 
     def restore(self, state: State) -> None:
-        """ValueError where it is none."""
+        """ValueError if the state is not valid."""
         self._now, self._known = 0, {}
         if "/strangers" not in state:
             return
@@ -128,7 +128,7 @@ class Strangers:
 
 
 def _is_one(name: Any, told: Any) -> bool:
-    """Whether that is what a stranger is kept as."""
+    """Whether it has the form in which a stranger is stored."""
     types = {key: type(value) for key, value in asdict(Stranger()).items()}
     if not isinstance(name, str) or name != plain(name):
         return False

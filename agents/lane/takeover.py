@@ -18,20 +18,20 @@ STEP_S = 15.0  # deadline of every request on the way
 LOST_MEMBERSHIP = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
 
 
-class LaneFailed(Exception):  # noqa: N818 - it is told to people as it stands
+class LaneFailed(Exception):  # noqa: N818 - its message is shown to users
     """A lane cannot go on; the worker ends with this message."""
 
 
 class Taking:
-    """exactly_once: whether the ends that the broker tells can be relied on."""
+    """exactly_once: whether the end offsets that the broker reports are reliable."""
 
     def __init__(self, client: AIOKafkaConsumer, settings: Settings, exactly_once: bool) -> None:
         self._client, self._settings, self._exactly_once = client, settings, exactly_once
-        self._anew = False  # whether it was told where to begin
+        self._anew = False  # whether --start-at says where to begin
         self._state_topic = topics.on_wire(topics.STATE, settings.namespace)
 
     async def take(self, lane: Lane, partition: TopicPartition) -> int | None:
-        """Where to read from; None where the partition is ours no more."""
+        """Where to read from; None if the partition is no longer ours."""
         await lane.commit.open()
         committed, beginning, end = await self._committed(partition)
         if not await self._guard(partition, committed):
@@ -40,14 +40,14 @@ class Taking:
             return await lane.recover(committed, beginning, end, self._anew)
 
     async def _committed(self, partition: TopicPartition) -> tuple[int, int, int]:
-        """(next offset to process, first there is, end). LaneFailed where they do not fit."""
+        """(next offset to process, log's first offset, its end). LaneFailed if they do not fit."""
         async with asyncio.timeout(STEP_S):
             committed = await self._client.committed(partition)
             beginning = (await self._client.beginning_offsets([partition]))[partition]
             end = (await self._client.end_offsets([partition]))[partition]
         if committed is None:
             committed = await self._first(partition, beginning, end)
-        # the embedded broker tells a partition's end as the base of its last batch
+        # the embedded broker reports a partition's end as the base offset of its last batch
         if committed < beginning or (self._exactly_once and committed > end):
             raise LaneFailed(
                 f"Partition {partition.partition} holds offsets {beginning} to {end}, but "
@@ -57,7 +57,7 @@ class Taking:
         return committed, beginning, end
 
     async def _first(self, partition: TopicPartition, beginning: int, end: int) -> int:
-        """Where a group begins that has no committed offset."""
+        """Where a group without a committed offset begins."""
         where = self._settings.start_at
         self._anew = bool(where)
         if where in ("beginning", "end"):
@@ -76,10 +76,10 @@ class Taking:
         return beginning
 
     async def _guard(self, partition: TopicPartition, committed: int) -> bool:
-        """Commit what is committed: refused where the group has given the partition to another.
+        """Commit the committed offset again: refused if the group has reassigned the partition.
 
-        The offsets of a transaction are not checked against the group's generation: without this
-        a worker that was frozen before it fenced would fence the rightful owner, and rewind it.
+        Offsets in a transaction are not checked against the group's generation. Without this, a
+        worker that was frozen before its fence would fence the rightful owner, and rewind it.
         """
         try:
             async with asyncio.timeout(STEP_S):

@@ -1,1 +1,1 @@
-"""What a service says of itself: HTTP, log lines, a word to systemd."""
+"""What a service reports about itself: HTTP, log lines, its state to systemd."""

@@ -1,11 +1,11 @@
 """`/metrics` and `/healthz` on our own small server: loopback unless told otherwise.
 
-asyncio in a thread of its own, and not a thread a connection (ThreadingHTTPServer, and
-prometheus_client's own server): there a time-out is of each read, so that a byte a second holds a
+asyncio in a thread of its own, not one thread per connection (ThreadingHTTPServer, and
+prometheus_client's own server). There each read has its own time-out: a byte a second holds a
 thread for ever, and a hundred idle connections are a hundred threads. Here a request has one
-deadline for its head and one for its answer, a connection costs a coroutine, and where all places
-are taken the one that has waited longest for its request gives way: the port can be crowded, but
-not blocked.
+deadline for its head and one for its answer, and a connection costs a coroutine. When all places
+are taken, the connection that has been longest without a request is closed: the port can be
+crowded, but not blocked.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ STOP_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """head_s: until a request is there. answer_s: until its answer is made, and so long again
-    until it is taken. head_bytes: of a request. connections: open at once."""
+    """head_s: to receive a request. answer_s: to make its answer, and as long again to send it.
+    head_bytes: of a request. connections: open at once."""
 
     head_s: float = 5.0
     answer_s: float = 30.0
@@ -68,7 +68,7 @@ class Server:
         self.server_port: int = sock.getsockname()[1]
         self._metrics, self._health, self._limits = make_wsgi_app(registry), health, limits
         self._places, self._failed = _Places(limits.connections), Seldom()
-        # one scrape at a time, and not in the loop's own thread: health is told meanwhile
+        # one scrape at a time, and not in the loop's own thread: /healthz answers meanwhile
         self._scrapes = ThreadPoolExecutor(1, "scrape")
         self._loop, self._stop = asyncio.new_event_loop(), asyncio.Event()
         self._thread = threading.Thread(target=self._run, args=[sock], name="metrics", daemon=True)
@@ -104,7 +104,7 @@ class Server:
         except (OSError, TimeoutError):
             writer.transport.abort()  # it is gone, or does not read what it asked for
         except asyncio.CancelledError:
-            pass  # by `shutdown` alone; asyncio 3.11 would log it as an error
+            pass  # only by `shutdown`; asyncio 3.11 would log it as an error
         finally:
             self._places.leave(writer)
             writer.close()
@@ -112,7 +112,7 @@ class Server:
     async def _response(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> Response | None:
-        """The answer to what is asked; None to whoever leaves without having asked."""
+        """The response to the request; None where the client leaves without sending one."""
         try:
             async with asyncio.timeout(self._limits.head_s):
                 request = await read_head(reader)
@@ -146,7 +146,7 @@ _CROWDED = plain(HTTPStatus.SERVICE_UNAVAILABLE, "too many ask at once")
 
 
 class _Places:
-    """The open connections; those whose request is not there yet, the longest first, may go."""
+    """The open connections; those without a request yet may be closed, the oldest first."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -154,7 +154,7 @@ class _Places:
         self._waiting: dict[asyncio.StreamWriter, None] = {}
 
     def take(self, writer: asyncio.StreamWriter) -> bool:
-        """Whether there is a place, where need be that of another."""
+        """Whether there is a place, if need be by closing another connection."""
         if len(self._tasks) >= self._most:
             if not self._waiting:
                 return False

@@ -21,7 +21,7 @@ _NO_VERSION = re.compile(r"version\s*=(?!\d{1,4}\.\d{1,4}\.\d{1,4}\s*(?:[;,]|$))
 
 
 class RequestError(Exception):
-    """No request that can be answered: `status` and why."""
+    """A request that cannot be answered: `status` and why."""
 
     def __init__(self, status: HTTPStatus, why: str) -> None:
         super().__init__(why)
@@ -30,7 +30,7 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """path: without percent signs. headers: by lower-case name, the last of each."""
+    """path: percent-decoded. headers: by lower-case name, the last of each."""
 
     method: str
     path: str
@@ -52,7 +52,7 @@ class Response:
         return "\r\n".join((*lines, "", "")).encode("latin-1") + self.body
 
     def without_body(self) -> Response:
-        """What HEAD is answered: the length of what GET would be."""
+        """The response to HEAD: without a body, but with the length of that to GET."""
         length = ("Content-Length", str(len(self.body)))
         return replace(self, headers=(*self.headers, length), body=b"")
 
@@ -78,7 +78,7 @@ async def read_head(reader: asyncio.StreamReader) -> Request | None:
 
 
 def parse(head: bytes) -> Request:
-    """A request of its head's bytes, the empty line at its end included. RequestError."""
+    """Parse a request from the bytes of its head, with the empty line at its end. RequestError."""
     first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
     request = _REQUEST.fullmatch(first)
     if not request:
@@ -104,7 +104,7 @@ Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def ask(application: Wsgi, request: Request) -> Response:
-    """What a WSGI application answers to a GET of this; an Accept of no version is none."""
+    """What a WSGI application answers to a GET of this; an Accept with a bad version is dropped."""
     told: list[tuple[str, list[tuple[str, str]]]] = []
     environ = {
         "REQUEST_METHOD": "GET",

@@ -1,7 +1,7 @@
 """Log lines: of one form, without colours or cursor codes, as text or JSON; never a flood.
 
-While no broker answers its clients have much to say: of lines about one thing (`BROKER`, and all
-that libraries say) one in EVERY_S is written, with how many were left out before it.
+While no broker answers, its clients log a lot. Of lines about one thing (`BROKER`, and all that
+libraries log) one in EVERY_S is written, with how many were left out before it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from agents.host.plain import plain
 
 EVERY_S = 10.0
 LONGEST = 2000  # characters of one line; the rest is cut
-BROKER = {"about": "broker"}  # `extra` of our own lines that a broker's absence repeats
-CONTROL = {"about": "control"}  # … that whoever can write to telemetry.raw repeats
+BROKER = {"about": "broker"}  # `extra` of our own lines that repeat while there is no broker
+CONTROL = {"about": "control"}  # … that anyone who can write to telemetry.raw can repeat
 _LIBRARIES = "libraries"  # what they repeat is mostly that there is no broker
 
 
 class Sparing(logging.Filter):
-    """Lets one line in EVERY_S through of those that are about the same."""
+    """Of lines about the same thing, lets one in EVERY_S through."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    """Texts of packets, keys and notes may be in it: no control code is left, and it is cut."""
+    """It may hold texts of packets, keys and notes: control codes are escaped, and it is cut."""
     told = plain(record.getMessage(), LONGEST)
     if left_out := getattr(record, "left_out", 0):
         told += f" ({left_out} lines like it in the last {EVERY_S:g} s and more were left out)"
@@ -90,6 +90,6 @@ def set_up(level: str, form: str, stream: IO[str] | None = None) -> None:
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.WARNING)
     logging.getLogger("heartline").setLevel(level.upper())
-    # its lines about a broker that is not there tell less than ours, which say what to do
+    # its lines about a missing broker say less than ours, which say what to do
     loud = logging.DEBUG if level == "debug" else logging.CRITICAL
     logging.getLogger("aiokafka").setLevel(loud)

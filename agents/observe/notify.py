@@ -1,4 +1,4 @@
-"""Tells systemd how a service does (sd_notify(3)), where it has a socket for that."""
+"""Reports the state of a service to systemd (sd_notify(3)), where there is a socket for that."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 
 
 def notify(*words: str) -> None:
-    """Send `READY=1`, `STATUS=…`, `STOPPING=1`. What cannot be told is no reason to stop."""
+    """Send `READY=1`, `STATUS=…`, `STOPPING=1`. A failure to send is ignored."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

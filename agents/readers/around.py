@@ -1,4 +1,4 @@
-"""The samples around an alert: the last before it and with it, and the first after."""
+"""The samples around an alert: the last ones up to its own, and the first ones after it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.outputs.alerts import quality_words
 from pipeline.outputs.samples import read_frames
 from schemas import topics
 
-SIDE = 10  # before and with it, and as many after
+SIDE = 10  # up to the alert's own, and as many after
 
 Sample = tuple[int, float, list[str]]  # generation time ns, engineering value, quality
 
@@ -36,7 +36,7 @@ class Around:
 
     @property
     def place(self) -> int:
-        """Of the alert's sample among them; -1: there is none."""
+        """Index of the alert's sample in `samples`; -1: there is none."""
         return len(self._before) - 1
 
     def take(self, frame: pa.Table) -> bool:

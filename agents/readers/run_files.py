@@ -24,7 +24,7 @@ FILES = {t.name: t.file for t in topics.TOPICS if t.file}
 
 
 class RunFolder:
-    """alerts, statistics and rejects as JSON lines; samples as one Arrow stream, to its last."""
+    """alerts, statistics and rejects as JSON lines; all samples as one Arrow stream."""
 
     def __init__(self, folder: Path, chain: Chain, recording: Recording) -> None:
         self._folder, self._chain, self._recording = folder, chain, recording
@@ -121,7 +121,7 @@ class RunFolder:
 
 
 def read_alerts(folder: Path) -> Iterator[dict[str, Any]]:
-    """Every alert in a folder that `run` wrote. FlightError: the line that is none."""
+    """Every alert in a folder that `run` wrote. FlightError: a line is not an alert."""
     for topic, line in alerts_in(folder):
         try:
             alert = orjson.loads(line)

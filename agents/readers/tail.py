@@ -15,7 +15,7 @@ QUIET = 3  # polls in a row without a record: it has been read to its end
 
 
 def object_of(value: bytes | None) -> dict[str, Any] | None:
-    """What a record says, a tombstone nothing; None of what is none of ours."""
+    """The JSON object of a record, {} for a tombstone; None where it is not in our format."""
     try:
         told = orjson.loads(value or b"{}")
     except ValueError:
@@ -31,8 +31,8 @@ async def follow(
     until_end: bool,
     at_end: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[tuple[str, ConsumerRecord[bytes, bytes]]]:
-    """(logical topic, record) of the topics; with until_end it stops when no more come, and else
-    calls at_end then."""
+    """(logical topic, record) of the topics. When no more records come it calls at_end, and with
+    until_end it stops."""
     client = await start(consumer(bootstrap), bootstrap)
     try:
         wire = {topics.on_wire(n, namespace): n for n in names}

@@ -1,6 +1,6 @@
 """`heartline watch`: the operator's live screen (docs/watch.md).
 
-A model of what is known (`board`, pure, told the time), the reader that fills it from Kafka
+A model of what is known (`board`, pure: it is given the time), the reader that fills it from Kafka
 (`reader`), and what shows it: the screen of a terminal (`screen`) or plain lines (`lines`).
 """
 

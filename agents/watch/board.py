@@ -1,7 +1,7 @@
-"""The model of the screen: what stands, the newest figures, the last alerts, what we look at.
+"""The model of the screen: active alarms, newest figures, last alerts, and what is followed.
 
-Pure: no clock and no Kafka. `now_ns` is ours, ns since 1970; every answer is as of a `now_ns`.
-Rows hold text that is fit to be shown (`agents.host.plain`), whatever came in.
+Pure: no clock and no Kafka. `now_ns` is our time, ns since 1970; each answer is as of `now_ns`.
+Rows hold text that is safe to show (`agents.host.plain`), whatever came in.
 """
 
 from __future__ import annotations
@@ -36,33 +36,33 @@ class Board:
         self.not_understood = 0
         self._not_understood_at: tuple[str, int] = ("", 0)
         self._standing = Standing()
-        self._coming: Standing | None = None  # while the state is read anew
+        self._coming: Standing | None = None  # while the state is read again
         self._figures = Figures()
         self._lost = Lost()
         self._recent: deque[Alert] = deque(maxlen=MOST_RECENT)
-        self._ids: deque[str] = deque(maxlen=MOST_RECENT)  # theirs, of the log that is read
+        self._ids: deque[str] = deque(maxlen=MOST_RECENT)  # of recent alerts, in the log being read
         self._clocks: dict[str, SourceClock] = {}
-        self._ordered: Ordered | None = None  # made when something came, and somebody looks
+        self._ordered: Ordered | None = None  # built on demand after a change
 
     # --- what comes in ---------------------------------------------------------------------------
 
     def begin(self, now_ns: int) -> None:
-        """The state is about to be read from its beginning; until then what was shown stays."""
+        """The state is about to be read from its beginning; until it is, the shown one stays."""
         self._coming = Standing()
-        self.not_understood = 0  # what was not is read again
+        self.not_understood = 0  # those records are read again
         self.link.to(Reach.READING, now_ns)
 
     def known(self, now_ns: int) -> None:
-        """All there is was read, and a broker says so. May be said as often as it is true."""
+        """Everything was read, and a broker confirmed it. May be called again and again."""
         if self._coming is not None:
             self._standing, self._coming, self._ordered = self._coming, None, None
         self.link.to(Reach.FOLLOWING, now_ns)
 
     def lose(self, now_ns: int) -> None:
-        """The topics are others than those that told all this, and know nothing of it."""
+        """The topics were replaced: the new ones hold nothing of what was read before."""
         self._lost.lose(self._standing, now_ns)
         self._standing, self._figures, self._clocks = Standing(), Figures(), {}
-        self._ids.clear()  # an id names a place in the log: another's alert may have it
+        self._ids.clear()  # an id names a place in the log: a new alert may have the same
         self._ordered = None
         self.link.forget()
 
@@ -75,9 +75,9 @@ class Board:
         written_ns: int | None = None,
         history: bool = False,
     ) -> AlertRow | None:
-        """A record of any of the three topics; its row if it is an alert not shown yet.
+        """Take a record of one of the three topics; its row if it is an alert not shown yet.
 
-        written_ns: its stamp, where it was not written just now. history: an alert of long ago,
+        written_ns: its timestamp, where it was not written just now. history: an old alert,
         whose monitor's state is known from elsewhere.
         """
         self.records += 1
@@ -131,7 +131,7 @@ class Board:
             (self._coming if self._coming is not None else self._standing).take_alert(alert)
             self._ordered = None
         clock = self._clock_of(alarm.source)
-        if clock and alert.control is None:  # whose stamps are of who wrote it, not of the flight
+        if clock and alert.control is None:  # else the stamps are the operator's, not the flight's
             clock.tell(alarm, at, by_alert=True)
         self.link.heard(topics.ALERTS, alarm.source, at)
         if alarm.alert in self._ids:
@@ -155,12 +155,12 @@ class Board:
     # --- what is shown ---------------------------------------------------------------------------
 
     def headline(self, now_ns: int) -> tuple[str, bool]:
-        """How many alarms stand and as of when, and whether that is all well."""
+        """How many alarms are active and as of when, and whether all is well."""
         doubt = any(status.bad for status in self.status(now_ns))
         return headline(self.link, self.alarms, doubt, now_ns)
 
     def status(self, now_ns: int) -> list[Status]:
-        """What we look at, line by line."""
+        """The status of what is followed, line by line."""
         lines = self.link.status(now_ns) + self._lost.status(now_ns)
         if self.not_understood:
             topic, at = self._not_understood_at
@@ -180,12 +180,12 @@ class Board:
 
     @property
     def alarms(self) -> list[Alarm]:
-        """Those that stand, the worst first, and behind them inhibited monitors."""
+        """Active alarms, the worst first, then inhibited monitors."""
         return self._view().alarms
 
     @property
     def figures(self) -> list[FigureKey]:
-        """Rows of statistics, one a window."""
+        """Rows of statistics: one for each source, parameter and window."""
         return self._view().figures
 
     @property

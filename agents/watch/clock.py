@@ -1,8 +1,8 @@
 """What time it is for a source: in the stamps of its flight, and in those of who received it.
 
-A replay is years back, some on-board clocks count from nowhere, and a worker that catches up tells
-of what was long ago. So a stamp of reception that is near our time is taken to be of our clock,
-however late it is told, and one far from it to have been told at once.
+A replay may be years old, some on-board clocks have no known epoch, and a worker that catches up
+reports old samples. So a reception time near our time is taken to be on our clock, however late it
+is reported; one far from our time is taken to be reported at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ NEAR_NS = 7 * 86_400 * SECOND
 
 
 class SourceClock:
-    """Times in ns. Between two times that are told, flight time passes as ours does."""
+    """Times in ns. Between two reported times, flight time passes as our time does."""
 
     def __init__(self) -> None:
         self._reception_ahead: int | None = None  # reception less our time
@@ -22,8 +22,8 @@ class SourceClock:
         self._by_alert = False
 
     def tell(self, alarm: Alarm, at_ns: int, by_alert: bool) -> None:
-        """The stamps of a sample, told at at_ns. A state may be told long after: alerts know
-        better, and without any the latest state does."""
+        """Take the stamps of a sample, reported at at_ns. A state may be written long after its
+        sample: once there was an alert only alerts count, until then the latest state."""
         if self._by_alert and not by_alert:
             return
         reception = flight = None
@@ -38,14 +38,14 @@ class SourceClock:
         self._by_alert = by_alert
 
     def pane(self, end_ns: int, at_ns: int) -> None:
-        """A window is told of once it is over: it is that late, or later."""
+        """A window is reported after its end: flight time is then at least end_ns."""
         self._flight_ahead = _newer(self._flight_ahead, end_ns - at_ns, forward=True)
 
     def flight(self, now_ns: int) -> int | None:
         return None if self._flight_ahead is None else now_ns + self._flight_ahead
 
     def age_ns(self, alarm: Alarm, now_ns: int) -> int | None:
-        """Of its sample, by whichever stamp says more."""
+        """Age of its sample: the larger one of those by its two stamps."""
         ages = [
             now_ns + ahead - stamp
             for ahead, stamp in (

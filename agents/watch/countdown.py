@@ -9,12 +9,12 @@ from agents.watch.words import span
 from schemas.columns import SECOND
 from schemas.mission import Level
 
-_FAR_S = 1e9  # thirty years: no time that a clock could show
+_FAR_S = 1e9  # thirty years: longer leads are not shown
 
 
 @dataclass(frozen=True, slots=True)
 class Countdown:
-    """left_s: below 0 where the time has gone by and no limit alarm has come; None: it is over."""
+    """left_s: below 0 where the time has passed without a limit alarm; None: it is over."""
 
     left_s: float | None
 
@@ -27,8 +27,8 @@ class Countdown:
 
 
 def is_crossed(forecast: Alarm, limit: Alarm | None) -> bool:
-    """Whether the limit alarm of its parameter says that what it foretold has come: a milder limit
-    that is crossed on the way to a red one ends nothing."""
+    """Whether the limit alarm of its parameter shows that the forecast limit was crossed. A milder
+    limit that is crossed on the way to it does not end the countdown."""
     if limit is None:
         return False
     known = (forecast.limit, forecast.observed, limit.limit)
@@ -42,12 +42,12 @@ def is_crossed(forecast: Alarm, limit: Alarm | None) -> bool:
 
 
 def foretells(alarm: Alarm) -> bool:
-    """Whether its evidence names a limit and a time that leads to it."""
+    """Whether its evidence holds a limit and the lead time to it."""
     return alarm.limit is not None and alarm.lead_s is not None
 
 
 def due_ns(alarm: Alarm) -> int | None:
-    """When it foretells that the limit is reached, flight time; None where it foretells nothing."""
+    """Flight time at which the forecast limit is reached; None where there is no forecast."""
     if not foretells(alarm) or alarm.level is Level.NORMAL:
         return None
     assert alarm.lead_s is not None
@@ -57,7 +57,7 @@ def due_ns(alarm: Alarm) -> int | None:
 
 
 def countdown(alarm: Alarm, crossed: bool, flight_ns: int | None) -> Countdown | None:
-    """None where the alarm foretells nothing. crossed: a limit alarm of its parameter stands."""
+    """None where the alarm holds no forecast. crossed: as `is_crossed` returns it."""
     due = due_ns(alarm)
     if due is None or (flight_ns is None and not crossed):
         return None

@@ -47,7 +47,7 @@ ALERT_COLUMNS = (
 
 
 def head(board: Board, now_ns: int) -> Text:
-    """The clock, how many alarms stand, and what we look at."""
+    """The time, how many alarms are active, and the status of what is followed."""
     text, well = board.headline(now_ns)
     known = board.link.is_well(now_ns)
     out = Text(f"{moment(now_ns)}  ", "bold", no_wrap=False)

@@ -1,4 +1,4 @@
-"""How many alarms stand, in one line that never says well when that is not known."""
+"""How many alarms are active, in one line; it never says all is well when that is not known."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from schemas.mission import Level
 
 
 def headline(link: Link, alarms: Sequence[Alarm], doubt: bool, now_ns: int) -> tuple[str, bool]:
-    """The line, and whether all is well. alarms: inhibited monitors with them. doubt: something is
-    wrong with what we look at."""
+    """The line, and whether all is well. alarms: inhibited monitors included. doubt: some status
+    line is bad."""
     lost = [a.lost_ns for a in alarms if a.lost_ns is not None]
     levels = Counter(a.level for a in alarms if a.lost_ns is None)
     inhibited = levels.pop(Level.NORMAL, 0)
@@ -44,6 +44,6 @@ def _at_last(link: Link, count: str, now_ns: int) -> str:
 
 
 def _since(lost: list[int], count: str, now_ns: int) -> str:
-    """What the broker lost, and what was told since."""
+    """What the broker lost, and how many alarms were received since."""
     at, before = moment(max(lost), now_ns), counted(len(lost), "alarm")
     return f": the broker lost its topics at {at}, {before} of before; {count} since"

@@ -12,11 +12,11 @@ from agents.watch.rows import AlarmRow, AlertRow
 from agents.watch.words import moment
 from schemas.columns import SECOND
 
-AGAIN_S = 60.0  # what is bad and goes on is said again
+AGAIN_S = 60.0  # a problem that lasts is printed again
 
 
 class Lines:
-    """What is printed, when. say: takes a line."""
+    """Decides what is printed, and when. say: prints a line."""
 
     def __init__(self, board: Board, say: Callable[[str], None]) -> None:
         self._board, self._say = board, say
@@ -24,7 +24,7 @@ class Lines:
         self._said_ns = 0
 
     def standing(self, now_ns: int) -> None:
-        """What stands: each time that it was read from its beginning."""
+        """Print the active alarms: each time they were read from the beginning."""
         self._say(f"{moment(now_ns)}  {self._board.headline(now_ns)[0]}")
         for alarm in self._board.alarms:
             self._say(alarm_line(self._board.alarm_row(alarm, now_ns)))
@@ -34,7 +34,7 @@ class Lines:
         self._say("  ".join(told))
 
     def status(self, now_ns: int) -> None:
-        """A line where what we look at has changed, and once a minute while it is bad."""
+        """Print a line when the status has changed, and once a minute while it is bad."""
         lines = self._board.status(now_ns)
         kinds = tuple(s.kind for s in lines)
         bad = any(s.bad for s in lines)
@@ -54,7 +54,7 @@ def alarm_line(row: AlarmRow) -> str:
 async def follow_in_lines(
     bootstrap: str, namespace: str, from_start: bool, say: Callable[[str], None]
 ) -> None:
-    """Until cancelled. BrokerError where the broker may not be spoken to."""
+    """Run until cancelled. BrokerError: connecting to the broker is not allowed."""
     board = Board(bootstrap)
     lines = Lines(board, say)
     reader = Reader(

@@ -1,4 +1,4 @@
-"""Whether we look at anything: the broker, the topics, how far they were read, and what came."""
+"""The state of what is followed: the broker, the topics, how far they were read, and what came."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A line about what we look at. kind: the same while the matter is. bad: not to be overseen."""
+    """A status line. kind: stays the same while the cause does. bad: must not be overlooked."""
 
     kind: str
     text: str
@@ -35,21 +35,21 @@ class Status:
 
 @dataclass(slots=True)
 class Link:
-    """Times in ns, ours; `since_ns`: of this reach."""
+    """Times in ns, on our clock; `since_ns`: when this reach began."""
 
     where: str = "the broker"
     reach: Reach = Reach.NO_BROKER
-    since_ns: int | None = None  # None: nobody has begun to look
+    since_ns: int | None = None  # None: the reader has not begun
     detail: str = ""
     met: bool = False  # a broker ever answered
-    answered_ns: int | None = None  # that all there was had been read
+    answered_ns: int | None = None  # when all records had last been read
     behind: int = 0  # records that are there and not yet read
-    last_ns: int | None = None  # news: when we knew of the last record
+    last_ns: int | None = None  # when the newest record became known
     last_topic: str = ""
-    sources: dict[str, int] = field(default_factory=dict)  # the same of each source
+    sources: dict[str, int] = field(default_factory=dict)  # the same for each source
 
     def to(self, reach: Reach, now_ns: int, detail: str = "") -> None:
-        """No broker is since the last answer of one, not since somebody noticed."""
+        """NO_BROKER counts from the broker's last answer, not from when its loss was noticed."""
         if reach is not self.reach or self.since_ns is None:
             lost = reach is Reach.NO_BROKER and self.reach is Reach.FOLLOWING
             self.since_ns = self.answered_ns if lost and self.answered_ns else now_ns
@@ -66,11 +66,11 @@ class Link:
             self.sources[source] = max(at_ns, self.sources.get(source, at_ns))
 
     def forget(self) -> None:
-        """What was heard is of topics that are no more."""
+        """Drop what was received: its topics no longer exist."""
         self.last_ns, self.last_topic, self.sources = None, "", {}
 
     def is_well(self, now_ns: int) -> bool:
-        """All there is was read, a broker answers, and news come."""
+        """Everything was read, a broker answers, and new records come."""
         return (
             self.reach is Reach.FOLLOWING
             and self.last_ns is not None
@@ -115,7 +115,7 @@ class Link:
         return [Status("news", f"{last}, {ago} ago", False), *self._quiet_sources(now_ns)]
 
     def _quiet_sources(self, now_ns: int) -> list[Status]:
-        """Others still talk, which hides the one that does not."""
+        """Sources that send nothing while others do, which would hide them."""
         quiet = [(at, s) for s, at in self.sources.items() if self._quiet(at, now_ns)]
         if not quiet:
             return []

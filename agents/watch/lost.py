@@ -1,7 +1,7 @@
-"""Alarms that stood when the broker lost its topics: nobody knows of them any more.
+"""Alarms that were active when the broker lost its topics: their state is not known any more.
 
-A broker that begins anew knows nothing of before, and neither does a worker that is started anew
-with it. So an alarm that stood then may stand or not: it is neither dropped nor called standing.
+A broker that starts again empty knows nothing of before, nor does a worker that is restarted with
+it. So such an alarm may still be active or not: it is neither dropped nor called active.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from agents.watch.words import counted, moment
 
 
 class Lost:
-    """at_ns: when it was last noticed, ns since 1970; None: no topic was ever lost."""
+    """at_ns: when a loss was last noticed, ns since 1970; None: no topic was ever lost."""
 
     def __init__(self) -> None:
         self.at_ns: int | None = None
         self.alarms: dict[bytes, Alarm] = {}
 
     def lose(self, standing: Iterable[Alarm], now_ns: int) -> None:
-        """These stood, or were inhibited; what was lost before stays lost."""
+        """Add alarms that were active or inhibited; those lost before stay."""
         self.at_ns = now_ns
         self.alarms |= {a.key: replace(a, lost_ns=now_ns) for a in standing}
 
     def told(self, key: bytes | None) -> None:
-        """Its monitor is told of anew, which is what counts."""
+        """A new record of its monitor has come: it replaces the lost alarm."""
         self.alarms.pop(key or b"", None)
 
     def status(self, now_ns: int) -> list[Status]:

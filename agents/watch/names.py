@@ -1,4 +1,4 @@
-"""The short name of a parameter where it is plain whose it is, else the qualified one."""
+"""The short name of a parameter where it is unambiguous, else the qualified name."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from agents.host.plain import plain
 
 
 class Names:
-    """Of all that is shown: (source, qualified name)."""
+    """shown: (source, qualified name) of every parameter on the screen."""
 
     def __init__(self, shown: Iterable[tuple[str, str]] = ()) -> None:
         self._by_short: dict[tuple[str, str], str] = {}
         for source, name in shown:
             key = (source, _short(name))
             if self._by_short.setdefault(key, name) != name:
-                self._by_short[key] = ""  # of several: no name is empty
+                self._by_short[key] = ""  # of several: '' is no parameter's name
 
     def of(self, source: str, name: str) -> str:
         short = _short(name)

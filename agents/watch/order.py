@@ -1,4 +1,4 @@
-"""The order of the screen: what is worst stands first."""
+"""The order of rows on the screen: the worst first."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from schemas.mission import Level
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """alarms: the worst first, of a level those that nobody acknowledged, then the newest; behind
-    them inhibited monitors. figures: those of parameters with an alarm first, in its order.
-    limits: the limit alarm of (source, parameter). names: short ones, where they are plain."""
+    """alarms: the worst first; in a level unacknowledged ones first, then the newest; at the end
+    inhibited monitors. figures: those of parameters with an alarm first, in the alarms' order.
+    limits: the limit alarm by (source, parameter). names: short where they are unambiguous."""
 
     alarms: list[Alarm]
     figures: list[FigureKey]

@@ -16,8 +16,7 @@ HEAD = 2  # lines above the rows: the title, and the columns' names
 
 
 class Pane(Widget, can_focus=True):
-    """items: all rows there are, in order; key: what tells one from the others;
-    cells: how one is shown."""
+    """items: all rows, in order; key: what identifies a row; cells: how a row is shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", show=False),
@@ -47,7 +46,7 @@ class Pane(Widget, can_focus=True):
 
     @property
     def rows(self) -> int:
-        """That there is room for."""
+        """How many rows fit."""
         return max(1, self.size.height - HEAD)
 
     def selected(self) -> Any:
@@ -55,7 +54,7 @@ class Pane(Widget, can_focus=True):
         return items[self.at] if items else None
 
     def _settle(self) -> Sequence[Any]:
-        """The cursor back on its row, and the page about it."""
+        """Put the cursor back on its row, and the page where it shows that row."""
         items = self._items()
         if self._on is not None:
             here = items[self.at] if self.at < len(items) else None
@@ -80,7 +79,7 @@ class Pane(Widget, can_focus=True):
         self._go(self.at + by)
 
     def action_page(self, by: int) -> None:
-        """A page on: its first row is the one that followed the last shown."""
+        """Move by a page: downwards, it begins with the row after the last shown."""
         items = self._settle()
         last = max(0, len(items) - 1)
         to = self.first + by * self.rows

@@ -1,9 +1,9 @@
-"""Kafka to the board, whatever the broker does: waits for it, follows it, begins again with it.
+"""Reads Kafka into the board, whatever the broker does: waits for it, follows it, starts again.
 
-Each time a broker is met, what stands is read anew: telemetry.alarms from its beginning, and then
+On each connection the active alarms are read again: telemetry.alarms from its beginning, and then
 the last alerts, which may be ahead of it. So nothing that happened meanwhile is missed. Where the
-topics are others than before (by their id; a broker that tells none: they end before what was
-read), what stood is not known any more, and the board is told so.
+topics were replaced (by their id; without ids: they end before what was read), the earlier alarms
+are not known any more, and the board is told so.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from agents.watch.rows import AlertRow
 from schemas import topics
 
 FOLLOWED = (topics.ALARMS, topics.ALERTS, topics.STATISTICS)
-ASK_S = 1.0  # between two questions whether the broker is there
-ANSWER_S = 3.0  # that it has to answer one
+ASK_S = 1.0  # between two checks that the broker is there
+ANSWER_S = 3.0  # that it has to answer a check
 TIMES_OVER = 2
-QUIET = 5  # polls in a row: what an open transaction hides is not waited for
+QUIET = 5  # empty polls in a row: do not wait for what an open transaction hides
 TAIL = {topics.ALERTS: 500, topics.STATISTICS: 500}  # records that are read of the past
 _GONE = (BrokerError, KafkaError, TimeoutError, OSError)
 Parts = list[TopicPartition]
 
 
 class LogReplacedError(KafkaError):  # type: ignore[misc]
-    """A topic is another than the one that was read."""
+    """A topic was replaced: it is not the one that was read."""
 
 
 def _nobody(*_: AlertRow) -> None:
@@ -43,8 +43,8 @@ def _nobody(*_: AlertRow) -> None:
 
 
 class Reader:
-    """Fills a board until cancelled. on_standing: called when what stands is known, once for
-    every broker that is met; on_alert: with each alert that is new (from_start: that is kept)."""
+    """Fills a board until cancelled. on_standing: called when the active alarms are known, once per
+    connection; on_alert: called with each new alert (from_start: each that Kafka keeps)."""
 
     def __init__(
         self,
@@ -63,13 +63,13 @@ class Reader:
         self._now = now_ns
         self._told: dict[TopicPartition, int] = {}  # alerts from here on are new
         self._asked = 0.0
-        self._over = 0  # answers in a row that said less than what was read
-        self._met: dict[TopicPartition, int] = {}  # ends when it was met: what is before is past
+        self._over = 0  # checks in a row where a topic ended before what was read
+        self._met: dict[TopicPartition, int] = {}  # ends on connection: what is before is past
         self._ids: dict[str, str] = {}  # of the topics that were read
-        self._reached: dict[TopicPartition, int] = {}  # how far they were
+        self._reached: dict[TopicPartition, int] = {}  # how far they were read
 
     async def run(self) -> None:
-        """BrokerError where the broker may not be spoken to at all; else it never ends."""
+        """BrokerError where connecting to the broker is not allowed; else it never ends."""
         client = consumer(self._bootstrap)
         self._board.link.to(Reach.NO_BROKER, self._now())
         while True:
@@ -98,8 +98,8 @@ class Reader:
         await self._ask(client)  # an answer, before anything is called known
         self._board.known(self._now())
         self._on_standing()
-        self._from_start = False  # of the first broker alone
-        for part in self._of(parts, topics.ALERTS):  # what was read until now is no news
+        self._from_start = False  # only on the first connection
+        for part in self._of(parts, topics.ALERTS):  # what was read so far is not new
             self._told.setdefault(part, await client.position(part))
         while True:
             while not self._due():
@@ -108,7 +108,7 @@ class Reader:
             self._board.known(self._now())
 
     async def _found(self) -> Parts:
-        """Partitions of the topics, once they are all there. Asked for, none would be made."""
+        """Partitions of the topics, once they all exist. Looking for them does not create them."""
         async with administrator(self._bootstrap) as admin:
             while True:
                 async with asyncio.timeout(2 * ANSWER_S):
@@ -120,8 +120,8 @@ class Reader:
                 await asyncio.sleep(ASK_S)
 
     async def _meet(self, client: AIOKafkaConsumer, parts: Parts) -> dict[TopicPartition, int]:
-        """Where each begins; where it ends is kept, as a fetch tells it: asked for its end, the
-        embedded broker tells of another."""
+        """First offset of each. The end is kept as a fetch reports it: asked for end offsets, the
+        embedded broker reports another."""
         async with asyncio.timeout(3 * ANSWER_S):
             first: dict[TopicPartition, int] = await client.beginning_offsets(parts)
             for part in parts:
@@ -132,8 +132,8 @@ class Reader:
         return first
 
     async def _others(self, client: AIOKafkaConsumer) -> set[str]:
-        """Those that are not what was read before. One of the same id that is shorter may be a
-        replica that is behind for a moment: that is asked again while it is followed."""
+        """Topics that are not those read before. One with the same id that is shorter may be a
+        replica that lags for a moment: it is checked again while it is followed."""
         before, self._ids = self._ids, await self._ids_of(client)
         same = {n for n, id_ in self._ids.items() if id_ != UNKNOWN and id_ == before.get(n)}
         shorter = {p.topic for p, end in self._met.items() if end < self._reached.get(p, 0)}
@@ -148,10 +148,10 @@ class Reader:
         self._reached.clear()
         for part in self._told:
             if part.topic in others:
-                self._told[part] = 0  # all of the new log is news
+                self._told[part] = 0  # every alert of the new log is new
 
     def _from(self, part: TopicPartition) -> int:
-        """Where reading begins. Of figures the newest alone are shown: their past is not read."""
+        """Offset to read from. Only the newest figures are shown, so their past is not read."""
         name, end = self._wire[part.topic], self._met[part]
         if name == topics.ALARMS:
             return 0
@@ -162,7 +162,7 @@ class Reader:
         return min(self._told.get(part, end), end - TAIL[name])
 
     async def _catch_up(self, client: AIOKafkaConsumer, parts: Parts) -> None:
-        """Read to where the topics ended when the broker was met."""
+        """Read up to where the topics ended on connection."""
         quiet = 0
         while quiet < QUIET and any([self._met[p] > await client.position(p) for p in parts]):
             if self._due():
@@ -173,10 +173,10 @@ class Reader:
         return asyncio.get_running_loop().time() - self._asked >= ASK_S
 
     async def _ask(self, client: AIOKafkaConsumer) -> None:
-        """A poll is silent when the broker is gone, so it is asked. TimeoutError, KafkaError."""
+        """Check the broker: a poll does not fail when it is gone. TimeoutError, KafkaError."""
         parts = list(self._met)
         async with asyncio.timeout(ANSWER_S):
-            await client.end_offsets(parts)  # whatever they are: that there is an answer
+            await client.end_offsets(parts)  # only to see that there is an answer
         if _changed(self._ids, await self._ids_of(client)):
             raise LogReplacedError("the topics were deleted, or made anew")
         read = {p: await client.position(p) for p in parts}
@@ -187,12 +187,12 @@ class Reader:
         self._asked = asyncio.get_running_loop().time()
 
     def _refuse_shorter(self, over: list[str]) -> None:
-        """over: topics that end before what was read of them. Once in a row is nothing: a broker
-        that takes over a partition may be behind for a moment."""
+        """over: topics that end before what was read of them. A single time is tolerated: a broker
+        that takes over a partition may lag for a moment."""
         self._over = self._over + 1 if over else 0
         if self._over >= TIMES_OVER:
             self._over = 0
-            self._ids = {}  # whatever they are called
+            self._ids = {}  # so that equal ids excuse nothing (`_others`)
             raise LogReplacedError(f"{', '.join(over)} begins anew")
 
     async def _poll(self, client: AIOKafkaConsumer, parts: Parts) -> bool:
@@ -223,12 +223,12 @@ class Reader:
 
 
 def _changed(before: dict[str, str], now: dict[str, str]) -> set[str]:
-    """Topics that were there, and have another id or are not there."""
+    """Topics that existed before, and now have another id or do not exist."""
     return {n for n, id_ in before.items() if now.get(n) != id_}
 
 
 def _why(error: BaseException) -> str:
-    """What is more than that nobody answers."""
+    """The error's text, where it says more than that no broker answers."""
     text = str(error).split("\n")[0].removeprefix(f"{type(error).__name__}: ")
     if isinstance(error, TimeoutError) or text.startswith("No Kafka broker answers"):
         return ""

@@ -1,6 +1,6 @@
-"""Records of telemetry.alarms, .alerts and .statistics, read as a stranger's: understood or not.
+"""Records of telemetry.alarms, .alerts and .statistics, parsed as untrusted input.
 
-Whatever the bytes, there is an `Alarm`, an `Alert` or a `Pane` with every field of its type, or
+Whatever the bytes, the result is an `Alarm`, an `Alert` or a `Pane` with fields of their type, or
 `NotOursError`; never another exception. Texts are kept as they are: `agents.host.plain` shows them.
 """
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class NotOursError(ValueError):
-    """A record that is none of ours."""
+    """A record that is not in one of our formats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """How one monitor of one parameter stands. None: not known."""
+    """State of one monitor of one parameter. None: not known."""
 
     key: bytes  # of its record on telemetry.alarms
     source: str
@@ -49,9 +49,9 @@ class Alarm:
     name: str
     level: Level
     sentence: str
-    from_state: bool  # of telemetry.alarms, not of an alert
-    alert: str = ""  # the last about it
-    evidence: str = ""  # the one whose value and words these are
+    from_state: bool  # from telemetry.alarms, not from an alert
+    alert: str = ""  # id of the last alert about it
+    evidence: str = ""  # id of the alert that value and sentence are from
     transition: str = ""
     generation_ns: int | None = None
     reception_ns: int | None = None
@@ -64,7 +64,7 @@ class Alarm:
     acknowledged: Note | None = None
     inhibited: Note | None = None
     ranges_set: Note | None = None
-    lost_ns: int | None = None  # not known since: the topics that told of it are no more
+    lost_ns: int | None = None  # state unknown since then: its topics are gone
 
     @property
     def place(self) -> Place | None:
@@ -73,7 +73,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A transition: what it leaves behind, and the person that made it, if one did."""
+    """A transition: the alarm after it, and the operator who made it, if one did."""
 
     alarm: Alarm
     control: Note | None
@@ -109,7 +109,7 @@ def read_alert(value: bytes) -> Alert:
     record = _object(value, MOST_BYTES)
     monitor: dict[str, Any] = _of(record, "monitor", dict)
     _of(record, "model", dict, {})
-    # said before monitor_key joins them
+    # checked before monitor_key joins them
     _name(record, "source"), _name(record, "parameter"), _name(monitor, "kind")
     _of(monitor, "name", str, "")
     try:
@@ -184,7 +184,7 @@ _NEEDED: Any = object()
 
 
 def _of(record: dict[str, Any], field: str, kind: type[T], default: T = _NEEDED) -> T:
-    """A field of its type; null is as good as nothing where there is a default."""
+    """A field, checked for its type; null counts as absent where there is a default."""
     value = record.get(field)
     if value is None and default is not _NEEDED:
         return default

@@ -1,4 +1,4 @@
-"""What a line of the screen holds: texts alone, fit to be shown (`agents.host.plain`)."""
+"""What a row of the screen holds: only texts, safe to show (`agents.host.plain`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SOURCE, _SENTENCE, _ID = 40, 400, 60  # characters
 @dataclass(frozen=True, slots=True)
 class AlarmRow:
     """level: a word of XTCE's ladder, or `inhibited`. limit: the countdown, where there is one.
-    about: what there is no room for in a row, a line each."""
+    about: details that do not fit in a row, a line each."""
 
     level: str
     source: str

@@ -34,7 +34,7 @@ KEYS = (
 
 
 class Line(Widget):
-    """Text that is asked for anew whenever the screen is drawn."""
+    """Text that is computed again whenever the screen is drawn."""
 
     def __init__(self, text: Callable[[], Text], id: str) -> None:
         super().__init__(id=id)
@@ -45,7 +45,7 @@ class Line(Widget):
 
 
 class Watch(App[None]):
-    """Runs a reader while it is up. seconds: it ends by itself after so many."""
+    """Runs a reader while it is open. seconds: it closes by itself after so many."""
 
     CSS = """
     Screen { layout: vertical; overflow: hidden; }
@@ -109,10 +109,10 @@ class Watch(App[None]):
 
     def _reader_ended(self, reading: asyncio.Task[None]) -> None:
         if not reading.cancelled():
-            self.exit()  # with what it raised: a broker that may not be spoken to
+            self.exit()  # `ended` raises its error: connecting to the broker is not allowed
 
     async def ended(self) -> None:
-        """To be awaited once the screen is gone. It raises what ended the reader, if anything."""
+        """Await this after the screen has closed. It raises what ended the reader, if anything."""
         if self._reading:
             self._reading.cancel()
             await asyncio.wait({self._reading})

@@ -1,7 +1,7 @@
-"""How every monitor stands, from two tellers: the state (telemetry.alarms) and alerts.
+"""The state of every monitor, from two topics: its state (telemetry.alarms) and alerts.
 
-The state lags the alerts by what the desk that keeps it takes, so either may be the newer. Each is
-in order by itself; between them the place in the input, which the alert's id names, decides.
+The state lags the alerts by the time that the desk takes, so either may be the newer. Each is in
+order by itself; between the two, the place in the input decides, which the alert's id names.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ MOST = 20_000  # monitors of any level that are known
 
 
 class Standing:
-    """Alarms by key, those that are normal with them: a normal one outdates what comes late."""
+    """Alarms by key, normal ones included: a normal one outdates a record that comes late."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, Alarm] = {}
-        self._some_to_drop = False  # normal ones, when there is no room
+        self._some_to_drop = False  # there are normal ones to drop when it is full
         self.not_held = 0  # records of monitors beyond MOST
 
     def __iter__(self) -> Iterator[Alarm]:
-        """Those that stand, and those that are inhibited: nobody would hear of them."""
+        """Active alarms, and inhibited monitors, which would otherwise go unnoticed."""
         return filter(_is_shown, self._known.values())
 
     def take_state(self, alarm: Alarm) -> None:
@@ -35,7 +35,7 @@ class Standing:
             self._hold(_filled(alarm, old) if old and same else alarm)
 
     def take_tombstone(self, key: bytes) -> None:
-        """What an alert raised stays: the tombstone is of one before it, or its alert comes too."""
+        """What an alert raised stays: the tombstone is of an earlier alarm, or an alert follows."""
         old = self._known.get(key)
         if old and (old.from_state or old.level is Level.NORMAL):
             del self._known[key]
@@ -73,13 +73,13 @@ def _is_before(alarm: Alarm, other: Alarm) -> bool:
 
 
 def _filled(state: Alarm, alert: Alarm) -> Alarm:
-    """What a state leaves out of its own alert: an older desk kept the sentence and little more."""
+    """Fill a state from its own alert: an older desk kept the sentence and little more."""
     missing = [f for f in _EVIDENCE if getattr(state, f) in (None, "")]
     return replace(state, **{f: getattr(alert, f) for f in missing})
 
 
 def _after(alert: Alert, old: Alarm | None) -> Alarm:
-    """The alarm that an alert leaves behind, with what people did to it before."""
+    """The alarm after an alert, with what operators did to it before."""
     new = alert.alarm
     if alert.control is None:
         worse = old is None or old.level is Level.NORMAL or new.level > old.level
@@ -89,7 +89,7 @@ def _after(alert: Alert, old: Alarm | None) -> Alarm:
             if old is None
             else replace(new, acknowledged=seen, inhibited=old.inhibited, ranges_set=old.ranges_set)
         )
-    base = old or new  # no sample is part of what a person does: the last value stays
+    base = old or new  # an operator's action has no sample: the last value stays
     kept = replace(
         base,
         level=new.level,
@@ -107,4 +107,4 @@ def _after(alert: Alert, old: Alarm | None) -> Alarm:
         return replace(kept, inhibited=None)
     if new.transition == "limits_set":
         return replace(kept, ranges_set=note)
-    return kept  # of a model's stage: its level says it
+    return kept  # a model's stage has changed: the level says it

@@ -20,7 +20,7 @@ def moment(ns: int | None, now_ns: int | None = None) -> str:
 
 
 def span(seconds: float) -> str:
-    """'3 s', '2 min 05 s', '3 h 07 min', '12 d'; no less than nothing."""
+    """'3 s', '2 min 05 s', '3 h 07 min', '12 d'; never below 0."""
     whole = max(0, int(seconds))
     if whole < 120:
         return f"{whole} s"

@@ -14,7 +14,7 @@ from pipeline.formats.spec import Column, Recorded, Table
 from schemas.mission import AlarmRanges
 from schemas.records import RawRecord
 
-PULL = 0.01  # a second, of the walk towards zero: its spread is 7, the limit 3 spreads away
+PULL = 0.01  # of the walk to zero, per second: its spread is 7, the limit is at 3 spreads
 Crossing = tuple[str, int, str]  # parameter, time, new state
 
 
@@ -48,7 +48,7 @@ class Flight:
         ])  # fmt: skip
 
     def crossings(self) -> Iterator[tuple[Crossing, float, float]]:
-        """Each with its value and its EWMA, in order of time; by numpy alone."""
+        """Each crossing with its value and its EWMA, in order of time; only with numpy."""
         beyond = np.abs(self.values[0]) > np.inf
         mean = self.values[0].astype(np.float64)
         for k, time in enumerate(self.time_ns.tolist()):

@@ -14,7 +14,7 @@ from schemas import topics
 
 
 async def main(its: Asked) -> None:
-    """how: the mission folder. A record is done with when it is committed."""
+    """its.how: the mission folder. A record is processed when it is committed."""
     source = SourceSettings(mission=its.how)
     settings = Settings(
         bootstrap=its.bootstrap, namespace=its.raw.removesuffix(f".{topics.RAW}"), group=its.group,

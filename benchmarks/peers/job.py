@@ -99,10 +99,10 @@ def fresh(containers: int = CONTAINERS) -> State:
 
 
 class Clock:
-    """The same for all: from when a tenth of `records` is done with until all of them are.
+    """The same for all: runs from when a tenth of `records` is processed until all of them are.
 
-    Started by the first record it would flatter whoever takes the most in a first batch: what had
-    to be fetched for that was there before the clock.
+    Started by the first record, it would favour the peer with the largest first batch: what was
+    fetched for that was there before the clock began.
     """
 
     def __init__(self, records: int) -> None:
@@ -115,7 +115,7 @@ class Clock:
         return self.records >= self._last
 
     def passed(self, records: int) -> None:
-        """So many records more are done with: a whole batch, where batches are to be seen."""
+        """So many more records are processed: a whole batch, where batches can be seen."""
         if self.done:
             return
         self.records += records
@@ -125,14 +125,14 @@ class Clock:
             self._ended = time.perf_counter()
 
     def tell(self, package: str) -> None:
-        """One line on standard output, for the benchmark. Faust has put its log there."""
+        """One line on standard output, for the benchmark. Faust sends sys.stdout to its log."""
         counted, seconds = self.records - self._first, self._ended - self._begun
         line = {"version": version(package), "records": counted, "seconds": seconds}
         print(orjson.dumps(line).decode(), file=sys.__stdout__, flush=True)
 
 
 class Job:
-    """A record's value in, its alerts out. Its clock is told by whoever hands the records over."""
+    """A record's value in, its alerts out. Whoever hands over the records advances its clock."""
 
     def __init__(self, records: int) -> None:
         self.clock = Clock(records)

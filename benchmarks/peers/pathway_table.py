@@ -60,7 +60,7 @@ def when(value: bytes) -> bytes:
 
 
 def end(job: Job) -> None:
-    """A streaming table has no end: leave once the last record is done with."""
+    """A streaming table has no end: leave once the last record is processed."""
     while not job.done:
         threading.Event().wait(0.1)
     threading.Event().wait(SETTLE_S)

@@ -132,7 +132,7 @@ class Shape:
         raise Failed(f"ended with status {done.returncode}: {said[:160]}")
 
     def _compare(self, peer: Peer, topic: str, before: int, seconds: int) -> None:
-        """All that was asked for, and nothing else, up to the last record's time."""
+        """Check that the alerts up to the last record's time are exactly those expected."""
         last = int(self.flown.time_ns[seconds - 1])
         wanted = {c for c, _, _ in self.crossings if c[1] <= last}
         values = asyncio.run(read(self.bootstrap, topic, before))
@@ -242,7 +242,7 @@ def table(shape: Shape, differed: list[str]) -> Iterator[str]:
 
 
 def _ratio(rates: list[float], to: list[float]) -> str:
-    """Median of the pairs."""
+    """Median of the ratios, pair by pair."""
     if len(to) < len(rates):
         return "–"
     return f"{median(a / b for a, b in zip(rates, to, strict=True)):.2f}"

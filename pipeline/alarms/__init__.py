@@ -1,1 +1,1 @@
-"""What stands: checks of values, monitors, and what is told of a source that falls silent."""
+"""Alarms: checks of values, monitors, and alerts on a source that falls silent."""

@@ -1,8 +1,8 @@
 """Change alarms of one container: how far a value moved since the sample before (XTCE 1.2,
 ChangeAlarmRanges), per sample or per second of generation time.
 
-They speak into the levels of the static limits, so that one monitor hears both: the more severe
-counts. A value that is invalid says nothing, and the next good one is compared with the last good.
+They raise the levels of the static limits, so that one monitor evaluates both: the more severe
+counts. An invalid value is skipped, and the next good one is compared with the last good one.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class ChangeLimits(Check):
         self._change = np.empty((0, c))
 
     def begin(self) -> None:
-        """As if nothing had come before."""
+        """Reset, as if no row had come before."""
         self._before.value[:], self._before.time[:] = 0.0, NEVER
 
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:
-        """Where a change lies outside its ranges. Changes are followed whether or not the variant
-        in force is theirs."""
+        """Raise levels where a change lies outside its ranges. The last sample is remembered even
+        while another variant is in force."""
         if len(self.columns) == 0:
             return
         if len(rows.packet) > len(self._change):

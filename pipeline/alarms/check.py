@@ -1,8 +1,8 @@
-"""What a check of alarms is: it raises the levels of rows, and says why.
+"""The interface of an alarm check: it raises the levels of rows, and gives the reasons.
 
-A check is one file of this room and its line of `alarms.checks.CHECKS`. All checks of a parameter
-speak into the same levels, which one monitor hears: the most severe counts, and an alert has all
-their reasons.
+A check is one file of this package and its line in `alarms.checks.CHECKS`. All checks of a
+parameter raise the same levels, which one monitor evaluates: the most severe counts, and an alert
+lists all their reasons.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class Variants:
     alarms: list[AlarmRanges]
 
     def of(self, key: str) -> tuple[I8, I8, I8]:
-        """(columns, slots, variants) of those whose alarm has such a part."""
+        """(columns, slots, variants) of the variants whose alarm has the part `key`."""
         variant = np.array([v for v, a in enumerate(self.alarms) if getattr(a, key)], np.int64)
         return self.columns[self.slot[variant]], self.slot[variant], variant
 
     def asked(self, column: int, choices: Sequence[tuple[Criteria, object]]) -> int:
-        """Column of Rows.choice that tells which of them holds; NO_CHOICE: there are none."""
+        """Column of Rows.choice that gives the choice that holds; NO_CHOICE: no choices."""
         return self.plan.choice(column, tuple(c for c, _ in choices)) if choices else NO_CHOICE
 
 
 class Sample(NamedTuple):
-    """One value of the last feed, of which an alert is told."""
+    """One value of the last feed, for which an alert is emitted."""
 
     rows: Rows
     row: int
@@ -54,7 +54,7 @@ class Sample(NamedTuple):
 
 
 class Check(Stateful):
-    """word: its name in reasons. schema: of what its reasons hold beside check and level."""
+    """word: its name in reasons. schema: of the keys of its reasons beside check and level."""
 
     word: ClassVar[str]
     schema: ClassVar[dict[str, Any]] = {}
@@ -64,15 +64,15 @@ class Check(Stateful):
         raise NotImplementedError
 
     def begin(self) -> None:
-        """As if nothing had come before."""
+        """Reset, as if no row had come before."""
 
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:
-        """Raise the levels of [k, a]. time_ns i8[k]: at which each row counts; variant i8[k, a]:
-        what is in force. Invalid values have NO_VERDICT already."""
+        """Raise levels of scores [k, a]. time_ns i8[k]: time at which each row is judged; variant
+        i8[k, a]: the variant in force. Invalid values have NO_VERDICT already."""
         raise NotImplementedError
 
     def reason(self, sample: Sample) -> dict[str, Any] | None:
-        """What it has to say of a sample; None: nothing is wrong with it."""
+        """Why a sample is in alarm by this check; None: it is not."""
         raise NotImplementedError
 
     @staticmethod
@@ -82,7 +82,7 @@ class Check(Stateful):
 
 
 def bounds_of(sides: Sequence[Five]) -> F8:
-    """f8[5, n]: a row a level."""
+    """f8[5, n]: one row per level."""
     return np.array(sides, np.float64).reshape(len(sides), 5).T.copy()
 
 

@@ -1,8 +1,9 @@
-"""A source's clock that was set, told once: by the first container that has seen it.
+"""A change of a source's clock, reported once: for the first container that detected it.
 
-Every container has a clock of its own in `timeline.order`, since their rows come apart. What moved
-the clock of one moves those of all of the spacecraft; so a step is compared with what was told
-since the container's last. An alarm of this kind clears by itself once the clock has been steady.
+Every container has its own clock in `timeline.order`, since their rows arrive separately. What
+moved the clock of one moves those of all containers of the spacecraft. So a step is compared with
+the steps reported since the container's last one. The alarm clears by itself once the clock has
+been steady.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from schemas.mission import Level
 from schemas.state import Composite, Stateful
 
 KIND = "clock"
-STEP_NS = 500_000_000  # less than that is the way's and the drift's
+STEP_NS = 500_000_000  # less than that is due to link delay and drift
 STEADY_NS = 60_000_000_000
 KEPT = 16  # steps that a container may not have seen yet
 
 
 class _Moved(Stateful):
-    """steps i8[KEPT]: the last that were told; count: of all; known i8[c]: how many of them each
-    container has seen; at: reception time of the last."""
+    """steps i8[KEPT]: the last ones reported; count: number of all; known i8[c]: how many of them
+    each container has seen; at: reception time of the last."""
 
     def __init__(self, containers: int) -> None:
         self.state = {
@@ -57,7 +58,7 @@ class ClockSteps(Composite):
 
     @property
     def count(self) -> int:
-        """Changes of clock that were told."""
+        """Number of clock changes reported."""
         return int(self._moved.state["count"][0])
 
     def watched(self) -> Iterator[Watched]:
@@ -69,7 +70,7 @@ class ClockSteps(Composite):
     def feed(
         self, batch: PacketBatch, ticks: I8, steps: Sequence[tuple[int, Steps]], out: list[Pending]
     ) -> None:
-        """steps: of each container that has some, by its place."""
+        """steps: (place of the container, its steps) for each container that has some."""
         s = self._moved.state
         told = [
             (int(packet), container, i, found)
@@ -89,23 +90,23 @@ class ClockSteps(Composite):
                 if s["at"][0] != NEVER and now - s["at"][0] >= STEADY_NS:
                     self._emit(batch, packet, 0, None, out)
                 continue
-            if not self._monitor.calm:  # each is told by itself
+            if not self._monitor.calm:  # each step has its own alert
                 self._emit(batch, packet, 0, None, out)
             s["at"][0] = now
             self._emit(batch, packet, 1, (container, steps_of, i), out)
 
     def _is_news(self, container: int, step: int, usual: int) -> bool:
-        """Whether no other container's step was this one; what is too small is none."""
+        """Whether no other container's step was this one. A step below STEP_NS is no news."""
         s = self._moved.state
         if abs(step) < STEP_NS:
             return False
         count, least = int(s["count"][0]), usual + usual // 2
         first = max(int(s["known"][container]), count - KEPT)
         unseen = s["steps"][np.arange(first, count) % KEPT]
-        # a container does not see what is less than from row to row, or sees some of it
+        # a container does not see a step smaller than its row interval, or only a part of it
         large = np.abs(unseen) > least
         near = max(STEP_NS, least * (1 + int((~large).sum())))
-        # a container that was not heard, or not yet, has seen the last of them alone
+        # a container without packets for a while, or until now, saw only the last of them
         sums = np.cumsum(unseen[large][::-1]) if large.any() else np.zeros(1, np.int64)
         news = not len(unseen) or bool((np.abs(step - sums) > near).all())
         if news:

@@ -14,8 +14,8 @@ from schemas.mission import Level
 
 
 class Asked(NamedTuple):
-    """Of c variants that have some: slot, variant i8[c]; choice i8[c]: column of Rows.choice that
-    tells which holds, from 1; first i8[c + 1]: of each one's levels u1."""
+    """Of c variants with conditions: slot, variant i8[c]; choice i8[c]: column of Rows.choice with
+    the condition that holds, from 1; first i8[c + 1]: where the levels u1 of each begin."""
 
     slot: I8
     variant: I8
@@ -50,7 +50,7 @@ class Conditions(Check):
         for c in np.flatnonzero(a.variant == sample.variant):
             held = int(sample.rows.choice[sample.row, a.choice[c]])
             level = Level(int(a.level[a.first[c] + held - 1])) if held else Level.NORMAL
-            if level:  # a text may be listed as one that is well
+            if level:  # a text may be listed as normal
                 return {"check": self.word, "level": level.word}
         return None
 

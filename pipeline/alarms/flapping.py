@@ -1,9 +1,9 @@
-"""A monitor that goes to and fro is told once, with counts, until it is calm.
+"""A monitor that flaps is reported once, with counts, until it is calm.
 
 A limit without a deadband under a noisy value raises and clears its alarm at every second sample:
-thousands of alerts an hour, in which nobody sees another. From the FLAPS-th raise within WITHIN_S
-on its changes are counted and no longer told, but for one to a level above all that was told; when
-CALM_S have passed without one, an alert says how many there were and where it stands.
+thousands of alerts an hour, which hide all others. From the FLAPS-th raise within WITHIN_NS on, its
+changes are counted but not emitted, except one to a level above all those emitted. After CALM_NS
+without a change, an alert gives their number and the present level.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ CALM_NS = 60_000_000_000
 
 
 class Told(NamedTuple):
-    """What is told of one transition, or of the calm after many. flaps: raises since it began;
-    0: a plain transition, `i` of the monitor's."""
+    """What is emitted for one transition, or for the calm after many. flaps: raises since the
+    flapping began; 0: a plain transition, number `i` of the monitor's."""
 
     row: int
     parameter: int
@@ -43,10 +43,10 @@ class Flapping(Stateful):
         self.state = {
             "raises": np.full((FLAPS, f), NEVER, np.int64),  # times of the last, oldest first
             "flapping": np.zeros(f, np.uint8),
-            "count": np.zeros(f, np.int64),  # raises since it flaps
+            "count": np.zeros(f, np.int64),  # raises since the flapping began
             "since": np.zeros(f, np.int64),
             "last": np.zeros(f, np.int64),  # time of the last change
-            "level": np.zeros(f, np.uint8),  # the highest that was told
+            "level": np.zeros(f, np.uint8),  # the highest that was emitted
             "now": np.zeros(f, np.uint8),  # where the monitor stands
         }
         self.bounds = {
@@ -62,16 +62,16 @@ class Flapping(Stateful):
         return not self.state["flapping"].any()
 
     def begin(self, parameter: int) -> None:
-        """Nothing is known any more of one: somebody inhibited or enabled it."""
+        """Reset the state of one monitor, as when it is inhibited or enabled."""
         for name, array in self.state.items():
             array[..., parameter] = NEVER if name == "raises" else 0
 
     def level(self, parameter: int) -> int:
-        """At which it was last told to stand; 0 where it does not flap."""
+        """The last level emitted while it flaps; 0 if it does not flap."""
         return int(self.state["level"][parameter]) if self.state["flapping"][parameter] else 0
 
     def feed(self, time_ns: I8, t: Transitions) -> list[Told]:
-        """time_ns i8[k]: of each row, such as never goes back for long."""
+        """time_ns i8[k]: of each row, a time that never goes back for long."""
         if self.quiet and not len(t.row):
             return []
         told = list(self._rows(time_ns, t))
@@ -91,7 +91,7 @@ class Flapping(Stateful):
         s = self.state
         if not s["flapping"][j]:
             return
-        # a packet with a time to come is followed by others: calm is counted from theirs
+        # others follow a packet with a time in the future: calm is counted from their times
         since = np.minimum.accumulate(np.concatenate([s["last"][j : j + 1], time_ns]))
         late = np.flatnonzero(time_ns - since[1:] >= CALM_NS)
         s["last"][j] = since[-1]
@@ -108,7 +108,7 @@ class Flapping(Stateful):
         raised = before == 0
         if s["flapping"][j]:
             s["count"][j] += raised
-            if after > s["level"][j]:  # worse than all that was told
+            if after > s["level"][j]:  # worse than all that was emitted
                 yield Told(row, j, int(s["level"][j]), after, i)
                 s["level"][j] = after
             return

@@ -1,6 +1,6 @@
-"""Monitors that were told to be silent for a while, and until when (docs/control.md).
+"""Monitors that are inhibited for a while, and until when (docs/control.md).
 
-Time is that of the ticks, so that a replay ends each where the flight ended it.
+Time is that of the ticks, so that a replay ends each inhibition where the flight ended it.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ import orjson
 from schemas.columns import State
 from schemas.control import Control
 
-MOST = 256  # that end by themselves, at once
+MOST = 256  # that end by themselves, at any one time
 END_OF_TIME = 2**63 - 1
 _TYPES = {"monitor": str, "parameter": str, "who": str, "why": str, "when_ns": int, "until_ns": int}
 
 
 class Inhibitions:
-    """Its state is JSON in bytes: few, and of any length."""
+    """Its state is JSON in bytes, since inhibitions are few and their texts vary in length."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], Control] = {}
 
     @property
     def next_ns(self) -> int:
-        """When the first of them ends; the end of time where none does."""
+        """When the first of them ends; END_OF_TIME if none does."""
         return min((c.until_ns or END_OF_TIME for c in self._open.values()), default=END_OF_TIME)
 
     def check(self, control: Control) -> None:
-        """ValueError where there are too many already that end by themselves."""
+        """ValueError if too many inhibitions that end by themselves are open already."""
         key = (control.monitor, control.parameter)
         if control.until_ns is not None and key not in self._open and len(self._open) >= MOST:
             raise ValueError(f"{MOST} inhibitions end by themselves already: enable one")
 
     def take(self, control: Control) -> None:
-        """A control that was applied."""
+        """Take note of a control that was applied."""
         key = (control.monitor, control.parameter)
         if control.what == "inhibit" and control.until_ns is not None:
             self._open[key] = control
@@ -45,7 +45,7 @@ class Inhibitions:
             self._open.pop(key, None)
 
     def due(self, now_ns: int) -> list[Control]:
-        """What ends now: controls that enable what they inhibited."""
+        """Inhibitions that end now, as controls that enable the monitors again."""
         ended = [c for c in self._open.values() if (c.until_ns or END_OF_TIME) <= now_ns]
         for one in ended:
             del self._open[one.monitor, one.parameter]
@@ -66,7 +66,7 @@ class Inhibitions:
         return {"open": np.frombuffer(orjson.dumps(told), np.uint8).copy()}
 
     def restore(self, state: State) -> None:
-        """ValueError where it is none of this kind."""
+        """ValueError if the state does not hold valid inhibitions."""
         try:
             told = orjson.loads(state["open"].astype(np.uint8).tobytes())
             whole = len(told) <= MOST and all(

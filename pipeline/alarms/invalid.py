@@ -1,7 +1,7 @@
 """A sensor without a valid value for long: no number, no such label, outside its ValidRange.
 
-Its samples say nothing to any other monitor, so whatever alarm stood then goes on standing; that
-nobody can see the sensor any more is an alarm of its own.
+Its samples give no verdict to any other monitor, so an alarm that was active then stays active.
+That the sensor gives no valid values any more is an alarm of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _INVALID = np.uint8(Quality.INVALID)
 
 
 class Invalid(Composite):
-    """columns i8[f] of the rows, and their parameters. invalid_s: 0: nothing is told."""
+    """columns i8[f] of the rows, and their parameters. invalid_s: 0: no alerts are emitted."""
 
     def __init__(
         self, columns: I8, parameters: tuple[Parameter, ...], invalid_s: float, index: int,

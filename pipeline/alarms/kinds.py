@@ -1,4 +1,4 @@
-"""Kinds of monitors that are no model's, as alerts and control records name them."""
+"""Kinds of monitors that belong to no model, as alerts and control records name them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The limits of one container at work: what rows say as they arrive, and the alerts of it.
+"""The limit check of one container: it judges rows as they arrive and emits the alerts.
 
-A container has two: of what is live, and of recorded data that come beside it (docs/time.md). They
-share the limits and nothing else: no older sample touches a live alarm.
+A container has two: for live data, and for recorded data that arrive beside them (docs/time.md).
+They share only the limits: no older sample changes a live alarm.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class LimitCheck(Composite):
         yield Watched(self._kind, names, self._monitor, flapping=self._flapping)
 
     def withdraw(self, batch: PacketBatch, packet: int, out: list[Pending]) -> None:
-        """What was said of rows as recorded ones, which were not, is taken back."""
+        """Clear the alarms of rows that were judged as recorded ones but were not."""
         now, levels = batch.reception_ns[packet], self._monitor.state["level"].copy()
         for j in np.flatnonzero(levels).tolist():
             of = self._plan.fields[int(self._limits.columns[j])].parameter
@@ -71,7 +71,7 @@ class LimitCheck(Composite):
             check.begin()
 
     def feed(self, batch: PacketBatch, rows: Rows, judged_ns: I8, out: list[Pending]) -> None:
-        """judged_ns i8[k]: the time at which each row counts."""
+        """judged_ns i8[k]: the time at which each row is judged."""
         if not len(self._limits.columns) or not len(rows.packet):
             return
         scores, variant = self._limits.levels(rows), self._limits.variant
@@ -85,7 +85,7 @@ class LimitCheck(Composite):
             out.append(Pending(packet, int(batch.record[packet]), Rank.LIMIT, order, make))
 
     def _told(self, batch: PacketBatch, rows: Rows, t: Transitions, told: Told) -> dict[str, Any]:
-        """The alert of a transition, or of one that stands for many."""
+        """The alert of a transition, or the one alert that stands for many of them."""
         since = told.since_ns if told.word else int(t.since_ns[told.i])
         offset = batch.offset[rows.packet[told.row]] if told.i < 0 else t.since_offset[told.i]
         all_of_it = (told.row, told.parameter, told.before, told.after, since, offset)
@@ -108,7 +108,7 @@ class LimitCheck(Composite):
         alert |= seen(observed, parameter.type.unit, quality, limit_confidence(quality))
         if label := dict(parameter.type.labels).get(int(observed) if np.isfinite(observed) else -1):
             alert["label"] = label
-        if not self._plan.fields[column].wide:  # else it is a place in this batch
+        if not self._plan.fields[column].wide:  # a wide field has only a place in this batch
             alert["raw"] = int(rows.raw[row, column])
         variant = int(self._limits.variant[row, j])
         alert["limit"] = self._limits.crossed(variant, int(t.after[i]), observed)
@@ -124,7 +124,7 @@ class LimitCheck(Composite):
         return alert
 
     def _ranges(self, variant: int) -> dict[str, Any]:
-        """What is in force, as far as it is ranges."""
+        """The ranges and bands that are in force."""
         r = self._limits.ranges
         sides = zip(ALARM_LEVELS, r.low[:, variant], r.high[:, variant], strict=True)
         outside = {

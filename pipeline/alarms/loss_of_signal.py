@@ -1,7 +1,7 @@
-"""Loss of signal: nothing of a source is received any more, told by the ticks that go on.
+"""Loss of signal: nothing is received from a source any more, as detected by ticks, which go on.
 
-It looks at reception, not at generation time: a container that falls silent while others are heard
-is stale, a parameter that is heard and does not change is flat.
+It uses reception time, not generation time. A container that falls silent while others are received
+is stale; a parameter that is received and does not change is flat.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from schemas.mission import Level
 from schemas.state import Composite, Stateful
 
 KIND = "los"
-AHEAD_NS = 60_000_000_000  # of the last tick, that a packet may be received at most
+AHEAD_NS = 60_000_000_000  # a packet counts as received at most this long after the last tick
 
 
 class _Heard(Stateful):
@@ -32,7 +32,7 @@ class _Heard(Stateful):
     def __init__(self) -> None:
         self.state = {
             name: np.array([NEVER], np.int64) for name in ("last", "back", "tick")
-        }  # tick: the last, which no packet is received long after
+        }  # tick: time of the last one; no packet is received long after it
 
 
 class LossOfSignal(Composite):
@@ -55,7 +55,7 @@ class LossOfSignal(Composite):
         return False
 
     def feed(self, batch: PacketBatch, out: list[Pending]) -> Heard:
-        """Raised by the tick that finds nothing heard for too long, cleared by a packet."""
+        """Raised by a tick when no packet was received for too long, cleared by a packet."""
         heard = self._listen(batch)
         silent = batch.length == 0
         silent &= (heard.last_ns != NEVER) & (batch.reception_ns - self._los_ns > heard.last_ns)
@@ -81,12 +81,12 @@ class LossOfSignal(Composite):
         ticks = np.maximum.accumulate(
             np.concatenate([tick, np.where(packet, NEVER, batch.reception_ns)])
         )[1:]
-        # one packet with a time to come must not be heard until then
+        # a packet with a reception time in the future must not hide a silence until then
         most = np.where(ticks == NEVER, batch.reception_ns, ticks + AHEAD_NS)
         received = np.minimum(batch.reception_ns, most)
         newest = np.maximum.accumulate(np.concatenate([last, np.where(packet, received, NEVER)]))
         before, now = newest[:-1], newest[1:]
-        # a first packet is no return; and nothing is taken from NEVER, which would overflow
+        # a first packet is no return; and nothing is subtracted from NEVER, which would overflow
         returned = packet & (before != NEVER) & (received - self._los_ns > before)
         since = np.maximum.accumulate(np.concatenate([back, np.where(returned, received, NEVER)]))
         last[0], back[0] = newest[-1], since[-1]

@@ -1,14 +1,14 @@
-"""Monitor: a small state machine a parameter over the severity ladder (ECSS-E-ST-70-41C, 6.12).
+"""Monitor: a small state machine per parameter over the severity ladder (ECSS-E-ST-70-41C, 6.12).
 
           enter > level for min_samples and min_ns            raised, or changed upwards
     level ───────────────────────────────────────▶ new level
           leave < level for leave_samples and min_ns          cleared, or changed downwards
 
 While a run lasts its candidate is the mildest level entered (upwards) or the most severe one
-(downwards). A sample that says nothing (NO_VERDICT) holds everything as it is.
+(downwards). A sample without a verdict (NO_VERDICT) leaves everything as it is.
 
-A latching monitor goes down only after it was acknowledged (IEC 62682, 5.7): an acknowledgement
-while the alarm still holds is kept until it leaves, and forgotten when it rises further.
+A latching monitor goes down only after it was acknowledged (IEC 62682, 5.7). An acknowledgement of
+an alarm that is still active is kept until the alarm clears, and dropped if it rises further.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _QUIET = Transitions(_NONE, _NONE, _NONE.astype(np.uint8), _NONE.astype(np.uint8
 
 
 def plain_scores(words: U1) -> Scores:
-    """Of a check that has a level to say and no figures. words u1[k, f]: entering and leaving."""
+    """Scores of a check that has only levels. words u1[k, f]: the level for enter and leave."""
     none = np.empty((0, words.shape[1]))
     return Scores(words, words, none, none, none)
 
@@ -60,9 +60,9 @@ class Runs(NamedTuple):
 class Monitor(Stateful):
     """Monitors of f parameters under one kind of check.
 
-    min_ns i8[f], latch u1[f]; leave_ns i8[f], of going down, where it is another; min_samples and
-    leave_samples i8[v], a row a variant of the check: where `feed` is not told which is in force, a
-    parameter has one.
+    min_ns i8[f], latch u1[f]; leave_ns i8[f]: for going down, if it differs from min_ns;
+    min_samples and leave_samples i8[v]: one entry per variant of the check. If `feed` gets no
+    `variant`, each parameter has exactly one.
     """
 
     def __init__(
@@ -100,16 +100,16 @@ class Monitor(Stateful):
         return Level(self.state["level"][parameter])
 
     def acknowledge(self, parameter: int) -> None:
-        """Let a latched alarm go once its cause has."""
+        """Let a latched alarm clear once its cause is gone."""
         self.state["acknowledged"][parameter] = int(self.level(parameter) != Level.NORMAL)
 
     def inhibit(self, parameter: int, inhibited: bool) -> None:
-        """Be silent, or listen again; either way it begins at normal."""
+        """Inhibit or enable a monitor; either way it begins at normal."""
         self.state["inhibited"][parameter] = int(inhibited)
         self.begin(parameter)
 
     def begin(self, parameter: int) -> None:
-        """At normal, whatever was before."""
+        """Reset a monitor to normal, whatever its state was."""
         for name in ("level", "run", "acknowledged"):
             self.state[name][parameter] = 0
 
@@ -150,7 +150,7 @@ def step(
     row: int,
     out: I8,
 ) -> tuple[int, int]:
-    """From `row` on, until `out` might not hold another row's; returns (next row, transitions)."""
+    """From `row` on, while `out` has room for another row; returns (next row, transitions)."""
     n, level, candidate = 0, r.level, r.candidate
     run, run_since, run_offset = r.run, r.run_since, r.run_offset
     for i in range(row, len(time)):

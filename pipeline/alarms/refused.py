@@ -1,8 +1,8 @@
-"""What a container loses while it is heard: packets that are all refused, for whatever reason.
+"""A container whose packets are received but all refused, for whatever reason.
 
-Late ones, times that are none, stamps that fit nothing: each is a reject record. Recorded data are
-judged apart, and say nothing here. Nobody reads rejects at night, so a container of which nothing
-has been taken for `REFUSED_S` has an alert, which its next packets that are taken clear.
+Late packets, invalid times, stamps that fit nothing: each is a reject record. Recorded data are
+judged separately and do not count here. Rejects are not read at night. So a container of which no
+packet was accepted for `REFUSED_S` raises an alert, which its next accepted packets clear.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Refused(Composite):
     def feed(
         self, batch: PacketBatch, rows: Rows, kind: U1, unread: Unread, out: list[Pending]
     ) -> None:
-        """rows: all that were decoded; kind u1[k]: what their time makes them; unread: the rest."""
+        """rows: all that were decoded; kind u1[k]: LIVE, RECORDED … by time; unread: the rest."""
         own = _reasons(rows, kind)
         if self._monitor.calm and not own.any() and not len(unread.packet):
             return
@@ -93,7 +93,7 @@ class Refused(Composite):
 
 
 def _reasons(rows: Rows, kind: U1) -> U1:
-    """Why each row is refused, or kept back as it stands; 0: it is not."""
+    """Why each row is refused, or why it is kept back; 0: it is neither."""
     found = np.where(kind == AHEAD, np.uint8(Reason.TIME_JUMP), np.uint8(0))
     late = ((rows.quality & np.uint8(Quality.LATE)) != 0).any(axis=1)
     found[late & (kind == LIVE)] = Reason.LATE

@@ -1,8 +1,8 @@
-"""Not heard: a container whose values are too old, while its source sends others.
+"""Stale: a container whose values are too old, while its source sends other packets.
 
-Where the source as a whole is not heard one alert tells that (`alarms.loss_of_signal`), and none by
-each container: what is stale then is told once something else has been heard for a while, if it is
-stale still.
+If nothing at all is received from the source, one alert reports that (`alarms.loss_of_signal`), and
+no alerts are emitted per container. A container that is stale then is reported only if it still is
+after other packets have been received for a while.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ QUIET_NS = 2_000_000_000  # a source that sent nothing for so long may be lost a
 
 
 class _Gap(Stateful):
-    """Whether the container's grid has run into a gap, and the last time heard before it."""
+    """Whether the container's grid has run into a gap, and the time of the last row before it."""
 
     def __init__(self) -> None:
         self.state = {"open": np.zeros(1, np.uint8), "heard": np.zeros(1, np.int64)}
 
 
 class Stale(Composite):
-    """Of the first group of a container. place: that group's, which orders its alerts."""
+    """Watches the first group of a container. place: of that group, which orders its alerts."""
 
     def __init__(
         self, container: str, place: tuple[int, ...], max_age_ns: int, origin: Origin
@@ -52,7 +52,8 @@ class Stale(Composite):
         yield Watched(KIND, (self._container,), self._monitor)
 
     def feed(self, grid: Grid, batch: PacketBatch, out: list[Pending]) -> None:
-        """A gap opens with a row of the grid, and ends with the next; between them time goes on."""
+        """A gap opens with a stale row of the grid and ends with the next row.
+        Between them, advances of the watermark carry time on."""
         silent = (grid.quality[:, 0] & np.uint8(Quality.STALE)) != 0
         gap = self._gap.state
         if self._monitor.calm and not gap["open"][0] and not silent.any():
@@ -91,7 +92,7 @@ class Stale(Composite):
             out.append(Pending(at, int(batch.record[at]), Rank.STALE, order, make))
 
     def _under_los(self, packet: I8, batch: PacketBatch) -> Array:
-        """Whether it is the source that is not heard, or has been again for a moment only."""
+        """Whether the whole source is silent, or has been received again only for a moment."""
         if batch.heard is None:
             return np.zeros(len(packet), np.bool_)
         heard, now = batch.heard.at(packet), batch.reception_ns[packet]

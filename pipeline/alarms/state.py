@@ -59,7 +59,7 @@ class StateLimits(Check):
             states(rows.eng, self._listed, variant, scores.enter, scores.leave)
 
     def level(self, variant: int, value: int) -> int:
-        """Level of a value under a variant; 0 where that says nothing of states."""
+        """Level of a value under a variant; 0 if the variant has no state alarm."""
         a = self._listed
         for c in np.flatnonzero(a.variant == variant):
             rows = slice(a.first[c], a.first[c + 1])

@@ -36,8 +36,8 @@ class Judged(NamedTuple):
     """The columns that have alarms.
 
     columns i8[a] of the rows. first i8[a]: variant of each column without a context; context i8[a]:
-    column of Rows.choice that tells how many variants further the one in force stands, or
-    NO_CHOICE. text u1[a]: its values are no numbers. deadband f8[a] in engineering units, by which
+    column of Rows.choice with the number to add to `first` for the variant in force, or NO_CHOICE.
+    text u1[a]: whether its values are not numbers. deadband f8[a] in engineering units, by which
     a value must come back inside a bound before the level counts as left.
     """
 
@@ -49,7 +49,7 @@ class Judged(NamedTuple):
 
 
 class Calm(NamedTuple):
-    """f8[a] each: between them nothing is to be said, not even in a deadband."""
+    """f8[a] each: a value between them has no level, and is in no deadband."""
 
     low: F8
     high: F8
@@ -66,7 +66,7 @@ class Limits(Check):
         self.columns, self._judged, self.ranges = judged.columns, judged, ranges
         self.state = {"low": ranges.low, "high": ranges.high}
         self._set_calm()
-        # what else a row may be judged by than by one variant's bounds
+        # whether rows may be judged by more than the bounds of one variant
         bands = np.diff(ranges.band_first) > 0
         self._always = bool(bands.any() or (judged.context != NO_CHOICE).any())
         self._room(0)
@@ -81,7 +81,7 @@ class Limits(Check):
         self._set_calm()
 
     def set(self, column: int, low: Five, high: Five) -> None:
-        """Other bounds for a column, in every context."""
+        """Set other bounds for a column, in every context."""
         first = self._judged.first
         last = first[column + 1] if column + 1 < len(first) else self.ranges.low.shape[1]
         for variant in range(first[column], last):
@@ -100,9 +100,9 @@ class Limits(Check):
         self._nothing = np.empty((0, a))
 
     def levels(self, rows: Rows) -> Scores:
-        """Levels of [k, a]; a prediction there is none. Views, valid until the next feed.
+        """Levels of [k, a], without predictions. Views, valid until the next feed.
 
-        `variant` i8[k, a] is then what was in force in each row.
+        Afterwards `variant` i8[k, a] holds the variant in force in each row.
         """
         k = len(rows.packet)
         if k > len(self._enter):
@@ -121,9 +121,9 @@ class Limits(Check):
         return int(self.variant[row, column] - self._judged.first[column])
 
     def crossed(self, variant: int, level: int, value: float) -> float | None:
-        """The bound of `level` that the value lies beyond, or the end of its band that is nearer.
+        """The bound of `level` that the value lies beyond, or the nearer end of the band it is in.
 
-        None where it does neither.
+        None if neither applies.
         """
         if level == 0:
             return None
@@ -172,7 +172,7 @@ def static_levels(
     enter: U1,
     leave: U1,
 ) -> None:
-    """Most rows are calm: what their values are worth is looked at only where one is not."""
+    """Most rows are calm: levels are determined only in rows where some value is not."""
     columns = a.columns
     for i in range(len(eng)):
         stirred = np.uint8(always)

@@ -20,7 +20,7 @@ _NO_RULE = AlarmRule("", None)
 
 @dataclass(frozen=True, slots=True)
 class AlarmTable:
-    """limits: the static ranges, which begin the levels; checks: what else looks at them."""
+    """limits: the static ranges, which set the levels first; checks: others, which raise them."""
 
     limits: Limits
     checks: tuple[Check, ...]

@@ -14,9 +14,9 @@ from schemas.mission import Level
 
 
 class Watched(NamedTuple):
-    """Monitors of one kind: names[j] is that of parameter j. model: which trained one.
-    flapping: what of it is told as going to and fro. origin: of its alerts, where it is a
-    container's."""
+    """Monitors of one kind: names[j] is the name of parameter j.
+    model: which trained model, if any. flapping: the flapping filter of its alerts, if any.
+    origin: of its alerts, if it belongs to a container."""
 
     kind: str
     names: tuple[str, ...]
@@ -26,7 +26,7 @@ class Watched(NamedTuple):
     origin: Origin | None = None
 
     def levels(self) -> U1:
-        """At which each stands, u1[f]; one that flaps, at the highest that was told."""
+        """Level of each monitor, u1[f]; while it flaps, at least the highest level emitted."""
         levels: U1 = self.monitor.state["level"]
         if self.flapping:
             told = self.flapping.state

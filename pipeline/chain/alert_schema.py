@@ -1,8 +1,8 @@
-"""The schema of alerts, with what each kind of monitor and each model family says of its own.
+"""The schema of alerts, with the evidence of each kind of monitor and each model family.
 
-`python -m pipeline.chain.alert_schema` brings schemas/json/alert.schema.json up to date: what
-stands there of the alert as a whole is written by hand, the kinds and their evidence come from
-their files.
+`python -m pipeline.chain.alert_schema` updates schemas/json/alert.schema.json. The parts that
+describe the alert as a whole are written by hand; the kinds and their evidence come from their
+files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def published() -> dict[str, Any]:
 
 
 def brought_up(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema with all kinds that there are."""
+    """The schema, updated with all existing kinds."""
     properties = dict(schema["properties"])
     for family in FAMILIES:
         properties |= family.evidence_schema
@@ -45,7 +45,7 @@ def brought_up(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_text(schema: dict[str, Any]) -> str:
-    """A line a property, as people read and compare it."""
+    """One line for each property, easy to read and compare."""
     head = dict(schema)
     properties = ",\n".join(f"    {_pair(*p)}" for p in head.pop("properties").items())
     lines = [f"  {_pair(*p)}" for p in head.items()]

@@ -1,11 +1,11 @@
 """Budget: how many false alarms a model has raised in flight, and whether that is too many.
 
-An alarm is *false* where it ends, or lasts for `confirm_s`, and its parameter was beyond no limit
-of warning or above meanwhile. Were false alarms as rare as the budget allows, λ of them would be
-expected in the parameter-days seen so far. Too many are MIN or more, and more than one model in a
-thousand would raise that keeps to its budget (the upper tail of a Poisson count).
+An alarm is *false* if it ends, or lasts for `confirm_s`, and meanwhile its parameter was beyond no
+limit of warning or above. At the rate that the budget allows, λ false alarms are expected in the
+parameter-days seen so far. Too many means MIN or more, and so many that fewer than one in a
+thousand models that keep to the budget would raise them (the upper tail of a Poisson count).
 
-It looks at the rows that the model looks at, one after the other, and reads no clock.
+It reads the same rows as the model, one after the other, and no clock.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _WARNING = ALARM_LEVELS.index(Level.WARNING)
 
 
 def at_least(n: int, expected: float) -> float:
-    """Probability of n or more of a Poisson count of which `expected` are expected."""
-    if expected > MANY:  # e^-λ is no number any more; the count is as good as normal
+    """Probability that a Poisson count with mean `expected` is n or more."""
+    if expected > MANY:  # e^-λ nears underflow; the count is as good as normal
         return 0.5 * math.erfc((n - 0.5 - expected) / math.sqrt(2.0 * expected))
     term = below = math.exp(-expected) if n > 0 else 0.0
     for k in range(1, n):
@@ -64,13 +64,13 @@ class Budget(Stateful):
         }
 
     def reset(self) -> None:
-        """A model is made active: what it did before is past."""
+        """A model is made active: forget what it did before."""
         self.state["level"][:] = 0
         self.state["open"][:] = _NONE
         self.state["rows"][0] = self.state["false"][0] = 0
 
     def follow(self, level: U1) -> None:
-        """Take the monitor's levels: what an operator has silenced waits for no judgement."""
+        """Take over the monitor's levels: an alarm that an operator silenced is not judged."""
         other = self.state["level"] != level
         self.state["open"][other] = _NONE
         self.state["level"][:] = level
@@ -92,12 +92,12 @@ class Budget(Stateful):
 
     @property
     def levels(self) -> list[int]:
-        """Of each parameter, as the model's monitor had it at the last row seen here."""
+        """Level of each parameter, as the model's monitor had it at the last row seen here."""
         levels: list[int] = self.state["level"].tolist()
         return levels
 
     def feed(self, grid: Grid, t: Transitions) -> int | None:
-        """The row with which there are too many; what comes after it is not looked at."""
+        """The row at which there are too many false alarms, else None; later rows are not read."""
         s, n = self.state, len(grid.time_ns)
         if not len(t.row) and (s["open"] == _NONE).all():
             s["rows"][0] += n
@@ -115,7 +115,7 @@ class Budget(Stateful):
         return None
 
     def _judge(self, grid: Grid, i: int) -> None:
-        """What limits and time say of the alarms that wait."""
+        """Judge the waiting alarms by limits and time."""
         s = self.state
         for j in np.flatnonzero(s["open"] != _NONE):
             if self._beyond(grid, i, int(j)):

@@ -75,15 +75,15 @@ class Fed:
         return dict(self.refusals.total())
 
     def add(self, first: int, later: Fed) -> None:
-        """What the records from `first` on gave."""
+        """Add what the records from `first` on gave."""
         self.outputs += [(first + i, output) for i, output in later.outputs]
         self.samples += later.samples
         self.refusals.merge(later.refusals)
 
 
 class Standing(NamedTuple):
-    """One alarm that stands. model: of a trained one, its name. place: its container, where the
-    parameter stands in several."""
+    """One active alarm. model: its name, if it is a trained one. place: its container, if the
+    parameter is in several."""
 
     kind: str
     parameter: str
@@ -92,14 +92,14 @@ class Standing(NamedTuple):
     place: tuple[str, ...] = ()
 
     def key(self, source: str) -> tuple[str, ...]:
-        """As `monitor_key` has it of the alert that said so."""
+        """The key that `monitor_key` gives for the alert that reported it."""
         model = (self.model,) if self.model else ()
         return (source, self.parameter, self.kind, *model, *self.place)
 
 
 class Chain(Composite):
-    """partition: of telemetry.raw, for ids and evidence; it changes nothing else.
-    vouch: says why a control record is not to be believed."""
+    """partition: of telemetry.raw, used only in ids and evidence.
+    vouch: says whether a control record is accepted, and if not, why."""
 
     def __init__(
         self, mission: Mission, source: str = "", partition: int = 0, vouch: Vouch = anybody
@@ -143,13 +143,13 @@ class Chain(Composite):
 
     @property
     def watermark_ns(self) -> int:
-        """The latest of its containers'; it goes back where the clock does."""
+        """The latest watermark of its containers; it goes back when the clock does."""
         return max((c.order.watermark_ns for c in self.containers), default=NEVER)
 
     @property
     def stages(self) -> dict[str, Stage]:
         named: dict[str, Stage] = {
-            "models": self.models,  # first: what it puts to work holds its own state
+            "models": self.models,  # first: the models it installs hold their own state
             "packets": self.packets, "reassembly": self.reassembly, "decoder": self._decoder,
             "samples": self._samples, "los": self._los, "clock": self.clock,
             "ledger": self._ledger, "inhibitions": self._inhibitions, "signers": self._signers,
@@ -166,11 +166,11 @@ class Chain(Composite):
 
     @property
     def open_samples(self) -> pa.RecordBatch:
-        """Samples that no record has closed yet: what is told when an input ends."""
+        """Samples whose frame no record has closed yet; for use when an input ends."""
         return self._encoder.batch(self._samples.snapshot())
 
     def standing(self) -> Iterator[Standing]:
-        """Every alarm that stands, of all but models in the shadow."""
+        """Every active alarm, except those of models in the shadow."""
         for part in self._controlled:
             for w in part.watched():
                 if w.model and w.model["stage"] == "shadow":
@@ -183,19 +183,19 @@ class Chain(Composite):
                     yield Standing(w.kind, name, Level(levels[j]), model, place)
 
     def inhibited(self) -> Iterator[tuple[str, str]]:
-        """(kind, parameter) of every monitor that is told to be silent."""
+        """(kind, parameter) of every inhibited monitor."""
         for part in self._controlled:
             for w in part.watched():
                 for j in np.flatnonzero(w.monitor.state["inhibited"]).tolist():
                     yield w.kind, w.names[j]
 
     def limits(self, chosen: Container[str]) -> Iterator[tuple[str, Level, str, float]]:
-        """(qualified name, level, side, bound) of the static limits in force, of chosen ones."""
+        """(qualified name, level, side, bound) of static limits in force, for chosen parameters."""
         for container in self.containers:
             yield from container.limits_in_force(chosen)
 
     def feed(self, records: Sequence[RawRecord]) -> Fed:
-        """Run whole records through every stage. What a control changes holds from there on."""
+        """Run whole records through every stage. A control takes effect from its record on."""
         fed = Fed([], 0, Refusals())
         for first, run in _runs(records):
             if classify(run[0].headers)[0] == Kind.CONTROL:
@@ -251,7 +251,7 @@ class Chain(Composite):
             return False
         report = control.model.report if control.model else None
         if report and report.mission_database != self.mission.mdb.sha256:
-            return False  # another mission's gate
+            return False  # the gate report is of another mission
         return not by or self._signers.is_news(by, control.when_ns)
 
     def _entered(
@@ -262,7 +262,7 @@ class Chain(Composite):
         return [(i, self._ledger.enter(output)) for i, output in numbered]
 
     def _apply(self, control: Control, at: Written) -> list[dict[str, Any]]:
-        """The alerts that say what was changed; none where nothing was."""
+        """Apply a control; returns the alerts that report what changed, none if nothing did."""
         if control.model is None:
             self._inhibitions.check(control)
             changed = apply(control, self._controlled)
@@ -272,7 +272,7 @@ class Chain(Composite):
         old = self.models.working.get(control.model.name)
         artefact = control.model.artefact or (old.artefact if old else None)
         standing = self.models.apply(control.model)
-        assert artefact  # else there was nothing to retire, which `apply` says
+        assert artefact  # else `apply` has raised: there was nothing to retire
         said = [(self._root, 0), *standing]
         return [stage_event(control, artefact, name, level, at) for name, level in said]
 
@@ -281,7 +281,7 @@ class Chain(Composite):
         return Written(self._origin, input_of(self._partition, offset, offset, batch.digests[0]))
 
     def _expire(self, now_ns: int, offset: int, batch: PacketBatch, out: list[Pending]) -> None:
-        """What was inhibited until now listens again, before anything else that its tick does."""
+        """Enable monitors whose inhibition ends now, before anything else that the tick causes."""
         at = self._at(offset, batch)
         for control in self._inhibitions.due(now_ns):
             for changed in apply(control, self._controlled):
@@ -349,7 +349,7 @@ class Chain(Composite):
             make = partial(
                 reject_output, self.source, self._partition, reason, offset,
                 ranges_of(rejects, found),
-                # an earlier record's bytes are at hand in some chunkings only: never given
+                # an earlier record's bytes are available only in some chunkings: never given
                 records[record].value if records[record].offset == offset else None,
             )  # fmt: skip
             out.append(Pending(last, record, Rank.REJECT, (reason, offset), make))
@@ -377,7 +377,7 @@ def _phases(mission: Mission, plans: tuple[Plan, ...]) -> Phases | None:
 
 
 def _runs(records: Sequence[RawRecord]) -> Iterator[tuple[int, Sequence[RawRecord]]]:
-    """Records between controls, and each control alone, with the place of their first."""
+    """Records between controls, and each control by itself, with the index of the first record."""
     first = 0
     for i, record in enumerate(records):
         if record.headers and classify(record.headers)[0] == Kind.CONTROL:

@@ -72,9 +72,9 @@ class ContainerChain(Composite):
             yield from group.watched()
 
     def set_limits(self, parameter: str, control: Control) -> bool:
-        """Other static limits, for the check and for the models; whether there are any here.
+        """Set static limits, for the check and the models; returns whether there are any here.
 
-        ValueError where one of them could never fire.
+        ValueError if one of them could never fire.
         """
         low, high = control.sides()
         found = False
@@ -101,7 +101,7 @@ class ContainerChain(Composite):
                         yield name, level, side, bound
 
     def tell_limits(self, gated: Gated) -> None:
-        """Tell a model that comes to work which limits are in force."""
+        """Set the limits in force in a newly installed model."""
         for j, column in enumerate(self._limits.columns):
             low, high = self._limits.usual(j)
             name = self._plan.fields[column].parameter.qualified_name

@@ -36,8 +36,8 @@ def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:  # noqa: ARG00
 
 
 class Vouched(NamedTuple):
-    """refused: why a control record is not to be believed; empty: it is. by: who signed it; empty:
-    nobody, and it is believed all the same."""
+    """refused: why a control record is not accepted; empty: it is accepted. by: who signed it;
+    empty: it is not signed, and accepted all the same."""
 
     refused: str = ""
     by: str = ""
@@ -48,7 +48,7 @@ Vouch = Callable[[str, RawRecord, Control, int], Vouched]
 
 
 def anybody(source: str, record: RawRecord, control: Control, now_ns: int) -> Vouched:  # noqa: ARG001
-    """Whoever can write to the input is believed."""
+    """Accept every control record: all who can write to the input are trusted."""
     return Vouched()
 
 
@@ -71,7 +71,7 @@ class Changed(NamedTuple):
 
 
 def apply(control: Control, containers: Iterable[Controlled]) -> list[Changed]:
-    """Every monitor that it reached; of none where nothing has that name and that monitor.
+    """Apply a control; returns every monitor that it reached, none if no name and monitor match.
 
     A parameter that stands in several containers has a monitor in each.
     """
@@ -108,7 +108,7 @@ class Written:
 
 
 def event(control: Control, changed: Changed, at: Written) -> dict[str, Any]:
-    """The alert that says so; no sample is part of it."""
+    """The alert that reports a control; it holds no sample."""
     told: dict[str, Any] = {"who": control.who, "why": control.why}
     if control.ranges:
         told["ranges"] = {level: list(pair) for level, pair in control.ranges.items()}
@@ -128,7 +128,7 @@ def event(control: Control, changed: Changed, at: Written) -> dict[str, Any]:
 def stage_event(
     control: Control, artefact: Artefact, name: str, level: int, at: Written
 ) -> dict[str, Any]:
-    """The alert that says a model's new stage, or, of a parameter, takes back what it said."""
+    """The alert that reports a model's new stage, or takes back its alarm on a parameter."""
     assert control.model
     stage = control.model.stage
     alert = _event(control, name, artefact.family, artefact.name, Level(level), at)
@@ -143,7 +143,7 @@ def stage_event(
 def _event(
     control: Control, parameter: str, kind: str, name: str, before: Level, at: Written
 ) -> dict[str, Any]:
-    """What such alerts share."""
+    """The fields that these alerts have in common."""
     return {
         **at.origin.who(parameter),
         "monitor": {"kind": kind, "name": name},

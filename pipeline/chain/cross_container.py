@@ -1,5 +1,5 @@
-"""Models of parameters that stand in several containers: sensors of two flight computers, the parts
-of one subsystem. They look at the last row of each on every tick, for no packet holds all of them.
+"""Cross-container models: of parameters in several containers (sensors of two flight computers, the
+parts of one subsystem). On every tick they use the last row of each: no packet holds all of them.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from schemas.records import TICK_NS
 from schemas.settings import ResampleRule
 from schemas.state import Composite, Stateful
 
-LATE = 2  # periods of the slowest member by which one may lag the newest and still be heard
+LATE = 2  # periods of the slowest member; one that lags the newest by more is HELD
 _HELD = np.uint8(Quality.HELD)
 _NEVER = -(2**63)
 
 
 class _Last(Stateful):
-    """The last row of each of f members. seen: time of the last row that was looked at."""
+    """The last row of each of f members. seen: time of the last row that was judged."""
 
     def __init__(self, f: int) -> None:
         self.state = {
@@ -56,7 +56,7 @@ class _Rows:
 
 
 class _Ear:
-    """Hears one column of a group."""
+    """Collects the rows of one column of a group."""
 
     def __init__(self, column: int) -> None:
         self._column, self._heard = column, list[_Rows]()
@@ -95,7 +95,7 @@ class CrossContainer(Composite):
             for i, (p, name) in enumerate(both):
                 rule = rule_for(p.name, rules)
                 mine = p.type.kind in MODEL_KINDS and rule.enabled and rule.across
-                if mine and name not in members:  # where it stands in several, the first
+                if mine and name not in members:  # if it is in several groups, the first
                     members[name] = p, group
                     self._ears.append(_Ear(i))
                     group.listeners.append(self._ears[-1])
@@ -128,7 +128,7 @@ class CrossContainer(Composite):
         return False
 
     def feed(self, batch: PacketBatch, ticks: I8, out: list[Pending]) -> None:
-        """After every group of the batch. ticks: places of its ticks."""
+        """Run after every group of the batch. ticks: indices of its ticks."""
         s, n, f = self._last.state, len(ticks), len(self._ears)
         value, time = np.empty((n, f)), np.empty((n, f), np.int64)
         quality = np.empty((n, f), np.uint8)
@@ -141,7 +141,7 @@ class CrossContainer(Composite):
                     np.concatenate([known[1], rows.time]),
                     np.concatenate([known[2], rows.quality]),
                 )
-            # what a tick closes is known with it
+            # rows that a tick closes are known at that tick
             packets = np.zeros(0, np.int64) if rows is None else rows.packet
             at = np.searchsorted(packets, ticks, "right")
             value[:, j], time[:, j], quality[:, j] = (k[at] for k in known)
@@ -165,7 +165,7 @@ class CrossContainer(Composite):
 def cross_container_models(
     mission: Mission, groups: list[GroupChain], container: str, place: int, origin: Origin
 ) -> list[CrossContainer]:
-    """One a family that has such rules. container: what their alerts call the place."""
+    """One for each family that has such rules. container: the container named in their alerts."""
     found = [
         (i, family)
         for i, family in enumerate(FAMILIES)

@@ -1,4 +1,4 @@
-"""A trained model at work: in the shadow until it has earned its voice, and back there when it
+"""A trained model at work: in the shadow until it is made active, and back in the shadow when it
 raises more false alarms than the mission allows (`chain.budget`)."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from schemas.state import Stateful
 
 class _Flags(Stateful):
     def __init__(self, f: int) -> None:
-        # fresh: a parameter that has not been heard since the training, which lies before a gap
+        # fresh: no valid sample since the training, so the parameter's first comes after a gap
         self.state = {"active": np.zeros(1, np.uint8), "fresh": np.ones(f, np.uint8)}
 
 
@@ -64,7 +64,7 @@ class Gated(Modelled):
                 f"{_listed(phases)}: train it anew"
             )
         new = partial(make, family, period_ns=period_ns, phases=phases)
-        some = parameters[:2]  # a set that is looked at together is of two or more
+        some = parameters[:2]  # a model of a set of parameters needs two or more
         _check_size(new(some, rules=[rule] * len(some)), some, part, phases)
         model = new(parameters, rules=[rule] * len(parameters))
         model.restore(part.weights)
@@ -93,7 +93,7 @@ class Gated(Modelled):
         return self._digest
 
     def activate(self, active: bool) -> None:
-        """It speaks from here on, at normal and with a budget of its own; or it does no more."""
+        """Make it active from here on, at normal and with a new budget; or put it in the shadow."""
         if active:
             self.budget.reset()
             for j in range(len(self.columns)):
@@ -106,12 +106,12 @@ class Gated(Modelled):
             self.budget.set_limits(self.names.index(parameter), low, high)
 
     def standing(self) -> list[tuple[str, int]]:
-        """(parameter, level) of what it is heard to say."""
+        """(parameter, level) of its active alarms; none while in the shadow."""
         levels = self.monitor.state["level"].tolist() if self.active else []
         return [(name, v) for name, v in zip(self.names, levels, strict=False) if v]
 
     def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None:
-        # the first row heard of each parameter comes after a gap: the training lies before it
+        # the first valid sample of each parameter comes after a gap, since the training
         mine = first_heard(self.of(grid), self._flags.state["fresh"])
         self.budget.follow(self.monitor.state["level"])
         scores = self.model.feed(mine)
@@ -129,7 +129,7 @@ class Gated(Modelled):
     def _demote(
         self, grid: Grid, row: int, offset: I8, batch: PacketBatch, out: list[Pending]
     ) -> None:
-        """Back to the shadow by itself; what it was heard to say is taken back, and all is told."""
+        """Put the model back in the shadow, take back its active alarms, and report both."""
         packet, now = int(grid.packet[row]), int(grid.time_ns[row])
         b = self.budget
         cost = {
@@ -165,12 +165,12 @@ def _listed(phases: tuple[str, ...]) -> str:
 def _check_size(
     small: Model, some: list[GroupParameter], part: Part, phases: tuple[str, ...]
 ) -> None:
-    """ValueError before anything large is made: the weights must be as many as the family's.
+    """ValueError, before anything large is made, if there are fewer weights than the family needs.
 
     small: a model of some parameters.
     """
     given = sum(array.size for array in part.weights.values())
-    shared = 8 * max(len(phases), 1)  # numbers at most that are not a parameter's own
+    shared = 8 * max(len(phases), 1)  # at most so many numbers are not a parameter's own
     own = sum(array.size for array in small.snapshot().values()) - shared
     wanted = own * len(part.parameters) // len(some)
     if given < wanted:

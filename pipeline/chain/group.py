@@ -43,18 +43,18 @@ Array = np.ndarray[Any, Any]
 
 
 class Listener(Protocol):
-    """What hears the grid of a group as its models do."""
+    """Receives the grid of a group, as its models do."""
 
     def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None: ...
 
 
 def present(rows: Ordered, column: int) -> Ordered:
-    """The rows that hold a column; those that do not only tell that time went on."""
+    """The rows that hold a column; the other rows only advance time."""
     here = rows.quality[:, column] != ABSENT
     kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(here)])
     absent = np.flatnonzero(~here)
     at = np.concatenate([rows.advance_row, absent])
-    # an advance stands before the row of its number
+    # an advance comes before the row with its index
     kind = np.repeat([0, 1], [len(rows.advance_row), len(absent)])
     order = np.lexsort((kind, at))
     return Ordered(
@@ -130,7 +130,7 @@ class GroupChain(Composite):
         return Gated(artefact, part, slot, self._site, self._mission, self._resample.period_ns)
 
     def install(self, made: Gated) -> None:
-        """It takes the place of another of its name."""
+        """Install a model; it replaces another of the same name."""
         self._gated[made.artefact.name] = made
 
     def gated(self, name: str) -> Gated | None:
@@ -187,9 +187,9 @@ class GroupChain(Composite):
                 m.feed(grid, offset, batch, out)
 
     def begin_anew(self, step_ns: int, packet: int, batch: PacketBatch, out: list[Pending]) -> None:
-        """The clock was set back: what is open of its statistics closes, its grid begins again.
+        """The clock was set back: open statistics are closed, and the grid begins again.
 
-        Models keep what they have learnt, and hear of a gap.
+        Models keep what they have learnt, and receive a gap.
         """
         self._resample.begin_anew()
         for w, statistics in enumerate(self._statistics):

@@ -1,4 +1,4 @@
-"""What of each container is resampled with what: groups of one container and one rate."""
+"""Which parameters are resampled together: groups of one container and one rate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPEN = (math.inf,) * 5
 class Group:
     """Parameters of one container that share a resample rule, and come together.
 
-    columns: among the ordered ones. always: in every packet of the container.
+    columns: indices among the ordered columns. always: in every packet of the container.
     """
 
     rule: ResampleRule
@@ -36,7 +36,7 @@ class Group:
 
 
 def watched_columns(mission: Mission, plan: Plan) -> I8:
-    """Fields that go beyond decoding: no primary header, no time, nothing wide or ignored."""
+    """Columns used after decoding: not primary header, times, texts, binaries or ignored ones."""
     time = mission.settings.time
     times = {time.parameter, time.day, time.milliseconds, time.microseconds}
     return np.array(
@@ -68,7 +68,7 @@ def make_groups(mission: Mission, plan: Plan, watched: I8) -> list[Group]:
         chosen = [plan.fields[watched[i]].parameter for i in places]
         parameters = [group_parameter(mission, p) for p in chosen]
         names = tuple(p.qualified_name for p in chosen)
-        if rules[key].counter:  # its limits are those of the value, not of the count that goes on
+        if rules[key].counter:  # its limits apply to the value, not to the unwrapped count
             parameters = [replace(p, low=tuple(-x for x in OPEN), high=OPEN) for p in parameters]
         columns = np.array(places, np.int64)
         groups.append(Group(rules[key], tuple(parameters), names, columns, key[3] == ALWAYS))
@@ -83,7 +83,7 @@ def group_parameter(mission: Mission, parameter: Parameter) -> GroupParameter:
 
 
 def warnings_of(mission: Mission, plans: Sequence[Plan]) -> Iterator[str]:
-    """What will be a nuisance in flight: told by `heartline check`, before."""
+    """What will be a nuisance in flight; `heartline check` reports it beforehand."""
     timeless = [p.container for p in plans if not _has_time(mission, p)]
     if timeless:
         yield (

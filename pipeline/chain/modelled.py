@@ -35,8 +35,8 @@ class Site:
 
 
 class Modelled(Composite):
-    """place: among the models of its group, which orders their alerts. columns: of the group's
-    parameters, those it looks at. phases: of the mission."""
+    """place: its place among the models of its group, which orders their alerts. columns: those of
+    the group's parameters that it uses. phases: of the mission."""
 
     def __init__(
         self, family: type[Family], place: int, site: Site, columns: I8, model: Model,
@@ -60,7 +60,7 @@ class Modelled(Composite):
         yield Watched(self.model.name, self.names, self.monitor)
 
     def set_limits(self, parameter: str, low: Five, high: Five) -> None:
-        """Other limits of a parameter are in force."""
+        """Set new limits of a parameter."""
         if parameter in self.names:
             self.model.set_limits(self.names.index(parameter), low, high)
 
@@ -92,7 +92,7 @@ class Modelled(Composite):
         self, grid: Grid, scores: Scores, t: Transitions, batch: PacketBatch, out: list[Pending],
         shadow_after: int = 2**62,
     ) -> None:  # fmt: skip
-        """Alerts of its monitor's transitions; those after a row go to the shadow's topic."""
+        """Emit alerts for transitions; those after row `shadow_after` go to the shadow topic."""
         for i, (row, j) in enumerate(zip(t.row.tolist(), t.parameter.tolist(), strict=True)):
             active = row <= shadow_after
             topic = topics.ALERTS if active else topics.SHADOW
@@ -141,5 +141,5 @@ class Modelled(Composite):
         return f"{self._family.sentence(alert, seen, unit)} ({alert['level_after']})."
 
     def sha256(self, parameter: int) -> str:
-        """Of what determines its words on a parameter."""
+        """SHA-256 of what determines its alerts on a parameter."""
         return self.model.weights_sha256[parameter]

@@ -1,7 +1,7 @@
-"""The trained models of one chain: which are at work, in which stage, whole.
+"""The trained models of one chain: which are at work, in which stage, with their artefacts.
 
-They come with control records alone (`schemas.control.ModelStage`), so the input says what was in
-force; their artefacts are part of the chain's state, since a snapshot must make them again.
+They arrive only in control records (`schemas.control.ModelStage`), so the input says which were in
+force. Their artefacts are part of the chain's state, since a restore must build them again.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class Registry:
         return [m for g in groups if (m := g.gated(name))]
 
     def apply(self, change: ModelStage) -> list[tuple[str, int]]:
-        """Set a model's stage; returns (parameter, level) of what it was heard to say until now.
+        """Set a model's stage; returns (parameter, level) of its alarms that were active until now.
 
-        The same artefact goes on with all that it has learnt; another of that name begins with its
-        weights. ValueError where it does not fit this mission; then nothing is changed.
+        The same artefact keeps all that it has learnt; a different one of that name begins with its
+        own weights. ValueError if it does not fit this mission; then nothing is changed.
         """
         old = self.working.get(change.name)
         standing = [said for part in self.parts(change.name) for said in part.standing()]
@@ -72,7 +72,7 @@ class Registry:
         return free
 
     def _prepare(self, artefact: Artefact, slot: int) -> Callable[[], None]:
-        """What puts it to work, once all of it is known to fit."""
+        """Check that all of it fits; returns the function that then installs it."""
         made: list[tuple[ContainerChain, GroupChain, Gated]] = []
         for part in artefact.parts:
             holder = self._holder(part.parameters)
@@ -110,7 +110,7 @@ class Registry:
         return {"working": np.frombuffer(orjson.dumps(told), np.uint8).copy()}
 
     def restore(self, state: State) -> None:
-        """Before the state of the groups, which is theirs to hold. ValueError: does not fit."""
+        """Must run before the groups restore their own state. ValueError: a model does not fit."""
         for name in list(self.working):
             self._remove(name)
         for told in orjson.loads(state["working"].tobytes()):

@@ -1,4 +1,4 @@
-"""The newest time that each signer has signed: a control record that is sent again is none."""
+"""The newest time that each signer has signed: a record sent again is not accepted twice."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MOST = 1000  # signers, whose keys stand in a worker's settings
 
 
 class Signers:
-    """Its state is JSON in bytes: few, and of any length."""
+    """Its state is JSON in bytes, since signers are few and their names of any length."""
 
     def __init__(self) -> None:
         self._newest: dict[str, int] = {}
 
     def is_news(self, by: str, when_ns: int) -> bool:
-        """Whether it was signed after all that this signer has said before; then it is noted."""
+        """Whether it was signed after this signer's earlier records; then its time is stored."""
         if when_ns <= self._newest.get(by, when_ns - 1):
             return False
         if by in self._newest or len(self._newest) < MOST:
@@ -28,7 +28,7 @@ class Signers:
         return {"newest": np.frombuffer(orjson.dumps(self._newest), np.uint8).copy()}
 
     def restore(self, state: State) -> None:
-        """ValueError where it is none of this kind."""
+        """ValueError if the state is not one of this kind."""
         try:
             told = orjson.loads(state["newest"].astype(np.uint8).tobytes())
             whole = len(told) <= MOST and all(type(v) is int for v in told.values())

@@ -20,7 +20,7 @@ HEADS = 65536
 
 @dataclass(slots=True)
 class Flat:
-    """The same values in one piece, found by packet: for those who want them in arrival order."""
+    """The same values as flat columns, indexed by packet, for use in arrival order."""
 
     plan: I4  # [packets] below 0: a tick, or refused
     row_at: I8  # [packets] place in `time_ns`
@@ -33,10 +33,10 @@ class Flat:
 
 @dataclass(slots=True)
 class Decoded:
-    """What one batch held: rows of every container that came (in plan order), and refusals.
+    """Result of one batch: rows of every container received (in plan order), and refusals.
 
-    unread: by container, packets of it that could not be read, and why. excess: words on an array
-    with more elements than there are columns for.
+    unread: for each container, its packets that could not be read, and why. excess: a message about
+    an array with more elements than there are columns for.
     """
 
     rows: list[Rows]
@@ -95,19 +95,19 @@ class Decoder(Stateful):
         self._choice = np.zeros((s["rows"], self._choices), np.uint8)
 
     def feed(self, batch: PacketBatch) -> Decoded:
-        """Rows whose arrays are views on this decoder's buffers, valid until the next feed."""
+        """Decode a batch. Arrays are views of this decoder's buffers, valid until the next feed."""
         layout, tables, n = self.plans.layout, self.plans.tables, len(batch)
         self._room(n, 0, 0)
         plan, reason = self._plan[:n], self._reason[:n]
         data = batch.data.view()
-        data.flags.writeable = False  # of bytes or of a file: one type, or all is compiled twice
+        data.flags.writeable = False  # one type for bytes and files; else it all compiles twice
         classify(
             data, batch.start, batch.length, layout, tables, self._allow_trailing,
             self._head_cache, plan, reason, self._counts,
         )  # fmt: skip
         row0, value0 = _starts(self._counts), _starts(self._counts * layout.columns)
         self._room(n, int(row0[-1]), int(value0[-1]))
-        if plan.base is not self._plan:  # the buffers grew: classification moves with them
+        if plan.base is not self._plan:  # the buffers grew: copy the classification over
             self._plan[:n], self._reason[:n] = plan, reason
             plan, reason = self._plan[:n], self._reason[:n]
         s = self.state

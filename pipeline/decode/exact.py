@@ -1,4 +1,4 @@
-"""Absolute times of decoded rows in whole ns: engineering values are f8, which ends at 0.1 µs."""
+"""Absolute times of decoded rows in whole ns. (Engineering values, f8, resolve only 0.1 µs.)"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.columns import I8, NEVER, U1, U8, Rows
 
 
 def exact_times(plans: PlanSet, rows: Rows) -> dict[int, I8]:
-    """Of each column that is an absolute time, ns since 1970 UTC, i8[k]; NEVER where it is none."""
+    """For each absolute time column, ns since 1970 UTC, i8[k]; NEVER if there is no valid time."""
     p, c = plans.layout, rows.container
     made = {}
     for column, which in p.times[p.times_start[c] : p.times_start[c + 1]].tolist():

@@ -1,4 +1,4 @@
-"""What stands where a raw value says: strings, binaries and integers of more than 64 bits."""
+"""Content at the place that a raw value gives: strings, binaries, integers above 64 bits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.mission import StringEncoding
 
 
 def bytes_of(data: np.ndarray[Any, Any], place: int) -> bytes:
-    """The bits of a place, left aligned; what is missing of the last byte is 0."""
+    """The bits at a place, left aligned; the last byte is padded with zeros."""
     first, bits = place_of(place)
     at, size = first // 8, (first % 8 + bits + 7) // 8
     whole = int.from_bytes(data[at : at + size].tobytes(), "big")
@@ -22,5 +22,5 @@ def bytes_of(data: np.ndarray[Any, Any], place: int) -> bytes:
 
 
 def text_of(content: bytes, encoding: StringEncoding) -> str:
-    """What fills the box behind a text is no part of it."""
+    """Decode a text, without the padding after it in its box."""
     return content.decode(codec(encoding.charset), "replace").rstrip("\0 ")

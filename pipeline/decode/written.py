@@ -1,7 +1,7 @@
 """Numbers and booleans that are sent as text (XTCE 1.2, StringDataEncoding in a numeric type).
 
-The kernel takes them for texts; here each is read, value by value: a text that is no number, or no
-word of its boolean, is invalid. They are few and slow: nobody sends vibration in letters.
+The kernel treats them as texts. Here they are parsed value by value: a text that is not a number,
+or not a label of its boolean, is invalid. Such values are few and at low rates.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Read = Callable[[str], float]
 
 
 class Written:
-    """The columns of one container that are sent as text and are none."""
+    """The columns of one container that are sent as text but are numbers or booleans."""
 
     def __init__(self, plan: Plan) -> None:
         self._columns = [
@@ -65,7 +65,7 @@ def _finite(x: float) -> float:
 
 
 def _boolean(kind: ParameterType) -> Read:
-    """As they are written, else whatever their case."""
+    """Match labels exactly, else regardless of case."""
     words = {label: float(raw) for raw, label in kind.labels}
     folded = {label.casefold(): raw for label, raw in words.items()}
 

@@ -1,1 +1,1 @@
-"""Recorded flights: files to records, through the chain without Kafka, against each other."""
+"""Recorded flights: made into records, run through the chain without Kafka, compared."""

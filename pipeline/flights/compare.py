@@ -59,8 +59,8 @@ def raised(flight: Flight, mission: Mission) -> dict[Key, list[int]]:
 
 
 def changes(a: dict[Key, list[int]], b: dict[Key, list[int]], within_s: float) -> list[Change]:
-    """What differs, in order of time. Two alerts of one key are the same one that moved where they
-    are no further apart than `within_s`."""
+    """The differences, in order of time. Two alerts of one key that are at most `within_s` apart
+    are the same alert, moved."""
     made = [
         change
         for key in a.keys() | b.keys()

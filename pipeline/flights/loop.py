@@ -1,4 +1,4 @@
-"""A flight over and over, as if it went on: time neither jumps nor goes back between rounds."""
+"""Repeats a flight as if it went on: time neither jumps nor goes back between rounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas.records import TICK_NS
 
 
 def period_ns(flight: Flight) -> int:
-    """From the first packet of a round to that of the next: it comes at the round's last tick."""
+    """Time from the first packet of a round to that of the next, which is at the last tick."""
     last_tick = (int(flight.reception_ns[-1]) // TICK_NS + 1) * TICK_NS
     return last_tick - int(flight.reception_ns[0])
 
@@ -21,8 +21,8 @@ def pack_rounds(
 ) -> Iterator[FlightRecord]:
     """The records of a flight, `rounds` times; None: for ever.
 
-    Each round's times are moved by the header `time_offset_ns`, and its records are due, a period
-    after those of the round before. Packet bytes, and their sequence counts, are left as they are.
+    The header `time_offset_ns` moves the times of each round by one more period, and its records
+    are due a period later. Packet bytes and their sequence counts are not changed.
     """
     if not len(flight.reception_ns):
         return

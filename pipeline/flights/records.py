@@ -1,12 +1,12 @@
 """A recorded flight as records of telemetry.raw: one packer and one ticker for `ingest`, `replay`
 and `run`, so that the same flight makes the same records (docs/raw.md).
 
-The clock of a replay is flight time: the generation time of the packets as they come, never going
-back. A recording has no reception times, so what its stamps are worth is seen from the packets
-around them: stamps that none of those behind them confirm move nothing, older ones beside newer
-are recorded data, and where a clock was set back flight time goes on at its pace. A step ahead is
-taken for a gap. Each second of it gives one tick. A record of packets closes when its bytes or the
-flight time it spans reach a bound, and at every tick.
+The clock of a replay is flight time: the generation time of the packets in order, which never goes
+back. A recording has no reception times, so stamps are judged by the packets around them: a stamp
+that no later packet confirms is ignored, older stamps beside newer ones are recorded data, and if a
+clock was set back, flight time goes on at its pace. A step ahead is taken for a gap. Each second of
+flight time gives one tick. A record of packets closes when its bytes or the flight time it spans
+reach a bound, and at every tick.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from schemas.records import (
     with_time_offset,
 )
 
-MAX_TICKS = 86_400  # a day: a longer jump is ticked at its end alone
+MAX_TICKS = 86_400  # a day: a longer jump gives only the tick at its end
 MAX_BYTES = 65_536
 MAX_SPAN_NS = 100_000_000
-SET_BACK = 64  # packets of a container without two newer ones, by which its clock was set back
+SET_BACK = 64  # packets of a container without two newer ones: its clock was set back
 
 
 @dataclass(slots=True)
 class Flight:
     """Packets of one source in order of recording, with the time at which each is replayed.
-    timeless: that is made of their numbers."""
+    timeless: these times are made from packet numbers."""
 
     data: U1
     start: I8
@@ -50,7 +50,7 @@ class Flight:
 
 
 class PacketRate(NamedTuple):
-    """When packets were received that have no times: the first, and how many came a second."""
+    """Reception times for packets without times: that of the first, and packets per second."""
 
     begin_ns: int = 0
     hz: float = 1.0
@@ -77,7 +77,7 @@ def flight_of(
 ) -> Flight:
     """Times of packets by the mission's plans; a packet without one takes its neighbour's.
 
-    Where none has a time they are numbered: one a second from 1970 on, if nobody knows better.
+    If none has a time they are numbered: as `numbered` says, else one a second from 1970 on.
     """
     padded = np.concatenate([data, np.zeros(PADDING, np.uint8)])
     k = len(start)
@@ -106,11 +106,11 @@ def flight_of(
 
 @kernel
 def flight_time(time: I8, jump: int, out: I8) -> None:
-    """Of the packets of one container in order of recording; NEVER of those that tell nothing.
+    """Flight time of one container's packets in order of recording; NEVER if a stamp is ignored.
 
-    A sensible stamp follows the last one by about as much as is usual. One further ahead needs
-    two more that go on with it, whether or not those of before go on as well; one that lies back
-    needs that nothing goes on with those before for SET_BACK packets, or that it catches up.
+    A sensible stamp follows the last one by about the usual step. One further ahead needs two more
+    that continue from it, whether or not others continue from the old time. One that lies back
+    needs that nothing continues from the old time for SET_BACK packets, or that it catches up.
     """
     now, usual, shift = NEVER, np.int64(0), np.int64(0)
     for i in range(len(time)):
@@ -137,8 +137,8 @@ def flight_time(time: I8, jump: int, out: I8) -> None:
 
 @inline
 def _goes_on(time: I8, i: int, now: int, usual: int, jump: int, wanted: int, far: int) -> bool:
-    """Whether `wanted` of the packets behind i go on with its stamp. now: the clock before it."""
-    line, found, before = time[i], 0, False  # a stamp between them that is off moves no line
+    """Whether `wanted` of the packets after i continue from its stamp. now: the clock before it."""
+    line, found, before = time[i], 0, False  # not moved by a wrong stamp in between
     for j in range(i + 1, min(i + 1 + far, len(time))):
         t = time[j]
         if now != NEVER and now <= t < time[i]:
@@ -156,7 +156,7 @@ def _goes_on(time: I8, i: int, now: int, usual: int, jump: int, wanted: int, far
 
 @inline
 def _set_back(time: I8, i: int, now: int, usual: int, jump: int) -> bool:
-    """Whether the clock was set back to the stamp of i: no two packets go on as before."""
+    """Whether the clock was set back to the stamp of i: no two packets continue the old time."""
     line, newer, found = time[i], NEVER, 0
     last = min(i + SET_BACK, len(time))
     for j in range(i + 1, last):
@@ -191,7 +191,7 @@ def replay_clock(time: I8, out: I8) -> None:
 
 
 class Packer:
-    """Packs flights, or the pieces of one, in order. Remembers up to when it has ticked."""
+    """Packs flights, or the pieces of one, in order. Remembers the second of its last tick."""
 
     def __init__(
         self, shift_ns: int = 0, max_bytes: int = MAX_BYTES, max_span_ns: int = MAX_SPAN_NS

@@ -1,4 +1,4 @@
-"""A recorded flight through the chain with no Kafka: the same records, the same bytes."""
+"""Runs a recorded flight through the chain without Kafka: the same records, the same bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.packets.files import joined, scans
 from schemas.records import RawRecord
 
 BATCH = 64  # records a feed; any number gives the same bytes
-HOPELESS_BYTES = 64 << 20  # without one packet: a flight is held in memory, rubbish is not
+HOPELESS_BYTES = 64 << 20  # stop here if there is no packet yet: rubbish must not fill memory
 
 
 @dataclass(slots=True)
@@ -54,8 +54,8 @@ def load_recording(
     paths: Path | Sequence[Path], mission: Mission, chain: Chain, ground_header: int = 0,
     numbered: PacketRate | None = None,
 ) -> Recording:  # fmt: skip
-    """Scan the files of one flight, in order, and find out when each packet was. numbered: where
-    none of them says so."""
+    """Scan the files of one flight, in order, and determine the time of each packet. numbered: used
+    if no packet has a time."""
     files = [paths] if isinstance(paths, Path) else paths
     heed_marks(files, mission.mdb)
     scanned, size = scan_files(files, mission, ground_header)

@@ -23,7 +23,7 @@ from schemas.mission import IntegerEncoding, StringEncoding
 from schemas.records import PACKETS_HEADERS, RawRecord, encode_packets
 
 BATCH = 2048
-# a spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection")
+# to a spreadsheet, a cell that begins like this is a formula (OWASP, "CSV Injection")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -31,8 +31,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 class Written:
     """rows: by container. refused: packets. skipped: bytes by reason.
 
-    pending: bytes of segments whose packet the input does not complete. gaps, missing: of
-    sequence counts, and packets in them.
+    pending: bytes of segments whose packet the input does not complete. gaps: in sequence counts.
+    missing: packets in these gaps.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -54,7 +54,7 @@ def write_tables(
 ) -> Written:  # fmt: skip
     """What was written and refused. FlightError when several containers need a folder.
 
-    A file appears under its name when it is whole.
+    A file gets its final name only when it is complete.
     """
     written = Written()
     files: dict[int, _File] = {}
@@ -121,7 +121,7 @@ class _Lines:
 
 
 class _File:
-    """A CSV under way, beside its name."""
+    """A CSV being written, under a temporary name beside the final one."""
 
     def __init__(self, out: Path, plan: Plan, many: bool) -> None:
         name = plan.container.replace("/", ".")
@@ -129,7 +129,7 @@ class _File:
         self._part = self._path.with_name(self._path.name + ".part")
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._part.open("w", newline="", encoding="utf-8")
-        # quoted is what holds a character of the lines' end: \r alone would begin a row, too
+        # cells with a character of the line end are quoted: \r alone would begin a row, too
         self.writer = csv.writer(_Lines(self._file), lineterminator="\r\n")
         self.writer.writerow([guarded(name) for name in plan.names])
 
@@ -160,12 +160,12 @@ def cells(rows: Rows, plans: PlanSet, raw: bool) -> zip[tuple[Any, ...]]:
 
 
 def guarded(cell: Any) -> Any:
-    """A text that would begin a formula, behind an apostrophe; all else as it is."""
+    """Put an apostrophe before a text that would begin a formula; return all else unchanged."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _text(field: Field, raw: bool) -> bool:
-    """Whether its cells may be words of a stranger; floats are texts too, and may be negative."""
+    """Whether its cells are text from outside. (Floats are strings too, but may begin with `-`.)"""
     kind = field.parameter.type
     return isinstance(kind.encoding, StringEncoding) or (bool(kind.labels) and not raw)
 
@@ -173,8 +173,8 @@ def _text(field: Field, raw: bool) -> bool:
 def column_cells(
     rows: Rows, plan: Plan, i: int, raw: bool, absent: str | None, times: I8 | None = None
 ) -> list[Any]:
-    """One column of the rows; `absent` stands for what is not in the packet. times: of an absolute
-    time, in ns: ISO 8601 to the ns; "invalid" where it is none."""
+    """One column of the rows; `absent` replaces what is not in the packet. times: of an absolute
+    time, in ns; written as ISO 8601 to the ns, or "invalid" if it is not a valid time."""
     field = plan.fields[i]
     if times is not None:
         column = [iso(ns) if ns != NEVER else "invalid" for ns in times.tolist()]

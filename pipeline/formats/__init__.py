@@ -1,1 +1,1 @@
-"""Flights recorded in other formats, made into packets and XTCE once; from there on one path."""
+"""Flights recorded in other formats become packets and XTCE; from then on all use one path."""

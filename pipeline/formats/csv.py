@@ -2,8 +2,8 @@
 
 Repeated column names get a suffix, repeated times are kept, text columns become enumerations.
 A leading `#` of the header is dropped. Units stand as `name [unit]`, `name (unit)` or in a second
-row. A header that lacks its first column (OPS-SAT's housekeeping logs) lacks the time's. A date and
-a time of day in two columns are one time. Rows without a time have a rate, or nobody knows when.
+row. If a header lacks its first column (OPS-SAT's housekeeping logs), that column is the time. A
+date and a time of day in two columns are one time. Rows without a time need a rate.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def read(path: Path, options: Options) -> list[Series]:
     times, used = _clock(sheet, options)
     made = Series(times, {}, sheet.units, notes=(*sheet.notes, *_backward(sheet, times)))
     for name in [*sheet.columns]:
-        cells = sheet.columns.pop(name)  # texts are let go as they become numbers
+        cells = sheet.columns.pop(name)  # frees the texts once they are numbers
         if name in used:
             continue
         found = read_column(cells, sheet.delimiter == ";", options.kind_of(name))
@@ -89,7 +89,7 @@ def _two(sheet: Sheet, names: list[str]) -> tuple[str, str] | None:
 
 
 def _by_rate(sheet: Sheet, options: Options) -> I8:
-    """Row by row from the time that the file's name tells, or from the epoch on."""
+    """Times at a fixed rate, from the time in the file's name or else from the epoch."""
     begin = options.epoch_ns
     if told := dotted(sheet.path.name.removesuffix(sheet.path.suffix)) or dotted(sheet.path.name):
         begin = times_ns([told], None, 0)[0]
@@ -114,7 +114,7 @@ def _read(sheet: Sheet, name: str, cells: pa.ChunkedArray, options: Options) -> 
 
 
 def _backward(sheet: Sheet, times: I8) -> list[str]:
-    """Where time goes back: told, since nobody can know whether rows or the clock were moved."""
+    """A note where time goes back: whether rows were moved or the clock was set is not known."""
     back = np.flatnonzero(np.diff(times) < 0)
     if not len(back):
         return []

@@ -31,19 +31,19 @@ READERS: dict[str, Callable[[Path, Options], list[Series]]] = {
     ".parquet": parquet.read,
     ".ulg": ulog.read,
 }
-LATEST_NS = 2**62  # no decoder takes a time beyond it for one
+LATEST_NS = 2**62  # decoders reject a time beyond it
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, Char
 MOST_GAUGES = 24
-_BRACKETS = frozenset("[]*?")  # a name with one is no pattern of itself
-_LABELS = 256  # more distinct texts than this are no enumeration
+_BRACKETS = frozenset("[]*?")  # a name with one does not match itself as a pattern
+_LABELS = 256  # most distinct texts of an enumeration
 _HEADER_AND_TIME = 14  # bytes of the primary header and of the time
-_PACKET = 6 + 65536  # bytes that the header's length can tell
+_PACKET = 6 + 65536  # most bytes that the header's length field allows
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a flight. decided: column, parameter and what it is, of each that was taken.
-    left_out: column and why. notes: what the file says of itself."""
+    """Result of an import. decided: column, parameter and kind of each column that was imported.
+    left_out: column and why. notes: remarks of the reader on the file."""
 
     recordings: tuple[Recorded, ...]
     xtce: bytes
@@ -53,7 +53,7 @@ class Imported:
     decided: tuple[tuple[str, str, str], ...]
     left_out: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
-    shared: Shared | None = None  # of a mission that is made
+    shared: Shared | None = None  # only for a new mission
 
     def blocks(self) -> Iterator[memoryview]:
         """The packets, block by block."""
@@ -127,7 +127,7 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
 
 
 def _shown(tables: Sequence[Table]) -> list[str]:
-    """The first numbers of each table in turn."""
+    """Up to MOST_GAUGES parameters without labels, taken from the tables in turn."""
     columns = [[c.name for c in t.columns if not c.labels] for t in tables]
     every = [name for row in zip_longest(*columns) for name in row if name]
     return every[:MOST_GAUGES]
@@ -155,7 +155,7 @@ def _is_text(path: Path) -> bool:
 
 
 def _fits(path: Path, recorded: Recorded) -> None:
-    """What packets cannot hold, or a decoder would not take for a time, is refused."""
+    """Refuses what a packet cannot hold, and times that a decoder would reject."""
     table, time = recorded.table, recorded.time_ns
     if len(time) and not (time.min() > -LATEST_NS and time.max() < LATEST_NS):
         raise FlightError(f"{path}: a time that is centuries away.")
@@ -193,7 +193,7 @@ def identifier(text: str) -> str:
 
 
 def _xml_text(text: str) -> str:
-    """Words for people, with a replacement character where XML has none of that kind."""
+    """Text for people, with a replacement character for each one that XML does not allow."""
     return _NOT_XML.sub("\ufffd", text)
 
 
@@ -205,7 +205,7 @@ def _recorded(
         if options.kind_of(name) == "drop":
             left_out.append((name, "as was said"))
             continue
-        # a named series of many columns is one of several: its topic tells its columns apart
+        # a named series is one of several: its topic, put before a column, makes the name distinct
         full = f"{series.name}_{name}" if series.name and series.name != name else name
         unit = _xml_text(series.units.get(name, ""))
         made, raw = _encoded(identifier(full), column, unit)
@@ -224,7 +224,7 @@ def _recorded(
 
 
 def _words(column: Column, odd: str) -> str:
-    """What a column was taken for."""
+    """How a column was read, in words."""
     kind = (
         f"{8 * int(column.encoding[1:])} bit "
         + {"f": "number", "i": "integer", "u": "integer"}[column.encoding[0]]
@@ -241,14 +241,14 @@ def _words(column: Column, odd: str) -> str:
 
 
 def _encoded(name: str, column: NDArray[Any], unit: str) -> tuple[Column, NDArray[np.generic]]:
-    """Numbers in their own width, booleans as u1, texts as places among their labels."""
+    """Numbers in their own width, booleans as u1, texts as indexes of their labels."""
     if column.dtype.kind == "b":
         return Column(name, "u1", unit, boolean=True), column.astype(np.uint8)
     if column.dtype.kind in "iuf":
         width = max(column.dtype.itemsize, 4) if column.dtype.kind == "f" else column.dtype.itemsize
         return Column(name, f"{column.dtype.kind}{width}", unit), column
     labels = sorted(set(column.tolist()))
-    # by a table: an array of texts is as wide as the longest of them
+    # by a dict: in a numpy array of texts every cell is as wide as the longest
     place = {label: i for i, label in enumerate(labels)}
     places = np.array([place[label] for label in column.tolist()], np.uint32)
     return Column(name, "u1", unit, labels=tuple(enumerate(labels))), places

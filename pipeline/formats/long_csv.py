@@ -1,4 +1,4 @@
-"""Long CSV: a row a sample (time, parameter, value[, unit]); one container a parameter."""
+"""Long CSV: one row per sample (time, parameter, value[, unit]); one container per parameter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Roles:
 
 
 def roles(names: list[str], options: Options) -> Roles | None:
-    """None where the columns are not those of long CSV; others beside them only with --long."""
+    """None where the columns are not those of long CSV; further columns are allowed with --long."""
     time = options.time_column or next((n for n in names if is_time_name(n)), "")
     parameter, value, unit = (_first(names, words) for words in (_PARAMETER, _VALUE, _UNIT))
     found = [n for n in (time, parameter, value, unit) if n]
@@ -44,7 +44,7 @@ def roles(names: list[str], options: Options) -> Roles | None:
 def split(
     columns: dict[str, pa.ChunkedArray], roles: Roles, time_ns: I8, options: Options
 ) -> list[Series]:
-    """One series a parameter, in order of appearance; its unit is its first row's."""
+    """One series per parameter, in order of appearance; the unit is that of its first row."""
     words = pc.utf8_trim_whitespace(columns[roles.parameter]).combine_chunks().dictionary_encode()
     which, names = words.indices.to_numpy(), words.dictionary.to_pylist()
     order = np.argsort(which, kind="stable")

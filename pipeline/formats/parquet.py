@@ -33,23 +33,23 @@ def read(path: Path, options: Options) -> list[Series]:
 
 
 def _table(path: Path) -> Any:
-    """The whole file, texts as dictionaries: one that comes often stands in memory once."""
+    """The whole file, texts as dictionaries: a repeated text is in memory once."""
     try:
         file = pq.ParquetFile(path)
         _refuse_floods_and_losses(path, file.metadata)
         texts = [f.name for f in file.schema_arrow if _is_text(f.type)]
         table = pq.ParquetFile(path, read_dictionary=texts).read()
-        table.validate(full=True)  # else what a damaged file points at is read unchecked
+        table.validate(full=True)  # else the offsets in a damaged file are followed unchecked
     except FlightError:
         raise
-    except Exception as error:  # noqa: BLE001 - the parser of others: it raises what it likes
+    except Exception as error:  # noqa: BLE001 - a third-party parser may raise anything
         why = (str(error) or repr(error)).splitlines()[0]
         raise FlightError(f"{path}: cannot be read as Parquet: {why}") from None
     return table
 
 
 def _refuse_floods_and_losses(path: Path, metadata: Any) -> None:
-    """The parser reads what the groups say, however much it is, and however little."""
+    """Checks the counts first: the parser reads as many rows as the groups declare, many or few."""
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     rows = sum(group.num_rows for group in groups)
     if rows != metadata.num_rows:
@@ -72,7 +72,7 @@ def _times(path: Path, name: str, column: Any, options: Options) -> I8:
         return _moments(path, name, column)
     try:
         cells = [str(v) for v in column.to_pylist()]
-    except (ValueError, OverflowError) as error:  # dates that Python has none for
+    except (ValueError, OverflowError) as error:  # dates that Python cannot represent
         raise FlightError(f"{path}, column {name!r}: a time that is none: {error}.") from None
     try:
         return np.array(times_ns(cells, unit_of(name, ""), options.epoch_ns), np.int64)
@@ -94,9 +94,9 @@ def _moments(path: Path, name: str, column: Any) -> I8:
 
 
 def _column(path: Path, name: str, column: Any) -> NDArray[Any]:
-    """Missing numbers, booleans and times become NaN in f8; missing texts the empty one."""
+    """Missing numbers, booleans and times become NaN in f8; missing texts become empty."""
     kind = column.type
-    if _is_text(kind):  # one of several columns of its name: the parser takes names
+    if _is_text(kind):  # one of several columns of its name: read_dictionary goes by name
         column, kind = column.dictionary_encode(), pa.dictionary(pa.int32(), kind)
     if pa.types.is_dictionary(kind) and _is_text(kind.value_type):
         return _texts(column)
@@ -112,7 +112,7 @@ def _column(path: Path, name: str, column: Any) -> NDArray[Any]:
 
 
 def _texts(column: Any) -> NDArray[Any]:
-    """Of a column of dictionaries; else every cell were as wide as the longest."""
+    """A dictionary column as objects: in an array of strings all are as wide as the longest."""
     cells: list[str] = []
     for chunk in column.chunks:
         words = [word or "" for word in chunk.dictionary.to_pylist()]

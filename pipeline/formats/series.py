@@ -21,8 +21,8 @@ class Options:
 
     epoch_ns: UTC of a flight's second 0, where its times are no dates.
     long: CSV rows are time, parameter, value[, unit]. hz: rows a second, of a file without times.
-    kinds: (pattern of columns, number, text or drop), the last that matches; keep: patterns of what
-    is taken, all by default. sort: rows in order of time, whatever the file's is.
+    kinds: (pattern of columns; number, text or drop), the last match wins. keep: patterns of the
+    columns to import, all by default. sort: sort rows by time, whatever the file's order is.
     """
 
     time_column: str = ""
@@ -35,7 +35,7 @@ class Options:
     sort: bool = False
 
     def kind_of(self, column: str) -> str:
-        """What somebody has said of it; empty: nobody."""
+        """The kind that the options give a column; empty where they give none."""
         said = [kind for pattern, kind in self.kinds if fnmatchcase(column, pattern)]
         if self.keep and not any(fnmatchcase(column, p) for p in self.keep):
             return "drop"
@@ -48,7 +48,7 @@ class Series:
 
     time_ns i8[k]: since 1970 UTC, repeated times kept. columns [k]: floats (NaN is invalid),
     integers, booleans or texts. name: the container's; "" takes the file's. notes: for people. odd:
-    by column, what of it is none of its values.
+    by column, a note on the cells that are not values.
     """
 
     time_ns: I8
@@ -74,7 +74,7 @@ def blank_sentinels(column: NDArray[Any], sentinels: tuple[float, ...]) -> NDArr
 
 
 class Names:
-    """Names that are taken: another of the same gets a suffix. Many of one take no time."""
+    """Names in use: a repeated name gets a suffix. Many repeats of one name stay fast."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)

@@ -1,8 +1,8 @@
-"""Another flight of a vehicle for the mission that its first import made: the same containers.
+"""Imports a further flight of a vehicle into the mission of its first import: same containers.
 
 The import leaves its tables beside the mission (import.json): which column became which parameter,
-and how wide it is. A later flight is fitted to them, or refused with what does not fit; the XTCE
-stays as it is, with whatever somebody has put into it meanwhile.
+and how wide it is. A later flight must fit them, or is refused with what does not fit. The XTCE
+is not changed, so edits made to it since the first import remain.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Shared:
         return Recorded(table, series.time_ns, values), new
 
     def _table_of(self, path: Path, series: Series, taken: set[str]) -> Table:
-        """By its name, where it has one (a topic, a parameter); else by its columns."""
+        """The table of a series: by its name (a topic, a parameter), else by shared columns."""
         free = [t for t in self.tables if t.name not in taken]
         mine = [t for t in free if series.name and t.name == series.name]
         shares = [len(set(self.columns[t.name].values()) & set(series.columns)) for t in free]

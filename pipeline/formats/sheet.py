@@ -1,6 +1,6 @@
-"""A CSV as columns of text: what its header is, what is no row, and which lines those were.
+"""A CSV as columns of text: finds the header, removes what is not a row, counts the lines.
 
-pyarrow.csv parses. What it has no word for is mended before: comment lines, white space between
+pyarrow.csv parses. What it cannot handle is fixed before: comment lines, white space between
 cells, a header that is a comment or lacks its first column, a last record that was cut off.
 """
 
@@ -56,8 +56,8 @@ class _Top:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """FlightError for no rows, and ragged ones. Where the first line is one of numbers alone, there
-    is no header."""
+    """FlightError for no rows, and for ragged ones. If the first line has only numbers, there is no
+    header."""
     try:
         content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
         decoder = codecs.getincrementaldecoder("utf-8")()
@@ -87,8 +87,8 @@ def _behind(content: bytes, lines: int) -> int:
 
 
 def _top(path: Path, content: bytes) -> tuple[_Top, int]:
-    """The header: the first line that is no comment, or, where that is a row already, the last
-    comment that has as many cells."""
+    """The header: the first line that is not a comment. If that line is a row already, the header
+    is the last comment with as many cells. Second: how many comment lines are passed over."""
     lines = content[:BLOCK].decode(errors="replace").splitlines()
     commented = 0
     while commented < len(lines) and lines[commented].lstrip().startswith("#"):
@@ -127,7 +127,7 @@ def _cells(line: str, delimiter: str, spaced: bool) -> list[str]:
         return [cell.strip() for cell in line.split(delimiter)]
     try:
         found = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-    except csv.Error:  # of a cell without end; the parser of all says more of it
+    except csv.Error:  # an unterminated cell; the full parser reports more about it
         found = line.split(delimiter)
     return [cell.strip() for cell in found]
 
@@ -139,8 +139,8 @@ def _is_row(line: str, delimiter: str, spaced: bool) -> bool:
 
 
 def _without_cut_end(path: Path, body: bytes, top: _Top) -> tuple[bytes, list[str]]:
-    """A file that ends without an end of line may have been cut off in its last record: left out
-    where that has fewer cells, or its last cell is shorter than any other of the column."""
+    """A file without a final end of line may be cut off in its last record. That record is left out
+    if it has fewer cells, or a last cell shorter than any other of the column."""
     if body.endswith((b"\n", b"\r")) or body.count(b"\n") < 2:
         return body, []
     rest, last = body.rsplit(b"\n", 1)
@@ -184,7 +184,7 @@ def _sheet(path: Path, top: _Top, body: bytes, notes: list[str]) -> Sheet:
 
 def _parse(path: Path, top: _Top, body: bytes) -> pa.Table:
     """Every cell as text. FlightError: the first line that has another number of cells."""
-    delimiter = "," if top.spaced else top.delimiter  # white space was made one
+    delimiter = "," if top.spaced else top.delimiter  # white space was replaced by it
     width = len(_cells(body[:BLOCK].split(b"\n", 1)[0].decode(), delimiter, False))
     bad: list[arrow_csv.InvalidRow] = []
 
@@ -222,7 +222,7 @@ def _parse(path: Path, top: _Top, body: bytes) -> pa.Table:
 
 
 def _whole_header(header: list[str], table: pa.Table) -> list[str]:
-    """The header, with `time` in front where it is one short of the rows and names none."""
+    """The header, with `time` in front if it has one cell less than the rows and names no time."""
     header = [n.strip().removeprefix("#").strip() for n in header]
     if any(is_time_name(named(n)[0]) for n in header):
         return header

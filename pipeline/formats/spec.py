@@ -1,4 +1,4 @@
-"""Tables of columns as CCSDS packets: what a container made by us looks like, and its bytes."""
+"""Tables of columns as CCSDS packets: the containers that we make, and their bytes."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Table:
 
 @dataclass(slots=True)
 class Recorded:
-    """Rows of one table: generation times, and raw values a column. sequence [k]: counts of the
-    packets, where they are not those of the rows."""
+    """Rows of one table: generation times, and raw values by column. sequence [k]: the packets'
+    sequence counts, where they are not the row numbers."""
 
     table: Table
     time_ns: I8
@@ -63,8 +63,8 @@ def time_name(table: Table) -> str:
 
 
 def packet_type(table: Table) -> np.dtype[np.void]:
-    """One packet: primary header, time i8, columns; all big-endian. Names that no column has: one
-    may be called "time" or "header"."""
+    """One packet: primary header, time i8, columns; all big-endian. Columns go by number: one of
+    them may be called "time" or "header"."""
     parts: list[tuple[Any, ...]] = [("header", ">u2", (3,)), ("time", ">i8")]
     return np.dtype(
         parts + [(f"column {i}", f">{c.encoding}") for i, c in enumerate(table.columns)]
@@ -99,7 +99,7 @@ def raw_of(column: Column, engineering: NDArray[np.float64]) -> NDArray[np.gener
 def interleave(recordings: Sequence[Recorded]) -> Iterator[memoryview]:
     """All packets in order of time, those of one table in their own order; packets of equal time in
     the order of the tables. By blocks: a flight's packets may be larger than its columns."""
-    # where a table's time goes back, the others wait for nobody
+    # by running maximum: a table whose time goes back does not hold up the others
     time = np.concatenate([np.maximum.accumulate(r.time_ns) for r in recordings])
     order = np.argsort(time, kind="stable")
     first = np.cumsum([0, *(len(r.time_ns) for r in recordings)])

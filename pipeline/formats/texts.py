@@ -14,7 +14,7 @@ from schemas.columns import I8
 
 MISSING = ("", "x", "nan", "null", "na", "n/a")
 EXACT = 2**53  # whole numbers up to here are exact as f8
-ODD = 0.1  # share of the cells that may be no numbers in a column of numbers
+ODD = 0.1  # largest share of cells that are not numbers in a column of numbers
 SHOWN = 3
 _NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 _INFINITE = r"(?i)^[-+]?inf(inity)?$"
@@ -23,7 +23,7 @@ _PLUS = r"^\+"
 
 
 class Odd(NamedTuple):
-    """How many cells of a column of numbers are none. row: of the first; words: some of them."""
+    """Cells of a numeric column that are not numbers: how many, the first's row, some words."""
 
     cells: int
     row: int
@@ -31,14 +31,14 @@ class Odd(NamedTuple):
 
 
 class Read(NamedTuple):
-    """values: bool[k], f8[k], i8[k] or u8[k] beyond f8's exact whole numbers, or texts [k]."""
+    """values: bool[k], f8[k], i8[k] or u8[k] if f8 cannot hold them exactly, or texts [k]."""
 
     values: NDArray[Any]
     odd: Odd | None = None
 
 
 def read_column(cells: pa.ChunkedArray, comma: bool = False, kind: str = "") -> Read:
-    """comma: of a decimal comma. kind: `number` or `text`, where somebody has said so."""
+    """comma: whether there is a decimal comma. kind: `number` or `text`, where the user sets it."""
     words = trimmed(cells, comma)
     lower = pc.utf8_lower(words)
     missing = pc.is_in(lower, value_set=pa.array(MISSING))
@@ -66,7 +66,7 @@ def read_column(cells: pa.ChunkedArray, comma: bool = False, kind: str = "") -> 
 
 
 def trimmed(cells: pa.ChunkedArray, comma: bool) -> pa.ChunkedArray:
-    """Without white space about them, and a decimal comma as a point."""
+    """Cells without surrounding white space, and with a decimal comma as a point."""
     words = pc.utf8_trim_whitespace(cells)
     return pc.replace_substring_regex(words, _COMMA, r"\1.\2") if comma else words
 
@@ -78,13 +78,13 @@ def _odd(words: pa.ChunkedArray, odd: pa.ChunkedArray, n: int) -> Odd:
 
 
 def _texts(words: pa.ChunkedArray) -> NDArray[Any]:
-    """Of objects: else every cell is as wide as the longest."""
+    """An array of objects: in one of strings every cell would be as wide as the longest."""
     made: NDArray[Any] = words.to_numpy(zero_copy_only=False).astype(object)
     return made
 
 
 def _whole(words: pa.ChunkedArray, numbers: NDArray[np.float64]) -> NDArray[Any]:
-    """Whole numbers too large for f8 as integers, where all are whole and 64 bits hold them."""
+    """Numbers too large for f8 as integers, if all are whole and fit 64 bits; else unchanged."""
     for kind in (pa.int64(), pa.uint64()):
         try:
             return np.asarray(pc.cast(words, kind).to_numpy())

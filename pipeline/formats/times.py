@@ -20,7 +20,7 @@ UNITS_NS = {
     **dict.fromkeys(("ns", "nsec", "nanos", "nanosecond", "nanoseconds"), 1),
 }
 _NAMES = ("time", "ts", "t", "timestamp", "datetime", "date", "utc")
-# UNIX times from 2001 to 2286 in seconds have ten digits: their size tells them from a flight's
+# UNIX times from 2001 to 2286 in seconds have ten digits; times from a flight's start have fewer
 _UNIX_FROM, _UNIX_TO = 10**18, 10**19
 _SCALES = (10**9, 10**6, 10**3, 1)
 _DATE = re.compile(r"\d{4}[-/]\d\d?[-/]\d\d?|\d{8}")
@@ -28,7 +28,7 @@ _OF_DAY = re.compile(r"\d\d?:\d\d(:\d\d([.,]\d+)?)?Z?")
 _DOTTED = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)\.(\d\d)\.(\d\d)\.(\d\d)")
 _FRACTION = re.compile(r"(:\d\d)[.,](\d+)")
 _LIMIT = 2**63
-_DIGITS = 18  # 10^19 ns and more are no times; arithmetic ends in errors long after that
+_DIGITS = 18  # 10^19 ns and more is not a time; arithmetic only fails far above that
 
 
 def is_time_name(name: str) -> bool:
@@ -38,7 +38,7 @@ def is_time_name(name: str) -> bool:
 
 
 def unit_of(name: str, unit: str) -> int | None:
-    """ns in one unit, as the unit or else the name says; None where neither does."""
+    """ns per unit, from the unit or else from the name; None where neither gives it."""
     word = name.lower()
     return UNITS_NS.get(unit.strip().lower(), UNITS_NS.get(word, _suffix(word)))
 
@@ -46,7 +46,7 @@ def unit_of(name: str, unit: str) -> int | None:
 def times_ns(cells: Sequence[str], unit_ns: int | None, epoch_ns: int) -> list[int]:
     """ns since 1970 of each cell. ValueError(place, cell) at the first that is no time.
 
-    Numbers of a UNIX time's size are one; smaller ones count from epoch_ns.
+    Numbers as large as a UNIX time are UNIX times; smaller ones count from epoch_ns.
     """
     numbers = _decimals(cells)
     if numbers is None:
@@ -61,7 +61,7 @@ def times_ns(cells: Sequence[str], unit_ns: int | None, epoch_ns: int) -> list[i
 
 
 def exact_ns(words: pa.ChunkedArray, unit_ns: int | None, epoch_ns: int) -> I8 | None:
-    """As `times_ns` has it, all at once; None where some cell is not plain."""
+    """The result of `times_ns`, vectorised; None where a cell is not in a plain form."""
     try:
         return np.asarray(pc.cast(words, pa.timestamp("ns")).cast(pa.int64()), np.int64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -88,7 +88,7 @@ def exact_ns(words: pa.ChunkedArray, unit_ns: int | None, epoch_ns: int) -> I8 |
 
 
 def is_date(cell: str) -> bool:
-    """A day alone: another column has the time of it."""
+    """Whether a cell is only a date: another column then has the time of day."""
     return bool(_DATE.fullmatch(cell.strip()))
 
 
@@ -97,7 +97,7 @@ def is_time_of_day(cell: str) -> bool:
 
 
 def dotted(text: str) -> str | None:
-    """`2004.02.12.10.32.39` as ISO 8601: a file's name in bearing tests, or a cell."""
+    """`2004.02.12.10.32.39` as ISO 8601: the form of file names in bearing tests, and of cells."""
     found = _DOTTED.fullmatch(text.strip())
     return "{}-{}-{}T{}:{}:{}".format(*found.groups()) if found else None
 
@@ -124,7 +124,7 @@ def _decimals(cells: Sequence[str]) -> list[Decimal] | None:
 
 
 def _iso(place: int, cell: str) -> int:
-    """The fraction apart, since dates of the library end at microseconds."""
+    """Reads the fraction separately, since the library's dates only resolve microseconds."""
     found = _FRACTION.search(cell)
     fraction = found[2] if found else ""
     try:

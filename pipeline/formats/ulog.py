@@ -1,6 +1,6 @@
 """PX4 ULog: one container a topic and instance, times in µs since boot (docs.px4.io, ULog).
 
-pyulog parses. What it passes over silently, or would never end with, is looked for before it.
+pyulog parses. What it would skip silently, or loop on for ever, is checked first.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pipeline.formats.series import Options, Series, blank_sentinels
 from pipeline.mdb.circles import CircleError, innermost_first
 
 TIME = "timestamp"
-MAX_FIELDS = 100_000  # of all topics: formats of formats of arrays multiply
+MAX_FIELDS = 100_000  # of all topics: nested formats and arrays multiply
 _MOST_ELEMENTS = 65_535
 _LATEST_US = 2**62 // 1000
 _FILE_HEADER = 16  # bytes
 _MESSAGE = struct.Struct("<HB")  # size of what follows, type
 _FLAGS = ord("B")
-_DEFINITIONS, _DATA = b"BFIMPQ", b"ACDILMOPQS"  # types that are read before and in the data
-_BEGINS = b"ACL"  # the data
+_DEFINITIONS, _DATA = b"BFIMPQ", b"ACDILMOPQS"  # types in the definitions and in the data
+_BEGINS = b"ACL"  # types that begin the data
 _LONGEST_UNKNOWN = 10_000
 _SYNC = bytes.fromhex("2f731320250cbb12")
 
@@ -69,15 +69,15 @@ def _load(path: Path, core: Any, content: bytes) -> Any:
         # the parser tells of damage on standard output; file_corruption says the same
         with contextlib.redirect_stdout(io.StringIO()):
             return core.ULog(io.BytesIO(content))
-    except Exception as error:  # noqa: BLE001 - the parser of others: it raises what it likes
+    except Exception as error:  # noqa: BLE001 - a third-party parser may raise anything
         why = (str(error) or repr(error)).splitlines()[0]
         raise FlightError(f"{path}: cannot be read as ULog: {why}.") from None
 
 
 def _messages(path: Path, content: bytes, found: list[tuple[int, bytes]]) -> int:
-    """(type, payload) of every message; returns where the last whole one ends: recorders that lose
-    their power end anywhere. FlightError where the parser would look for the next one elsewhere
-    than behind it: it steps back and forth there, and on some files for ever."""
+    """Collects (type, payload) of every message; returns where the last complete one ends, since a
+    recorder that loses power stops anywhere. FlightError where the parser would not look for the
+    next message right after this one: it steps back and forth then, on some files for ever."""
     at, known, stops = _FILE_HEADER, _DEFINITIONS, _appended(content)
     padded = content + bytes(_MESSAGE.size)
     while at < len(content):
@@ -113,9 +113,9 @@ def _appended(content: bytes) -> list[int]:
 
 
 def _refuse_floods(path: Path, messages: list[tuple[int, bytes]]) -> None:
-    """A short file may ask for endless work: formats hold formats, each many times.
+    """Refuses a short file that asks for endless work: formats hold formats, each many times.
 
-    Of several formats of one name the parser takes one: here all of them count.
+    The parser uses one of several formats with the same name: here all of them count.
     """
     formats: dict[str, list[tuple[str, int]]] = {}
     for kind, payload in messages:
@@ -136,7 +136,7 @@ def _refuse_floods(path: Path, messages: list[tuple[int, bytes]]) -> None:
 
 
 def _format(payload: bytes) -> tuple[str, list[tuple[str, int]]]:
-    """`name:type[n] field;type field;` as (name, (type, how many of it) a field)."""
+    """`name:type[n] field;type field;` as (name, [(type, count) of each field])."""
     name, _, fields = _text(payload).partition(":")
     rows = []
     for field in fields.split(":")[0].split(";"):
@@ -146,7 +146,7 @@ def _format(payload: bytes) -> tuple[str, list[tuple[str, int]]]:
 
 
 def _count(text: str) -> int:
-    """Of an array; where it is no number, as many as the parser could ever take it for."""
+    """Size of an array; if the text is not a number, the largest that the parser could read."""
     try:
         return min(max(int(text), 1), _MOST_ELEMENTS)
     except ValueError:
@@ -160,8 +160,8 @@ def _text(content: bytes) -> str:
 def _refuse_losses(
     path: Path, messages: list[tuple[int, bytes]], found: list[Series], log: Any
 ) -> None:
-    """The parser ends silently at a message that is too short, and forgets what a topic had when
-    another takes its number."""
+    """Compares counts: the parser stops silently at a message that is too short, and drops the
+    samples of a topic when another topic takes its number."""
     kinds = Counter(kind for kind, _ in messages)
     there = kinds[ord("D")] + kinds[ord("O")]
     came = sum(len(series.time_ns) for series in found) + len(log.dropouts)

@@ -1,1 +1,1 @@
-"""Trained models: fitted, held against labelled flights, let in, and shown out (docs/gate.md)."""
+"""Trained models: fitted, validated on labelled flights, activated and retired (docs/gate.md)."""

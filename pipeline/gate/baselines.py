@@ -1,4 +1,4 @@
-"""Two judges that need no model: what every model is held against.
+"""Two judges that need no model: every model is compared with them.
 
 range       x beyond the smallest and largest of the training, by MARGIN of their distance
 last value  |x - the row before| beyond the largest step of the training, by MARGIN
@@ -18,7 +18,7 @@ NAMES = ("range", "last value")
 
 
 def _heard(grid: Grid) -> F8:
-    """Values, NaN where a row says nothing."""
+    """Values, NaN where a row has no valid new sample."""
     return np.where((grid.quality & UNHEARD) == 0, grid.value, np.nan)
 
 
@@ -27,7 +27,7 @@ def _steps(x: F8) -> F8:
 
 
 def baseline(flights: Sequence[Grid]) -> State:
-    """low, high and step of each parameter, as stored in an artefact; infinite if never heard."""
+    """low, high and step of each parameter, as stored in an artefact; infinite if none is valid."""
     values = [_heard(g) for g in flights]
     x = np.concatenate(values)
     steps = np.concatenate([_steps(v) for v in values])

@@ -1,9 +1,9 @@
-"""The threshold by budget: the operator says how many false alarms a parameter may cost a day, and
-nominal recordings say which threshold keeps to that.
+"""Threshold from a budget: the operator sets how many false alarms a parameter may raise a day, and
+nominal recordings show which threshold stays within that.
 
-Each flight is left out once: the family learns the others and judges it, with every candidate. All
-that it raises there is false, the flight being nominal. The least threshold is taken whose rate is
-within the budget; the rate is told with the interval that a count so small leaves open (Garwood
+Each flight is left out once: the family learns the others and judges it with every candidate. The
+flight is nominal, so every alarm raised on it is false. The lowest threshold whose rate is within
+the budget is taken. The rate is reported with a confidence interval, as the count is small (Garwood
 1936).
 """
 
@@ -26,9 +26,9 @@ from pipeline.models.shared.phased import make
 from pipeline.timeline.after_gap import after_gap
 from schemas.columns import State
 
-STEPS = tuple(2.0 ** (i / 2) for i in range(-10, 11))  # times the family's own
+STEPS = tuple(2.0 ** (i / 2) for i in range(-10, 11))  # factors of the family's own threshold
 BLIND = 1e6  # a threshold that nothing crosses
-THREADS = 4  # kernels let go of the interpreter
+THREADS = 4  # kernels release the interpreter lock
 TAIL = 0.1  # on each side of an 80 % interval
 
 
@@ -67,10 +67,10 @@ def _solve(rising: Callable[[float], float]) -> float:
 def fit(
     flights: Sequence[Heard], family: type[Family], rule: Any, phases: tuple[str, ...]
 ) -> State:
-    """What a family knows after all flights, one after the other with a gap between.
+    """State of a family after learning all flights in turn, with a gap between them.
 
     phases: of the mission.
-    Nominal flights are to be learnt, all of them: what a low threshold would call odd too.
+    Nominal flights are learnt completely, including what a low threshold would call odd.
     """
     model = _model(flights[0], family, replace(rule, **{family.theta: BLIND}), phases)
     for flight in flights:
@@ -81,7 +81,7 @@ def fit(
 def judge(
     flight: Heard, family: type[Family], rule: Any, phases: tuple[str, ...], known: State
 ) -> Rate:
-    """What a model that knows so much raises on one flight more."""
+    """Alarms that a model with this state raises on one further flight."""
     model, (grid, _) = _model(flight, family, rule, phases), after_gap(flight.whole)
     model.restore(known)
     monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
@@ -104,7 +104,7 @@ def calibrate(
 ) -> tuple[Any, Rate]:  # fmt: skip
     """The rule with the least threshold within the budget, and its rate on flights left out.
 
-    groups: of each group its flights, two or more. FlightError where no threshold will do.
+    groups: the flights of each group, two or more. FlightError where no threshold is within budget.
     """
     theta = getattr(rule, family.theta)
     rules = [replace(rule, **{family.theta: theta * s}) for s in STEPS]

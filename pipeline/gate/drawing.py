@@ -1,4 +1,4 @@
-"""What a model knows, drawn: the training's range of each parameter, and its longest weights."""
+"""Plot of a model: the range of each parameter in training, and its largest array of weights."""
 
 from __future__ import annotations
 

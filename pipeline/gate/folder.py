@@ -1,7 +1,7 @@
 """The models of a mission folder: `models/NAME.json`, its report, and the stage of each.
 
-`models/stages.json` keeps who moved which model to which stage, when and why, all of it; the last
-word on a name holds. A mission without that folder has no trained models.
+`models/stages.json` keeps every move: who moved which model to which stage, when and why. The last
+move of a model is in force. A mission without that folder has no trained models.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Move:
 
 
 class ModelFolder:
-    """folder: the mission's. Everything that it reads is checked, and told by file."""
+    """folder: the mission's. Everything that it reads is checked; errors name the file."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "models"
@@ -42,7 +42,7 @@ class ModelFolder:
         return sorted(f.stem for f in files if f.name != _KEPT and ".report" not in f.name)
 
     def artefact(self, name: str) -> Artefact:
-        """MissionError where it is not there, or is not what it says."""
+        """MissionError where it is absent, or its content is not valid."""
         path = self.path / f"{name}.json"
         try:
             artefact = decode_artefact(path.read_bytes())
@@ -84,7 +84,7 @@ class ModelFolder:
         return report if isinstance(report, dict) else None
 
     def _signed(self, move: Move) -> GateReport | None:
-        """The gate's own word, where the report has one."""
+        """The signed gate report for a move to active, where the model's report has one."""
         told = (self.report(move.name) or {}).get("gate_report")
         if move.stage != "active" or not isinstance(told, dict):
             return None
@@ -94,7 +94,7 @@ class ModelFolder:
             raise MissionError(f"{self.path / move.name}.report.json: no gate's word.") from None
 
     def moves(self) -> list[Move]:
-        """Every one, oldest first."""
+        """Every move, oldest first."""
         path = self.path / _KEPT
         if not path.exists():
             return []
@@ -107,10 +107,10 @@ class ModelFolder:
         return {move.name: move for move in self.moves()}
 
     def move(self, name: str, stage: str, who: str, why: str, when_ns: int) -> Move:
-        """A model's next stage. MissionError says why it may not have it."""
+        """Move a model to a stage. MissionError says why that is not allowed."""
         now = self.stages().get(name)
         before = now.stage if now else STAGES[0]
-        if stage == "retired":  # its file is not asked: it may be what is wrong with it
+        if stage == "retired":  # its file is not read: the file may be the reason
             if now is None:
                 raise MissionError(f"model {name} stays {before}: it was never in force.")
             sha256 = now.sha256
@@ -127,7 +127,7 @@ class ModelFolder:
         return move
 
     def control(self, move: Move) -> Control:
-        """The record that says so to whoever reads the input."""
+        """The control record of a move, to be written to the input."""
         artefact = None if move.stage == "retired" else self.artefact(move.name)
         if artefact and artefact.sha256 != move.sha256:
             raise MissionError(

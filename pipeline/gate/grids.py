@@ -26,7 +26,7 @@ _NONE = np.zeros(0, np.int64)
 
 @dataclass
 class Heard:
-    """Some parameters of one group in one flight. columns: of the group's parameters."""
+    """Some parameters of one group in one flight. columns: their indexes in the group."""
 
     group: Group
     period_ns: int
@@ -91,7 +91,7 @@ def read_flight(paths: Path | Sequence[Path], mission: Mission) -> Recorded:
 
 
 def hear(recorded: Recorded, mission: Mission, patterns: Sequence[str]) -> list[Heard]:
-    """The numbers of a flight whose names match, by group, in the chain's order."""
+    """The numeric parameters of a flight whose names match, by group, in the chain's order."""
     chain = Chain(mission)
     heard = [*listen(chain, lambda name: any(fnmatchcase(_short(name), p) for p in patterns))]
     for _ in run_flight(recorded.flight, chain):
@@ -105,7 +105,7 @@ def _short(qualified_name: str) -> str:
 
 
 def listen(chain: Chain, wanted: Callable[[str], bool]) -> Iterator[Heard]:
-    """From here on hear the numbers whose qualified names are wanted, by group."""
+    """From here on collect the numeric parameters whose qualified names are wanted, by group."""
     for container in chain.containers:
         for group in container.groups:
             both = zip(group.group.parameters, group.group.qualified_names, strict=True)

@@ -1,4 +1,4 @@
-"""The models that a mission folder has in force, each held against the mission first."""
+"""The models that are in force in a mission folder, each checked against the mission first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.records import CONTROL_HEADERS
 
 
 def check_fit(chain: Chain, staged: ModelStage) -> None:
-    """Puts a model to work. MissionError where it does not fit the chain's mission."""
+    """Apply a model to a chain. MissionError where it does not fit the chain's mission."""
     try:
         chain.models.apply(staged)
     except ValueError as error:
@@ -22,7 +22,7 @@ def check_fit(chain: Chain, staged: ModelStage) -> None:
 
 
 def in_force(mission: Mission) -> Iterator[Control]:
-    """What puts each of them in force. MissionError where one does not fit."""
+    """The control that puts each model in force. MissionError where a model does not fit."""
     folder = ModelFolder(mission.folder)
     moves = [m for m in folder.stages().values() if m.stage in ("shadow", "active")]
     if not moves:
@@ -36,6 +36,6 @@ def in_force(mission: Mission) -> Iterator[Control]:
 
 
 def models_first(mission: Mission, when_ns: int) -> Iterator[FlightRecord]:
-    """Control records that put a mission's models in force, before the flight that begins then."""
+    """Control records that put a mission's models in force, before the flight begins at when_ns."""
     for control in in_force(mission):
         yield FlightRecord(when_ns, encode_control(control), CONTROL_HEADERS, 0)

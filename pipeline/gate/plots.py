@@ -1,4 +1,4 @@
-"""A backtest drawn: of each flight its faults, and what the model and its two rivals said."""
+"""Plot of a backtest: the faults of each flight, alerts of the model and of both baselines."""
 
 from __future__ import annotations
 

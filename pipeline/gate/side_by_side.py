@@ -1,4 +1,4 @@
-"""Two models beside each other by the alerts they raised, live or replayed (docs/gate.md)."""
+"""Compares two models by the alerts that they raised, live or replayed (docs/gate.md)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pipeline.flights.compare import changes
 
 @dataclass(slots=True)
 class Beside:
-    """Alarms on one parameter. both: raised by the two no further apart than asked.
+    """Alarms on one parameter. both: raised by both models within the time asked for.
 
-    earlier_s: by which the second was earlier, in the median of those; None where there are none.
+    earlier_s: median of how much earlier the second was in those; None where there are none.
     """
 
     parameter: str
@@ -25,7 +25,7 @@ class Beside:
 
 
 def raised_by(alerts: Iterable[dict[str, Any]], model: str) -> dict[str, list[int]]:
-    """Generation times of the alarms that a model raised, aloud or in the shadow, by parameter."""
+    """Generation times of the alarms that a model raised, active or in shadow, by parameter."""
     found: dict[str, list[int]] = {}
     for alert in alerts:
         mine = alert.get("model", {})

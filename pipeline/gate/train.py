@@ -1,4 +1,4 @@
-"""Training: a family runs over recorded nominal flights, and what it knows then is the model."""
+"""Training: a family runs over recorded nominal flights, and its state after that is the model."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def train(
 ) -> tuple[Artefact, Rate]:  # fmt: skip
     """A model of every parameter that matches, and its rate of false alarms on these flights.
 
-    FlightError where nothing matches, or no threshold keeps to the mission's budget; it is also
-    told where an artefact would be too large.
+    FlightError where nothing matches, where no threshold stays within the mission's budget, or
+    where the artefact would be too large.
     """
     try:
         check_name(name)

@@ -1,17 +1,17 @@
-"""A model held against labelled flights: what it finds, how early, what it costs, and whether two
-judges that need no model do as well (docs/gate.md).
+"""A model validated on labelled flights: what it finds, how early, with how many false alarms, and
+whether two judges that need no model do as well (docs/gate.md).
 
-An event is a fault of a flight's truth.json on a parameter of the model, from its onset until it
-ends, if the parameter is heard meanwhile; a slow fault ends with the flight. It is found by the
-first alert raised on one of its parameters meanwhile. Every other alert that the model raises is
-false, of whatever level.
+An event is a fault of a flight's truth.json on a parameter of the model, from its onset to its end,
+if the parameter is received for most of that time. A slow fault ends with the flight. The event is
+found by the first alert raised on one of its parameters in that time. An alert that belongs to no
+event is false, whatever its level.
 
 Timing quality is that of ESA-ADB (Kotowski et al. 2024): with x from onset to detection, β the
 event's length and α the smaller of β and the time since the event before it,
 
     0 for x ≤ -α or x ≥ β;  ((x + α) / α)^e for -α < x ≤ 0;  1 / (1 + (x / (β - x))^e) for 0 < x < β
 
-of which the last alone can occur here: an alert before the onset is a false alarm.
+Only the last of these can occur here: an alert before the onset is a false alarm.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Event:
 
 @dataclass(slots=True)
 class Judge:
-    """How the model, or a baseline, did. found: of each event, when and on what, or None.
+    """Result of the model or of a baseline. found: by event, on what and when, or None.
 
     false: alarms that belong to no event, (parameter, generation time, flight).
     """
@@ -156,7 +156,7 @@ def _events(recorded: Recorded, names: set[str], end_ns: int) -> Iterator[Event]
 
 
 def _heard(event: Event, flight: Sequence[Heard]) -> bool:
-    """Whether most of it was there to be seen: silence is for other monitors."""
+    """Whether most of the event was received: a silent parameter is for other monitors."""
     heard = []
     for h in flight:
         grid = h.whole
@@ -211,7 +211,7 @@ def timing(event: Event, at_ns: int) -> float:
 
 
 def verdict(result: Backtest, mission: Mission) -> list[str]:
-    """Why the gate stays shut; empty where it opens."""
+    """Why the model does not pass the gate; empty if it passes."""
     gate, model, events = mission.settings.gate, result.judges[0], len(result.events)
     reasons = []
     if not events:

@@ -30,7 +30,7 @@ _CONDITIONS = ("WatchAlarm", "WarningAlarm", "DistressAlarm", "CriticalAlarm", "
 _OPEN: Five = (math.inf,) * 5
 _SHUT: Five = (-math.inf,) * 5
 _LEVELS = tuple(level.word for level in Level)
-_MAX_CHOICES = 254  # a row's answer is a byte
+_MAX_CHOICES = 254  # the choice for a row is stored in one byte
 _NUMERIC = ("StaticAlarmRanges", "ChangeAlarmRanges", "AlarmMultiRanges")
 # what an alarm of each type may hold beside AlarmConditions
 _CHECKS = {
@@ -43,7 +43,7 @@ _CHECKS = {
     "BinaryParameterType": (),
 }
 _WITH_DEFAULT = ("EnumeratedParameterType", "StringParameterType")
-# a pattern that is a text, with "any text" before or behind it; a backslash takes the next as it is
+# a literal text, optionally with `.*` before or after it; a backslash escapes the next character
 _PATTERN = re.compile(r"(\.\*)?((?:[^\\.*+?^$|()\[\]{}]|\\.)*)(\.\*)?", re.DOTALL)
 _OPERATOR = {(False, False): "==", (False, True): "begins", (True, False): "ends"}
 
@@ -150,9 +150,9 @@ def _static(element: Element, alarm: AlarmRanges) -> AlarmRanges:
 
 
 def _multi(element: Element, alarm: AlarmRanges) -> AlarmRanges:
-    """AlarmMultiRanges: the most severe of those that say something of the value.
+    """AlarmMultiRanges: the most severe range that applies to the value.
 
-    A value that none speaks of is normal: the standard calls it "non-normal" and gives no level.
+    A value to which none applies is normal: the standard calls it "non-normal" without a level.
     """
     low, high, bands = list(alarm.low), list(alarm.high), list(alarm.bands)
     for item in element.children("Range"):
@@ -164,7 +164,7 @@ def _multi(element: Element, alarm: AlarmRanges) -> AlarmRanges:
             continue
         if form == "inside":
             bands.append(Band(level, least, most))
-        else:  # outside of one or of another is outside of what they share
+        else:  # outside any of several ranges is outside their intersection
             i = level - 1
             low[i], high[i] = max(low[i], least), min(high[i], most)
     return replace(alarm, low=_five(low), high=_five(high), bands=tuple(bands))
@@ -199,7 +199,7 @@ def _change(element: Element) -> ChangeRanges:
 
 
 def _moves(element: Element, per_second: bool) -> ChangeRanges:
-    """An upper bound alone is of the change's size, either way ("the absolute value is taken")."""
+    """A lone upper bound limits the change in both directions ("the absolute value is taken")."""
     element.choice("rangeForm", "outside", "outside")
     low, high = _ranges(element)
     if any(x > 0 for x in low):
@@ -237,7 +237,7 @@ def _texts(element: Element, items: Element, of: _Of) -> list[tuple[Criteria, Le
 
 
 def _pattern(item: Element, charset: str) -> Criteria:
-    """The standard leaves the syntax open: a text, which `.*` may stand before and behind."""
+    """The standard leaves the syntax open. We read a text, optionally with `.*` before or after."""
     written = item.attribute("matchPattern")
     match = _PATTERN.fullmatch(written)
     if match is None:

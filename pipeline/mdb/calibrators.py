@@ -58,7 +58,7 @@ def _spline(element: Element) -> Spline:
     order, points = element.integer("order", "1"), []
     for item in element.children("SplinePoint"):
         item.only_attributes("order", "raw", "calibrated")
-        # a point's own order is the spline's once more; 1 is what the schema has in its place
+        # a point's order must repeat the spline's; 1 is accepted too, being the schema's default
         if item.integer("order", str(order)) not in (order, 1):
             raise item.refuse(
                 f"a point of another order than its spline's {order} (XTCE 1.2, SplinePointType)."

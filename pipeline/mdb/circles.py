@@ -1,4 +1,4 @@
-"""What would lead back to itself: containers, computed parameters, calibrators. Refused by name."""
+"""Refuses containers, computed parameters and calibrators that lead back to themselves, by name."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from schemas.mission import (
 )
 
 MAX_NESTED = 100
-_TOLD = 12  # names of a circle
+_TOLD = 12  # most names of a circle in a message
 _INDEX = re.compile(r"\[\d+\]")
 
 
 class CircleError(Exception):
-    """names: from one back to itself; a long circle is told by its ends."""
+    """names: from one back to itself; the message shows only the two ends of a long circle."""
 
     def __init__(self, names: list[str]) -> None:
         told = names if len(names) <= _TOLD else [*names[: _TOLD // 2], "…", *names[-_TOLD // 2 :]]
@@ -36,9 +36,9 @@ class CircleError(Exception):
 
 
 def innermost_first(below: Mapping[str, Iterable[str]]) -> list[str]:
-    """Every name after all that it leads to; CircleError where one leads back to itself.
+    """The names, each after all that it leads to; CircleError where one leads back to itself.
 
-    A name that is no key leads nowhere. Iterative: a chain may be as long as the file.
+    A name that is not a key leads nowhere. Iterative: a chain may be as long as the file.
     """
     done: dict[str, None] = {}  # in order
     for start in below:
@@ -77,7 +77,7 @@ def refuse_nested(names: Names, containers: Mapping[str, Container]) -> None:
 
 
 def refuse_waiting(elements: Mapping[str, Element], derived: Mapping[str, Derived]) -> None:
-    """No computed parameter sets itself off, through others or at once. elements: by output."""
+    """No computed parameter triggers itself, directly or through others. elements: by output."""
     try:
         innermost_first({output: one.triggers for output, one in derived.items()})
     except CircleError as circle:
@@ -88,11 +88,11 @@ def refuse_waiting(elements: Mapping[str, Element], derived: Mapping[str, Derive
 def refuse_calibrators(
     names: Names, types: Iterable[ParameterType], parameters: Mapping[str, Parameter]
 ) -> None:
-    """No calibrator needs the calibrated value that it makes, through others or at once.
+    """No calibrator needs the calibrated value that it computes, directly or through others.
 
-    Elements of an array and repetitions of an entry are one: they have one calibrator.
+    Elements of an array, and repetitions of an entry, count as one: they share a calibrator.
     """
-    read = {name for of in types for name in _calibrated(of)}  # a circle holds no other name
+    read = {name for of in types for name in _calibrated(of)}  # only these can be in a circle
     below = {name: _calibrated(_type_of(name, parameters)) for name in sorted(read)}
     try:
         innermost_first(below)
@@ -120,7 +120,7 @@ def _read(of: Criteria | Calibrator | None) -> Iterator[Reference]:
 
 
 def _type_of(name: str, parameters: Mapping[str, Parameter]) -> ParameterType:
-    """Of a parameter, or of a member of it; an array's is its elements'."""
+    """Type of a parameter or of a member of it; for an array, the type of its elements."""
     key, path = split_path(name)
     of = _element(parameters[key].type)
     for member in path.split(".")[1:]:

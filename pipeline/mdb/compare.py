@@ -69,7 +69,7 @@ def _parameter(old: Parameter, new: Parameter) -> tuple[str, ...]:
 
 
 def _type(old: ParameterType, new: ParameterType) -> tuple[str, ...]:
-    """Field by field of a type; of a composite one, its parts in words."""
+    """A type's changed fields; for a composite type or a changed kind, the whole type in words."""
     if old.kind != new.kind or old.members or old.element:
         told = _values(("type", type_words(old), type_words(new)))
         return told or _values(("type", old, new), always=old != new)
@@ -83,7 +83,7 @@ def _type(old: ParameterType, new: ParameterType) -> tuple[str, ...]:
 
 
 def _container(places: Places, of: Container) -> list[str]:
-    """A container in lines that are compared: its place among others, and its entries."""
+    """A container as lines to compare: its base and restriction, abstract or not, its entries."""
     base = (
         [f"extends {of.base}" + _where(words(of.restriction) if of.base else "")] if of.base else []
     )

@@ -14,7 +14,7 @@ _REFUSED = {
     "StreamSegmentEntry": "a part of a stream stands in it",
 }
 _ENTRIES = ("ParameterRefEntry", "ArrayParameterRefEntry", "ContainerRefEntry")
-# said of a container to people, and to what schedules it: not needed to decode
+# for people and for schedulers: not needed to decode
 _PASSED_OVER = ("DefaultRateInStream", "RateInStreamSet")
 
 

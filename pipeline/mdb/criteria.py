@@ -1,4 +1,4 @@
-"""XTCE match criteria, values that a packet decides, and formulas in postfix."""
+"""XTCE match criteria, integer values that may depend on the packet, formulas in postfix."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from schemas.mission import (
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 MATCHES = ("Comparison", "ComparisonList", "BooleanExpression")
 ALWAYS = AllOf(())
-# operators of a formula: how many operands each takes; all leave one result but the stack words
+# operators of a formula and how many operands each takes. Each leaves one result, except the stack
+# operators of _LEFT_BEHIND
 OPERANDS = {
     "+": 2, "-": 2, "*": 2, "/": 2, "%": 2, "^": 2, "y^x": 2, "ln": 1, "log": 1, "e^x": 1,
     "1/x": 1, "x!": 1, "tan": 1, "cos": 1, "sin": 1, "atan": 1, "atan2": 2, "acos": 1, "asin": 1,
@@ -93,7 +94,7 @@ def _condition(element: Element, scope: Scope) -> Criteria:
 
 
 def _compare(element: Element, scope: Scope, left: Reference, operator: str, text: str) -> Criteria:
-    """A comparison with a written value, as what it means for the parameter's type."""
+    """A comparison with a literal value, which is read according to the parameter's type."""
     of = describe(scope, element, left)
     if of.kind in ("Binary", "Aggregate", "Array", "AbsoluteTime"):
         raise element.refuse(f"comparison with a parameter of type {of.kind} is not supported.")
@@ -113,8 +114,8 @@ def _compare(element: Element, scope: Scope, left: Reference, operator: str, tex
 
 
 def _labelled(left: Reference, operator: str, values: Sequence[int]) -> Criteria:
-    """A comparison with a label: it stands for each of its raw values, which rise (`maxValue`, or
-    an Enumeration of its own for each)."""
+    """A comparison with a label, as one with its raw values. A label may have several, in rising
+    order (by `maxValue`, or by several Enumerations)."""
     least, most = values[0], values[-1]
     if operator in (">", "<="):
         return Comparison(left, operator, most)
@@ -197,8 +198,8 @@ def read_dynamic(element: Element, scope: Scope) -> DynamicValue | LookupValue:
 
 
 def _adjustment(element: Element, scope: Scope) -> tuple[float, float]:
-    """Slope and intercept. The schema has a default of 0 for the intercept and none for the slope;
-    0 would make a constant of what a packet decides, so whoever writes none means 1."""
+    """Slope and intercept. The schema has a default of 0 for the intercept and none for the slope.
+    A slope of 0 would make the dynamic value a constant, so a missing slope is read as 1."""
     element.only_attributes("slope", "intercept")
     slope, intercept = element.number("slope", "1"), element.number("intercept", "0")
     if not (math.isfinite(slope) and math.isfinite(intercept)):
@@ -222,7 +223,7 @@ def numeric(element: Element, scope: Scope, *more: str) -> Reference:
 def read_formula(element: Element, scope: Scope, this: bool) -> Formula:
     """MathOperation: operands and operators from first to last.
 
-    this: it is a calibrator, so ThisParameterOperand goes; else it has a TriggerSet.
+    this: of a calibrator, which may use ThisParameterOperand; else it may have a TriggerSet.
     """
     tokens: list[float | str | Reference] = []
     operands = ("ValueOperand", "ParameterInstanceRefOperand", "Operator")

@@ -10,7 +10,7 @@ from schemas.mission import Derived, Formula, Reference
 
 
 def of_the_ground(element: Element) -> str:
-    """The language of an algorithm that is not ours, which a ground system would run."""
+    """Language of an algorithm that only a ground system can run; empty for our own."""
     if element.tag != "CustomAlgorithm":
         return ""
     languages = [t.attribute("language", "pseudo") for t in element.find("AlgorithmText")]
@@ -71,7 +71,7 @@ def _custom(element: Element, scope: Scope) -> Derived:
 
 
 def _triggers(found: list[Element], scope: Scope, formula: Formula) -> tuple[str, ...]:
-    """What sets an algorithm off: what is said, or any of its inputs."""
+    """Parameters whose update runs the algorithm: those of its TriggerSet, else all inputs."""
     if not found:
         inputs = (t.parameter for t in formula.tokens if isinstance(t, Reference))
         return tuple(dict.fromkeys(inputs))

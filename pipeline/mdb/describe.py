@@ -22,7 +22,7 @@ class Described:
 
 
 def describe(scope: Scope, element: Element, reference: Reference) -> Described:
-    """Of the parameter that a reference leads to, through members and indexes."""
+    """Describe the parameter, or the member or element of one, that a reference points to."""
     key, path = split_path(reference.parameter)
     parameter, scope = scope.names.items["parameter"][key]
     here, there = scope.type_of(parameter, "parameterTypeRef")
@@ -34,7 +34,7 @@ def describe(scope: Scope, element: Element, reference: Reference) -> Described:
             here, there = there.type_of(found[0], "typeRef")
         elif here.tag == "ArrayParameterType":
             here, there = there.type_of(here, "arrayTypeRef")
-        # else it is one of several repetitions of an entry
+        # else the index selects one of several repetitions of an entry
     return _of_type(here, there)
 
 
@@ -48,13 +48,13 @@ def _of_type(element: Element, scope: Scope) -> Described:
     texts = element.find("StringDataEncoding")
     charset = texts[0].attribute("encoding", "UTF-8") if texts else "UTF-8"
     kind = element.tag.removesuffix("ParameterType")
-    if texts:  # its value is read after all conditions: they see what is sent
+    if texts:  # its value is read after all conditions: they compare the text as sent
         kind, labels = "String", ()
     return Described(kind, labels, charset)
 
 
 def extend(element: Element, scope: Scope, above: tuple[str, ...] = ()) -> Element:
-    """The element standing on its base type (`baseType`), if it has one."""
+    """The element, completed by its base type (`baseType`), if it has one."""
     if not element.has("baseType"):
         return element
     key = scope.the("parameter type", element, "baseType")
@@ -75,7 +75,7 @@ def boolean_labels(element: Element) -> tuple[tuple[int, str], ...]:
     )
 
 
-EXACT = 2**53 - 1  # below it a float tells every whole number from its neighbours
+EXACT = 2**53 - 1  # up to it a float holds every whole number exactly
 
 
 def labels_of(element: Element) -> tuple[tuple[int, str], ...]:

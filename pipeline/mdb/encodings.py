@@ -32,7 +32,7 @@ _CODINGS = ("unsigned", "signMagnitude", "twosComplement", "onesComplement", "BC
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A data encoding and what makes engineering values of it."""
+    """A data encoding and the calibrators that turn its raw values into engineering values."""
 
     encoding: Encoding
     calibrator: Calibrator | None = None
@@ -137,8 +137,8 @@ def _string(element: Element, scope: Scope) -> StringEncoding:
 
 
 def _is_dummy(box: Element, scope: Scope) -> bool:
-    """Whether it names nothing, as Yamcs' databases do where the content tells its end, since the
-    schema asks for a DynamicValue all the same."""
+    """Whether the box refers to Yamcs' dummy parameter. Its databases write one where the content
+    marks its own end, because the schema still requires a DynamicValue."""
     names = [r.attribute("parameterRef", "") for r in box.find("ParameterInstanceRef")]
     if names != [DUMMY]:
         return False
@@ -163,5 +163,5 @@ def _terminator(element: Element, charset: str) -> bytes:
 
 
 def character_bytes(charset: str) -> int:
-    """Bytes by which a reader of a character set steps: 1, 2 or 4."""
+    """Bytes of a code unit of a character set: 1, 2 or 4."""
     return len("\0".encode(codec(charset)))

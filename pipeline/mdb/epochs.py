@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pipeline.mdb.leap_seconds import tai_of
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
-# ns since 1970 on TAI's scale, of the scales that know no leap seconds
+# epochs of the scales without leap seconds, as ns since 1970 on the TAI scale
 CONTINUOUS = {
     "TAI": (datetime(1958, 1, 1, tzinfo=UTC) - _UNIX) // timedelta(microseconds=1) * 1000,
     "GPS": tai_of((datetime(1980, 1, 6, tzinfo=UTC) - _UNIX) // timedelta(microseconds=1) * 1000),
@@ -17,7 +17,7 @@ CONTINUOUS = {
 
 
 def parse_moment(text: str) -> int:
-    """ISO 8601 in UTC to the ns, as ns since 1970. ValueError where it is none."""
+    """ISO 8601 in UTC to the ns, as ns since 1970. ValueError if it is not such a time."""
     head, dot, rest = text.removesuffix("Z").partition(".")
     digits = rest if dot else "0"
     if not digits.isdecimal() or len(digits) > 9:

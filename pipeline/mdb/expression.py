@@ -2,8 +2,8 @@
 
     (chamber_pressure - ambient) / max(flow, 1e-3)
 
-Parsed here to XTCE's postfix, and computed by the same kernel as a MathOperation: no Python is
-evaluated, and no name means anything but an input that the database lists.
+It is parsed to XTCE's postfix and computed by the same kernel as a MathOperation. No Python is
+evaluated, and a name can only be a function or an input that the database lists.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ExpressionError(Exception):
 
 
 def postfix(text: str, names: Mapping[str, Reference | float]) -> Tokens:
-    """An expression as XTCE's postfix. ExpressionError where it is none."""
+    """An expression as XTCE's postfix. ExpressionError if it is not a valid expression."""
     if len(text) > MAX_TEXT:
         raise ExpressionError(f"longer than {MAX_TEXT} characters.")
     parser = _Parser(text, names)

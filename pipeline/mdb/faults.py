@@ -1,4 +1,4 @@
-"""Refusals that are kept, so that a file's are told all at once."""
+"""Collects refusals, so that all refusals of a file are reported at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Faults:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Go on behind a MissionError; not behind one that is told because of too much work."""
+        """Keep a MissionError and go on. After a FloodError, report at once and stop."""
         try:
             yield
         except FloodError as error:
@@ -29,7 +29,7 @@ class Faults:
             self._lines.setdefault(str(error))
 
     def end(self) -> None:
-        """MissionError where there was any."""
+        """Raise one MissionError with all kept refusals, if there are any."""
         lines = [*self._lines]
         if lines:
             more = [f"… and {len(lines) - MOST} more."] if len(lines) > MOST else []

@@ -1,6 +1,6 @@
-"""A short file that asks for endless work: refused before anything is laid out.
+"""Refuses a short file that asks for endless work, before any layout is computed.
 
-Containers inside containers, and repeated ones, multiply: forty lines can say 2^40 entries.
+Nested and repeated containers multiply: forty lines can describe 2^40 entries.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pipeline.mdb.names import Names
 from schemas.mission import Container, Entry
 
-MAX_ENTRIES = 1_000_000  # of one container, all that are inside it counted
+MAX_ENTRIES = 1_000_000  # in one container, nested ones included
 _DYNAMIC = 1024  # repetitions where a packet says how many, at the most
 
 

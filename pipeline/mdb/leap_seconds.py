@@ -28,6 +28,6 @@ LEAP_TAI_NS = LEAP_UTC_NS + LEAP_OFFSET_NS  # the same moments on the scale of T
 
 
 def tai_of(utc_ns: int) -> int:
-    """ns since 1970 on TAI's scale of a moment of UTC."""
+    """A moment of UTC as ns since 1970 on the TAI scale."""
     i = int(np.searchsorted(LEAP_UTC_NS, utc_ns, side="right")) - 1
     return utc_ns + int(LEAP_OFFSET_NS[max(i, 0)])

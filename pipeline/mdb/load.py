@@ -32,11 +32,11 @@ _SETS = ("ParameterTypeSet", "ParameterSet", "ContainerSet", "AlgorithmSet")
 def load_xtce(
     path: str | Path, root: str = "", subsystems: Sequence[str | Path] = ()
 ) -> MissionDatabase:
-    """Read a file's SpaceSystems, and those it includes. MissionError (file, line, element) for
-    what is not supported, a line each, all at once.
+    """Read a file's SpaceSystems, and those it includes. One MissionError lists all that is not
+    supported, a line each (file, line, element).
 
-    root: name of the container that every packet is, where the database does not tell.
-    subsystems: further files, whose SpaceSystems stand inside that of the first.
+    root: name of the root container, where the database does not determine it.
+    subsystems: further files, whose SpaceSystems are put inside that of the first.
     """
     system, content = parse(path, subsystems)
     if system.tag != "SpaceSystem":
@@ -86,7 +86,7 @@ def _systems(element: Element, scope: Scope) -> list[tuple[Element, Scope]]:
 
 
 def _collect(element: Element, scope: Scope, notes: list[str]) -> list[tuple[Element, Scope]]:
-    """Put the names of one SpaceSystem where references find them; returns its algorithms."""
+    """Register the names of one SpaceSystem for references; returns its algorithms."""
     algorithms = []
     for part in element.children("TelemetryMetaData", "CommandMetaData", "SpaceSystem"):
         if part.tag == "CommandMetaData":

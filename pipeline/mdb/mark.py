@@ -1,8 +1,8 @@
-"""A mark beside packets that says by which database they were made.
+"""A mark beside packets that names the database they were made with.
 
-Two imports give packets of the same APIDs, lengths and nothing else: one read by the database of
-the other gives numbers, and none of them means anything. So the import leaves a mark of what its
-packets look like beside them, and whoever reads them by another database is told.
+Packets of two imports may share APIDs and lengths, and nothing else. Decoded with the database of
+the other import, they give numbers without meaning. So the import writes a mark of its packet
+layout beside the packets, and reading them with another database is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def mark_path(packets: Path) -> Path:
 
 
 def layout_sha256(mdb: MissionDatabase) -> str:
-    """Of what decides how bits become values: not of units, limits or descriptions."""
+    """Hash of what determines how bits become values; units, limits, descriptions are not in it."""
     containers = [
         (c.name, c.abstract, c.base, repr(c.restriction), repr(c.entries))
         for c in mdb.containers.values()

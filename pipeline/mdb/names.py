@@ -20,8 +20,8 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 @dataclass(slots=True)
 class Names:
-    """Elements by kind and key; `root` is the root SpaceSystem's name. notes: what was read
-    otherwise than it is written, a line each."""
+    """Elements by kind and key; `root` is the root SpaceSystem's name. notes: one
+    line for each thing that is read differently from what the file says."""
 
     root: str
     items: dict[str, dict[str, tuple[Element, Scope]]] = field(
@@ -40,8 +40,8 @@ class Names:
     def find(self, kind: str, text: str, system: tuple[str, ...]) -> str | None:
         """Key of a reference, or None. A member path behind a parameter's name is kept.
 
-        `A/b` is the member b of an aggregate A too, as the OMG's schema and Yamcs write it, where
-        no SpaceSystem A holds a parameter b.
+        `A/b` also means member b of an aggregate A, as the OMG's schema and Yamcs write it, if no
+        SpaceSystem A holds a parameter b.
         """
         *steps, last = text.split("/")
         name, path = _PART.fullmatch(last).groups() if kind == "parameter" else (last, "")  # type: ignore[union-attr]
@@ -57,7 +57,7 @@ class Names:
             around = [here[:n] for n in range(len(here), -1, -1)]
         for start in around:
             place: list[str] = list(start)
-            outermost = len(place)  # what stands behind it may be a parameter, and members of it
+            outermost = len(place)  # names after it may be a parameter and its members
             for step in steps:
                 if step == "..":
                     if not place:

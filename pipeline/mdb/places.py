@@ -1,4 +1,4 @@
-"""Where the entries of a container stand, in bits, as far as a database alone can tell."""
+"""Bit positions of a container's entries, as far as the database determines them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemas.mission import (
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An entry. at: bits from the packet's start, None where packets decide; bits: its width."""
+    """An entry. at: bits from the packet's start, None where it varies; bits: its width."""
 
     entry: Entry
     at: int | None
@@ -58,7 +58,7 @@ class Places:
         return Placed(entry, at, width(self.mdb.parameters[entry.name].type))
 
     def _behind(self, placed: Placed) -> int | None:
-        """Where the next entry stands: unknown behind what may be absent or varies."""
+        """Position of the next entry; None after an entry that may be absent or varies in size."""
         count, gap = placed.entry.repeat or (1, 0)
         known = isinstance(count, int) and isinstance(gap, int) and placed.entry.include is None
         if placed.at is None or placed.bits is None or not known:
@@ -69,7 +69,7 @@ class Places:
 
 
 def width(of: ParameterType) -> int | None:
-    """Bits of a type; None where packets decide, and of what is not telemetered."""
+    """Bits of a type; None where it varies by packet, and for a type that is not telemetered."""
     if of.element is not None:
         inner = width(of.element)
         sizes = [last - first + 1 for first, last in of.dimensions if isinstance(last, int)

@@ -17,7 +17,7 @@ SINGLE = 3.4028234663852886e38
 
 
 def reach(kind: ParameterType) -> tuple[float, float]:
-    """Least and most engineering value; ±HUGE where it is not known to be less."""
+    """Smallest and largest engineering value; ±HUGE where no narrower bound is known."""
     low, high = _calibrated(kind, *_raw(kind))
     if kind.valid and kind.valid[2]:
         low, high = max(low, kind.valid[0]), min(high, kind.valid[1])
@@ -52,7 +52,7 @@ def _calibrated(kind: ParameterType, low: float, high: float) -> tuple[float, fl
 
 
 def never_fires(kind: ParameterType, ranges: dict[str, tuple[float | None, float | None]]) -> str:
-    """Which level's range no value of the parameter can leave, and why; empty where each can."""
+    """A level whose range no value of the parameter can leave, and why; empty if there is none."""
     low, high = reach(kind)
     for level, (least, most) in ranges.items():
         below = least is not None and least > low

@@ -1,8 +1,8 @@
-"""Does a file keep OMG's schema of XTCE 1.2? Told beside what the loader says, and never instead.
+"""Validates a file against OMG's schema of XTCE 1.2, in addition to the loader's own checks.
 
-Real databases violate the schema in ways that change nothing that is decoded (the order of
-elements, words of another version), so a violation is a warning. The schema is not Heartline's to
-distribute: it comes with the package space_packet_parser, where that is installed.
+Real databases violate the schema in ways that do not affect decoding (the order of elements, words
+of another version), so a violation is a warning. Heartline does not distribute the schema: it
+comes with the package space_packet_parser, where that is installed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def schema_path() -> Path | None:
 
 
 def violations(path: Path, schema: Path) -> list[tuple[int, str]]:
-    """(line, what is wrong) of each violation, by rising line. MissionError: no XML."""
+    """(line, what is wrong) of each violation, in order of line. MissionError: it is not XML."""
     root, _ = read_tree(path)
     validator = _validator(schema)
     validator.validate(root)

@@ -43,7 +43,7 @@ def read_time(element: Element, scope: Scope) -> ParameterType:
     absolute = element.tag == "AbsoluteTimeParameterType"
     alarms = () if absolute else ("DefaultAlarm", "ContextAlarmList")
     parts = {c.tag: c for c in element.children("Encoding", "ReferenceTime", *alarms)}
-    if "Encoding" not in parts:  # a time that no packet has: a container that holds it is refused
+    if "Encoding" not in parts:  # a time that is in no packet: a container with it is refused
         kind = "time" if absolute else "duration"
         alarm = read_alarm(element, parts, scope)
         return ParameterType(element.name, kind, None, "s", alarm=alarm)
@@ -89,7 +89,7 @@ def _origin(
     one = reference.the("Epoch", "OffsetFrom")
     if one.tag == "Epoch":
         if not absolute:
-            return 0, False, ""  # a duration's epoch says what it is counted from, to people
+            return 0, False, ""  # a duration's epoch is documentation only
         if one.text == "UNIX":
             return 0, False, ""
         if one.text in CONTINUOUS:

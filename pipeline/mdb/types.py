@@ -92,8 +92,8 @@ def _enumerated(element: Element, scope: Scope) -> ParameterType:
 
 
 def _as_text(element: Element, parts: dict[str, Element], scope: Scope) -> ParameterType | None:
-    """An enumeration that is sent as text is read as that text, and told: its labels stand for
-    numbers, and the standard does not say which text each would be."""
+    """An enumeration that is sent as text is read as that text, with a note: its labels belong to
+    numbers, and the standard does not say which text stands for each."""
     if "StringDataEncoding" not in parts:
         return None
     encoded = read_encoding(parts["StringDataEncoding"], scope)
@@ -182,7 +182,7 @@ def _aggregate(element: Element, scope: Scope, depth: int) -> ParameterType:
 
 
 def _members(of: ParameterType) -> int:
-    """How many values one of its kind has; an array counts as one of its elements."""
+    """Number of single values in one value of the type; an array counts as one element."""
     if of.element is not None:
         return _members(of.element)
     return sum(_members(m) for _, m in of.members) or 1

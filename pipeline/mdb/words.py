@@ -30,7 +30,7 @@ _MOST_LABELS = 12
 
 
 def words(value: object) -> str:
-    """Any definition of `schemas.mission` in one line; what is not there is "none"."""
+    """Any definition of `schemas.mission` in one line; an absent value is "none"."""
     if value is None or value == () or value == "":
         return "none"
     if isinstance(value, Comparison | AllOf | AnyOf):
@@ -63,7 +63,7 @@ def type_words(of: ParameterType) -> str:
 
 
 def criteria_words(criteria: Criteria) -> str:
-    """`APID == 5 and (MODE == 1 or MODE == 2)`; nothing where it always holds."""
+    """`APID == 5 and (MODE == 1 or MODE == 2)`; an empty text where it always holds."""
     if isinstance(criteria, Comparison):
         return f"{words(criteria.left)} {criteria.operator} {_operand(criteria.right)}"
     joint = " and " if isinstance(criteria, AllOf) else " or "
@@ -128,7 +128,7 @@ def _alarm(of: AlarmRanges) -> str:
 
 
 def _plain(value: object) -> str:
-    """Everything else by its fields: a new definition has words at once."""
+    """Anything else, field by field: a new definition needs no code here."""
     if isinstance(value, Enum):
         return value.name.lower()
     if is_dataclass(value):

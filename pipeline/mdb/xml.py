@@ -1,4 +1,4 @@
-"""Reading XML so that nothing is overlooked: what is not named is refused, with file and line."""
+"""XML reader that overlooks nothing: what a caller does not name is refused, with file and line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.errors import MissionError
 
 # Words for people: they change nothing that is decoded.
 DOCUMENTATION = frozenset({"LongDescription", "AliasSet", "AncillaryDataSet", "Header"})
-# Said by attributes or text alone: an element inside them would be overlooked.
+# They have only attributes or text: an element inside them would be overlooked.
 LEAVES = frozenset({
     "ParameterInstanceRef", "ParameterInstanceRefOperand", "ThisParameterOperand", "ValueOperand",
     "Operator", "ComparisonOperator", "Value", "Comparison", "FixedValue", "LinearAdjustment",
@@ -22,10 +22,10 @@ LEAVES = frozenset({
 })  # fmt: skip
 XINCLUDE = "http://www.w3.org/2001/XInclude"
 XTCE_1_1 = "http://www.omg.org/space/xtce"
-FROM = "{heartline}file"  # of an element that was included: its file
+FROM = "{heartline}file"  # attribute of an included element: its file
 MOST_INCLUDED = 16
 DOCUMENTATION_ATTRIBUTES = frozenset({"shortDescription", "name"})
-# of XML itself, and what says where a schema lies: no vendor's
+# namespaces of XML itself and of schema locations, not of a vendor
 _OF_XML = frozenset({
     "http://www.w3.org/XML/1998/namespace", "http://www.w3.org/2001/XMLSchema-instance",
 })  # fmt: skip
@@ -37,7 +37,7 @@ class Element:
     def __init__(self, node: etree._Element, path: str, base: Element | None = None) -> None:
         self._node = node
         self._path = path if node.get(FROM) is None else str(node.get(FROM))
-        self._base = base  # what it extends (baseType): stands in where this one is silent
+        self._base = base  # what it extends (baseType): used for what this element lacks
         self._attributes_checked = False
         self.tag = etree.QName(node).localname
 
@@ -56,7 +56,7 @@ class Element:
 
     @property
     def text(self) -> str:
-        """Its own text, whole: a comment in the middle ends no number."""
+        """Its own complete text: a comment in the middle does not cut it off."""
         parts = [self._node.text, *(inner.tail for inner in self._node)]
         return "".join(part or "" for part in parts).strip()
 
@@ -106,7 +106,7 @@ class Element:
         return value
 
     def only_attributes(self, *allowed: str) -> None:
-        """Refuses every other attribute. To be said before children; else none is allowed."""
+        """Refuses every other attribute. Call it before children(), which else allows none."""
         self._attributes_checked = True
         for key in self._node.attrib:
             qname = etree.QName(key)
@@ -154,8 +154,8 @@ class Element:
         return not same and self._node.get(FROM) == parent.get(FROM)
 
     def _encoding(self, tag: str) -> Element | None:
-        """A data encoding stands on that of the base type where it is of its kind: it "inherits all
-        the attributes", as the schema says of baseType."""
+        """A data encoding extends the base type's encoding of the same kind: it "inherits all the
+        attributes", as the schema says of baseType."""
         below = self._base._encoding(tag) if self._base else None
         own = next((n for n in self._node.iterchildren() if n.tag == self._sibling(tag)), None)
         if own is None:
@@ -246,8 +246,8 @@ def _stands_in(root: etree._Element, path: Path) -> None:
 
 
 def _include(root: etree._Element, path: Path, above: tuple[Path, ...], content: bytes) -> bytes:
-    """Put the files that XInclude names in the place of its elements (W3C XInclude 1.0); returns
-    the bytes of all. Files beside the first, or below it: a database opens nothing else."""
+    """Replace XInclude's elements by the files that they name (W3C XInclude 1.0); returns the bytes
+    of all. Only files beside the first, or below it, are opened."""
     for node in list(root.iter(f"{{{XINCLUDE}}}include")):
         here = Element(node, str(path))
         href, whole = node.get("href", ""), node.get("parse", "xml") == "xml"

@@ -1,1 +1,1 @@
-"""The mission folder: mission.toml held against its XTCE, with the line of each mistake."""
+"""The mission folder: mission.toml checked against its XTCE, with the line of each mistake."""

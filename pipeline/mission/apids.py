@@ -1,4 +1,4 @@
-"""Which APIDs a mission's containers can carry: what resynchronisation goes by."""
+"""Which APIDs a mission's containers can carry; resynchronisation uses them."""
 
 from __future__ import annotations
 

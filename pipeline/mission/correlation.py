@@ -73,7 +73,7 @@ def _moments(row: list[str], where: str) -> tuple[int, int, int | None]:
 
 
 def _pairs(points: list[tuple[int, int]], path: Path) -> tuple[ClockPair, ...]:
-    """Each pair with the drift behind it; the last goes on as the pair before it."""
+    """Each pair with the drift that follows it; the last continues with the drift before it."""
     pairs: list[ClockPair] = []
     drift = 0.0
     for (x0, u0), (x1, u1) in pairwise(points):

@@ -41,7 +41,7 @@ from schemas.settings import (
 )
 
 T = TypeVar("T")
-DISPLAY = ("gauges",)  # what is shown, which changes no output: no part of the fingerprint
+DISPLAY = ("gauges",)  # display only: it changes no output and is not in the fingerprint
 MOST_OF_A_RULE = (
     1e15  # of what comes with an artefact: whole numbers fit, and squares do not overflow
 )
@@ -57,9 +57,9 @@ class Mission:
 def load_mission(
     folder: str | Path, mdb: str | Path | None = None, root_container: str = ""
 ) -> Mission:
-    """Read a mission folder; `mdb` and `root_container` take the place of what it names.
+    """Read a mission folder; `mdb` and `root_container` replace what it names.
 
-    MissionError names the file, the line, the key and the mend.
+    MissionError names the file, the line, the key and how to fix it.
     """
     folder = Path(folder)
     if folder.name == "mission.toml":
@@ -157,8 +157,8 @@ def _sha256(*parts: Any) -> str:
 
 
 def _build(kind: type[T], table: dict[str, Any], place: Place, others: tuple[str, ...] = ()) -> T:
-    """A settings value from a table: each key known, each of its field's type. others: keys that
-    stand beside its own."""
+    """A settings object from a table, with every key and its type checked. others: further known
+    keys, for the error message."""
     every = dataclasses.fields(kind)  # type: ignore[arg-type]
     fields = {f.name: f for f in every if f.metadata != READ}
     values = {}
@@ -223,7 +223,7 @@ def read_rule(family: str, table: dict[str, Any]) -> Any:
 
 
 def _check(s: MissionSettings, mdb: MissionDatabase) -> None:
-    """The settings against the database: every name exists, no fact stands twice unmarked."""
+    """Check settings against the database: names exist, nothing is set twice without override."""
     if not mdb.parameters:
         raise MissionError(f"{mdb.path}: has no parameters.")
     _check_time_parameters(s.time, mdb)
@@ -278,7 +278,7 @@ def phase_values(phases: PhaseSettings, mdb: MissionDatabase) -> tuple[tuple[flo
 
 
 def _patterns(s: MissionSettings) -> Iterator[tuple[str, Place, *tuple[str | int, ...]]]:
-    """Patterns of parameters that the file names; each with its table and what leads on to it."""
+    """Parameter patterns in the file, each with its table and the keys that lead to it."""
     for key in ("gauges", "ignore"):
         for i, pattern in enumerate(getattr(s, key)):
             yield pattern, (), key, i

@@ -1,6 +1,6 @@
 """Lines of a mission.toml: where a table, a key or an item of a list begins.
 
-tomllib tells no lines. The text has been through it before it comes here, so it is good TOML.
+tomllib gives no line numbers. It has parsed the text before, so the text is valid TOML.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 
 
 def line_of(text: str, place: Place) -> int | None:
-    """Line of a place, else of the nearest thing around it that the text has; None: of nothing."""
+    """Line of a place, else of the nearest place around it that is in the text, else None."""
     known = lines(text)
     around = (place[:n] for n in range(len(place), 0, -1))
     return next((known[p] for p in around if p in known), None)
@@ -64,7 +64,7 @@ def _statements(text: str) -> Iterator[list[Token]]:
 
 
 def _header(statement: list[Token], newest: dict[Place, int], found: dict[Place, int]) -> Place:
-    """The table that [a.b] or [[a.b]] begins. Notes its line, also for what begins with it."""
+    """The table that [a.b] or [[a.b]] begins. Notes its line, also for tables around it."""
     line, is_item = statement[0][1], statement[1][0] == "["
     *around, name = (_key(token) for token, _ in statement if token not in ("[", "]", "."))
     table: Place = ()
@@ -85,11 +85,11 @@ def _header(statement: list[Token], newest: dict[Place, int], found: dict[Place,
 def _places(statement: list[Token], table: Place) -> Iterator[tuple[Place, int]]:
     """A key, dotted or not, and all that its value holds: places with their lines.
 
-    A stack and no recursion: lists may lie in lists as deep as tomllib lets them.
+    A stack instead of recursion: lists may be nested as deep as tomllib allows.
     """
-    opened = [table]  # tables, and lists, whose end is to come
+    opened = [table]  # tables and lists that are not closed yet
     key: Place = ()
-    value: Place = ()  # that is being read; () while it is a key
+    value: Place = ()  # the value that is being read; () while reading a key
     for token, line in statement:
         if token in ("]", "}"):
             value = opened.pop()

@@ -59,7 +59,7 @@ def _default(one: Any) -> dict[str, Any]:
 
 
 def _bounds(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What a family says of a setting."""
+    """Bounds and description that a family gives for a setting."""
     least, most, words = told.get("least"), told.get("most"), (told.get("need"), told.get("unit"))
     bounds: dict[str, Any] = {}
     if most is not None:

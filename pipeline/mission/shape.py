@@ -1,6 +1,6 @@
-"""The shape of a parsed mission.toml, told before its values are: what is a table, a list, a text.
+"""Checks the shape of a parsed mission.toml before its values: what is a table, a list, a text.
 
-TOML has dates, numbers of any size and tables anywhere; none of them may surprise what reads on.
+TOML has dates, numbers of any size and tables anywhere; the later checks must not meet them.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _check_keys(
 
 
 def _check_plain(value: Any, place: Place) -> None:
-    """Tables, lists, texts, booleans and numbers of 64 bits, and not nested for ever."""
+    """Allows tables, lists, texts, booleans and numbers of 64 bits, nested to _DEPTH at most."""
     if len(place) > _DEPTH:
         raise _not_plain(f"tables and lists nested deeper than {_DEPTH}.", place)
     if isinstance(value, dict):
@@ -103,7 +103,7 @@ def _check_plain(value: Any, place: Place) -> None:
 
 
 def _not_plain(what: str, place: Place) -> SettingsError:
-    """Of a value, by the last key that leads to it."""
+    """An error about a value, located at the last key that leads to it."""
     at = max(i for i, part in enumerate(place) if isinstance(part, str))
     return SettingsError(f"{place[at]}: {what}", place[:at], *place[at:])
 

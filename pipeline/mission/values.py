@@ -1,4 +1,4 @@
-"""The values of mission.toml, once they are of their types: those nothing can be done with."""
+"""Checks the values of mission.toml, once their types are right: refuses impossible ones."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from schemas.space_packet import IDLE_APID
 MIN_HZ = 1e-6  # every eleven days
 MIN_PANE_S = 1e-3
 MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
-_ABOVE_0 = ("half_life_s", "memory_s")  # of what forgets: at once is never
+_ABOVE_0 = ("half_life_s", "memory_s")  # times of forgetting, which must be above 0
 RULES: dict[str, Any] = {"resample": ResampleRule, **{f.name: f.Rule for f in FAMILIES}}
 DEFAULT_RULES: dict[str, Any] = {key: kind() for key, kind in RULES.items()}
 
 
 def check_values(s: MissionSettings) -> None:
-    """SettingsError tells of the first value that nothing can be done with."""
+    """SettingsError names the first impossible value."""
     _check_time(s.time)
     _check_durations(s.time, ("time",))
     _check_gate(s.gate)
@@ -63,7 +63,7 @@ def check_values(s: MissionSettings) -> None:
 
 
 def given(s: MissionSettings, key: str) -> Iterator[tuple[Any, Place]]:
-    """The rules of a list, with their places in the file; not the default before them."""
+    """The rules of a list, with their places in the file, without the default before them."""
     first = 1 if key in DEFAULT_RULES else 0
     rules = s.models.get(key, ()) if key in BY_NAME else getattr(s, key)
     for i, rule in enumerate(rules[first:]):
@@ -71,7 +71,7 @@ def given(s: MissionSettings, key: str) -> Iterator[tuple[Any, Place]]:
 
 
 def check_rule(rule: Any, place: Place) -> None:
-    """Of a family, in mission.toml or in an artefact."""
+    """Check a rule of a family, from mission.toml or from an artefact."""
     _check_durations(rule, place)
     for f in dataclasses.fields(rule):
         told, value = f.metadata, getattr(rule, f.name)
@@ -133,7 +133,7 @@ def _check_window(w: WindowSettings, place: Place) -> None:
 
 
 def _check_panes(s: MissionSettings) -> None:
-    """Told at the rate, which a file may say without its panes."""
+    """The error points at the rate, since a file may set it without setting panes."""
     busiest = max(r.hz for r in s.resample)
     rates = [place for rule, place in given(s, "resample") if rule.hz == busiest]
     for i, w in enumerate(s.statistics):
@@ -148,7 +148,7 @@ def _check_panes(s: MissionSettings) -> None:
 
 
 def _check_durations(rule: Any, place: Place) -> None:
-    """Seconds that are none, or that no clock counts to."""
+    """Refuses durations that are negative, too long, or 0 where they must be above it."""
     for f in dataclasses.fields(rule):
         value = getattr(rule, f.name)
         if f.name in _ABOVE_0 and value <= 0:

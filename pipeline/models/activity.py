@@ -4,9 +4,9 @@
              ½ log(v + (FLOOR · S)²)
 
 m and v are mean and variance of the last ROWS rows, S the parameter's extent
-(`models.shared.extent`): a sensor that stays for long where it used to pass, one that falls
-silent, one that begins to shake. FLOOR keeps the noise of a value that hardly moves from being a
-record each time it halves, and a mean that moves by less than that is none.
+(`models.shared.extent`). They reveal a sensor that stays for long where it used to pass, one that
+becomes quiet, one that begins to shake. FLOOR prevents a record each time the noise of a value that
+hardly moves is halved; a mean that moves by less than FLOOR · S is no record either.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@
 
 P_b is the variance in a band, by the mean spectrum (`models.shared.spectrum`), every HOP rows; m2
 and m4 are moments of the last ROWS rows, x̄ their mean, S the parameter's extent
-(`models.shared.extent`). A bearing that begins to fail gives impacts before it gives power:
+(`models.shared.extent`). A bearing that begins to fail shows impacts before it shows more power:
 kurtosis and crest factor rise first (Dyer and Stewart 1978).
 
-It hears half the rate of its grid at most, and what is faster is folded into it where nothing took
-it out before: `resample` such a parameter at the rate it is sampled with.
+It covers frequencies up to half the rate of its grid. Faster vibration is aliased into them unless
+it was filtered out before: `resample` such a parameter at its own sampling rate.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Bands(ExtentModel):
 
 
 def _octaves(period_ns: int) -> tuple[float, ...]:
-    """Four of them, up to a little beyond half the rate, so that its bin is in."""
+    """Edges of four octaves, up to a little beyond half the rate, to include the bin of that."""
     half = 0.5e9 / period_ns
     return (half / 16, half / 8, half / 4, half / 2, 1.01 * half)
 

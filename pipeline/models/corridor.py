@@ -3,14 +3,14 @@
     features  x,  x - x(two rows before),  x - x(lag_s before),  rows since x last changed
     known     lo, hi: smallest and largest of each feature in all flights, within WINDOW of the knot
     excess    max(f - hi, lo - f) / r,  r = margin · (SHARE · (hi - lo) + FLOOR · mean |f| + ROOM)
-    says      WATCH from 1, WARNING from WARN on; nothing where fewer than LEAST flights were there
+    level     WATCH from 1, WARNING from WARN on; no verdict with fewer than LEAST flights there
 
-A tolerance interval without a distribution (Wilks 1941) over so few flights is only as wide as they
-were, hence the room beside it. The value tells a trajectory that is another; the change over a few
-seconds a burn that is not; the step a bias that comes at once; the rest a sensor that is stuck.
+A distribution-free tolerance interval (Wilks 1941) over so few flights is only as wide as they
+were, so room is added on both sides. The value reveals a different trajectory, the change over a
+few seconds a missing burn, the step a sudden bias, the rest a stuck sensor.
 
 It learns from recorded flights (`learn`), never in flight. Mission time begins with the first row
-in which `zero_on` is above `zero_above`, or with the first that is heard where none is named.
+in which `zero_on` is above `zero_above`, or with the first valid row if no `zero_on` is set.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class Known(NamedTuple):
 
 
 class Flight(NamedTuple):
-    """Of the one that is heard: zero i8[1] where its time begins; ring f8[RING, f], held, rest
-    i8[f]."""
+    """State of the flight being received: zero i8[1]: when its mission time begins; ring
+    f8[RING, f]; held, rest i8[f]."""
 
     zero: I8
     ring: F8
@@ -87,7 +87,7 @@ class Flight(NamedTuple):
 
 
 class Corridor(Family):
-    """Corridor of one group. ValueError where `zero_on` is none of its own parameters."""
+    """Corridor of one group. ValueError if `zero_on` is not one of its own parameters."""
 
     name, version = "corridor", 1
     Rule, theta, trained_alone = CorridorRule, "margin", True
@@ -134,7 +134,7 @@ class Corridor(Family):
         self._scores = empty_scores(0, f, _DETAILS)
 
     def learn(self, grid: Grid) -> None:
-        """One nominal flight, whole."""
+        """Learn one complete nominal flight."""
         self._begin()
         been = np.zeros_like(self._known.flights)
         widen(*self._features(grid), WINDOW, self._known, been)
@@ -153,7 +153,7 @@ class Corridor(Family):
         self._flight.held[:] = 0
 
     def clock_set(self, step_ns: int) -> None:
-        """The clock was set by so much, so mission time began then by the new one."""
+        """The clock was set by `step_ns`: express the start of mission time in the new clock."""
         zero = self._flight.zero
         zero[zero != NEVER] += step_ns
 
@@ -201,7 +201,7 @@ def features(
             for g in range(out.shape[1]):
                 out[i, g, j] = np.nan
             if not heard(x, quality[i, j]):
-                held[j] = 0  # a step over rows that nobody heard is none
+                held[j] = 0  # no step is formed across missing rows
                 continue
             if zero[0] == NEVER and (start.on < 0 or (j == start.on and x > start.above)):
                 zero[0] = time[i]
@@ -252,7 +252,7 @@ def judge(
     zero: I8,
     out: Scores,
 ) -> None:
-    """What is said of a row does not depend on the rows before, but for the features."""
+    """The verdict on a row does not depend on the rows before, except through the features."""
     low, high, flights, size = known.low, known.high, known.flights, known.size
     enter, predicted, score, detail = out.enter, out.predicted, out.score, out.detail
     for i in range(len(given)):

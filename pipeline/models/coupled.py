@@ -1,14 +1,14 @@
-"""Coupled: what the others of a subsystem say this one should be (`models.shared.record`).
+"""Coupled: what a parameter should be, given the others of its set (`models.shared.record`).
 
     d_j      (x_j - μ_j) / S_j
     expected of j, of the others:  μ_j - S_j · Σ_b≠j Λ_jb d_b / Λ_jj,   Λ = (C + RIDGE · I)^-1
     learning μ ← μ + α (x - μ),  C ← (1 - α)(C + α d dᵀ),   α = max(1/rows, 1/memory)
 
-S is a parameter's extent (`models.shared.extent`), of j that before the row. The difference between
-a value and its conditional mean is that parameter's own part in Hotelling's T² (Mason, Tracy and
-Young 1995): the alert names a parameter, not merely that something left; of few, others are drawn
-along by it. A row is looked at where all of the set are heard. It sees relations that are linear,
-and no margin is below the ridge's noise.
+S is a parameter's extent (`models.shared.extent`); for j, the extent before the row. The difference
+between a value and its conditional mean is that parameter's own part in Hotelling's T² (Mason,
+Tracy and Young 1995): the alert names a parameter, not merely that something deviates. In a small
+set it affects the others too. A row is judged if the whole set has valid samples. Only linear
+relations are detected, and no margin is below the ridge's noise.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from pipeline.models.shared.rules import MAX_ROWS, RecordRule, setting
 from pipeline.models.shared.sets import sets_of
 from schemas.columns import F8, I8, U1, Grid
 
-RIDGE = 1e-4  # noise of a hundredth of the extent is always thought possible
+RIDGE = 1e-4  # noise of a hundredth of the extent is always assumed
 REFRESH = 32  # rows from one inverse to the next
 WARM = 100
-WIDE = 4.0  # extents: no row teaches more
+WIDE = 4.0  # extents: larger deviations are clipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class CoupledRule(RecordRule):
     """Settings of a subsystem: the parameters that match are told of by each other."""
 
     memory: float = setting(5000.0, 10, MAX_ROWS, "rows")  # two thirds of a relation are forgotten
-    across: bool = False  # of any containers, and looked at on every tick
+    across: bool = False  # cross-container, judged on every tick
 
 
 class Relations(NamedTuple):

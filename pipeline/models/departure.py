@@ -2,8 +2,8 @@
 
     feature  x - mean of the ROWS rows before
 
-A spike, a dip or a step in what wanders slowly, long before it is a value that has never been. It
-does not see what changes more slowly than its window.
+It detects a spike, a dip or a step in a slowly wandering value, long before that value is one that
+never occurred. It does not detect what changes more slowly than its window.
 """
 
 from __future__ import annotations

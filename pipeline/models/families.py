@@ -48,6 +48,6 @@ BY_NAME = {f.name: f for f in FAMILIES}
 
 
 def rules_of(settings: MissionSettings, family: type[Family]) -> tuple[Any, ...]:
-    """A mission's rules of a family, of which the last that matches is in force; the first matches
+    """A mission's rules of a family. The last rule that matches is in force; the first rule matches
     all."""
     return settings.models.get(family.name, (family.Rule(),))

@@ -4,13 +4,13 @@
     life     D = Σ n · (range / reference)^slope / cycles      Miner's sum over Basquin's line
     forecast r ← r + α · (ΔD/Δt - r),   end = (1 - D) / r
 
-`reference` is a range, in the parameter's unit, that the part stands `cycles` times; `slope` is the
-steepness of its S-N line. Ranges that are still open count as half cycles, as the standard counts
-what is left at the end. What is remembered of them is bounded: of STACK turning points the oldest
-range is counted as half a cycle, as the standard does where a range holds the starting point.
+`reference` is a range, in the parameter's unit, that the part withstands `cycles` times; `slope` is
+the steepness of its S-N line. Ranges that are still open count as half cycles, as the standard
+counts what is left at the end. Memory is bounded: once there are STACK turning points, the oldest
+range is counted as half a cycle, as the standard does for a range with the starting point.
 
-It counts what stands on the grid: swings faster than a row or two are not seen, so `resample` such
-a parameter at its own rate, and a gap is as if the line went straight across it.
+Only values on the grid are counted. Swings faster than a row or two are missed, so `resample` such
+a parameter at its own rate. A gap counts as if a straight line led across it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class FatigueRule(Rule):
     cycles: float = setting(1e6, 1, 1e15)
     slope: float = setting(5.0, 1, 30)
     threshold: float = setting(0.8, 0, 1e6)  # of its life
-    horizon_s: float = setting(0.0, unit="s")  # an end that is nearer than this is told
+    horizon_s: float = setting(0.0, unit="s")  # an end nearer than this raises an alert
     memory_s: float = setting(3600.0, 1e-3, MAX_SECONDS, "s")  # of the rate at which life is used
 
 
@@ -58,8 +58,8 @@ class Weights(NamedTuple):
 
 
 class Used(NamedTuple):
-    """What counts cycles: stack f8[f, STACK] turning points, points i8[f] how many; way i8[f] 1 up,
-    -1 down; closed, open f8[f] damage of whole cycles, of the rest; rate f8[f] a row."""
+    """State of the count: stack f8[f, STACK]: turning points; points i8[f]: how many; way i8[f]: 1
+    up, -1 down; closed, open f8[f]: damage of closed and of open ranges; rate f8[f]: per row."""
 
     stack: F8
     points: I8
@@ -135,7 +135,7 @@ class Fatigue(Family):
 
     @staticmethod
     def confidence(score: float) -> float:  # noqa: ARG004
-        """A sum is a sum; what it stands for is the S-N line's matter."""
+        """Always 1: the sum is exact. What it means depends on the S-N line."""
         return 1.0
 
     @staticmethod
@@ -149,14 +149,14 @@ class Fatigue(Family):
 
 @part
 def damage(span: float, j: int, w: Weights) -> float:
-    """Of one whole cycle of that range."""
+    """Damage of one whole cycle of range `span`."""
     whole: float = w.weight[j] * (span / w.reference[j]) ** w.slope[j]
     return whole
 
 
 @part
 def _turn(x: float, j: int, w: Weights, stack: F8, points: I8) -> float:
-    """A turning point joins; returns the damage of what it closes (E1049, 5.4.4, 2 to 5)."""
+    """Add a turning point; returns the damage of the ranges it closes (E1049, 5.4.4, 2 to 5)."""
     done = 0.0
     if points[j] == STACK:
         done += 0.5 * damage(abs(stack[j, 1] - stack[j, 0]), j, w)
@@ -171,7 +171,7 @@ def _turn(x: float, j: int, w: Weights, stack: F8, points: I8) -> float:
         older = abs(stack[j, n - 2] - stack[j, n - 3])
         if newer < older:
             break
-        if n == 3:  # it holds the starting point, which moves on
+        if n == 3:  # the range holds the starting point, which moves on
             done += 0.5 * damage(older, j, w)
             stack[j, 0], stack[j, 1] = stack[j, 1], stack[j, 2]
             points[j] = 2
@@ -184,7 +184,7 @@ def _turn(x: float, j: int, w: Weights, stack: F8, points: I8) -> float:
 
 @part
 def _rest(last: float, j: int, w: Weights, stack: F8, points: I8) -> float:
-    """What the last value would close were it a turning point, and half cycles of what is left."""
+    """Damage that the last value would close as a turning point, and half cycles of the rest."""
     total, first, n = 0.0, 0, points[j]
     while n - first >= 2:
         newer = abs(last - stack[j, n - 1])
@@ -205,7 +205,7 @@ def _rest(last: float, j: int, w: Weights, stack: F8, points: I8) -> float:
 
 @kernel
 def wear(value: F8, quality: U1, w: Weights, u: Used, out: Scores) -> None:
-    """Sequential in rows. A word on a row knows the rows before it alone."""
+    """Sequential in rows. The level of a row depends only on the rows before it."""
     for i in range(len(value)):
         for j in range(len(w.slope)):
             x, rate = value[i, j], u.rate[j]
@@ -225,7 +225,7 @@ def wear(value: F8, quality: U1, w: Weights, u: Used, out: Scores) -> None:
 
 @part
 def _count(x: float, j: int, w: Weights, u: Used) -> None:
-    """Take a value in: it is further on its way, or the last one was a turning point."""
+    """Take a value in: it goes on in the same direction, or the last one was a turning point."""
     u.points[j] = min(max(u.points[j], 0), STACK)
     if u.last[j] != u.last[j]:
         u.stack[j, 0], u.points[j], u.last[j] = x, 1, x

@@ -1,12 +1,12 @@
-"""Flat line: a parameter that used to change and no longer does, though it is heard.
+"""Flat line: a parameter that used to change and no longer does, though samples still arrive.
 
     rest     r = t - (time of the last change)
     learning R ← max(R, r) at each change, N ← N + 1
     score    r / R,  once N ≥ `changes`
 
-The longest rest of its own past is the scale: a noisy sensor that freezes shows within seconds, a
-set point that never moved says nothing. A rest that was an alarm is not learnt from. Not hearing a
-parameter is not its rest: held and stale samples say nothing, and after a gap the rest begins anew.
+The longest rest of its own past is the scale: a noisy sensor that freezes is detected within
+seconds, a set point that never moved raises nothing. A rest that was an alarm is not learnt.
+Missing samples are not a rest: held and stale ones get no verdict, and a gap restarts the rest.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FlatRule(Rule):
 
 
 class Weights(NamedTuple):
-    """factor f8[f] times the longest rest; least i8[f] ns; changes i8[f] that must have been."""
+    """factor f8[f]: times the longest rest; least i8[f]: ns; changes i8[f]: needed beforehand."""
 
     factor: F8
     least: I8
@@ -57,7 +57,7 @@ class Rest(NamedTuple):
 
 
 class Flat(Family):
-    """Flat line of one group; says WATCH at most: a constant may be what it should be."""
+    """Flat line of one group; WATCH at most, since a constant value may be correct."""
 
     name, version = "flat", 1
     Rule, theta = FlatRule, "threshold"

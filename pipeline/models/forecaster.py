@@ -1,4 +1,4 @@
-"""Forecaster: a small reservoir that learns to say the next row (`models.shared.record`).
+"""Forecaster: a small reservoir that learns to predict the next row (`models.shared.record`).
 
     u   value on -1 to 1 of its extent (`models.shared.extent`)
     h   h_k ← σ(RADIUS · h_(k-1) + INPUT · ±u)   σ(z) = z / (1 + |z|); a ring of NODES
@@ -7,9 +7,9 @@
     w   recursive least squares, forgetting by FORGET a row (Haykin 2002, ch. 9)
     feature  e ← e + PACE · (|x - x̂| - e),  x̂ the value that û stands for
 
-The ring remembers some ten rows of the past by a fixed, unlearnt dynamics; only the readout is
-learnt, row by row. What it could say all the time and suddenly cannot is odd; of noise it says
-nothing, since its error was as large before.
+The ring remembers some ten rows of the past by fixed, unlearnt dynamics; only the readout is
+learnt, row by row. A parameter is odd if it was predictable all the time and suddenly is not.
+Noise raises nothing, since its error was as large before.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ TERMS = NODES + 2
 RADIUS = 0.9
 INPUT = 0.5
 FORGET = 0.999
-LOOSE = 100.0  # the readout's variance before it knows anything, and its bound after
+LOOSE = 100.0  # the readout's variance at the beginning, and the bound on it afterwards
 PACE = 0.05
 _INPUTS = INPUT * np.where(np.arange(NODES) % 3, 1.0, -1.0)
-# numba asks of each signed index whether it is negative, and then LLVM makes no lanes
+# numba checks each signed index for being negative, and then LLVM does not vectorise
 _1, _2, _3, _4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 _TERMS = np.uint64(TERMS)
 
@@ -44,7 +44,7 @@ class ForecasterRule(RecordRule):
 
 
 class Reservoir(NamedTuple):
-    """ready i8[f]: 1 where the last row was heard; terms, readout, gain (spread · terms)
+    """ready i8[f]: 1 if a row was learnt since the gap; terms, readout, gain (spread · terms)
     f8[f, TERMS]; spread f8[f, TERMS²]; error f8[f]."""
 
     ready: I8
@@ -93,7 +93,7 @@ def forecast(
     features: F8,
     predicted: F8,
 ) -> None:
-    """After a gap the first row is not forecast: nothing led up to it. room: to work in."""
+    """The first row after a gap is not forecast, since no row precedes it. room: scratch."""
     for i in range(len(value)):
         for j in range(value.shape[1]):
             features[i, 0, j] = np.nan
@@ -151,11 +151,11 @@ def _step(u: float, terms: F8, room: F8) -> None:
 
 @part
 def _narrow(share: float, forget: float, terms: F8, spread: F8, gain: F8, room: F8) -> None:
-    """The spread after the gain's row, its trace bounded (Haykin 2002, 9.2), and the next gain.
+    """Update the spread by the gain, bound its trace (Haykin 2002, 9.2), compute the next gain.
 
-    In one sweep, four rows at once: the new rows are multiplied while they are at hand. The product
-    of two gains comes first: it is the same from either side, so that the spread stays symmetric to
-    the last bit. What is not grows by 1 / FORGET a row, and after 37,000 rows it is all there is.
+    One sweep takes four rows at once: new rows are multiplied while they are at hand. The product
+    of two gains comes first: it does not depend on their order, so the spread stays symmetric to
+    the last bit. Any asymmetry would grow by 1 / FORGET a row and dominate after 37,000 rows.
     """
     room[:] = 0.0
     trace, less = 0.0, -share * forget

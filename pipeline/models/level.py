@@ -1,7 +1,7 @@
 """Level: the value itself, against its record (`models.shared.record`).
 
-It sees a value where it has never been, years before a limit that was set for all missions. It
-does not see an old value at the wrong time.
+It detects a value that the parameter never had before, years before it crosses a limit that was set
+for all missions. It does not detect a familiar value at the wrong time.
 """
 
 from __future__ import annotations

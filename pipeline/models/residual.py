@@ -1,4 +1,4 @@
-"""Adaptive residual: how far a sample lies from what its own past let expect.
+"""Adaptive residual: how far a sample lies from what its own past predicts.
 
     prediction  a = m + b                     Holt's linear method (Holt 1957): level m, trend b
     residual    r = x - a,  score = |r| / s,  s = 1.2533 · mean |r| (the σ of a normal residual)
@@ -8,8 +8,8 @@ with r' the residual clipped at CLIP scales (Huber 1964), so that an outlier mov
 more than a bound, and a lasting change is learnt at a steady pace. α from the half-life; β and γ
 are slower by SLOWER.
 
-The scale is never below the sensor's own step, the smallest change ever seen: a count that moves
-by one is no surprise, and of a value that has never changed nothing can be said.
+The scale is never below the sensor's own step, the smallest change ever seen: a counter that moves
+by one is no surprise, and a value that has never changed cannot be judged.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Past(NamedTuple):
 
 
 class Residual(Family):
-    """Adaptive residual of one group; says WATCH at most: it has no notion of danger."""
+    """Adaptive residual of one group; WATCH at most, since it cannot judge danger."""
 
     name, version = "residual", 1
     Rule, theta = ResidualRule, "threshold"
@@ -111,7 +111,7 @@ class Residual(Family):
 
     @staticmethod
     def confidence(score: float) -> float:
-        """Least probability that a residual of `score` deviations is no chance (Chebyshev)."""
+        """Lower bound of the probability that `score` deviations are not chance (Chebyshev)."""
         return max(0.0, 1.0 - 1.0 / (score * score)) if score > 0 else 0.0
 
 
@@ -122,7 +122,7 @@ def score(value: F8, quality: U1, w: Weights, p: Past, out: Scores) -> None:
         for j in range(len(w.alpha)):
             x, before, past, grain = value[i, j], p.seen[j], p.last[j], p.step[j]
             old_level, old_trend, old_scale = p.level[j], p.trend[j], p.scale[j]
-            # beyond any quantity of physics squares overflow: no news either
+            # values beyond any quantity of physics are ignored too: their squares overflow
             news = (abs(x) < HUGE) & ((quality[i, j] & _HELD_BIT) == 0)
             age = 0.0 if (quality[i, j] & _GAP_BIT) != 0 else before
             fresh = age == 0.0

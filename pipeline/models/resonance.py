@@ -1,10 +1,10 @@
-"""Resonance: where the middle of a band lies, and that it moves (`models.shared.record`).
+"""Resonance: where the centre of a band lies, and whether it moves (`models.shared.record`).
 
     feature  f = Σ f_k Q_k / Σ Q_k     over the bins from low_hz to high_hz
 
 Q is the mean spectrum (`models.shared.spectrum`); f is the spectral centroid of the band. A
-structure that loses stiffness rings lower: f goes with √(k/m). Nothing is said while the band holds
-less than SHARE of all that moves, for the middle of mere noise is nothing.
+structure that loses stiffness rings lower: f is proportional to √(k/m). There is no verdict while
+the band holds less than SHARE of the total power, since the centre of mere noise means nothing.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
     feature  x - p_b
     learning p_b ← p_b + 1/min(n_b, MOST) · (m - p_b)   once a turn, m the mean of its rows there
 
-t is generation time and n_b the turns that b was heard in: a seasonal-subseries mean that forgets
-(Cleveland et al. 1990, 2). An old value at the wrong time stands out. Nothing is said of a place
-that was not heard in TURNS turns before; what lasts for some eight turns is the new profile.
+t is generation time and n_b the number of turns with rows in b: a seasonal-subseries mean that
+forgets (Cleveland et al. 1990, 2). A familiar value at the wrong time stands out. There is no
+verdict for a place without rows in TURNS turns before; some eight turns make a new profile.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class SeasonalRule(RecordRule):
 
 
 class Profile(NamedTuple):
-    """profile f8[f, BINS], turns u1[f, BINS] that each bin was heard in; place i8[f]: the bin that
-    total f8[f] and rows i8[f] are of, -1 before the first row."""
+    """profile f8[f, BINS]; turns u1[f, BINS]: number with rows in each bin; place i8[f]: the bin to
+    which total f8[f] and rows i8[f] belong, -1 before the first row."""
 
     profile: F8
     turns: U1

@@ -1,23 +1,23 @@
-"""Shape memory: how unlike all earlier shapes the last rows are (`models.shared.record`).
+"""Shape memory: how far the last rows are from all earlier shapes (`models.shared.record`).
 
     feature  d = ‖w - c‖ / √POINTS of an entry c within RADIUS · S, else the least over the book
     known    d ≤ RADIUS · S: never odd, whatever the record is
-    learning such a c is marked; where there is none, w takes the place of the next entry without a
-             mark, and marks on the way there are taken off
+    learning such a c is marked; if there is none, w replaces the next entry without a mark, and
+             the marks passed on the way there are removed
 
 w are POINTS values, STRIDES rows apart: one book looks at the last eight rows, one at every eighth
 of the last 57. S is the parameter's extent (`models.shared.extent`). A book is a leader
-clustering (Hartigan 1975, ch. 3) of what this parameter has done, with a second chance for what is
-met again (Corbató 1968); an old value at the wrong place in a familiar pattern stands out, and a
-pattern seen once is known. The entry matched last and the one behind it are looked at first: what
-goes on as it did costs no search. Where none was matched in BOOK rows, as in noise, every SKIP-th
-row is looked at until one is.
+clustering (Hartigan 1975, ch. 3) of what this parameter has done, with a second chance for shapes
+that recur (Corbató 1968). A familiar value at the wrong place in a familiar pattern stands out, and
+a pattern seen once is known. The entry matched last and the one behind it are tried first, so a
+pattern that continues costs no search. If none was matched in BOOK rows, as in noise, only every
+SKIP-th row is searched until one is matched.
 
 A row is held as u = (x - first value) / first extent in single precision, which halves the memory
-and the time to search; 2^-24 of an extent is a five-thousandth of a per cent of RADIUS. Where that
-scale no longer tells shapes apart, FAR extents from the first value or GROWN times the first extent
-(a sensor that was 0 when it was switched on), the book begins anew with another; what merely rests
-forgets nothing.
+and the time to search; 2^-24 of an extent is a five-thousandth of a per cent of RADIUS. When that
+scale no longer separates shapes (FAR extents from the first value, or GROWN times the first extent:
+a sensor that was 0 when it was switched on), the book starts again with a new scale. A parameter
+that merely rests forgets nothing.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ STRIDES = (1, 8)
 BOOK = 64
 RADIUS = 0.05
 FAR, GROWN = 1e4, 1e15
-SKIP = 4  # each row still stands in two windows of eight
-# unsigned: numba asks of each signed index whether it is negative, and then LLVM makes no lanes
+SKIP = 4  # each row is still part of two windows of eight
+# unsigned: numba checks each signed index for being negative, and LLVM then does not vectorise
 _BOOK, _1 = np.uint64(BOOK), np.uint64(1)
 
 
@@ -54,11 +54,11 @@ class ShapeRule(RecordRule):
 class Book(NamedTuple):
     """What is known of f parameters, at s strides.
 
-    ring f4[f, ROWS], held i8[f] rows since the gap: a window does not reach over one. first, scale
-    f8[f]: of u, 0 until there is an extent. book f4[f, s, POINTS, BOOK]: an entry a column, so that
-    all of them are compared at once; infinitely far: none yet. marked i8[f, s]: a bit an entry.
-    next, latest u1[f, s]: the entry to be taken, the one that was matched or taken. missed
-    u1[f, s]: windows since one was matched, up to BOOK.
+    ring f4[f, ROWS]; held i8[f]: rows since the gap, since a window never spans one. first, scale
+    f8[f]: of u; scale is 0 until there is an extent. book f4[f, s, POINTS, BOOK]: one entry per
+    column, so that all are compared at once; infinite: none yet. marked i8[f, s]: one bit per
+    entry. next, latest u1[f, s]: the entry to be tried next for replacement, the one last matched
+    or written. missed u1[f, s]: windows since the last match, up to BOOK.
     """
 
     ring: F4
@@ -117,7 +117,7 @@ def shapes(
     extent: F8,
     features: F8,
 ) -> None:
-    """window, squares: room to work in, the latter of numbers in single precision by their bits."""
+    """window, squares: scratch; squares holds the bits of numbers in single precision."""
     held, first, scale, missed = b.held, b.first, b.scale, b.missed
     for j in range(value.shape[1]):
         for i in range(len(value)):
@@ -166,7 +166,7 @@ def _search(
     latest: U1,
     squares: U4,
 ) -> np.float32:
-    """Square of the distance to an entry that is known, which is marked, else to the nearest."""
+    """Squared distance to an entry within `known`, which is then marked, else to the nearest."""
     for step in range(np.uint64(2)):
         at = (np.uint64(latest[s]) + step) % _BOOK
         far: np.float32 = _square(window, book, at)
@@ -199,7 +199,7 @@ def _square(window: F4, book: F4, k: np.uint64) -> np.float32:
 
 @part
 def _square_all(window: F4, book: F4, squares: U4) -> None:
-    """Of all entries, in one sweep over them."""
+    """Squared distances to all entries, in one sweep over them."""
     a, b, c, d = window[0], window[1], window[2], window[3]
     e, f, g, h = window[4], window[5], window[6], window[7]
     for k in range(_BOOK):
@@ -211,8 +211,8 @@ def _square_all(window: F4, book: F4, squares: U4) -> None:
 
 @part
 def _least(squares: U4) -> np.uint32:
-    """Bits of what is not negative are in its order, and of whole numbers LLVM takes eight minima
-    at once. What is no number comes last."""
+    """Bits of non-negative floats sort like the floats, and LLVM takes eight minima of integers at
+    once. NaN comes last."""
     least: np.uint32 = squares[0]
     for k in range(_1, _BOOK):
         least = min(least, squares[k])
@@ -228,7 +228,8 @@ def _learn(
     following: U1,
     latest: U1,
 ) -> None:
-    """A place is found after one turn at most: marks are taken off on the way."""
+    """Write the window to the next entry without a mark.
+    Marks on the way are removed, so that a place is found after one turn at most."""
     at, marks = np.uint64(following[s]) % _BOOK, np.uint64(marked[s])
     while marks & (_1 << at) != 0:
         marks ^= _1 << at

@@ -7,19 +7,19 @@ Models, 2nd ed., 1997: 6.3 discount models, 4.5 variance learning). State m, b; 
     predict   a = m + b,   P ← G·P·Gᵀ / δ,   S = P₀₀ + 1,   e = x - a
     learn     m ← a + e·P₀₀/S,  b ← b + e·P₀₁/S,  P ← P - K·S·Kᵀ,  R ← R + g·(e²/S - R)
 
-The crossing of a limit L at an 80 % interval: the t at which |L - m - b·t| equals z·sd(m + b·t), a
-a  quadratic in t (Fieller 1954). A filter of lines thinks that the line goes on; what its slope has
-done of late is the better judge of that:
+The crossing of a limit L with an 80 % interval: the t at which |L - m - b·t| equals z·sd(m + b·t),
+a quadratic in t (Fieller 1954). A filter of lines assumes that the line goes on. How its slope has
+changed of late is the better evidence of that:
 
     bend    u ← u + (b - u)/M,   c² = max((b - u)² - R·P₁₁, 0)/M²,   M = 1/(1 - δ)
-    sd      m: c·M²,   b: c·(2M + t/2)           beside those of the filter, t the time to L
+    sd      m: c·M²,   b: c·(2M + t/2)           in addition to the filter's own; t: time to L
 
-Where a slope changes by c a step, the filter's level lags by c·M² and its slope by 2M·c (its gains
-are 1 - δ² and (1 - δ)²), and the slope is c·t/2 away again in the mean until the crossing. How
-often the interval holds stands in docs/benchmarks.md. Quiet while b is not `significance`
-deviations from zero. R is never below that of the sensor's own step (the smallest change ever seen,
-squared, by 12).
-A lasting jump (JUMPS surprises in a row) starts the filter anew: a step is not a trend.
+If a slope changes by c per step, the filter's level lags by c·M² and its slope by 2M·c (its gains
+are 1 - δ² and (1 - δ)²), and until the crossing the slope is off by another c·t/2 on average. How
+often the interval holds is in docs/benchmarks.md. No alert while b is within `significance`
+deviations of zero. R is never below that of the sensor's own step (the smallest change ever seen,
+squared, divided by 12).
+A lasting jump (JUMPS surprises in a row) restarts the filter: a step is not a trend.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from schemas.words import figure
 Z80 = 1.2815515655446004  # two-sided 80 % of a normal distribution
 SURPRISE = 5.0  # innovations of this many deviations …
 JUMPS = 3.0  # … this many times in a row are a jump, of a filter that has seen …
-ADULT = 16.0  # … this many rows: how far is far is known by then, long before it may speak
+ADULT = 16.0  # … this many rows: its scale is known by then, long before its first alert
 LEAVE = 1.5  # an alert ends where horizon or significance are missed by this factor
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)
 _HELD_BIT = np.uint8(Quality.HELD)
@@ -78,8 +78,8 @@ class Weights(NamedTuple):
 
 
 class Aims(NamedTuple):
-    """What each parameter heads for: on u1[f]; low, high f8[f], NaN: none; mild f8[2, 2, f], of
-    each milder range below and above."""
+    """Limits that each parameter may reach: on u1[f]: whether it has any; low, high f8[f]: serious
+    ones, NaN: none; mild f8[2, 2, f]: of each milder range, below and above."""
 
     on: U1
     low: F8
@@ -93,7 +93,7 @@ class TimeToLimitRule(Rule):
 
     enabled: bool = True
     memory_s: float = setting(30.0, unit="s")  # 1/(1-discount), of the local linear trend
-    horizon_s: float = setting(120.0, unit="s")  # a crossing further away is nobody's business yet
+    horizon_s: float = setting(120.0, unit="s")  # a crossing further away is not reported yet
     significance: float = setting(6.0)  # slope in standard deviations, below which it stays quiet
     min_samples: int = setting(5, unit="rows")
     min_seconds: float = setting(10.0, unit="s")
@@ -101,8 +101,8 @@ class TimeToLimitRule(Rule):
 
 
 class TimeToLimit(Family):
-    """Time-to-limit of one group: WARNING where the first range from distress on lies ahead within
-    the horizon, WATCH where a milder one does that is not crossed yet."""
+    """Time-to-limit of one group: WARNING if the mildest range of distress or worse is reached
+    within the horizon, WATCH if a milder one is, unless it is crossed already."""
 
     name, version = "time_to_limit", 4
     Rule, theta = TimeToLimitRule, "significance"
@@ -140,7 +140,7 @@ class TimeToLimit(Family):
         self._scores = self._room(0)
 
     def _targets(self) -> None:
-        """What each parameter heads for, from the ranges in force."""
+        """Set the limits that each parameter may reach, from the ranges in force."""
         enabled = np.array([r.enabled for r in self._rules])
         sides = [target(*pair) for pair in self.state["ranges"]]
         low, high = (np.array([s[k].serious for s in sides]) for k in (0, 1))
@@ -155,7 +155,7 @@ class TimeToLimit(Family):
         self._targets()
 
     def set_limits(self, parameter: int, low: Five, high: Five) -> None:
-        """Head for other ranges from now on."""
+        """Use other ranges from now on."""
         self.state["ranges"][parameter] = low, high
         self._targets()
 
@@ -296,7 +296,7 @@ def crossing(
     b = distance * slope + Z80 * Z80 * v01
     c = distance * distance - Z80 * Z80 * v00
     inside = b * b - a * c
-    if not 0 <= inside < math.inf:  # nor where squares overflow
+    if not 0 <= inside < math.inf:  # also where squares overflow
         return distance / slope, None, None
     ends = b + math.sqrt(inside)
     if ends <= 0:
@@ -307,7 +307,7 @@ def crossing(
 
 @kernel
 def track(value: F8, quality: U1, aims: Aims, w: Weights, f: Filter, out: Scores) -> None:
-    """Sequential in rows, branch-free across parameters; detail is written for rows that speak."""
+    """Sequential in rows, branch-free across parameters; detail only for rows with a level."""
     detail = out.detail
     for i in range(len(value)):
         _learn(value[i], quality[i], w, f, out.predicted[i])
@@ -330,7 +330,7 @@ def _learn(value: F8, quality: U1, w: Weights, f: Filter, predicted: F8) -> None
         x, before, past = value[j], f.seen[j], f.last[j]
         level, slope, p00, p01, p11 = f.level[j], f.slope[j], f.p00[j], f.p01[j], f.p11[j]
         variance, grain, run = f.variance[j], f.step[j], f.surprises[j]
-        # beyond any quantity of physics squares overflow: no news either
+        # values beyond any quantity of physics are ignored too: their squares overflow
         news = (abs(x) < HUGE) & ((quality[j] & _HELD_BIT) == 0)
         fresh = (before == 0.0) | ((quality[j] & _GAP_BIT) != 0)
         age = 0.0 if fresh else before
@@ -350,7 +350,7 @@ def _learn(value: F8, quality: U1, w: Weights, f: Filter, predicted: F8) -> None
         run = longer if news else run
         jump = run >= JUMPS
         g = max(1.0 / (age + 1.0), (1.0 - d) * 0.5)
-        # a wild innovation teaches no variance: it would make the next one look tame
+        # the variance does not learn a wild innovation, which would make the next one look tame
         learnt = variance + g * (e * e / s - variance)
         k0 = r00 / s if news else 0.0
         k1 = r01 / s if news else 0.0
@@ -382,7 +382,7 @@ def _say(
     leave: U1,
     scores: F8,
 ) -> bool:
-    """Levels and scores of one row by what the filter knows now; returns whether one speaks."""
+    """Levels and scores of one row from the filter's state; returns whether any has a level."""
     spoken = np.uint8(0)
     milder_down, milder_up = aims.mild[0, 0], aims.mild[0, 1]
     mild_down, mild_up = aims.mild[1, 0], aims.mild[1, 1]
@@ -401,11 +401,11 @@ def _say(
         second = ((second_up if up else second_down) - f.level[j]) / slope
         clear, clearly = abs(z) > w.significance[j], LEAVE * abs(z) > w.significance[j]
         far = LEAVE * w.horizon[j]
-        # a filter that overshoots a step is beyond a limit that the value is not: no word of that
+        # a filter that overshoots a step may be beyond a limit while the value is not: no alert
         beyond = (value[j] > above) if up else (value[j] < below)
         near = (steps < w.horizon[j]) & ((steps > 0.0) | beyond) & clear
         close = (steps < far) & clearly
-        # a mild range that is crossed has an alarm of its own
+        # a mild range that is crossed already has its own limit alarm
         first_near = (first > 0.0) & (first < w.horizon[j])
         first_close = (first > 0.0) & (first < far)
         second_near = (second > 0.0) & (second < w.horizon[j])
@@ -413,7 +413,7 @@ def _say(
         mild_near = (first_near | second_near) & clear
         mild_close = (first_close | second_close) & clearly
         silent = not (news & (f.seen[j] >= w.warm_up[j]))
-        lost = (aims.on[j] != 0) & (not news)  # warming up is calm
+        lost = (aims.on[j] != 0) & (not news)  # warming up is normal
         unknown = NO_VERDICT if lost else np.uint8(0)
         said = _WARNING if near else (_WATCH if mild_near else np.uint8(0))
         held = _WARNING if close else (_WATCH if mild_close else np.uint8(0))

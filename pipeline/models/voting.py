@@ -1,12 +1,12 @@
-"""Voting: which of several sensors of one quantity has left the others.
+"""Voting: which of several sensors of one quantity deviates from the others.
 
-    mid    the middle value of those that are heard; the mean of the two middle ones of four, of two
+    mid    the median of the valid values; of four or of two, the mean of the two middle ones
     off    x_j - mid
     bias   b ← b + α (off - b)         drift  r ← r + α (Δb/Δt - r)
 
-Mid-value select, as the Shuttle's computers chose among their sensors (Sklaroff 1976): of three or
-more a sensor that is wrong by any amount hardly moves the vote. Of two it can only be told that
-they differ, and by how much.
+Mid-value select, as the Shuttle's computers chose among their sensors (Sklaroff 1976): with three
+or more sensors, one that is wrong by any amount hardly moves the vote. With two, it is only known
+that they differ, and by how much.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class VotingRule(Rule):
     min_samples: int = setting(3, 1, MAX_ROWS, "rows")  # persistence
     min_seconds: float = setting(0.0, unit="s")
     memory_s: float = setting(60.0, unit="s")  # of a sensor's bias and drift
-    across: bool = False  # of any containers, and looked at on every tick
+    across: bool = False  # cross-container, judged on every tick
 
 
 class Weights(NamedTuple):
@@ -54,7 +54,7 @@ class Weights(NamedTuple):
 
 
 class Off(NamedTuple):
-    """f8[f] each: mean of what a sensor is off, and at which that grows a second."""
+    """f8[f] each: mean offset of a sensor, and the rate per second at which it grows."""
 
     bias: F8
     drift: F8
@@ -106,7 +106,7 @@ class Voting(Family):
         n, f = grid.value.shape
         if n > len(self._scores.enter):
             self._scores = empty_scores(n, f, _DETAILS)
-            self._scores.predicted[:] = np.nan  # a vote knows the row it is of
+            self._scores.predicted[:] = np.nan  # a vote uses the row itself
         vote(grid.value, grid.quality, self._weights, self._off, self._room, self._scores)
         return cut(self._scores, n)
 
@@ -129,7 +129,7 @@ class Voting(Family):
 
 @part
 def _place(x: float, n: int, room: F8) -> None:
-    """Put a value among the n that stand in order."""
+    """Insert a value among the n sorted ones."""
     while n > 0 and room[n - 1] > x:
         room[n] = room[n - 1]
         n -= 1

@@ -1,1 +1,1 @@
-"""What leaves the chain, as the bytes that stand on the topics and in the files of `run`."""
+"""Outputs of the chain, as the bytes that are written to topics and to the files of `run`."""

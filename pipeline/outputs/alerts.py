@@ -14,14 +14,14 @@ from schemas.columns import QUALITY_WORDS, Output
 from schemas.mission import Level
 from schemas.words import figure
 
-# what an alert says for people: of the alert, its parameter and value, and their unit
+# text of an alert for people, from the alert, its parameter with value, and the unit
 Words = Callable[[dict[str, Any], str, str], str]
 _JSON = orjson.OPT_SERIALIZE_NUMPY
 
 
 def monitor_key(alert: dict[str, Any]) -> tuple[str, ...]:
-    """What tells a monitor of a source from all others: a trained model's has its name too, and
-    one of a parameter that stands in several containers its container's."""
+    """Key that identifies a monitor of a source. It includes the name of a trained model, and the
+    container if the parameter is in several containers."""
     monitor = alert["monitor"]
     trained = (monitor["name"],) if "stage" in alert.get("model", {}) else ()
     place = (alert["container"],) if "container" in alert else ()
@@ -48,9 +48,9 @@ def iso(ns: int) -> str:
 
 
 def sentence(alert: dict[str, Any], words: Words) -> str:
-    """One line for people, from what the alert holds; total, whatever the evidence lacks.
+    """One line for people, from what the alert holds. It never fails, whatever evidence is missing.
 
-    words: of its kind, where the alert is no more than raised or changed.
+    words: text of its kind, used if the alert is simply raised or changed.
     """
     name, unit = alert["name"], f" {alert['unit']}".rstrip()
     after, kind = alert["level_after"], alert["monitor"]["kind"]
@@ -70,7 +70,7 @@ def sentence(alert: dict[str, Any], words: Words) -> str:
 
 
 def _value(alert: dict[str, Any], unit: str) -> str:
-    """A label in the place of its number, unless a reason tells it."""
+    """The label instead of its number, unless a reason already states it."""
     told = any(reason["check"] == "state" for reason in alert.get("reasons", ()))
     if "label" in alert and not told:
         return str(alert["label"])

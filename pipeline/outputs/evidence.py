@@ -29,11 +29,11 @@ class Origin:
         return replace(self, container=container)
 
     def place(self, parameter: str) -> tuple[str, ...]:
-        """What tells a monitor of a parameter from those that it has in other containers."""
+        """The container, if the parameter has monitors in several containers; else empty."""
         return (self.container,) if self.container and parameter in self.shared else ()
 
     def who(self, parameter: str) -> dict[str, Any]:
-        """Source and parameter of an alert, as the record and as people call them."""
+        """Source and parameter of an alert, by qualified name and by the name for people."""
         told = {
             "source": self.source,
             "parameter": parameter,

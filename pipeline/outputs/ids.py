@@ -23,6 +23,6 @@ def id_of(partition: int, offset: int, n: int) -> str:
 
 
 def place_of(id_: object) -> Place | None:
-    """What an id says; None of what is none, whoever wrote it."""
+    """The place that an id gives; None for anything that is not an id, whoever wrote it."""
     found = _ID.fullmatch(id_) if isinstance(id_, str) else None
     return None if found is None else Place(*map(int, found.groups()))

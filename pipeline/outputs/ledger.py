@@ -2,8 +2,8 @@
 
     entry_n = (n, SHA-256 of the bytes of alert n-1), 32 zero bytes for the first
 
-What was changed, left out or put in later shows at the alert after it. The last alert of a topic is
-vouched for by its head alone, the hash that the next one would hold.
+If an alert is changed, removed or inserted later, the alert after it shows it. The last alert of a
+topic is protected only by the head, the hash that the next alert would hold.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ NOTHING = bytes(32)  # before the first alert
 
 
 class Ledger(Stateful):
-    """One book a topic of alerts, of one source."""
+    """One book for each topic of alerts, of one source."""
 
     def __init__(self) -> None:
         books = len(topics.ALERTS_OF_ALL)
         self.state = {"count": np.zeros(books, np.int64), "head": np.zeros((books, 32), np.uint8)}
 
     def enter(self, output: Output) -> Output:
-        """An alert with its entry; other outputs as they are."""
+        """Add the ledger entry to an alert; return other outputs unchanged."""
         if output.topic not in topics.ALERTS_OF_ALL or output.event is None:
             return output
         book = topics.ALERTS_OF_ALL.index(output.topic)
@@ -49,8 +49,8 @@ class Ledger(Stateful):
 class Book:
     """What was read of one ledger. hashes: of each alert since the last seam, by its number.
 
-    seams: alerts from which on other code, settings or mission database made them, and the state
-    was computed anew: what was written before is vouched for up to there, and not across it.
+    seams: alerts at which the code, settings or mission database changed and the state was computed
+    again. Alerts before a seam are verified up to it, but not across it.
     """
 
     hashes: dict[int, bytes] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Book:
 
 
 class Audit:
-    """Reads alerts in the order of their topic and says what does not follow from what."""
+    """Reads alerts in topic order and reports those that do not follow from those before."""
 
     def __init__(self) -> None:
         self.books: dict[tuple[str, str], Book] = {}  # by topic and source

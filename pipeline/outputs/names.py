@@ -10,7 +10,7 @@ from schemas.mission import MissionDatabase
 
 
 def names_for_people(mdb: MissionDatabase, plans: Iterable[Plan]) -> dict[str, str]:
-    """By qualified name, of parameters, of the members that are decoded, and of containers."""
+    """Names of parameters, of decoded members and of containers, by qualified name."""
     every = {p.qualified_name for p in mdb.parameters.values()}
     every |= {f.parameter.qualified_name for plan in plans for f in plan.fields}
     containers = {c.qualified_name for c in mdb.containers.values()}

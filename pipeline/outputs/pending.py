@@ -30,7 +30,7 @@ class Rank(IntEnum):
     CLOCK = 9
 
 
-Make = Callable[[str], Record]  # an id makes it a record
+Make = Callable[[str], Record]  # makes a record, given its id
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Packets that were refused, told to people: why, of which container and APID, and what helps."""
+"""Reports refused packets to people: why, of which container and APID, and what helps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from schemas.columns import I8, U1, Reason, Rejects
 
-SHOWN = 6  # containers and APIDs a reason, the most frequent
+SHOWN = 6  # per reason: the most frequent containers and APIDs
 HELP = {
     Reason.TRAILING_BYTES: "`allow_trailing_bytes = true` in mission.toml, or `decode "
     "--allow-trailing`, takes packets that are longer than their container",
@@ -23,7 +23,7 @@ HELP = {
 
 
 class Refusal(NamedTuple):
-    """container: its name, where it was known. apid: -1: of bytes that are no packet."""
+    """container: its name, or empty if unknown. apid: -1 for bytes that are not a packet."""
 
     reason: int
     container: str
@@ -41,8 +41,8 @@ class Refusals:
         self, rejects: Rejects, unread: Mapping[int, tuple[I8, U1]] | None = None,
         names: Sequence[str] = (), excess: str = "",
     ) -> None:  # fmt: skip
-        """unread: by container, packets of it among those; names: of the containers; excess: of an
-        array that is too long."""
+        """unread: for each container, its packets among the rejects; names: of the containers;
+        excess: message about an array that is too long."""
         self.excess = self.excess or excess
         if not len(rejects):
             return
@@ -77,7 +77,7 @@ class Refusals:
         ]
 
     def lines(self) -> Iterator[str]:
-        """A sentence a reason."""
+        """One sentence for each reason."""
         for reason, total in sorted(self.total().items()):
             mine = [(n, r) for r, n in self.counts.items() if r.reason == reason]
             mine.sort(key=lambda x: (-x[0], x[1]))

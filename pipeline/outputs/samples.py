@@ -1,8 +1,8 @@
 """Samples as Arrow IPC: one batch for all parameters of a frame (docs/outputs.md).
 
-A frame closes at a tick, or with the packet that fills it to `frame_values` values: never by how
-the input was cut. Inside it samples stand in order of arrival, so a frame's bytes are the same in
-any chunking. Fields wider than 64 bits are left to `decode`.
+A frame closes at a tick, or with the packet that fills it to `frame_values` values, however the
+input was cut. Samples in a frame are in order of arrival, so its bytes are the same in any
+chunking. Fields wider than 64 bits are left to `decode`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Samples:
         return {name: column[: self._filled].copy() for name, column in self._open.items()}
 
     def restore(self, state: State) -> None:
-        """ValueError where the state is another mission's."""
+        """ValueError if the state is from another mission."""
         filled = len(state["raw"])
         if filled > len(self._open["raw"]):
             raise ValueError("snapshot of another mission: its frame is larger than this one's")
@@ -161,7 +161,7 @@ class SamplesEncoder:
 
 
 def file_schema(mission: Mission, plans: tuple[Plan, ...]) -> pa.Schema:
-    """Of a file of samples: what a reader of it alone has to know stands in its metadata."""
+    """Schema of a file of samples. Its metadata holds what a reader without the mission needs."""
     units = {f.parameter.qualified_name: f.parameter.type.unit for p in plans for f in p.fields}
     told = {
         "mission": mission.settings.name,

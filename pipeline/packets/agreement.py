@@ -1,13 +1,14 @@
-"""Which headers of a byte stream are packets': what the length fields say, and what speaks against.
+"""Which headers in a byte stream belong to packets, by length fields and what contradicts them.
 
 A database never decides what a packet is: in step, the length field does, whatever the APID. It may
-lie, though (a bit flipped, a piece cut out), and then swallows those behind it. So every packet is
-searched for headers of known APIDs within it, and where one leads on to another while the packet
-itself leads nowhere, the packet lies and the inner one counts. Where both lead on (a dump of
-recorded packets does), the sequence count decides: what was swallowed is what was to come next.
+be wrong, though (a flipped bit, a missing piece), and then the packet swallows those after it. So
+every packet is searched for headers of known APIDs inside it. If one of them leads to another
+header while the packet itself leads to none, the packet's length is wrong and the inner one counts.
+If both lead on (as in a dump of recorded packets), the sequence count decides: a swallowed packet
+has the count that is expected next.
 
-Positions are those before the ground header of a packet. `kind` of a header: 0 is none, ODD has an
-APID that is not known, KNOWN a known one.
+Positions are those before the ground header of a packet. `kind` of a header: 0 is not a header, ODD
+has an unknown APID, KNOWN a known one.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from schemas.columns import I8, U1
 from schemas.space_packet import APIDS, HEADER_BYTES, IDLE_APID, SEQUENCE_MODULO
 
 ODD, KNOWN = 1, 2
-NO, YES, MORE = 0, 1, -1  # MORE: it takes bytes that have not come
-NOTHING, WAIT = -1, -2  # places that are none: nothing is swallowed; as MORE
-NEAR = 64  # counts from the one to come, either way, that are no chance
-SOON = 16  # counts ahead of it that a swallowed packet may have
-LEAST_LIMIT = 1024  # bytes of a packet that is believed within another
+NO, YES, MORE = 0, 1, -1  # MORE: needs bytes not yet received
+NOTHING, WAIT = -1, -2  # instead of a place: nothing is swallowed; as MORE
+NEAR = 64  # counts from the expected one, either way, that are not chance
+SOON = 16  # counts ahead of the expected one that a swallowed packet may have
+LEAST_LIMIT = 1024  # bytes up to which no packet is huge (`is_huge`)
 GROUND, LARGEST, ANY = range(3)  # of `facts`
 
 
 class Stream(NamedTuple):
-    """known: u1[2048]; coming: i8[2048], the sequence count to come, -1 where none was seen; begun:
+    """known: u1[2048]; coming: i8[2048], the expected sequence count, -1 if none was seen; begun:
     u1[256], first bytes that packets had; heads: u1[65536], first two bytes that a swallowed packet
-    may have, of known APIDs (where any is known: of those that came); facts: bytes of a ground
-    header, bytes of the largest packet that came in step, 1 where any APID is known."""
+    may have, of known APIDs (if all count as known: of received ones); facts: bytes of a ground
+    header, bytes of the largest packet received in step, 1 if all APIDs count as known."""
 
     known: U1
     coming: I8
@@ -46,8 +47,8 @@ class Stream(NamedTuple):
 
 @part
 def ahead(data: U1, at: int, coming: I8) -> int:
-    """Its sequence count less the one to come, within half the modulo; the modulo where none is
-    known."""
+    """Its sequence count minus the expected one, within half the modulo; the modulo if none is
+    expected yet."""
     expected = coming[apid(data, at)]
     if expected < 0:
         return SEQUENCE_MODULO
@@ -62,8 +63,8 @@ def is_near(data: U1, at: int, coming: I8) -> bool:
 
 @part
 def kind(data: U1, at: int, stream: Stream) -> int:
-    """Of the primary header at `at`. Zeros are none, though the standard would allow them; and a
-    continuation segment of an APID that nobody knows is believed where its count is near."""
+    """Kind of the primary header at `at`. All zeros are not a header, though the standard allows
+    them. A continuation segment of an unknown APID is accepted only if its count is near."""
     if version(data, at) != 0:
         return NO
     if data[at] == 0 and data[at + 1] == 0 and data[at + 2] == 0 and data[at + 3] == 0:
@@ -77,7 +78,7 @@ def kind(data: U1, at: int, stream: Stream) -> int:
 
 @inline
 def kind_at(data: U1, i: int, n: int, final: bool, stream: Stream) -> int:
-    """Of the header of the packet that begins at i; the end of all input agrees with anything."""
+    """Kind of the header of the packet that begins at i; the end of all input counts as KNOWN."""
     if n - i < stream.facts[GROUND] + HEADER_BYTES:
         if not final:
             return MORE
@@ -87,8 +88,8 @@ def kind_at(data: U1, i: int, n: int, final: bool, stream: Stream) -> int:
 
 @inline
 def leads_on(data: U1, i: int, n: int, final: bool, stream: Stream) -> int:
-    """Whether a packet begins at i, as far as headers tell: YES, NO or MORE. An unknown APID is
-    believed where another header follows."""
+    """Whether a packet begins at i, as far as headers show: YES, NO or MORE. An unknown APID is
+    accepted if another header follows."""
     found = kind_at(data, i, n, final, stream)
     if found != ODD:
         return YES if found == KNOWN else found
@@ -101,7 +102,7 @@ def leads_on(data: U1, i: int, n: int, final: bool, stream: Stream) -> int:
 
 @inline
 def is_huge(data: U1, at: int, stream: Stream) -> bool:
-    """Whether nothing as large has been seen: an unknown APID is not waited for that long."""
+    """Whether a packet is far larger than any before: an unknown APID is not waited for so long."""
     return packet_length(data, at) > max(2 * stream.facts[LARGEST], LEAST_LIMIT)
 
 
@@ -134,8 +135,8 @@ def _is_candidate(data: U1, at: int, stream: Stream) -> bool:
 
 @inline
 def _may_straddle(data: U1, at: int, outer: int, end: int, stream: Stream) -> bool:
-    """Whether a header that begins within a packet and ends behind it is worth waiting for: by its
-    first byte, as others had it. A zero at the end is no beginning."""
+    """Whether to wait for a header that begins in a packet and ends after it: only if its first
+    byte is one that packets have had. A zero as the last byte does not count."""
     begins = stream.begun[data[at]] == 1 or data[at] == data[outer]
     return begins and not (at + 1 == end and data[at] == 0)
 
@@ -153,7 +154,7 @@ def _lands(data: U1, i: int, following: int, stream: Stream) -> bool:
 
 @part
 def swallowed(data: U1, i: int, following: int, n: int, final: bool, stream: Stream) -> int:
-    """Where the first packet begins that the one at i would swallow, if its length lies; else
+    """Where the first packet begins that the one at i, with a wrong length, would swallow; else
     NOTHING or WAIT."""
     ground = stream.facts[GROUND]
     outer = i + ground
@@ -196,8 +197,8 @@ def swallowed(data: U1, i: int, following: int, n: int, final: bool, stream: Str
 
 @inline
 def _comes_next(data: U1, at: int, outer: int, stream: Stream) -> bool:
-    """Whether the header at `at` has the count that is to come. Small numbers look like headers of
-    continuation segments: those have it by chance."""
+    """Whether the header at `at` has a count that is expected next. Continuation segments are
+    excluded: small numbers look like their headers, and match by chance."""
     step = ahead(data, at, stream.coming)
     if apid(data, at) == apid(data, outer):  # the outer one is not counted yet
         behind_it = sequence_count(data, at) - sequence_count(data, outer)
@@ -207,8 +208,8 @@ def _comes_next(data: U1, at: int, outer: int, stream: Stream) -> bool:
 
 @inline
 def _two_come_next(data: U1, at: int, n: int, stream: Stream) -> bool:
-    """Whether the packet at `at`, whose count is to come, is followed by another such: a length may
-    lie to the byte, and packets that a packet holds are not those that come next."""
+    """Whether the packet at `at`, whose count is expected next, is followed by another such. A
+    wrong length may still end on a packet; packets inside a packet are not the expected ones."""
     after = at + packet_length(data, at) + stream.facts[GROUND]
     if after + HEADER_BYTES > n or kind(data, after, stream) != KNOWN:
         return False
@@ -219,7 +220,7 @@ def _two_come_next(data: U1, at: int, n: int, stream: Stream) -> bool:
 
 @inline
 def _is_doubtful(data: U1, i: int, n: int, stream: Stream) -> bool:
-    """Whether the header at i, which may be a packet's, has nothing else to say for it."""
+    """Whether nothing else supports the header at i: its APID is unknown or its count not near."""
     if n - i < stream.facts[GROUND] + HEADER_BYTES:
         return False
     at = i + stream.facts[GROUND]
@@ -228,17 +229,17 @@ def _is_doubtful(data: U1, i: int, n: int, stream: Stream) -> bool:
 
 @inline
 def _expect(heads: U1, a: int) -> None:
-    """Of version 0, either type, with or without a secondary header."""
+    """Mark the heads of an APID: version 0, either type, with or without a secondary header."""
     for bits in range(4):
         heads[bits << 11 | a] = 1
 
 
 @part
 def note(data: U1, at: int, in_step: bool, stream: Stream) -> None:
-    """A packet was taken: what comes next of its APID, and how large one may be."""
+    """A packet was accepted: update the expected count of its APID, and the largest size."""
     a = apid(data, at)
     if stream.known[a] == 0 and ahead(data, at, stream.coming) == 0:
-        stream.known[a] = 1  # whatever the database knows
+        stream.known[a] = 1  # even if it is not in the database
         _expect(stream.heads, a)
     if stream.facts[ANY] and stream.coming[a] < 0:
         _expect(stream.heads, a)
@@ -249,7 +250,7 @@ def note(data: U1, at: int, in_step: bool, stream: Stream) -> None:
 
 
 def stream_of(known_apids: Iterable[int] | None, ground: int) -> Stream:
-    """At its beginning. known_apids: None for any."""
+    """A stream at its beginning. known_apids: None for any."""
     known = np.zeros(APIDS, np.uint8)
     known[list(known_apids) if known_apids is not None else slice(None)] = 1
     known[IDLE_APID] = 1

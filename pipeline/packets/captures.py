@@ -1,4 +1,4 @@
-"""What is fed by mistake for packets, recognised by its first bytes and named."""
+"""Recognises, by its first bytes, what is fed by mistake instead of packets, and names it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ LOOKED_AT = 1 << 16  # bytes
 
 
 def capture(head: bytes) -> str:
-    """What a file or stream that begins so is, for people; empty: nothing that is known.
+    """What a file or stream with these first bytes is, as text for people; empty: unknown.
 
-    A sync marker could be a packet's header: it is believed where it comes again and again, at one
+    A sync marker could be a packet's header: it is accepted only if it repeats at a constant
     distance.
     """
     for magic, what in _MAGIC:

@@ -1,4 +1,4 @@
-"""Files as they come: in pieces, gzip or not, one flight in several of them."""
+"""Reads files in pieces, gzip or not, with one flight in one or several files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.errors import FlightError
 from pipeline.packets.captures import LOOKED_AT, capture
 from pipeline.packets.scanner import Scanned, Scanner
 
-PIECE_BYTES = 1 << 18  # of a file, and most that is unpacked at once: a bomb comes in pieces too
+PIECE_BYTES = 1 << 18  # of a file; also the most unpacked at once, so a bomb comes in pieces
 GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, 2.3.1: ID1, ID2
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -22,7 +22,7 @@ def scans(paths: Sequence[Path], scanner: Scanner) -> Iterator[tuple[int, Scanne
     """(bytes read, what they completed) piece by piece through all files, in the order given.
 
     No packet straddles two files: what is pending at a file's end is reported as truncated.
-    FlightError names a file that cannot be read, or what it is instead of packets.
+    FlightError names a file that cannot be read, or says what it holds instead of packets.
     """
     for path in paths:
         for i, piece in enumerate(file_pieces(path)):
@@ -33,7 +33,7 @@ def scans(paths: Sequence[Path], scanner: Scanner) -> Iterator[tuple[int, Scanne
 
 
 def joined(parts: Sequence[Scanned]) -> Scanned:
-    """Consecutive scans as one; keeps the bytes of packets alone, and what lies between them."""
+    """Consecutive scans as one; keeps only the bytes of packets and those between them."""
     data, start, at = [], [], 0
     for part in parts:
         if len(part.start):

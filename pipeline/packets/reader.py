@@ -37,7 +37,7 @@ class PacketReader(Stateful):
     """Verifies every record again, counts sequence gaps and repeats per APID, drops idle packets.
 
     State: last sequence count, missing and repeated packets of each APID, the last tick, and which
-    records of their writers were here.
+    records of each writer were received.
     """
 
     def __init__(self) -> None:
@@ -58,14 +58,14 @@ class PacketReader(Stateful):
         return dict(zip(COUNTERS, self.state["counters"].tolist(), strict=True))
 
     def takes(self, tick_ns: int) -> bool:
-        """Whether a tick of that time would count, coming next (as `read` has it)."""
+        """Whether a tick of that time would count if it came next (same rule as in `read`)."""
         last, suspect = self.state["last_tick"].tolist()
         near = last != NEVER and tick_ns - last <= TICK_JUMP_NS
         twice = suspect != NEVER and 0 < tick_ns - suspect <= TICK_JUMP_NS
         return bool(tick_ns > last and (near or twice))
 
     def feed(self, records: Sequence[RawRecord]) -> tuple[PacketBatch, Rejects]:
-        """One batch of the given records, whole; rejects of what in them was no packet."""
+        """One batch of the given whole records, and rejects of what in them was not a packet."""
         values = [r.value for r in records]
         kinds = [self._kind(r) for r in records]
         data = np.frombuffer(b"".join([*values, bytes(PADDING)]), np.uint8)
@@ -93,8 +93,8 @@ class PacketReader(Stateful):
         return classify(record.headers)
 
     def _digests(self, values: Sequence[bytes]) -> list[bytes]:
-        """SHA-256 (FIPS 180-4) of the digest before and the value, record by record: an alert that
-        carries one says on which bytes it rests, from the first record on."""
+        """SHA-256 (FIPS 180-4) of the previous digest and the value, for each record. An alert that
+        carries one identifies all bytes that it rests on, from the first record on."""
         digest, every = self.state["digest"].tobytes(), []
         for value in values:
             digest = hashlib.sha256(digest + value).digest()

@@ -1,11 +1,11 @@
 """Segmented packets put together by their sequence flags (CCSDS 133.0-B-2, 4.1.3.4.2).
 
-A segment is never a packet, whatever a database has for its APID: what is not put together is
-refused. Which APIDs are, is said by the mission: an open packet takes 90 kB of state.
+A segment is never a packet, whatever a database has for its APID: it is refused if it is not put
+together. The mission lists the APIDs to put together: an open packet takes 90 kB of state.
 
-A packet of several segments is the first one's primary header, flags and length set to those of
-a packet that was never segmented, and the data fields of all in order. It comes where its last
-segment came. The sequence count, modulo 16384 (4.1.3.4.3), must rise by one from segment to
+A packet of several segments has the first one's primary header, with flags and length set as if it
+had never been segmented, and the data fields of all segments in order. It takes the place of its
+last segment. The sequence count, modulo 16384 (4.1.3.4.3), must rise by one from segment to
 segment of an APID: a group with one missing, repeated or late is refused whole, never glued.
 """
 
@@ -28,10 +28,10 @@ _SEGMENTS, _BYTES, _NEXT = range(3)  # of `open`
 
 
 class Reassembler(Stateful):
-    """Between PacketReader and Decoder. apids: whose segments are put together.
+    """Stage between PacketReader and Decoder. apids: those whose segments are put together.
 
-    State: of each of them one open packet of at most MAX_PACKET_BYTES and MAX_SEGMENTS, and where
-    its segments came. A larger one is refused as TOO_MANY.
+    State: for each APID one open packet of at most MAX_PACKET_BYTES and MAX_SEGMENTS, and where its
+    segments were received. A larger packet is refused as TOO_MANY.
     """
 
     def __init__(self, apids: Sequence[int]) -> None:
@@ -53,9 +53,9 @@ class Reassembler(Stateful):
         return sum(int(s[:n, 2].sum()) for s, n in zip(self.state["source"], counts, strict=True))
 
     def feed(self, batch: PacketBatch) -> tuple[PacketBatch, Rejects]:
-        """The batch with whole packets in the place of segments; refused are groups with a loss.
+        """The batch with whole packets in place of segments. Groups with a loss are refused.
 
-        A refusal points at the segment's own record, and is caused by the one that shows the loss.
+        A refusal points at the segment's own record; its cause is the record that shows the loss.
         """
         s, n = self.state, len(batch)
         second = batch.data[batch.start + 2] >> np.uint8(6)
@@ -75,7 +75,7 @@ class Reassembler(Stateful):
 
 
 def _kept(batch: PacketBatch, data: U1, start: I8, length: I4, came: I8) -> PacketBatch:
-    """The packets that came through, with the columns of the last segment, or of themselves."""
+    """The remaining packets: with the columns of their last segment, or with their own."""
     made = start >= len(batch.data)
     count = data[start[:, None] + np.arange(2, 4)].astype(np.uint16)
     first = (count[:, 0] & 63) << 8 | count[:, 1]
@@ -97,7 +97,7 @@ def _rejects(rows: I8) -> Rejects:
 
 @inline
 def _refusal(opened: I8, slot: int, flags: int, count: int, size: int) -> int:
-    """0 where a segment begins a packet, or goes on with the one that is open."""
+    """0 if a segment begins a packet or continues the open one; else the reason."""
     if flags in (_FIRST, _UNSEGMENTED):
         return 0
     if opened[slot, _SEGMENTS] == 0 or count != opened[slot, _NEXT]:
@@ -120,7 +120,7 @@ def _drop(
     refused: I8,
     m: int,
 ) -> int:
-    """Refuse what is open, at the record that shows that it will never be whole."""
+    """Refuse the open packet, at the record that shows that it will never be whole."""
     for i in range(opened[slot, _SEGMENTS]):
         refused[m, 0], refused[m, 1], refused[m, 2] = reason, packet, record
         for c in range(3):
@@ -134,7 +134,7 @@ def _drop(
 
 @inline
 def _append(data: U1, at: int, size: int, count: int, opened: I8, content: U1, slot: int) -> None:
-    """The first segment whole, of the others the data field."""
+    """Append the first segment whole, of the others only the data field."""
     used = opened[slot, _BYTES]
     skip = HEADER_BYTES if used else 0
     for i in range(size - skip):

@@ -1,7 +1,7 @@
-"""Records that a writer sends twice, since it cannot know whether the first arrived: dropped.
+"""Drops records that a writer sends again because it cannot know whether the first arrived.
 
-`ingest` numbers what it writes (header `ingest`, docs/raw.md). Of each writer the last WINDOW
-numbers are remembered: what comes again is no news, what comes late is taken.
+`ingest` numbers the records it writes (header `ingest`, docs/raw.md). The last WINDOW numbers of
+each writer are remembered: a repeated record is dropped, a late one is accepted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from schemas.columns import NEVER
 from schemas.records import Numbered
 from schemas.state import Stateful
 
-WRITERS = 8  # of one source at once; the one heard longest ago is forgotten
+WRITERS = 8  # of one source at once; the least recently seen is forgotten
 WINDOW = 4096  # numbers, more than a writer has on the way at once
 
 
@@ -29,7 +29,7 @@ class Repeats(Stateful):
         }
 
     def is_repeat(self, of: Numbered) -> bool:
-        """Whether this very record was here before; else it is noted."""
+        """Whether this record was received before; if not, it is remembered."""
         s = self.state
         s["count"][0] += 1
         slot = self._slot(of.writer)
@@ -46,7 +46,7 @@ class Repeats(Stateful):
             newest = of.number
         s["newest"][slot] = newest
         if newest - of.number >= WINDOW:
-            return True  # so far back that it must have been
+            return True  # so far back that it must have been received
         place, bit = of.number % WINDOW >> 3, np.uint8(1 << (of.number & 7))
         if seen[place] & bit:
             return True

@@ -1,10 +1,10 @@
-"""Packets out of a byte stream that may hold anything: no sync marker, so headers must agree.
+"""Finds packets in a byte stream that may hold anything: no sync marker, so headers must agree.
 
 Three outcomes only: a packet, bytes skipped, or "need more". While in step, the length field says
-where the next packet is (`agreement.py`: and what speaks against it). Out of step, a header counts
-when its APID is known and its sequence count is near or another good header stands where it says
-the next one is. A ground station may put a header of its own, of a fixed size, before each packet:
-it is stepped over, unread.
+where the next packet is (`agreement.py` has what contradicts it). Out of step, a header counts if
+its APID is known and its sequence count is near, or if another good header is where it says the
+next one is. A ground station may put its own header, of a fixed size, before each packet: it is
+stepped over, unread.
 Accounting: bytes in = packets + ground headers + skipped + pending.
 """
 
@@ -41,8 +41,8 @@ LOST, IN_STEP, FRESH = range(3)
 
 @dataclass(slots=True)
 class Scanned:
-    """`data[start[i] : start[i] + length[i]]` are packets; skips are stream positions, as is `at`,
-    of the first byte of the data."""
+    """`data[start[i] : start[i] + length[i]]` are packets. Skips are stream positions; so is `at`,
+    the position of the first byte of `data`."""
 
     data: U1
     start: I8
@@ -57,8 +57,8 @@ class Scanned:
 class Scanner(Stateful):
     """Feed it bytes in any pieces: the same packets and the same skips come out.
 
-    known_apids: APIDs by which it finds its way where it is lost; None: any. In step, packets of
-    all others come out too.
+    known_apids: APIDs by which it gets back in step; None: any. While in step, packets of all
+    others are found too.
     ground_header: bytes that stand before each packet.
     """
 
@@ -98,7 +98,7 @@ class Scanner(Stateful):
         return result
 
     def _close_skips(self, joined: bytes, result: Scanned, skips: I8, final: bool) -> None:
-        """Report skips that a packet has ended; the one at the end may go on in the next piece."""
+        """Report skips that a packet ended; one at the end may continue in the next piece."""
         last_packet = int(result.start[-1]) if len(result.start) else -1
         goes_on = len(skips) > 0 and skips[0, 0] == 0
         if not goes_on and (final or len(skips) or last_packet >= 0):
@@ -136,13 +136,13 @@ def scan(
 ) -> tuple[int, int, int, int]:
     """Packets and skipped ranges of `data[:n]`; returns (packets, skips, bytes used, step).
 
-    `i` and `following` stand before the ground header.
+    `i` and `following` are positions before the ground header.
     """
     packets, n_skips, i = 0, 0, 0
     ground = stream.facts[GROUND]
     while n - i >= ground + HEADER_BYTES:
         at, upto = i + ground, i + 1
-        # what is said farther on than the largest packet goes is not waited for, nor heard
+        # headers beyond the reach of the largest packet are neither waited for nor used
         far = i + 2 * (ground + HEADER_BYTES) + MAX_PACKET_BYTES
         end, ended = min(n, far), final or n >= far
         if step == IN_STEP:
@@ -166,7 +166,7 @@ def scan(
             packets += 1
             step, i = IN_STEP, following
             continue
-        step = LOST if upto == i + 1 else IN_STEP  # to a packet that was to come
+        step = LOST if upto == i + 1 else IN_STEP  # at a packet that was swallowed
         if n_skips and skips[n_skips - 1, 1] == i:
             skips[n_skips - 1, 1] = upto
         else:

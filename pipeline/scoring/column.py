@@ -1,4 +1,4 @@
-"""One column of numbers before the families that judge by records, as a worker would see it."""
+"""Runs the families that judge by records over one column of numbers, as a worker would."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pipeline.models.shared.family import Family
 from schemas.columns import F8, NO_VERDICT, SECOND, Grid, Quality
 from schemas.mission import IntegerEncoding, ParameterType
 
-# What fits the data, each with its defaults. Spacecraft have a long past in which much returns;
-# the metrics of NAB have a short one, and spikes.
+# Families that suit the data, each with its defaults. Spacecraft data have a long past in which
+# much recurs; the metrics of NAB have a short one, with spikes.
 SPACECRAFT = tuple(f for f in FAMILIES if "spacecraft" in f.suits)
 METRICS = tuple(f for f in FAMILIES if "metrics" in f.suits)
-GAP = 150  # rows of calm between two alarms that are one
+GAP = 150  # two alarms with at most so many calm rows between them are one
 _WHO = GroupParameter("telemetry", ParameterType("telemetry", "float", IntegerEncoding(16)), (), ())
 
 
 def judged(
     value: F8, gap: int | None = None, families: Sequence[type[Family]] = SPACECRAFT
 ) -> tuple[NDArray[np.bool_], F8]:
-    """(whether any family says something, the largest excess in margins or 0), row by row.
+    """(whether any family reports an anomaly, the largest excess in margins or 0), row by row.
 
-    gap: the row that comes after one. One configuration, the defaults, for every column.
+    gap: the row that follows a gap. One configuration, the defaults, for every column.
     """
     column = value[:, None]
     quality = np.zeros(column.shape, np.uint8)

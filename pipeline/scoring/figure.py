@@ -1,4 +1,4 @@
-"""A benchmark drawn: every series with what is labelled and what was said of it."""
+"""Plot of a benchmark: every series with its labelled and its predicted intervals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Drawn = tuple[str, F8, Sequence[Interval], Sequence[Interval]]  # name, values, 
 
 
 def draw(series: Sequence[Drawn], path: Path) -> None:
-    """A PNG, a row a series: labelled spans orange, what was said a blue bar below."""
+    """A PNG, one row per series: labelled spans orange, predicted ones a blue bar below."""
     figure, axes = plt.subplots(
         len(series), 1, figsize=(12, 0.6 * len(series) + 0.5), squeeze=False, layout="constrained"
     )

@@ -1,11 +1,11 @@
 """A folder of labelled CSVs: one file a series, a row a time, a label a row.
 
 The first column called `label`, `anomaly` or `is_anomaly` (any case) holds the labels: 0, false,
-no, normal or nothing is normal, all else an anomaly; a run of labelled rows is one anomaly. Every
+no, normal or empty is normal, all else an anomaly; a run of labelled rows is one anomaly. Every
 column of numbers beside it is judged, except a time and the columns of other marks (NOT_VALUES); a
-row is odd where any of them is. Cells that are no number are not heard.
+row is odd where any of them is. Cells that are not numbers count as missing.
 
-Every file is judged from its first row on, as a worker would see it, without a past.
+Every file is judged from its first row on, as by a worker, without earlier data.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NORMAL = ("", "0", "0.0", "false", "no", "normal", "nan")
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One file. values: its columns of numbers, NaN where a cell is none."""
+    """One file. values: its columns of numbers, NaN where a cell is not a number."""
 
     name: str
     values: dict[str, F8]

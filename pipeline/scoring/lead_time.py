@@ -1,4 +1,4 @@
-"""Alerts of a simulated flight held against its truth (docs/scoring.md).
+"""Alerts of a simulated flight scored against its truth (docs/scoring.md).
 
 A prediction is a model's alert at warning or above, on a parameter that the truth lists, after
 the fault's onset and before its first critical crossing. An alert on such a parameter after the
@@ -19,7 +19,7 @@ from schemas.mission import Level
 
 @dataclass(slots=True)
 class FaultScore:
-    """How one fault was met. Times are mission time, s; None where it never was."""
+    """Alerts on one fault. Times are mission time, s; None where it did not happen."""
 
     kind: str
     slow: bool

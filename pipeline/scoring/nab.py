@@ -2,10 +2,11 @@
 
 Lavin and Ahmad 2015; numenta/NAB, sweeper.py.
 
-A detection in a labelled window earns by how early it is, only the best of a window counts; one
-outside costs by how far it is behind the window before; a window without any costs too. The first
-min(15 %, 750) rows are not scored. One threshold for all files, the best one, as for every detector
-in its table. A score of 0 is a detector that says nothing, 100 one that is right at once.
+A detection in a labelled window earns more the earlier it is; only the best of a window counts. One
+outside costs more the further it is behind the window before. A window without a detection costs
+too. The first min(15 %, 750) rows are not scored. All files share one threshold, the best one, as
+for every detector in its table. A detector without detections scores 0, one that is right at once
+100.
 """
 
 from __future__ import annotations
@@ -89,9 +90,9 @@ def worth(one: Series) -> tuple[F8, I8]:
 
 
 def said(one: Series, families: Sequence[type[Family]] = METRICS) -> F8:
-    """A detection where the excess is a new peak of the GAP rows before, as large as it is; else 0.
+    """The excess where it is larger than in all of the GAP rows before: a detection; else 0.
 
-    An alarm is one detection, not one a row; how much is enough is what the threshold is for.
+    An alarm is one detection, not one per row. The threshold decides how much is enough.
     """
     excess = judged(one.value, None, families)[1]
     made = np.zeros(len(excess))
@@ -102,7 +103,7 @@ def said(one: Series, families: Sequence[type[Family]] = METRICS) -> F8:
 
 
 def score(found: Iterable[tuple[Series, F8]], profile: str) -> tuple[float, float]:
-    """(score, threshold) at the best threshold. found: the anomaly scores of each file; 0: none."""
+    """(score, threshold) at the best threshold. found: anomaly scores by file; 0: no detection."""
     tp, fp, fn = PROFILES[profile]
     points: list[tuple[float, float, int]] = []
     windows = 0

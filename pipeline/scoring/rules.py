@@ -76,7 +76,7 @@ K = TypeVar("K", bound=Known)
 
 @dataclass(frozen=True, slots=True)
 class Scored(Generic[K]):
-    """A series with what was said of it."""
+    """A series with its predicted intervals."""
 
     series: K
     predicted: list[Interval]

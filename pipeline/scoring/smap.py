@@ -74,13 +74,13 @@ def _channel(folder: Path, line: dict[str, str]) -> Channel:
 
 
 def odd_rows(channel: Channel) -> NDArray[np.bool_]:
-    """Rows of the test in which any of the families says something."""
+    """Rows of the test in which any of the families reports an anomaly."""
     before = len(channel.train)
     return judged(np.concatenate([channel.train, channel.test]), before)[0][before:]
 
 
 def floor_rows(channel: Channel) -> NDArray[np.bool_]:
-    """What needs no model: rows outside the training range and 5 % of it."""
+    """A baseline without a model: rows outside the training range by more than 5 % of it."""
     low, high = channel.train.min(), channel.train.max()
     margin = 0.05 * (high - low)
     outside: NDArray[np.bool_] = (channel.test < low - margin) | (channel.test > high + margin)
@@ -98,7 +98,7 @@ def score(found: list[Channel], crop: int) -> Iterator[Scored[Channel]]:
 
 
 def floors(found: list[Channel]) -> tuple[Tally, Tally]:
-    """(as they are, with gaps of 100 rows merged) by telemanom's rule."""
+    """Tallies of the baseline by telemanom's rule: (unchanged, with gaps of 100 rows merged)."""
     plain, merged = Tally(), Tally()
     for channel in found:
         odd = floor_rows(channel)

@@ -1,4 +1,4 @@
-"""A launch vehicle that never was: count-down to recovery, with faults whose truth is known."""
+"""A fictitious launch vehicle: count-down to recovery, with faults whose truth is known."""
 
 from pipeline.simulate.flight import Simulated, simulate
 from pipeline.simulate.vehicle import SYSTEM, TABLES

@@ -111,7 +111,7 @@ def apply_slow(faults: list[Fault], values: Values, times: Times) -> None:
 
 
 def apply_stuck(faults: list[Fault], measured: Values, times: Times) -> None:
-    """Noise stops with a stuck sensor, so it comes after the noise."""
+    """A stuck sensor has no noise, so this is applied after the noise."""
     for fault in faults:
         if fault.kind == "stuck_sensor":
             name = fault.parameters[0]

@@ -1,4 +1,4 @@
-"""Histograms on grids of powers of two, which nest: where a value goes, and what quantiles follow.
+"""Histograms on nested grids of powers of two: the bin of each value, and the quantiles.
 
 A window has one grid, and its panes share it as long as it fits: 64 bins, of which the window's
 range fills 16 or more when the grid is chosen. A value outside moves the grid or doubles its width
@@ -47,13 +47,13 @@ def find_places(x: F8, c: int, panes: Panes, place: I4, moved: I8) -> None:
 
 @part
 def _regrid(j: int, c: int, f: int, panes: Panes, moved: I8) -> None:
-    """One parameter's grid so that all of its window has a place. x is in the moments already."""
+    """Choose one parameter's grid so that its whole window fits. low and high include x already."""
     low, high = np.inf, -np.inf
     for k in range(len(panes.rows)):
         if panes.count[k, j] > 0.0:
             low, high = min(low, panes.low[k, j]), max(high, panes.high[k, j])
     e = finest(low, high)
-    if low < high:  # else it is the only value, and its grid as fine as can be
+    if low < high:  # else there is only one value, on the finest grid
         e = max(e, panes.exponent[c, j], exponent_of(high - low) - _FIT)
     while bin_of(high, e) - bin_of(low, e) >= BINS:  # a range that overflows
         e += 1
@@ -75,7 +75,7 @@ def _occupied(low: float, high: float, e: int, base: int) -> tuple[int, int]:
 
 @part
 def _move(j: int, k: int, f: int, e: int, start: int, panes: Panes, moved: I8) -> None:
-    """Bring one pane's counts to the grid (e, start), to which they nest."""
+    """Move one pane's counts to the grid (e, start), in which their own grid nests."""
     old, base = panes.exponent[k, j], panes.base[k, j]
     first, last = _occupied(panes.low[k, j], panes.high[k, j], old, base)
     shift = min(e - old, 62)
@@ -102,7 +102,7 @@ def _set_grid(j: int, c: int, e: int, start: int, panes: Panes) -> None:
 
 @part
 def forget_grid(j: int, panes: Panes) -> None:
-    """No value has a place: the next one chooses the grid."""
+    """Drop the grid, so that no value has a place: the next value chooses a new grid."""
     panes.scale[j], panes.origin[j] = 0.0, 1.0
 
 
@@ -127,7 +127,7 @@ def _one_value(j: int, c: int, x: float, panes: Panes) -> None:
 def open_grid(before: int, c: int, panes: Panes, low: F8, high: F8) -> None:
     """Pane c opens on the grid of the pane before it, or on a finer one where the range shrank.
 
-    low, high f8[f]: the window's range just now; nothing between them where it is empty.
+    low, high f8[f]: the window's present range; low > high if the window is empty.
     """
     for j in range(len(low)):
         panes.exponent[c, j], panes.base[c, j] = panes.exponent[before, j], panes.base[before, j]
@@ -145,7 +145,7 @@ def open_grid(before: int, c: int, panes: Panes, low: F8, high: F8) -> None:
 
 @part
 def add_up(c: int, panes: Panes, total: I4, mixed: U1) -> None:
-    """total i4[BINS·f]: the window's counts; mixed[j]: a pane of j has a grid of its own."""
+    """total i4[BINS·f]: the window's counts; mixed[j]: whether a pane of j has another grid."""
     total[:] = 0
     mixed[:] = 0
     for k in range(len(panes.rows)):
@@ -174,7 +174,7 @@ def quantiles(
     out: F8,
     row: int,
 ) -> None:
-    """Quantiles of parameter j into out[row:, j], and the width of its coarsest bin behind them."""
+    """Quantiles of parameter j into out[row:, j], followed by the width of its coarsest bin."""
     if not low < high:  # one value, or none
         for r in range(len(ranks)):
             out[row + r, j] = low
@@ -195,7 +195,7 @@ def quantiles(
         wanted = ranks[r] * count
         whole = np.int32(np.ceil(wanted))
         b = 0
-        for i in range(n):  # counted, not searched: no branch to guess wrong
+        for i in range(n):  # counted, not searched: no branch to mispredict
             b += running[i] < whole
         b = min(b, n - 1)
         under = running[b - 1] if b else np.int32(0)

@@ -1,6 +1,6 @@
 """Moments by the incremental deviation (Welford 1962), merged by Chan, Golub and LeVeque (1979).
 
-Both stay true at an offset of 1e9, which sums of squares do not.
+Both stay accurate at an offset of 1e9; sums of squares do not.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _add_pane(k: int, at: int, panes: Panes, w: Work) -> None:
 
 @part
 def write_figures(w: Work, out: F8) -> None:
-    """A row of `out` a figure, wherever it stands in FIGURES; NaN where there is no such figure."""
+    """Write each figure to its row of `out`, in the order of FIGURES; NaN if it is undefined."""
     for j in range(len(w.count)):
         n, mean = w.count[j], w.mean[j]
         lasted = w.last_at[j] - w.first_at[j]

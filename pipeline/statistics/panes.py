@@ -1,7 +1,7 @@
-"""What a window keeps of each pane, and the arithmetic of powers of two that its bins live on.
+"""What a window keeps of each pane, and the arithmetic of powers of two that its bins use.
 
-Arrays of their own for each figure, not rows of one: a loop over parameters that writes nine rows
-of one array is not vectorised, since the compiler must take them to overlap (2.4 x on the moments).
+Each figure has its own array, not a row of one: a loop over parameters that writes nine rows of
+one array is not vectorised, since the compiler must assume an overlap (2.4 x on the moments).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from schemas.columns import F8, I4, I8, U1, U2, State
 
 BINS = 64
 MAX_PANE_SAMPLES = 65535  # a bin counts in u2
-ROOM = BINS + 1  # the last bin takes what has no place yet; it counts for nothing
+ROOM = BINS + 1  # the last bin takes values without a place yet; it is not counted
 FILLED = 16  # a window's range fills at least so many bins when its grid is chosen
 
 
@@ -84,8 +84,8 @@ class Work(NamedTuple):
 
 
 def on_their_grids(state: State) -> bool:
-    """Whether every pane that holds values has them in its bins, and one that holds none has no
-    range; and the grid of the place for the next value is one that can be."""
+    """Whether each pane with values has their range within its bins, each pane without values has
+    no range, and the grid for the next value (scale, origin) is a possible one."""
     count, low, high = state["count"], state["low"], state["high"]
     e, base, held = state["exponent"].astype(np.int64), state["base"], count > 0.0
     if not (np.isfinite(count).all() and (count >= 0.0).all() and (count < 2.0**53).all()):

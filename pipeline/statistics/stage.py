@@ -80,15 +80,15 @@ class Statistics(Stateful):
         )
 
     def check(self, state: State) -> None:
-        """The values of a pane lie on its grid: kernels go from one to the other unchecked."""
+        """The values of a pane must lie on its grid, since kernels do not check that."""
         super().check(state)
         if not on_their_grids(state):
             raise ValueError("snapshot with impossible values: a pane's values are not on its grid")
 
     def end(self, packet: int) -> Iterator[WindowBatch]:
-        """The closing of the open pane, as far as it is filled; then all is as at the beginning.
+        """Close the open pane, as far as it is filled; then the state is as at the beginning.
 
-        packet: that caused it.
+        packet: the one that caused it.
         """
         start = int(self.state["clock"][START])
         if start != NEVER:

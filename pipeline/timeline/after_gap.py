@@ -1,4 +1,4 @@
-"""What comes after a gap: the first row heard of each parameter says that a gap lies before it."""
+"""After a gap: the first new valid sample of each parameter is marked AFTER_GAP."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _GAP_BIT = np.uint8(Quality.AFTER_GAP)
 
 
 def first_heard(grid: Grid, fresh: U1) -> Grid:
-    """The grid with the first heard row marked of each parameter that is fresh u1[f], which it then
-    is no more."""
+    """The grid with the first new valid sample marked of each parameter that is fresh u1[f]. Such a
+    parameter is then no longer fresh."""
     if not fresh.any():
         return grid
     marked, found = after_gap(grid, fresh.astype(bool))
@@ -24,9 +24,9 @@ def first_heard(grid: Grid, fresh: U1) -> Grid:
 
 
 def after_gap(grid: Grid, fresh: NDArray[np.bool_] | None = None) -> tuple[Grid, I8]:
-    """The grid with the first heard row of each parameter marked, and which those are.
+    """The grid with the first new valid sample of each parameter marked, and which those are.
 
-    fresh bool[f]: of these alone. The grid that is given stays as it is.
+    fresh bool[f]: only these parameters. The given grid is not changed.
     """
     heard = (grid.quality & UNHEARD) == 0
     found = np.flatnonzero(heard.any(axis=0) if fresh is None else fresh & heard.any(axis=0))

@@ -1,12 +1,12 @@
 """Watermark: rows of one container put in event time order, late ones refused (docs/time.md).
 
-The watermark is the latest generation time believed, less the lateness bound. When a container
+The watermark is the latest accepted generation time, less the lateness bound. When a container
 falls silent, ticks move it on as reception time passes.
 
-No stamp is believed alone. A row whose time fits neither what came before nor its reception is kept
-back, and rows that agree with one another make a line of their own: a rival of the clock that is
-believed. What follows decides: a rival that goes on wins, and its rows are used; one that does not
-is refused. A rival that lies back is recorded data while rows of the clock go on beside it.
+No single stamp is trusted. A row whose time fits neither the rows before nor its reception time is
+kept back. Rows kept back that agree with one another form a rival of the accepted clock. Later rows
+decide: a rival that goes on wins, and its rows are used; one that does not is refused. A rival
+behind the clock is recorded data while rows of the clock go on beside it.
 """
 
 from __future__ import annotations
@@ -79,20 +79,20 @@ from schemas.settings import TimeSettings
 from schemas.state import Stateful
 
 REORDER_ROWS = 256  # rows held back at most; more than that moves the watermark on
-OVERTAKEN = 3  # rows of the clock, after which a rival that said nothing is forgotten
-JITTER_NS = 50_000_000  # of the way from the spacecraft to here
+OVERTAKEN = 3  # rows of the clock after which a rival without new rows is forgotten
+JITTER_NS = 50_000_000  # of the delay from the spacecraft to here
 FAR = 2**62  # no decoder gives a time beyond it
 
-# what a row is to those who judge it as it arrives; ODD: it lies back and goes on with nothing
+# how a row is judged as it arrives; ODD: it lies behind the clock and continues no recorded run
 LIVE, RECORDED, AHEAD, ODD = range(4)
 _LATE_BIT = np.uint8(Quality.LATE)
 _NONE = np.zeros(0, np.int64)
 
 
 class Steps(NamedTuple):
-    """Changes of clock. packet i8[n]: that decided; before_ns, after_ns: what the clock showed and
-    shows; step_ns: by how much it moved against reception; rows: that agreed; usual_ns: from row to
-    row, less than which no step is seen."""
+    """Changes of clock. packet i8[n]: the one that decided; before_ns, after_ns: the clock before
+    and after; step_ns: how far it moved against reception time; rows: how many agreed; usual_ns:
+    usual interval of rows, below which no step is detected."""
 
     packet: I8
     before_ns: I8
@@ -103,8 +103,8 @@ class Steps(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Rows of one run of the clock. anew: it begins at a time that lies before the last piece's,
-    by step_ns, as `packet` has decided."""
+    """Rows of one run of the clock. anew: the clock was set back before them, by step_ns; packet:
+    the one that decided this."""
 
     ordered: Ordered
     anew: bool
@@ -159,7 +159,7 @@ class Order(Stateful):
         self.state["clock"][[LATEST, WATERMARK, RECEIVED, DUMPED]] = NEVER
         least, most = (np.full(10, x, np.int64) for x in (-(2**63), 2**63 - 1))
         least[[STEP, HELD, ARRIVED, BEGINS]] = 0
-        # between feeds no rival is about to begin
+        # between feeds no rival is waiting to take over
         most[[STEP, HELD, BEGINS]] = STEP_MOST, max(slots - 2, 0), 0
         self.bounds = {"clock": (least, most), "suspect_line": (-1, LINES - 1)}
 
@@ -181,11 +181,11 @@ class Order(Stateful):
 
     @property
     def held(self) -> int:
-        """Rows of which nothing is decided yet."""
+        """Number of rows that are not decided yet."""
         return int(self.state["clock"][HELD]) + int((self.state["suspect_line"] >= 0).sum())
 
     def feed(self, batch: PacketBatch, rows: Rows, ticks: I8) -> Sorted:
-        """Rows released by this batch. Marks LATE in the quality of the rows that lie back."""
+        """Rows released by this batch. Marks LATE in the quality of rows behind the clock."""
         s, k, c = self.state, len(rows.packet), len(self.columns)
         told = Told(
             np.empty((k + SUSPECTS + 1, 6), np.int64),
@@ -242,8 +242,9 @@ def _overtake(
     now: int, p: int, back: int, arrived: Arrived, bounds: Bounds, every: I8, line: Line,
     lines: I8, suspects: Suspects, refused: I8, m: int, n: int, out: Out,
 ) -> tuple[int, int]:  # fmt: skip
-    """A row of the clock has come: rivals that time has come up to were right, others are passed.
-    back: the rival that the row is of as well; -1: none. Returns (refusals, rows out)."""
+    """A row of the clock has come: rows of rivals ahead are used as far as it has reached them.
+    Rivals behind, or passed by more than OVERTAKEN rows, are forgotten. back: the rival to which
+    the row belongs as well; -1: none. Returns (refusals, rows out)."""
     for i in range(len(lines)):
         if lines[i, COUNT] and i != back:
             ahead = lines[i, TIME] >= line.clock[LATEST]
@@ -259,7 +260,7 @@ def _overtake(
 
 @inline
 def _undecided(r: int, early: bool, come: Come, bounds: Bounds, clock: I8, told: Told) -> None:
-    """What a row of a rival is, while nothing is decided."""
+    """Set kind and judged time of a row of a rival that is not decided yet."""
     now = come.time[r]
     told.kind[r] = AHEAD
     told.judged[r] = now if early else clock[LATEST]
@@ -280,13 +281,13 @@ def _set_clock(
     p: int, heard: int, rival: int, early: bool, clock: I8, lines: I8, suspects: Suspects,
     steps: I8, told: int,
 ) -> int:  # fmt: skip
-    """A rival is what the clock shows from here on; returns changes told so far."""
+    """A rival takes over as the clock; records that, and returns the number of changes so far."""
     moved = lines[rival, TIME] - heard - clock[OFFSET]
     steps[told, 0], steps[told, 1] = p, clock[LATEST]
     steps[told, 2], steps[told, 3] = lines[rival, TIME], moved
     steps[told, 4] = lines[rival, COUNT] + lines[rival, LOOSE]
     steps[told, 5] = clock[STEP]
-    if not early:  # the step is no advance from row to row
+    if not early:  # the step must not count as a row interval
         first = earliest(suspects, rival)
         if first >= 0:
             clock[LATEST] = max(clock[LATEST], suspects.time[first])
@@ -298,7 +299,7 @@ def order(
     come: Come, arrived: Arrived, bounds: Bounds, every: I8, line: Line, lines: I8,
     suspects: Suspects, out: Out, told: Told, r: int, t: int, m: int, changes: int,
 ) -> tuple[int, int, int, int, int, int]:  # fmt: skip
-    """From row r and tick t on, until a rival takes over that lies back (BEGINS).
+    """From row r and tick t on, until a rival behind the clock takes over (BEGINS).
 
     Returns where it stopped, rows released, advances of the watermark by ticks, and refusals and
     changes of clock so far.
@@ -310,7 +311,7 @@ def order(
         winner = clock[BEGINS] - 1
         clock[BEGINS] = 0
         clock[LATEST], clock[WATERMARK] = NEVER, NEVER
-        r -= 1  # the row that decided is one of its own
+        r -= 1  # the deciding row belongs to the rival
     while r < len(come.time) or winner >= 0:
         if winner < 0:
             while t < len(ticks) and ticks[t] < come.packet[r]:
@@ -354,7 +355,7 @@ def order(
                 if known:
                     _undecided(r - 1, early, come, bounds, clock, told)
                 continue
-            if lines[rival, COUNT] < AGREE:  # all of them, be they far apart
+            if lines[rival, COUNT] < AGREE:  # use all of its rows, even far apart
                 for i in range(SUSPECTS):
                     if suspects.line[i] == rival:
                         lines[rival, TIME] = max(lines[rival, TIME], suspects.time[i])
@@ -375,7 +376,7 @@ def order(
         last, heard = lines[winner, TIME], lines[winner, HEARD]
         n = adopt(winner, last, heard, p, lines, suspects, every, lateness, line, n, out)
         clock[OFFSET] = lines[winner, TIME] - lines[winner, HEARD] + spare
-        for i in range(len(lines)):  # what is left, and what the clock before had for rivals
+        for i in range(len(lines)):  # its remaining rows, and the rivals of the clock before
             m = forget(i, lines, suspects, told.refused, m, p, arrived.record[p])
         winner = -1
     if clock[BEGINS] == 0:

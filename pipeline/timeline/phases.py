@@ -1,11 +1,11 @@
-"""Flight phases: which one a row belongs to, by a parameter that says so in telemetry.
+"""Flight phases: which one a row belongs to, as a telemetry parameter reports it.
 
-A phase begins at the generation time of the packet that says so. A row belongs to the newest phase,
-by arrival, that does not begin after it and had been heard when the row was closed.
+A phase begins at the generation time of the packet that reports it. A row belongs to the phase that
+arrived last, among those that do not begin after the row and were received before it was closed.
 
-A packet whose time goes back, or ahead by more than `jump_s`, is believed once a second one
-confirms it, as rows are (`timeline.order`): one damaged or late time stamp begins no phase, and a
-clock that was set is followed.
+A packet whose time goes back, or ahead by more than `jump_s`, is accepted once a second one
+confirms it, as for rows (`timeline.order`). So one damaged or late time stamp begins no phase, and
+a clock that was set is followed.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from schemas.state import Stateful
 
 MEMORY = 8  # changes: a row that is older than all of them belongs to the oldest
 _INVALID = np.uint8(Quality.INVALID)
-# of the clock: time of the last packet that was believed, of one that waits, and its phase
+# of the clock: time of the last packet accepted, time of one not confirmed yet, and its phase
 _LATEST, _SUSPECT, _ITS_PHASE, _CLOCK = range(4)
 
 
 class Changes(NamedTuple):
-    """Of a batch, in order of arrival, behind the last MEMORY of those before it.
+    """Phase changes of a batch, in order of arrival, after the last MEMORY changes before it.
 
-    packet i8[n]: that told it, -1: before this batch; time_ns, phase i8[n].
+    packet i8[n]: the one that reported it, -1: before this batch; time_ns, phase i8[n].
     """
 
     packet: I8
@@ -37,8 +37,8 @@ class Changes(NamedTuple):
 
 
 class Phases(Stateful):
-    """values: that the parameter has in each phase; all others are phase 0, what stands first in
-    values phase 1. columns: where it stands, by container."""
+    """values: of the parameter in each phase; the first entry is phase 1, all other values are
+    phase 0. columns: column of the parameter, by container."""
 
     def __init__(
         self, values: tuple[tuple[float, ...], ...], columns: Mapping[int, int], jump_ns: int
@@ -83,7 +83,7 @@ class Phases(Stateful):
 
 
 def phase_of(time_ns: I8, packet: I8, changes: Changes) -> I8:
-    """Of rows at these times, closed by these packets."""
+    """Phases of rows at these times, closed by these packets."""
     found = np.empty(len(time_ns), np.int64)
     _of(time_ns, packet, changes, found)
     return found
@@ -91,7 +91,7 @@ def phase_of(time_ns: I8, packet: I8, changes: Changes) -> I8:
 
 @kernel
 def _believe(told: I8, now: int, jump: int, clock: I8, found: I8) -> int:
-    """Changes by what was told (packet, time, phase), as many as are returned."""
+    """Write the changes reported in `told` (packet, time, phase) to `found`; returns how many."""
     n = 0
     for i in range(len(told)):
         time, phase = told[i, 1], told[i, 2]
@@ -101,7 +101,7 @@ def _believe(told: I8, now: int, jump: int, clock: I8, found: I8) -> int:
         if not (regular | confirmed):
             clock[_SUSPECT], clock[_ITS_PHASE] = time, phase
             continue
-        # a clock that was set: even the same phase begins anew, at a time that rows can have
+        # the clock was set: even the same phase begins again, at a time that new rows can have
         anew = confirmed and not regular
         if anew:
             found[n, 0], found[n, 1], found[n, 2] = told[i, 0], suspect, clock[_ITS_PHASE]

@@ -1,9 +1,9 @@
 """Resampling of one group (a container's parameters of one rate) to a grid aligned to the epoch.
 
 A grid time t is closed once the watermark has passed it, so that samples of equal time all count.
-`last` holds a value until `max_age`; `linear` waits for the sample behind t; `mean` is that of the
-good samples since the grid time before, and holds where there are none. Where data ends, one stale
-row of NaN marks the gap; the grid goes on when data does. Nothing is ever made up.
+`last` holds a value until `max_age`; `linear` waits for the sample after t; `mean` is the mean of
+the good samples since the previous grid time, and is held if there are none. Where data ends, one
+stale row of NaN marks the gap; the grid goes on when data does. No value is ever invented.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Resample(Stateful):
         )  # fmt: skip
 
     def check(self, state: State) -> None:
-        """The next grid time lies about the last row: times between them are closed in a loop."""
+        """The next grid time must be near the last row: times between are closed in a loop."""
         super().check(state)
         clock, room = state["clock"].tolist(), self.max_age_ns + 2 * self.period_ns
         if clock[LAST] != NEVER and abs(clock[LAST]) > 2**62:
@@ -64,7 +64,7 @@ class Resample(Stateful):
             raise ValueError("snapshot with impossible values: clock or count")
 
     def begin_anew(self) -> None:
-        """The clock was set back: the next row begins a grid, behind a gap."""
+        """The clock was set back: the next row begins a new grid, after a gap."""
         s = self.state
         s["clock"][:] = NEVER, NEVER, 0, 1
         s["value"][:], s["quality"][:], s["count"][:] = np.nan, 0, 0
@@ -124,7 +124,7 @@ def _close(
     q_out: U1,
     age_out: I8,
 ) -> int:
-    """Close all grid times before `mark` from the last row alone, up to the first stale one."""
+    """Close all grid times before `mark` from only the last row, up to the first stale one."""
     while clock[LAST] != NEVER and clock[NEXT] < mark and not clock[STALE]:
         t = clock[NEXT]
         age = t - clock[LAST]
@@ -189,7 +189,7 @@ def resample(
             n = _close(mark, p, period, max_age, method, clock, value, quality, count,
                        n, time_out, packet_out, value_out, q_out, age_out)  # fmt: skip
             if linear and not clock[STALE] and clock[LAST] != NEVER:
-                mark = min(mark, clock[LAST])  # times behind it are still open
+                mark = min(mark, clock[LAST])  # times after it are still open
             advance_row_out[a], advance_ns_out[a], advance_packet_out[a] = n, mark, p
             a += 1
             advance += 1

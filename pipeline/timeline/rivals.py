@@ -1,7 +1,7 @@
-"""Rivals of the clock that is believed: rows that fit nothing, until what follows decides.
+"""Rivals of the accepted clock: rows that do not fit it, kept until later rows decide.
 
-Rows that agree with one another make a line of their own. One that goes on wins, and its rows are
-used; one that does not is refused.
+Rows that agree with one another form a rival. A rival that goes on wins, and its rows are used; the
+rows of one that does not are refused.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from pipeline.timeline.watermark import (
 )
 from schemas.columns import F8, I8, NEVER, U1, Reason
 
-SUSPECTS = 64  # rows that no clock explains yet, held at most
+SUSPECTS = 64  # rows held at most that no clock explains yet
 LINES = 4  # rivals at most
-AGREE = 3  # rows of a rival that win
-AGREE_APART = 6  # where they lie further apart than the container's rows do
-SETTLED_NS = 500_000_000  # reception time for which a rival that lies back must go on
+AGREE = 3  # rows with which a rival wins
+AGREE_APART = 6  # the same, if they lie further apart than the container's rows
+SETTLED_NS = 500_000_000  # reception time for which a rival behind the clock must go on
 TIGHT_NS = 2_000_000_000
 # of a rival
 COUNT, TIME, HEARD, FIRST, FIRST_HEARD, OVER, LOOSE = range(7)
@@ -54,7 +54,7 @@ class Suspects(NamedTuple):
 
 @inline
 def refuse(p: int, come: Arrived, refused: I8, m: int, reason: int) -> int:
-    """The packet of a row, for its own time."""
+    """Refuse the packet of a row because of its own time."""
     record = come.record[p]
     start = come.start[p] - come.record_start[record]
     return _refuse(refused, m, reason, p, record, come.offset[p], start, come.length[p])
@@ -73,7 +73,7 @@ def _refuse(
 def _refuse_suspect(
     i: int, suspects: Suspects, refused: I8, m: int, packet: int, record: int
 ) -> int:
-    """It is told by the packet that decided against it."""
+    """Refuse a suspect. The reject is emitted with the packet that decided against it."""
     at = suspects.place[i]
     suspects.line[i] = -1
     return _refuse(refused, m, at[3], packet, record, at[0], at[1], at[2])
@@ -95,7 +95,7 @@ def forget(
 
 @inline
 def _oldest(suspects: Suspects, line: int) -> int:
-    """Of a rival, or of all (-1): the suspect that came first; -1: there is none."""
+    """The suspect that arrived first, of a rival or of all (line = -1); -1: there is none."""
     found = -1
     for i in range(len(suspects.time)):
         mine = suspects.line[i] >= 0 and (line < 0 or suspects.line[i] == line)
@@ -126,7 +126,7 @@ def adopt(
     rival: int, until: int, heard: int, p: int, lines: I8, suspects: Suspects, every: I8,
     lateness: int, line: Line, n: int, out: Out,
 ) -> int:  # fmt: skip
-    """Rows of a rival up to a time are used after all, but for those behind the watermark.
+    """Use the rows of a rival up to a time after all, except those behind the watermark.
 
     heard: when the clock showed them.
     """
@@ -154,8 +154,8 @@ def put_aside(
     r: int, rival: int, early: bool, come: Come, arrived: Arrived, clock: I8, suspects: Suspects,
     refused: I8, m: int,
 ) -> tuple[int, bool]:  # fmt: skip
-    """A row is kept back as one of a rival's; returns refusals so far, and whether there was no
-    room: then the oldest of all is refused."""
+    """Keep a row back as one of a rival; without room, the oldest suspect of all is refused.
+    Returns refusals so far, and whether there was no room."""
     now, p = come.time[r], come.packet[r]
     slot = 0
     while slot < SUSPECTS and suspects.line[slot] >= 0:
@@ -178,7 +178,7 @@ def put_aside(
 
 @inline
 def agreeing(now: int, heard: int, lines: I8, clock: I8, bounds: Bounds) -> int:
-    """The rival on its side of the clock that a row goes on with, the nearest; -1: none."""
+    """The nearest rival that a row continues, on the row's side of the clock; -1: none."""
     found, best = -1, np.int64(2**62)
     for i in range(len(lines)):
         side = clock[LATEST] == NEVER or (lines[i, TIME] < clock[LATEST]) == (now < clock[LATEST])
@@ -195,7 +195,8 @@ def agreeing(now: int, heard: int, lines: I8, clock: I8, bounds: Bounds) -> int:
 
 @inline
 def free_line(lines: I8) -> int:
-    """A rival's place: a free one, else that of the weakest, of equals the one heard before."""
+    """Place for a rival: a free one, else that of the weakest.
+    Of equals, the one last received earlier."""
     found = 0
     for i in range(1, len(lines)):
         if lines[i, COUNT] < lines[found, COUNT] or (
@@ -215,14 +216,14 @@ def join(now: int, heard: int, line: int, lines: I8, clock: I8) -> None:
     if lines[line, COUNT] == 0 or now - lines[line, TIME] <= usual:
         lines[line, COUNT] += 1
         lines[line, TIME] = max(now, lines[line, TIME])
-    else:  # it may be of another mind: it counts for less, and moves nothing
+    else:  # it may be of another clock: it counts for less, and does not move TIME
         lines[line, LOOSE] += 1
     lines[line, HEARD], lines[line, OVER] = heard, 0
 
 
 @inline
 def wins(line: int, heard: int, early: int, full: bool, lines: I8, clock: I8) -> bool:
-    """Whether a rival is now what the clock shows."""
+    """Whether a rival takes over as the clock now."""
     count, loose = lines[line, COUNT], lines[line, LOOSE]
     if clock[LATEST] == NEVER:
         return count + loose >= 2
@@ -249,7 +250,7 @@ def _paced(line: int, heard: int, lines: I8, clock: I8) -> bool:
 
 @inline
 def catches_up(now: int, heard: int, lines: I8, clock: I8) -> int:
-    """The rival that a row of the clock goes on with as well, a small step back; -1: none."""
+    """The rival, a small step back, that a row of the clock continues as well; -1: none."""
     usual = clock[STEP] + clock[STEP] // 2
     for i in range(len(lines)):
         if lines[i, COUNT] and lines[i, TIME] < clock[LATEST]:

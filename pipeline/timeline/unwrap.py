@@ -1,7 +1,7 @@
-"""Counters that wrap, unwound: to a model or a rate the wrap is no step (`counter = true`).
+"""Unwraps counters, so that a wrap is no step for a model or a rate (`counter = true`).
 
-A value that falls by more than half of its range has wrapped. A counter that is set back by less
-(a reboot near its beginning) has been set back, and that is a step.
+A value that falls by more than half of its range has wrapped. A counter that falls by less (a
+reboot near its beginning) has been set back, and that remains a step.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def unwrap(eng: F8, quality: U1, columns: I8, span: F8, last: F8, turns: F8) -> 
             x = eng[i, columns[j]]
             if (quality[i, columns[j]] & _INVALID) != 0 or x != x:
                 continue
-            if last[j] - x > 0.5 * span[j]:  # false where nothing was before
+            if last[j] - x > 0.5 * span[j]:  # false for the first value
                 turns[j] += 1.0
             last[j] = x
             eng[i, columns[j]] = x + turns[j] * span[j]

@@ -1,7 +1,7 @@
-"""The clock that is believed: rows that fit it go out in event time order, ticks move it on.
+"""The accepted clock: rows that fit it are released in event time order, ticks move it on.
 
-A row is held back for as long as one before it may come. What does not fit is not for here
-(`timeline.rivals`).
+A row is held back as long as an earlier one may still arrive. Rows that do not fit are handled in
+`timeline.rivals`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pipeline.kernel import inline
 from schemas.columns import F8, I4, I8, NEVER, SECOND, U1
 
 STEP_MOST = 86_400 * SECOND
-DRIFT = 64  # one part in: what the clock may lose against reception and still be itself
+DRIFT = 64  # the clock may lose one part in so many against reception and count as the same
 _WAIT_MOST = 60 * SECOND
 
-# clock: scalars of the state. OFFSET: generation less reception time, the most of late; STEP:
-# usual advance from row to row; BEGINS: 1 + the rival that takes over when the rows before it are
-# out; DUMPED: stamp of the last row that lay back; RUN: such rows that went on, one after another
+# clock: scalars of the state. OFFSET: generation minus reception time, the recent maximum; STEP:
+# usual interval of rows; BEGINS: 1 + the rival that takes over when the rows before it are out;
+# DUMPED: stamp of the last row behind the clock; RUN: number of such rows that continued in a row
 LATEST, WATERMARK, RECEIVED, OFFSET, STEP, HELD, ARRIVED, BEGINS, DUMPED, RUN = range(10)
 
 
@@ -42,7 +42,7 @@ class Come(NamedTuple):
 
 
 class Arrived(NamedTuple):
-    """Of the batch, by packet: when it was received, and where it stands; ticks: their places."""
+    """Of the batch, by packet: when it was received, where it is stored; ticks: their indices."""
 
     ticks: I8
     reception: I8
@@ -95,7 +95,7 @@ def _enqueue(slot: int, line: Line) -> None:
 
 @inline
 def release(packet: int, line: Line, n: int, out: Out) -> int:
-    """The oldest row held goes out; its slot goes behind the others as a free one."""
+    """Release the oldest row held; its slot is queued behind the others as a free one."""
     kept, queue = line.kept, line.queue
     slot = queue[0]
     out.time[n], out.packet[n] = kept.time[slot], packet
@@ -111,16 +111,16 @@ def release(packet: int, line: Line, n: int, out: Out) -> int:
 
 @inline
 def follow(now: int, heard: int, clock: I8) -> None:
-    """The clock is believed to have shown `now` when it was heard."""
+    """Accept that the clock showed `now` when its row was received at `heard`."""
     if clock[LATEST] != NEVER:
         step = min(max(now - clock[LATEST], 0), STEP_MOST)
         if clock[STEP] == 0:
             clock[STEP] = step
-        else:  # one gap is not what is usual
+        else:  # a single gap must not change the usual step much
             clock[STEP] = max(clock[STEP] + (min(step, 4 * clock[STEP]) - clock[STEP]) // 8, 1)
     passed = min(max(heard - clock[RECEIVED], 0), _WAIT_MOST)
     clock[OFFSET] = max(now - heard, clock[OFFSET] - passed // DRIFT)
-    clock[RECEIVED] = max(clock[RECEIVED], heard)  # one reading back is no silence
+    clock[RECEIVED] = max(clock[RECEIVED], heard)  # a reception time that goes back is no silence
     clock[LATEST] = max(clock[LATEST], now)
 
 
@@ -129,7 +129,7 @@ def take(
     now: int, p: int, row: int, eng: F8, quality: U1, columns: I8, lateness: int, line: Line,
     n: int, out: Out,
 ) -> int:  # fmt: skip
-    """A row that is not behind the watermark goes out in its place; returns rows out."""
+    """Put a row that is not behind the watermark into its order; returns rows released."""
     clock, kept, queue = line.clock, line.kept, line.queue
     if lateness == 0:
         out.time[n], out.packet[n] = now, p
@@ -144,7 +144,7 @@ def take(
         kept.eng[slot, j] = eng[row, columns[j]]
         kept.quality[slot, j] = quality[row, columns[j]]
     _enqueue(slot, line)
-    if clock[HELD] >= len(queue) - 1:  # the oldest must go, be it this one
+    if clock[HELD] >= len(queue) - 1:  # the oldest must go out, even if it is this one
         clock[WATERMARK] = max(clock[WATERMARK], kept.time[queue[0]])
         n = release(p, line, n, out)
     clock[WATERMARK] = max(clock[WATERMARK], clock[LATEST] - lateness)

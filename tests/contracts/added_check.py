@@ -1,4 +1,4 @@
-"""The line by which a check joins, said before anything has read the tuple."""
+"""The line that adds a check, run before anything has read the tuple."""
 
 from __future__ import annotations
 

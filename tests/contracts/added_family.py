@@ -1,4 +1,4 @@
-"""The line by which a family joins, said before anything has read the tuple (a pytest plugin)."""
+"""The line that adds a family, run before anything has read the tuple (a pytest plugin)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check of alarms that is none of ours, in one file: a value that has doubled since the last one."""
+"""A check of alarms from outside, in one file: a value that has doubled since the last one."""
 
 from __future__ import annotations
 

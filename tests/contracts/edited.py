@@ -1,4 +1,4 @@
-"""Modules with a line more than they have: a row is added as a person would add it, in the text."""
+"""Imports modules with added lines: a row is added to the text, as a person would add it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Line(NamedTuple):
-    """text stands before the one line of the module that begins so."""
+    """text is inserted before the only line of the module that begins with `before`."""
 
     module: str
     before: str
@@ -20,7 +20,7 @@ class Line(NamedTuple):
 
 
 def edit(*lines: Line) -> None:
-    """To be said before any of the modules is imported. The kernels' cache must be another's."""
+    """Call it before any of the modules is imported, and with a kernel cache of its own."""
     for line in lines:
         assert line.module not in sys.modules, f"{line.module} is read already"
     sys.meta_path.insert(0, _Finder(lines))

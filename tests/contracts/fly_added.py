@@ -1,4 +1,4 @@
-"""Everything that a family gets from its file and its line, asked of one that just joined.
+"""Checks everything that a family gets from its file and its line, on one just added.
 
 Run by test_added_family in a process of its own, whose FAMILIES have one more.
 """

@@ -1,4 +1,4 @@
-"""Everything that a check gets from its file and its line, asked of one that just joined.
+"""Checks everything that a check gets from its file and its line, on one just added.
 
 Run by test_checks in a process of its own, whose CHECKS have one more.
 """

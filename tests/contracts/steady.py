@@ -1,6 +1,6 @@
-"""A model family that is none of ours: what a stranger would write, in one file.
+"""A model family from outside: what a stranger would write, in one file.
 
-It stands beside the tests and becomes a family by a line of `FAMILIES` alone (`added_family`).
+It is beside the tests and becomes a family only by a line of `FAMILIES` (`added_family`).
 """
 
 from __future__ import annotations

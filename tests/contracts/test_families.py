@@ -1,4 +1,4 @@
-"""Contract 4: a family is a file and a line, and no name of one stands anywhere else."""
+"""Contract 4: a family is a file and a line, and its name is used nowhere else."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_docs_have_it(family: type[Family]) -> None:
     assert row(family) in DOCS.read_text().splitlines(), f"docs/models.md lacks: {row(family)}"
 
 
-# words of the language, or of another room, that are a family's name as well; API that is published
+# family names that are also ordinary words, names of other packages or published API
 OTHERWISE = {"level", "flat", "shape", "bands", "residual", "activity"}
 
 

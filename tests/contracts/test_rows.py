@@ -22,7 +22,7 @@ def test_a_topic_that_is_added_stands_everywhere() -> None:
 
 
 def test_a_figure_that_is_added_moves_no_other(tmp_path: Path) -> None:
-    """It broke the quantiles where it stood before the extremes: they were found by number."""
+    """A figure before the extremes once broke the quantiles: they were found by index."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.contracts.fly_figure"], cwd=PROJECT, check=False,
         capture_output=True, text=True, env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},

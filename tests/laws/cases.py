@@ -1,5 +1,5 @@
-"""Every stage, in the one shape that the laws ask for (`tests.laws.case`). A new stage joins by a line
-in the CASES of its room; a model family by itself."""
+"""Every stage, in the shape that the laws need (`tests.laws.case`). A new stage joins by a line in
+the CASES of its module; a model family joins by itself."""
 
 from __future__ import annotations
 

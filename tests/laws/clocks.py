@@ -1,5 +1,5 @@
-"""Seeded skies: packets of two containers whose clock is set, drifts and leaps, whose stamps are
-off now and then, and whose recorder is dumped beside live data; and what is true of them."""
+"""Seeded skies: packets of two containers. Their clock is set, drifts and leaps, some stamps are
+off, and recorded data is sent beside live data. What truly happened is kept with them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def write_mission(folder: Path) -> None:
 
 @dataclass
 class Sky:
-    """packets: (heard s, APID, stamp s, value, what it is), in order. steps: of the clock, s."""
+    """packets: (reception s, APID, stamp s, value, kind), in order. steps: of the clock, s."""
 
     packets: list[tuple[float, int, float, float, str]] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
@@ -110,7 +110,7 @@ def sky(rng: np.random.Generator, backward_only: bool = False) -> Sky:
             clock += step
             made.steps.append(step)
         elif kind == "dump":
-            begin = when + 20  # without signal, and what was recorded meanwhile comes beside live
+            begin = when + 20  # loss of signal; what was recorded meanwhile comes beside live
             live += _dump(when, begin, clock, drift, rng)
             made.recorded_excursions += 1
         elif kind == "excursion":
@@ -123,7 +123,7 @@ def sky(rng: np.random.Generator, backward_only: bool = False) -> Sky:
     for i in rng.choice(owned, len(owned) // 80, replace=False):
         heard, apid, stamp, value, _ = live[i]
         if heard < 5 or min(abs(heard - w - 16) for w in quiet) < 24:
-            continue  # what is off in the moment of a step, in a dump, or at first, may be of both
+            continue  # near a step, in a dump or at first a wrong stamp would be ambiguous
         away = float(rng.choice([-1, 1]) * 10 ** rng.uniform(np.log10(4), np.log10(DAY_S)))
         live[i] = (heard, apid, stamp + away, value, "off")
     made.packets = live

@@ -1,6 +1,6 @@
 """Streams of packets of several missions, and what a bad link does to them.
 
-`damaged` keeps book of where each byte came from, so what is whole is known by construction.
+`damaged` tracks where each byte came from, so what is undamaged is known by construction.
 
     python -m tests.laws.damage [STREAMS] [FIRST SEED]
 
@@ -33,7 +33,7 @@ class Sent(NamedTuple):
 
 
 class Received(NamedTuple):
-    """start, length, apid: of packets all of whose bytes came, undamaged, in order."""
+    """start, length, apid: of packets received whole, with all bytes undamaged and in order."""
 
     data: bytes
     start: list[int]
@@ -69,7 +69,7 @@ def sent(rng: np.random.Generator, apids: Places, packets: int) -> Sent:
 
 def damaged(rng: np.random.Generator, stream: Sent, times: int) -> Received:
     data = stream.data.copy()
-    origin = np.arange(len(data))  # place in what was sent; -1: of nowhere
+    origin = np.arange(len(data))  # place in what was sent; -1: none
     for _ in range(times):
         what = KINDS[int(rng.integers(len(KINDS)))]
         n = len(data)
@@ -118,7 +118,7 @@ def stream(rng: np.random.Generator) -> tuple[Sent, list[int]]:
 
 
 def lost(got: Received, known: list[int]) -> tuple[int, int]:
-    """Undamaged packets of known APIDs, and how many of them do not come out."""
+    """How many packets of known APIDs are undamaged, and how many of these the scanner loses."""
     found = Scanner(known).feed(got.data, final=True)
     out = set(zip(found.start.tolist(), found.length.tolist(), strict=True))
     whole = [
@@ -132,7 +132,7 @@ def lost(got: Received, known: list[int]) -> tuple[int, int]:
 def in_pieces(
     scanner: Scanner, data: bytes, rng: np.random.Generator, cuts: int
 ) -> tuple[list[bytes], list[tuple[int, bytes]]]:
-    """Packets, and skips with their places, of a stream that is cut at so many places."""
+    """Packets, and skips with their places, of a stream that is fed in pieces (cuts: how many)."""
     packets, skips = [], []
     at = sorted(rng.integers(0, len(data), cuts).tolist())
     for a, b in zip([0, *at], [*at, len(data)], strict=True):

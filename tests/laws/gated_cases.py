@@ -1,4 +1,4 @@
-"""Trained models under the laws: a chain with one that speaks, and far too often."""
+"""Trained models under the laws: a chain with an active one that alerts far too often."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.models.families import BY_NAME
 from schemas.artefact import Artefact, Part
 from schemas.control import ModelStage
 
-# what a family cannot do without, on a grid of a row a second
+# settings that a family cannot do without, on a grid of one row a second
 NEEDED: dict[str, dict[str, Any]] = {
     "seasonal": {"period_s": 20.0},
     "resonance": {"low_hz": 0.1, "high_hz": 0.4},
@@ -25,7 +25,7 @@ SETS = ("coupled", "voting")  # which look at several parameters of one containe
 def artefact_of(
     mission: Mission, family_name: str, name: str, wanted: tuple[str, ...], **settings: Any
 ) -> Artefact:
-    """A model that knows nothing yet, of the parameters whose qualified names are wanted."""
+    """An untrained model of the parameters whose qualified names are in wanted."""
     family = BY_NAME[family_name]
     parts = []
     for container in Chain(mission).containers:

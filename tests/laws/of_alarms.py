@@ -1,4 +1,4 @@
-"""Cases of alarms: checks, monitors, what falls silent."""
+"""Cases of alarms: checks, monitors, stale containers and loss of signal."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _feed_monitor(stage: Monitor, stream: Any, a: int, b: int) -> bytes:
 
 
 class _Flaps(Composite):
-    """A monitor, and what is told of it."""
+    """A monitor, and the flapping of its alarms."""
 
     def __init__(self) -> None:
         self.monitor, self.flapping = Monitor(ones_of(1), ones_of(0), ones_of(1)), Flapping(F)
@@ -111,7 +111,7 @@ def _feed_stale(stage: _Stale, stream: Any, a: int, b: int) -> bytes:
 def _feed_los(stage: LossOfSignal, stream: Any, a: int, b: int) -> bytes:
     time, every = stream[0][a:b], np.arange(a, b)
     batch = batch_of(b - a, time)
-    batch.length[every % 50 > 25] = 0  # ticks alone for a while
+    batch.length[every % 50 > 25] = 0  # only ticks for a while
     batch.offset[:] = every
     out: list[Pending] = []
     stage.feed(batch, out)
@@ -152,7 +152,7 @@ def _changes() -> _Changing:
 
 
 class _Changing:
-    """Static and change limits, which speak into the same levels."""
+    """Static and change limits, which write to the same levels."""
 
     def __init__(self, low: Any) -> None:
         every = np.arange(F)

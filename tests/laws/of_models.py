@@ -36,11 +36,11 @@ def _feed_phased(stage: Any, stream: Any, a: int, b: int) -> bytes:
     )
 
 
-_SHORT: dict[str, Any] = {"history": 40, "let_go": 20}  # of a record
+_SHORT: dict[str, Any] = {"history": 40, "let_go": 20}  # settings of a RecordRule
 
 
 def _corridor() -> Corridor:
-    """One whose mission time begins with a parameter, taught by four flights like those to come."""
+    """A corridor whose mission time begins with a parameter, trained on four similar flights."""
     made = Corridor(parameters(), SECOND, [CorridorRule(zero_on="P1", margin=0.05)] * F)
     for seed in range(4):
         made.learn(grid_of(wild_numbers(np.random.default_rng(seed)), 0, N))
@@ -48,8 +48,8 @@ def _corridor() -> Corridor:
 
 
 def family_case(family: type[Family]) -> Case:
-    """Of any family, by its example alone: where it judges by records or spectra, long enough for
-    them to be made and broken."""
+    """A case of any family, made only from its example. Where it judges by records or spectra, it
+    is long enough for them to be made and broken."""
     short = _SHORT if issubclass(family.Rule, RecordRule) else {}
     rule = family.Rule(**short | family.example)
 

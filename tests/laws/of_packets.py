@@ -188,8 +188,8 @@ class _Sampling:
 
 
 def byte_stream(rng: Rng) -> bytes:
-    """Packets of three APIDs with garbage and lies between them; two good ones first, so that
-    there is something to be said, whatever follows looks like."""
+    """Packets of three APIDs with garbage between them and false lengths. The first two are good,
+    so that there is some output, whatever follows."""
     parts = []
     for i in range(60):
         size = int(rng.integers(1, 60))
@@ -207,7 +207,7 @@ def byte_stream(rng: Rng) -> bytes:
 
 
 def with_ground_headers(rng: Rng) -> bytes:
-    """The same, each packet behind nine bytes that look like anything, one now and then cut."""
+    """The same, each packet behind nine random bytes, which are cut short now and then."""
     parts = []
     for i in range(60):
         size = int(rng.integers(1, 60))
@@ -221,7 +221,7 @@ def with_ground_headers(rng: Rng) -> bytes:
 
 
 class _Scanning:
-    """A scanner and what it has not put out yet; its state is bytes, so it snapshots itself."""
+    """A scanner and its pending bytes; a snapshot is a copy of its attributes."""
 
     def __init__(self, ground_header: int = 0) -> None:
         self.scanner = Scanner([5, 6, 7], ground_header)

@@ -88,7 +88,7 @@ def _feed_statistics(stage: Statistics, stream: Any, a: int, b: int) -> bytes:
 
 
 def _feed_phases(stage: Any, stream: Any, a: int, b: int) -> bytes:
-    """Of each row, given that it was closed by itself."""
+    """The phase of each row, each one closed by a packet of its own."""
     rows = rows_of(*(x[a:b] for x in stream))
     packet = np.arange(b - a)
     return as_bytes(phase_of(rows.time_ns, packet, stage.feed({0: replace(rows, packet=packet)})))

@@ -48,7 +48,7 @@ def long_numbers(rng: Rng) -> tuple[Any, Any, Any]:
 
 
 def spectrum_numbers(rng: Rng) -> tuple[Any, Any, Any]:
-    """Tones in noise, with what makes records: a spectrum comes every sixteen rows only."""
+    """Tones in noise, with outliers that make records: a spectrum comes every sixteen rows only."""
     n = 3 * LONG
     _, _, quality = wild_numbers(rng, n)
     quality[rng.random((n, F)) < 0.999] = 0
@@ -97,7 +97,7 @@ def raw_records(rng: Rng) -> list[RawRecord]:
 
 
 def repeated_records(rng: Rng) -> list[RawRecord]:
-    """Of three writers who send again what they are not sure of."""
+    """Records of three writers, which send again what they are not sure of."""
     given = raw_records(rng)
     out, number = [], [0, 0, 0]
     for offset, record in enumerate(given):
@@ -133,7 +133,7 @@ def clock_records(rng: Rng) -> list[RawRecord]:
 
 
 def _packet_of(rng: Rng, apid: int, sequence: dict[int, int], time_us: int) -> bytes:
-    """Values that few of its limits are crossed by: random floats would be anything."""
+    """A packet whose values cross few of its limits; random floats could be anything."""
     size = _WIDTH[apid]
     sequence[apid] += 1
     head = (0x0800 | apid).to_bytes(2, "big")

@@ -55,7 +55,7 @@ def test_reassembly_bytes(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("ground", [0, GROUND])
 def test_scanner_says_where_and_what(ground: int, rng: np.random.Generator) -> None:
-    """Skips and packets, put in their places, are the input again; in any chunking the same."""
+    """Skips are the input at their places; skips and packets are the same in any chunking."""
     garbage = rng.bytes(int(rng.integers(3 * MAX_SKIP_BYTES)))
     stream = garbage + (with_ground_headers(rng) if ground else byte_stream(rng))
     found = []
@@ -130,4 +130,4 @@ def test_every_stage_of_the_chain_has_a_case() -> None:
         "check",
         "family",
         "record",
-    }  # bases, and what a case puts together
+    }  # base classes, and stages that a case combines

@@ -44,7 +44,7 @@ ELEMENTS = {
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
 def test_both_decoders_agree(seed: int) -> None:
-    """A seed, not hypothesis's own random numbers: through those a database took five seconds."""
+    """hypothesis draws only a seed: with its own random numbers a database took five seconds."""
     try:
         _, _, wrong = run(random.Random(seed), 40)
     except MissionError as error:  # repeats of repeats: the reference has no such bound

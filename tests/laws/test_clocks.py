@@ -1,4 +1,4 @@
-"""No packet is silenced by another's stamp, and every change of clock is told once."""
+"""No packet is refused for another's stamp, and every change of clock is reported once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STAMPS = (int(Reason.LATE), int(Reason.TIME_JUMP))
 
 
 def judge(made: Sky, alerts: list[dict[str, object]], refused: int, held: int) -> None:
-    """held: packets of which nothing was decided when the flight ended, of whatever kind."""
+    """held: packets that were still undecided when the flight ended, of any kind."""
     told: Counter[tuple[str, str]] = Counter()
     for alert in alerts:
         kind = alert["monitor"]["kind"]  # type: ignore[index]
@@ -48,7 +48,7 @@ def test_with_reception_times(seed: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_recording_without_reception_times(seed: int, tmp_path: Path) -> None:
-    """The same packets in a file: what is further ahead is a gap there, so clocks go back alone."""
+    """The same packets in a file. A step ahead looks like a gap there, so clocks only go back."""
     made = sky(np.random.default_rng(seed), backward_only=True)
     write_mission(tmp_path)
     chain = Chain(load_mission(tmp_path))

@@ -1,4 +1,4 @@
-"""Streams of several missions on a bad link: what comes whole comes out."""
+"""Streams of several missions on a bad link: undamaged packets come out of the scanner."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_dump_of_recorded_packets_is_one_packet(rng: np.random.Generator) -> N
 
 
 def test_the_first_packet_waits_for_no_other() -> None:
-    """As a connection begins: it is told when it is whole."""
+    """At the beginning of a connection a packet comes out as soon as it is whole."""
     scanner = Scanner([5])
     one = packet(0x0805, 0, bytes(20))
     assert not len(scanner.feed(one[:9]).start)
@@ -60,7 +60,7 @@ def test_the_first_packet_waits_for_no_other() -> None:
 
 
 def test_a_trailer_of_a_datagram_costs_no_packet() -> None:
-    """Two bytes of a checksum, and ten, behind a packet; also of an APID that nobody knows."""
+    """A checksum of two bytes, or ten bytes, behind a packet of a known or an unknown APID."""
     scanner = Scanner([5])
     for count, (apid, trailer) in enumerate([(5, 2), (5, 10), (77, 2), (77, 10)]):
         one = packet(0x0800 | apid, count, b"\x55" * 20)

@@ -66,7 +66,7 @@ def test_resume(case: Case, rng: np.random.Generator) -> None:
         first, second = case.make(), case.make()
         before = case.feed(first, stream, 0, int(cut))
         second.restore(first.snapshot())
-        case.feed(first, stream, int(cut), case.length)  # what goes on must not reach the other
+        case.feed(first, stream, int(cut), case.length)  # must not affect the other stage
         assert before + case.feed(second, stream, int(cut), case.length) == whole
 
 
@@ -78,7 +78,7 @@ def size_of(state: Any) -> int:
 
 @with_state
 def test_bounded_memory(case: Case, rng: np.random.Generator) -> None:
-    """State after ten times the input is no larger than a bound that one time can reach."""
+    """State after ten times the input stays within a bound that one input can reach."""
     stage, sizes = case.make(), []
     for _ in range(10):
         stream = case.stream(rng)
@@ -92,7 +92,7 @@ def test_bounded_memory(case: Case, rng: np.random.Generator) -> None:
 
 @every_case
 def test_total(case: Case, rng: np.random.Generator) -> None:
-    """Never an exception, whatever comes: here the stream is torn up and put together again."""
+    """No input raises an exception: here the pieces of a stream come in random order."""
     stage = case.make()
     for _ in range(4):
         stream = case.stream(rng)
@@ -113,7 +113,7 @@ def test_score_before_learn(family: type[Family], rng: np.random.Generator) -> N
         quality[row] = 0
         parameter = int(rng.integers(0, value.shape[1]))
         if not np.abs(value[row, parameter]) < HUGE:
-            continue  # what is no sample gets no prediction
+            continue  # what is not a sample gets no prediction
         said = []
         for by in (0.0, rng.normal(0, 1e3)):
             other = value.copy()

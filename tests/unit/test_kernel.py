@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.kernel import kernel
+from pipeline.kernel import _HEAD, kernel
 from schemas.columns import F8
+from tests.conftest import PROJECT
 
 
 class Line(NamedTuple):
@@ -48,7 +50,14 @@ def test_its_lines_are_those_of_the_source() -> None:
     along(np.zeros(1), Line(np.ones(1), np.ones(1)), Out(np.empty(1), 1))
     given = called.__globals__["entry"].py_func.__code__
     source = called.__wrapped__.__code__
-    assert (given.co_filename, given.co_firstlineno) == (
-        source.co_filename,
-        source.co_firstlineno + 1,
+    assert (given.co_filename, given.co_firstlineno) == (source.co_filename, source.co_firstlineno)
+    assert max(line for *_, line in given.co_lines() if line) == max(
+        line for *_, line in source.co_lines() if line
     )
+
+
+def test_every_kernel_begins_as_they_do() -> None:
+    """Those that only an XTCE document or training asks for too."""
+    for path in (PROJECT / "pipeline").rglob("*.py"):
+        text = path.read_text()
+        assert text.count("\n@kernel\n") == len(re.findall(f"(?m)^{_HEAD.pattern}", text)), path

@@ -1,8 +1,8 @@
-"""Where a container's values stand: its columns, and the steps that lead a reader to them.
+"""Where the values of a container are: its columns, and the steps by which they are found.
 
-A container whose places are all known beforehand is a plain list of fields. What a packet decides
-(conditions, counts, sizes) is written as steps of a program, with repetitions unrolled, so that
-columns stay what they are: one value each, absent where the packet does not hold it.
+A container whose places are all known beforehand is a plain list of fields. What depends on the
+packet (conditions, counts, sizes) becomes steps of a program, with repetitions unrolled. So a
+column is always one value, which is absent if the packet does not hold it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ FIELD, MOVE, START, UNLESS, COUNT, BELOW, DERIVE, PRESENT, SKIP = range(9)
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column. bit, bits: -1 where the packet decides; bits of a string: those of its box.
+    """One column. bit, bits: -1 if they depend on the packet; a string's bits are its box's.
 
-    presence: columns of one number are present together; ALWAYS is in every packet.
+    presence: columns with the same number are present together; ALWAYS: in every packet.
     """
 
     parameter: Parameter
@@ -49,7 +49,7 @@ class Field:
 
     @property
     def wide(self) -> bool:
-        """Whether the raw value is a place in the packet: no number of 64 bits."""
+        """Whether the raw value is a place in the packet, not a number of up to 64 bits."""
         encoding = self.parameter.type.encoding
         time = self.parameter.type.time
         if isinstance(encoding, StringEncoding) or (time and time.segmented):
@@ -59,13 +59,13 @@ class Field:
 
 @dataclass(slots=True)
 class Step:
-    """One step; `target` is the step to go on with when UNLESS or BELOW does not hold.
+    """One step; `target` is the step to continue with if UNLESS or BELOW does not hold.
 
-    FIELD: a column, from the cursor on. MOVE: the cursor, from the last entry or from where the
-    container of `depth` began. START: a container of `depth` begins here. UNLESS: criteria.
-    COUNT: a value into a register, `index` at most. BELOW: `index` is below the register.
-    DERIVE: a column by its formula. PRESENT: on to the target if the packet holds the column.
-    SKIP: on to the target.
+    FIELD: read a column at the cursor. MOVE: move the cursor, from the last entry or from where the
+    container of `depth` began. START: a container of `depth` begins here. UNLESS: test criteria.
+    COUNT: read a value of at most `index` into a register. BELOW: test that `index` is below the
+    register. DERIVE: compute a column by its formula. PRESENT: go to the target if the packet holds
+    the column. SKIP: go to the target.
     """
 
     kind: int
@@ -104,7 +104,7 @@ class _Walk:
     def __init__(self, mdb: MissionDatabase, name: str) -> None:
         self._mdb, self._container = mdb, name
         self.layout = Layout()
-        self._cursor: int | None = 0  # None: the packet decides
+        self._cursor: int | None = 0  # None: it depends on the packet
         self._starts: list[int | None] = [0]
         self._presence, self._classes = ALWAYS, 0
         self._times: dict[str, int] = {}
@@ -128,7 +128,7 @@ class _Walk:
             self._located(entry, suffix)
 
     def _guarded(self, guard: Step, body: Callable[[], None]) -> None:
-        """A part that some packets do not hold: columns of a presence of their own."""
+        """Add a part that some packets do not hold. Its columns get their own presence number."""
         steps, before = self.layout.steps, self._presence
         self.layout.static = False
         self._classes += 1
@@ -157,7 +157,7 @@ class _Walk:
     def _repeat(
         self, name: str, first: int, count: IntegerValue, body: Callable[[str, int], None]
     ) -> None:
-        """Elements `[first]` on; where the packet says how many, each is guarded by its index."""
+        """Add elements from `[first]`; if the packet gives the count, each is guarded by index."""
         if isinstance(count, int):
             for i in range(count):
                 body(f"[{first + i}]", i)
@@ -176,7 +176,7 @@ class _Walk:
             self._presence = self._classes
             self.layout.steps.append(step)
             body(f"[{first + i}]", i)
-        for step in ends:  # past the last element there are no more
+        for step in ends:  # after the last element, skip all the rest
             step.target = len(self.layout.steps)
         self._presence = before
         self._cursor = cursor_known if most == 0 else None
@@ -202,7 +202,7 @@ class _Walk:
         self._leaf(parameter, parameter.type, suffix)
 
     def _leaf(self, parameter: Parameter, of: ParameterType, path: str) -> None:
-        """Members and elements one by one, down to what has an encoding."""
+        """Add members and elements one by one, down to the types that have an encoding."""
         if of.kind == "aggregate":
             for member, inner in of.members:
                 self._leaf(parameter, inner, f"{path}.{member}")
@@ -262,7 +262,7 @@ def _fixed_bits(of: ParameterType) -> int:
 
 
 def _plain(of: ParameterType) -> bool:
-    """Whether a value needs nothing but its own bits: the short way can decode it."""
+    """Whether a value can be decoded the short way, which needs only its own bits."""
     encoding = of.encoding
     if isinstance(encoding, StringEncoding):
         return not encoding.leading_bits and not encoding.terminator

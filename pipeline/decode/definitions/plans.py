@@ -55,7 +55,7 @@ Choice = tuple[int, tuple[Criteria, ...]]
 
 
 def _choice(column: int, criteria: tuple[Criteria, ...]) -> Choice:
-    """Asked of one column where it looks at itself; else one answer serves all columns."""
+    """Key by column if the criteria refer to THIS; otherwise one answer serves all columns."""
     itself = any(r.parameter == THIS for c in criteria for r in _references(c))
     return column if itself else -1, criteria
 
@@ -64,7 +64,8 @@ def _choice(column: int, criteria: tuple[Criteria, ...]) -> Choice:
 class Plan:
     """One concrete container: its columns in entry order, then those that are derived.
 
-    choices: (column that THIS is, or -1; criteria of which each row tells the first that holds).
+    choices: (column that THIS stands for, or -1; criteria, of which each row records the first that
+    holds).
     """
 
     container: str
@@ -79,7 +80,7 @@ class Plan:
         return [f.parameter.name for f in self.fields]
 
     def choice(self, column: int, criteria: tuple[Criteria, ...]) -> int:
-        """Column of Rows.choice that tells the first of the criteria that holds."""
+        """Column of Rows.choice that records which of the criteria is the first to hold."""
         return self.choices.index(_choice(column, criteria))
 
 
@@ -112,8 +113,8 @@ class PlanTables(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """What a packet says the number of: container, array or repeated entry, and how many of it
-    there are columns for."""
+    """Something whose count the packet gives: its container, the name of the array or repeated
+    entry, and the number of elements that have columns."""
 
     container: str
     name: str
@@ -165,7 +166,7 @@ class _Compiler:
         for i, name in enumerate(self._order):
             container, mine = self._mdb.containers[name], children.get(name, [])
             nodes[i, CHILD], nodes[i, CHILD_N] = (mine[0] if mine else 0), len(mine)
-            if i:  # the root is every packet, whatever it inherits
+            if i:  # the root takes every packet, whatever it inherits
                 nodes[i, CRITERIA], nodes[i, CRITERIA_N] = self._restriction(name)
             nodes[i, PLAN] = -1
             if not container.abstract:
@@ -268,7 +269,7 @@ class _Compiler:
         )
 
     def _derived_of(self, name: str, one: Layout) -> list[Derived]:
-        """Derived parameters that this container sets off, each after those it needs."""
+        """Derived parameters that this container triggers, each after those that it needs."""
         here = set(one.names)
         chosen: list[Derived] = []
         grew = True
@@ -412,7 +413,7 @@ class _Compiler:
 
 
 def _tree(mdb: MissionDatabase) -> Iterator[str]:
-    """Names below the root, breadth first, so that the children of a node stand together."""
+    """Names from the root down, breadth first, so that the children of a node are adjacent."""
     children: dict[str | None, list[str]] = {}
     for c in mdb.containers.values():
         children.setdefault(c.base, []).append(c.name)
@@ -434,7 +435,7 @@ def _references(criteria: Criteria) -> Iterator[Reference]:
 
 
 def _alarm_choices(fields: tuple[Field, ...]) -> tuple[Choice, ...]:
-    """What the alarms of these columns ask of a row, each question once."""
+    """The criteria that the alarms of these columns test on a row, without repetition."""
     asked: dict[Choice, None] = {}
     for column, field in enumerate(fields):
         alarm = field.parameter.type.alarm
@@ -450,7 +451,7 @@ def _inputs(derived: Derived) -> list[Reference]:
 
 
 def _mark_head(nodes: I8, tables: Tables) -> None:
-    """BY_HEAD: all children of the node are told apart by the first word of the packet."""
+    """Set BY_HEAD where the first word of a packet is enough to choose among the children."""
     for node in nodes:
         decided = True
         for child in nodes[node[CHILD] : node[CHILD] + node[CHILD_N]]:

@@ -109,7 +109,7 @@ class Tables(NamedTuple):
 
 
 class Place(NamedTuple):
-    """The plan for which something is written: where its parameters stand, up to `before`."""
+    """The plan that a definition is written for: where its parameters are, up to `before`."""
 
     where: str  # for messages
     columns: dict[str, int]  # the last column of each name
@@ -120,7 +120,7 @@ class Place(NamedTuple):
 
 
 class Writer:
-    """Grows the tables. A definition is written once for the plan it is used in."""
+    """Appends to the tables. A definition is written once for each plan that uses it."""
 
     def __init__(self, slots: dict[str, int], carried: dict[str, Parameter]) -> None:
         self.slots = slots  # parameter: place of its newest value
@@ -142,7 +142,7 @@ class Writer:
         return len(self.rows[table]) - 1
 
     def field(self, field: Field, place: Place) -> int:
-        """A column; returns its row."""
+        """Add a column; returns its row."""
         of, row = field.parameter.type, [0] * FIELD_COLUMNS
         row[BYTE], row[SHIFT] = max(field.bit, 0) // 8, max(field.bit, 0) % 8
         row[KIND], row[BITS] = kind_of(field), field.bits
@@ -177,7 +177,7 @@ class Writer:
                 row[SIZE] = self.size(encoding.box, place)
         elif isinstance(encoding, BinaryEncoding):
             row[SIZE] = self.size(encoding.bits, place)
-        # nothing to do but to take the bits: the kernel's short way
+        # the bits are taken as they are: the kernel's short way
         plain = row[KIND] in (UNSIGNED, FLOAT32) and not row[LITTLE]
         decorated = row[POLY_N] or labels or row[CALIBRATOR] >= 0 or row[CONTEXT_N]
         row[PLAIN] = int(plain and not decorated and row[VALID] < 0)
@@ -232,7 +232,7 @@ class Writer:
         return first, len(made)
 
     def reference(self, reference: Reference, place: Place) -> int:
-        """A column of this packet where it is decoded by then; else the newest value there was."""
+        """A column of this packet if it is decoded by then; else the newest earlier value."""
         name = reference.parameter
         if name == THIS:
             return self._add("references", place.this, place.first_field + place.this, -1, 0)
@@ -281,7 +281,7 @@ class Writer:
         return self._add("comparisons", left, OPERATORS[comparison.operator], kind, other, n)
 
     def _written(self, comparison: Comparison, right: float | int) -> tuple[int, float, int]:
-        """(kind, number, bits) of a written number; whole 64 bits, which a float would round."""
+        """(kind, number, bits) of a literal number; bits are exact, where a float would round."""
         parameter = self._carried[comparison.left.parameter]
         encoding = parameter.type.encoding
         if (
@@ -320,7 +320,7 @@ class Writer:
         return first, len(made)
 
     def choice(self, criteria: tuple[Criteria, ...], place: Place) -> int:
-        """Which criteria hold first, as a column of Rows.choice."""
+        """Add a column of Rows.choice: which of the criteria is the first to hold."""
         numbered = tuple((c, i) for i, c in enumerate(criteria, 1))
         return self._add("choices", *self._lookups(numbered, place))
 

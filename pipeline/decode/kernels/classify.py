@@ -1,4 +1,4 @@
-"""Which container a packet is: down the inheritance tree by restriction criteria."""
+"""Finds the container of a packet: down the inheritance tree, by restriction criteria."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _inside(field: I8, bits: int) -> bool:
 
 @inline
 def _value(data: U1, at: int, bits: int, t: Tables, ref: int) -> float:
-    """A field at its place as a number; NaN where the packet does not reach it."""
+    """A field at a known place, as a number; NaN if the packet is too short for it."""
     field = t.fields[t.references[ref, 1]]
     if not _inside(field, bits):
         return np.nan
@@ -84,7 +84,7 @@ def _value(data: U1, at: int, bits: int, t: Tables, ref: int) -> float:
 
 @inline
 def _text_is(data: U1, at: int, bits: int, t: Tables, field: I8, c: I8) -> bool:
-    """Whether a string at its place is the written one."""
+    """Whether the comparison of a string at a known place with a literal holds."""
     if not _inside(field, bits):
         return False
     first = 8 * at + 8 * field[BYTE] + field[SHIFT]
@@ -94,7 +94,7 @@ def _text_is(data: U1, at: int, bits: int, t: Tables, field: I8, c: I8) -> bool:
 
 @inline
 def _holds(data: U1, at: int, bits: int, t: Tables, first: int, n: int) -> bool:
-    """Restriction criteria on a packet of `bits` bits."""
+    """Whether restriction criteria hold for a packet of `bits` bits."""
     stack = np.uint64(0)
     for i in range(first, first + n):
         if t.criteria[i, 0] != COMPARE:
@@ -137,9 +137,9 @@ def classify(
 ) -> None:
     """Walk each packet down the inheritance tree to its container.
 
-    `plan[k]` becomes the plan, TICK, REFUSED or REFUSED_OF less it (then `reason[k]`); `rows[c]`
-    counts packets.
-    `head_cache i4[65536]` remembers how far the first word alone leads.
+    `plan[k]` becomes the plan c, TICK, REFUSED or REFUSED_OF - c (the last two with `reason[k]`);
+    `rows[c]` counts packets.
+    `head_cache i4[65536]` holds the node down to which the first word alone leads.
     """
     rows[:] = 0
     nodes = p.nodes

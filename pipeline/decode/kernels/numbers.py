@@ -40,7 +40,7 @@ def some_bits(data: U1, bit: int, n: int) -> np.uint64:
 
 @inline
 def swap(word: np.uint64, bits: int) -> np.uint64:
-    """Bytes of a right-aligned word of `bits` in the other order."""
+    """A right-aligned word of `bits`, with its bytes in reverse order."""
     swapped = np.uint64(0)
     for _ in range(bits >> 3):
         swapped = (swapped << np.uint64(8)) | (word & np.uint64(255))
@@ -50,7 +50,7 @@ def swap(word: np.uint64, bits: int) -> np.uint64:
 
 @inline
 def number(word: np.uint64, kind: int, drop: int) -> float:
-    """Uncalibrated number of a field's bits; NaN where they are none (a BCD digit above 9)."""
+    """Uncalibrated number of a field's bits; NaN if they are not a number (a BCD digit above 9)."""
     if kind == UNSIGNED:
         return np.float64(word)
     if kind == SIGNED:
@@ -131,15 +131,15 @@ def _scaled(x: float, e: int) -> float:
 
 @inline
 def wide_number(data: U1, bit: int, bits: int, kind: int, little: bool) -> float:
-    """An integer of 65 to 1,024 bits as the nearest float64 (to even where two are as near).
+    """An integer of 65 to 1,024 bits as the nearest float64 (ties to even).
 
-    The leading 64 significant bits are rounded once, with all that follows them folded into the
-    last: what that bit says of the rest is all that rounding asks.
+    The leading 64 significant bits are rounded once. All bits after them are folded into the last
+    one, which is all that rounding needs to know of them.
     """
     lead = np.int64(0)  # where the last of the leading bits stands
     negative = kind == WIDE_SIGNED and _bit_at(data, bit, bits, 0, little) == 1
     word, taken, sticky, carry_from = np.uint64(0), 0, False, -1
-    if negative:  # the magnitude is the complement plus one: bits turn over above the last one set
+    if negative:  # magnitude = complement plus one: bits above the lowest set bit are inverted
         carry_from = bits - 1
         while carry_from > 0 and _bit_at(data, bit, bits, carry_from, little) == 0:
             carry_from -= 1

@@ -1,8 +1,8 @@
 """The operators of XTCE's formulas on a small stack of float64 (XTCE 1.2, MathOperatorsType).
 
-Truth is 1 or 0. Where an operation has no result (a root of a negative number, a division by zero
-of zero) it is NaN or infinite, as IEEE 754 says, and the sample becomes invalid. `%` takes the sign
-of its divisor; `div` and `int` cut towards zero; operators on bits take whole numbers within 2^53.
+Truth is 1 or 0. If an operation has no result (a root of a negative number, zero divided by zero)
+the value is NaN or infinite, as in IEEE 754, and the sample becomes invalid. `%` takes the sign of
+its divisor; `div` and `int` truncate towards zero; operators on bits take integers within 2^53.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Columns whose places the packet decides: the steps of a layout, followed packet by packet."""
+"""Columns whose places depend on the packet: runs the steps of a layout on each packet."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _field(
     eng: F8,
     quality: U1,
 ) -> tuple[np.uint8, int]:
-    """One column from the cursor on; returns (reason or 0, the cursor behind it)."""
+    """Read one column at the cursor; returns (reason or 0, the cursor after it)."""
     f = t.fields[row]
     kind, bits = f[KIND], f[BITS]
     if kind == STRING or kind == WIDE_BINARY:

@@ -65,12 +65,12 @@ def decode(
     quality: U1,
     choice: U1,
 ) -> None:
-    """Values of every packet, each plan into its own region of the flat columns.
+    """Decode the values of every packet; each plan has its own region of the flat columns.
 
-    `next_row`, `next_value` (a plan) come in as the start of its region and go out as its end;
-    `row_at` and `value_at` (a packet) go out as the places of its row and of its first value.
-    A packet that is refused takes no row: its plan becomes REFUSED_OF less its container, and it
-    has a reason.
+    `next_row`, `next_value` (per plan) come in as the start of its region and go out as its end;
+    `row_at` and `value_at` (per packet) go out as the places of its row and of its first value.
+    A refused packet takes no row: its plan becomes REFUSED_OF minus its container, and its reason
+    is set.
     """
     fields, labels, coefficients = t.fields, t.labels, t.coefficients
     for k in range(len(start)):
@@ -147,7 +147,7 @@ def decode(
 def _rare(
     data: U1, at: int, t: Tables, i: int, v: int, twin: bool, raw: U8, eng: F8, quality: U1
 ) -> None:
-    """One column at a known place that is no number, or has a spline."""
+    """Decode a column at a known place that is not a number, or that has a spline."""
     f = t.fields[i]
     if f[KIND] == BINARY:
         raw[v] = bits_of(data, at + f[BYTE], f[SHIFT], f[DROP])
@@ -180,7 +180,7 @@ def _times(
     quality: U1,
 ) -> tuple[int, bool]:
     """(generation time, reason or 0); fills the columns that are absolute times."""
-    clock = np.int64(NEVER)  # what the packet says of its own time
+    clock = np.int64(NEVER)  # the time that the packet itself gives
     bad, found = np.uint8(0), p.time[c] != FIRST_TIME
     first = p.start[c]
     for i in range(p.times_start[c], p.times_start[c + 1]):
@@ -219,7 +219,7 @@ def _choose(
     quality: U1,
     out: U1,
 ) -> None:
-    """Of each choice of the plan, which of its criteria holds first: 1, 2, …; 0 where none does."""
+    """For each choice of the plan, the first of its criteria to hold: 1, 2, …; 0 if none does."""
     for i in range(p.choices_start[c], p.choices_start[c + 1]):
         first, n = t.choices[p.choices[i], 0], t.choices[p.choices[i], 1]
         found = 0
@@ -235,7 +235,7 @@ def _choose(
 def _publish(
     data: U1, t: Tables, p: PlanTables, c: int, value: int, w: Work, raw: U8, eng: F8, quality: U1
 ) -> None:
-    """Keep the newest values of what other packets look at."""
+    """Keep the newest values of parameters that other packets refer to."""
     for i in range(p.published_start[c], p.published_start[c + 1]):
         column, slot = value + p.published[i, 0], p.published[i, 1]
         if quality[column] == _ABSENT:

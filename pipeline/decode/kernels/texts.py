@@ -1,4 +1,4 @@
-"""Where the content of a string lies inside what it occupies (XTCE 1.2, StringDataEncoding)."""
+"""Where the content of a string is within its bits (XTCE 1.2, StringDataEncoding)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def content(
 ) -> tuple[bool, int, int, int]:
     """(good, first bit, bits, occupied bits) of a string.
 
-    which: row of the strings table, or -1: the content is the box. first: where it begins; box:
-    bits, or below 0 where its content alone tells; end: of the packet. It is not good where its
-    size tag lies, and where it needs an end that the packet does not hold.
+    which: row of the strings table, or -1: the content is the box. first: where it begins; box: its
+    bits, or below 0 if only the content gives the size; end: of the packet. The string is not good
+    if its size tag is wrong, or if it needs a terminator that the packet does not hold.
     """
     if which < 0:
         return True, first, box, box
@@ -58,6 +58,6 @@ def content(
 
 @inline
 def copy_bits(data: U1, bit: int, bits: int, out: F8) -> None:
-    """The bits' bytes, aligned, as far as `out` holds them."""
+    """Copy bits to `out` as aligned bytes, as many as fit."""
     for i in range(min((bits + 7) >> 3, len(out) - 2)):
         out[i] = np.uint8(byte_at(data, bit + 8 * i))

@@ -13,7 +13,7 @@ _FAR = float(2**62)
 _SECOND = np.int64(SECOND)
 _DAY = np.int64(86400 * SECOND)
 _END = np.int64(2**62)
-_MOST_DAYS = 2**62 // (86400 * SECOND)  # with the milliseconds, at most 49 days more, i8 holds them
+_MOST_DAYS = 2**62 // (86400 * SECOND)  # i8 still holds them plus the milliseconds, at most 49 days
 _MS = np.int64(10**6)
 _ABSENT = np.uint8(ABSENT)
 MISSING = NEVER + 1  # a term that the packet does not hold
@@ -21,7 +21,7 @@ MISSING = NEVER + 1  # a term that the packet does not hold
 
 @part
 def time_of(data: U1, t: Tables, which: int, v: int, first_field: int, raw: U8, quality: U1) -> int:
-    """ns since 1970 UTC of a time row; NEVER where it is none, MISSING where it is absent."""
+    """ns since 1970 UTC of a time row; NEVER if it is not a valid time, MISSING if it is absent."""
     total, continuous = t.times[which, 0], t.times[which, 1]
     for k in range(t.times[which, 2], t.times[which, 2] + t.times[which, 3]):
         term = t.terms[k]
@@ -45,7 +45,7 @@ def time_of(data: U1, t: Tables, which: int, v: int, first_field: int, raw: U8, 
 def correlated(ns: int, received: int, t: Tables) -> int:
     """UTC of an on-board time, by the run of the clock in which the packet was received.
 
-    NEVER where that is no time.
+    NEVER if the result is not a valid time.
     """
     run = len(t.clock_runs) - 1
     while run > 0 and t.clock_runs[run, 0] > received:
@@ -66,7 +66,7 @@ def correlated(ns: int, received: int, t: Tables) -> int:
 
 @inline
 def _ns(word: np.uint64, kind: int, drop: int, up: int, down: int) -> int:
-    """`word * up / down` in ns, to the nearest; whole numbers exactly. NEVER: no time."""
+    """`word * up / down` in ns, to the nearest; exact for integers. NEVER: not a valid time."""
     x = number(word, kind, drop) * (np.float64(up) / np.float64(down))
     if not (-_FAR < x < _FAR):
         return np.int64(NEVER)
@@ -81,13 +81,13 @@ def _ns(word: np.uint64, kind: int, drop: int, up: int, down: int) -> int:
         whole = np.int64(word // np.uint64(down))
         rest = np.int64(word - np.uint64(whole) * np.uint64(down))
         return whole * up + (rest * up + (down >> 1)) // down
-    whole = count // down  # the product of the rest fits: the plan has seen to it
+    whole = count // down  # the product of the rest fits: `scaled_term` has checked it
     return whole * up + ((count - whole * down) * up + (down >> 1)) // down
 
 
 @inline
 def _segmented(data: U1, bit: int, t: Tables, term: I8) -> int:
-    """T-field of a CCSDS time code as ns from its epoch; NEVER where the P-field says another."""
+    """T-field of a CCSDS time code in ns from its epoch; NEVER if its P-field is another one."""
     for i in range(term[5]):
         if some_bits(data, bit + 8 * i, 8) != np.uint64(t.texts[term[4] + i]):
             return np.int64(NEVER)

@@ -1,7 +1,7 @@
-"""Values that hang on other values: references, criteria, sizes, formulas, calibrators.
+"""Values that depend on other values: references, criteria, sizes, formulas, calibrators.
 
-All read one row being decoded (`raw`, `eng`, `quality` from `v` on) and, where the packet does not
-hold what is looked at, the newest value that an earlier packet had (`latest`).
+All read the row being decoded (`raw`, `eng`, `quality` from `v` on). If the packet does not hold
+the value referred to, they read the newest one of an earlier packet (`latest`).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def value(
 
 @inline
 def raw_number(data: U1, f: I8, word: np.uint64) -> float:
-    """Uncalibrated number of a column's raw value, which of a wide integer is its place."""
+    """Uncalibrated number of a column's raw value (a wide integer's raw value is its place)."""
     if f[KIND] == WIDE_UNSIGNED or f[KIND] == WIDE_SIGNED:
         bit, bits = np.int64(word >> np.uint64(20)), np.int64(word & np.uint64(0xFFFFF))
         return wide_number(data, bit, bits, f[KIND], f[LITTLE] != 0)
@@ -92,7 +92,7 @@ def word_of(
 
 @inline
 def compare(left: float, operator: int, right: float) -> bool:
-    """What is no number compares with nothing."""
+    """Compare two numbers. No comparison with NaN holds."""
     if np.isnan(left) or np.isnan(right):
         return False
     if operator == 0:
@@ -110,7 +110,7 @@ def compare(left: float, operator: int, right: float) -> bool:
 
 @inline
 def compare_words(left: np.uint64, operator: int, right: np.uint64, signed: bool) -> bool:
-    """Whole numbers of 64 bits, which a float would round."""
+    """Compare integers of 64 bits, which a float would round."""
     if operator == 0:
         return left == right
     if operator == 1:
@@ -144,8 +144,8 @@ def same_text(data: U1, bit: int, texts: U1, start: int, n: int) -> bool:
 def compare_text(
     data: U1, bit: int, bits: int, operator: int, texts: U1, start: int, n: int
 ) -> bool:
-    """A text of `bits` against a written one: the same, other, or it begins with, ends with or
-    holds it."""
+    """Compare a text of `bits` with a literal: it is equal, differs, begins with it, ends with it
+    or contains it."""
     size = bits >> 3
     if operator <= 1:
         return (size == n and same_text(data, bit, texts, start, n)) == (operator == 0)
@@ -181,7 +181,7 @@ def holds(
     latest_has: U1,
     latest_text: U1,
 ) -> bool:
-    """Criteria on the row so far; what has no value compares with nothing."""
+    """Whether criteria hold for the row so far. No comparison without a value holds."""
     stack = np.uint64(0)
     for i in range(first, first + n):
         if t.criteria[i, 0] != COMPARE:
@@ -200,7 +200,7 @@ def holds(
             else:
                 slot = t.references[c[0], 2]
                 bits = np.int64(latest_word[slot])
-                # of an earlier text no more is kept than it takes to compare all of it
+                # only so much of an earlier text is kept as a test for equality needs
                 held = c[1] < BEGINS and compare_text(
                     latest_text[slot], 0, bits, c[1], t.texts, c[3], c[4]
                 )
@@ -224,7 +224,7 @@ def holds(
 
 @inline
 def _field_of(t: Tables, ref: int) -> int:
-    """Row of the field that a reference leads to; of an earlier packet's, the slot's."""
+    """Row of the field that a reference leads to; for an earlier value, the slot's field."""
     row = t.references[ref, 1]
     return row if row >= 0 else t.slot_fields[t.references[ref, 2]]
 
@@ -243,7 +243,7 @@ def size(
     latest_has: U1,
     latest_text: U1,
 ) -> int:
-    """A size, place or count; below -2^40 where there is none."""
+    """A size, place or count; below -2^40 if it cannot be determined."""
     kind = t.sizes[which, 0]
     if kind == FIXED:
         return np.int64(t.lines[which, 1])
@@ -349,7 +349,7 @@ def spline(t: Tables, which: int, x: float) -> tuple[float, np.uint8]:
 
 @inline
 def unlabelled(whole: int, labels: I8, first: int, n: int) -> np.uint8:
-    """INVALID where an enumeration has no label for the value; labels rise."""
+    """INVALID if an enumeration has no label for the value; labels are in ascending order."""
     low, high = first, first + n
     while low < high:
         middle = (low + high) >> 1

@@ -1,9 +1,9 @@
-"""What every model family is: causal, one pass, constant state, score before learn.
+"""The contract of every model family: causal, one pass, constant state, score before learn.
 
-`feed(grid) -> Scores`: for each row, first what the model says of it (levels, prediction, score),
-then learning from it. Levels are instantaneous; persistence belongs to the monitor. A family
-never raises on any input: a sample that says nothing (NaN, stale, warming up) gets NO_VERDICT.
-Batch equals one by one, byte for byte.
+`feed(grid) -> Scores`: each row is first scored (levels, prediction, score), then learnt. Levels
+are instantaneous; persistence belongs to the monitor. A family never raises an exception on any
+input: a sample that cannot be judged (NaN, stale, warming up) gets NO_VERDICT. Feeding a batch
+gives the same as feeding row by row, byte for byte.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class GroupParameter:
 
     name: str
     type: ParameterType
-    low: tuple[float, ...]  # alarm ranges in force, a value a level of ALARM_LEVELS
+    low: tuple[float, ...]  # alarm ranges in force, one value per level of ALARM_LEVELS
     high: tuple[float, ...]
 
 
 def weights_sha256(family: str, version: int, rule: Any) -> str:
-    """Hash of all that determines a model's words: a model without training has its settings."""
+    """Hash of all that determines a model's output: without training, these are its settings."""
     weights = {"family": family, "version": version, "settings": asdict(rule)}
     return hashlib.sha256(orjson.dumps(weights, option=orjson.OPT_SORT_KEYS)).hexdigest()
 

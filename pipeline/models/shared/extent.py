@@ -1,7 +1,7 @@
-"""Extent of a parameter: smallest and largest value of its last rows, the scale of what it shows.
+"""Extent of a parameter: smallest and largest value of its last rows, used as its scale.
 
-Two blocks of HISTORY rows: the one that fills, and the one before it. A family that measures in
-extents says the same of volts and of millivolts.
+Two blocks of HISTORY rows: the one being filled, and the one before it. A family that measures in
+extents gives the same results for volts and for millivolts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HISTORY = 8000
 
 
 class Extents(NamedTuple):
-    """Of f parameters; f8[f] each, rows i8[f]: of the block that fills."""
+    """Of f parameters, f8[f] each; rows i8[f]: rows in the block being filled."""
 
     past_low: F8
     past_high: F8

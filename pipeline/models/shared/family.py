@@ -1,8 +1,8 @@
-"""A model family is one file: all that the house knows of it stands in its class (docs/models.md).
+"""A model family is one file, whose class defines all that the rest needs (docs/models.md).
 
-A family joins by its file and its line of `models.families.FAMILIES`. From that come its table in
-mission.toml and the mission's schema, its kernels' warm-up, its alerts' schema and sentence, the
-laws that it is held to, its part in training, scores and docs.
+A family is added by its file and its line in `models.families.FAMILIES`. From these follow its
+table in mission.toml and in the mission's schema, its kernels' warm-up, its alerts' schema and
+sentence, the laws that it is tested against, its part in training, scores and docs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.words import figure
 Evidence = dict[str, Any]
 
 
-# of evidence that several families give
+# schemas of evidence that several families give
 LEAD = {
     "type": ["number", "null"],
     "description": "time to the limit headed for; fatigue: to the end of its life",
@@ -38,14 +38,14 @@ FEATURE_SCHEMA = {
 
 
 class Family(Stateful):
-    """One family at work on the parameters of one group: `models.shared.contract.Model`.
+    """One family applied to the parameters of one group: `models.shared.contract.Model`.
 
-    name: its table's in mission.toml, its monitor's in alerts. Rule: its settings. theta: the
-    setting that a budget of false alarms decides. example: settings under which it works on any
-    two numbers. evidence_schema: of what `evidence` adds to an alert, JSON Schema by key.
-    phased: whether each flight phase has a past of its own. trained_alone: nothing is known of it
-    without recorded flights. suits: kinds of recordings that its defaults were chosen for. sees:
-    what it is for, a line for the table of docs/models.md.
+    name: of its table in mission.toml and of its monitor in alerts. Rule: its settings. theta: the
+    setting that is tuned to a budget of false alarms. example: settings under which it works on any
+    two numbers. evidence_schema: JSON Schema, by key, of what `evidence` adds to an alert.
+    phased: whether each flight phase has its own model. trained_alone: it knows nothing without
+    training on recorded flights. suits: kinds of recordings that its defaults were chosen for.
+    sees: what it detects, a line for the table of docs/models.md.
     """
 
     name: ClassVar[str]
@@ -84,10 +84,10 @@ class Family(Stateful):
         self.feed(grid)
 
     def set_limits(self, parameter: int, low: Five, high: Five) -> None:
-        """Other limits of a parameter are in force."""
+        """Use other limits of a parameter from now on."""
 
     def clock_set(self, step_ns: int) -> None:
-        """The clock was set by so much: what counts from a time of its own counts from there."""
+        """The clock was set by `step_ns`: times that the model has stored move by as much."""
 
     def forecasts(self, parameter: int) -> Iterator[tuple[Level, float]]:  # noqa: ARG002
         """Seconds to each range ahead, mildest first."""
@@ -95,13 +95,13 @@ class Family(Stateful):
 
     @staticmethod
     def confidence(score: float) -> float:
-        """That an excess `score` times what is allowed is no chance, were they as wild as 1/r²."""
+        """Confidence that an excess `score` times the allowed is no chance, even for 1/r² tails."""
         return max(0.0, 1.0 - 1.0 / score) if score > 0 else 0.0
 
     @staticmethod
     def sentence(alert: Evidence, seen: str, unit: str) -> str:
-        """What an alert says, for people; total, whatever its evidence lacks. seen: parameter and
-        value; no full stop."""
+        """An alert as a sentence for people, without a full stop. It never fails, even if evidence
+        is missing. seen: parameter and value."""
         predicted, score = figure(alert["predicted"]), figure(alert["score"])
         threshold = f"threshold {alert['threshold']:g}"
         return f"{seen} where {predicted}{unit} was expected: {score} scales, {threshold}"

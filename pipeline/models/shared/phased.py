@@ -1,7 +1,7 @@
-"""A family with a past for each flight phase: what is nominal on the pad is not in ascent.
+"""A family with one model per flight phase: what is nominal on the pad is not in ascent.
 
-Each phase has a model of its own, which hears the rows of its phase alone. The first row that it
-hears after another phase comes after a gap for it, and is dealt with as after any other.
+Each phase has its own model, which receives only the rows of its phase. To that model, the first
+row after another phase comes after a gap, and is handled as after any other gap.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.state import Composite, Stateful
 
 class _Where(Stateful):
     def __init__(self, phases: int, f: int) -> None:
-        # fresh: parameters that were not heard yet since the phase began
+        # fresh: 1 for parameters without a new valid sample since the phase began
         self.state = {"phase": np.full(1, -1, np.int64), "fresh": np.ones((phases, f), np.uint8)}
         self.bounds = {"phase": (-1, phases - 1), "fresh": (0, 1)}
 
@@ -31,19 +31,19 @@ def make(
     family: type[Family], parameters: list[GroupParameter], period_ns: int, rules: list[Any],
     phases: tuple[str, ...],
 ) -> Model:  # fmt: skip
-    """A model of the family, or one of each phase. ValueError where the rules do not fit."""
+    """One model of the family, or one per phase. ValueError if the rules do not fit."""
     if not phases_of(family, phases):
         return family(parameters, period_ns, rules)
     return Phased([family(parameters, period_ns, rules) for _ in phases])
 
 
 def phases_of(family: type[Family], phases: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that a family keeps apart."""
+    """The phases for which a family has separate models."""
     return phases if family.phased else ()
 
 
 class Phased(Composite):
-    """models: of one family and the same parameters, one a phase."""
+    """models: one per phase, all of one family and the same parameters."""
 
     def __init__(self, models: list[Model]) -> None:
         first = self._first = models[0]
@@ -96,7 +96,7 @@ class Phased(Composite):
         return Scores(enter, enter, predicted, score, detail)
 
     def _run(self, grid: Grid, a: int, b: int, phase: int) -> Scores:
-        """Rows a to b, all of one phase. Copies: a later run may be the same model's."""
+        """Score rows a to b, all of one phase. Copies, since a later run may use the same model."""
         w = self._where.state
         fresh = w["fresh"][phase]
         if w["phase"][0] != phase:

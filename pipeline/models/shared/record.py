@@ -1,23 +1,23 @@
 """Record limits: a feature is odd where it goes beyond all that it has done before.
 
-    limit    U + m,  and L - m where too little is odd as well
-    margin   m = margin · (U - L) · (1 + CAUTION / rows), and never finer than the feature is
+    limit    U + m,  and L - m where low values are odd as well
+    margin   m = margin · (U - L) · (1 + CAUTION / rows), and never below the feature's fineness
     learning L ← min(L, x), U ← max(U, x)   of rows that are not in alarm, PATIENCE rows later
 
 L and U are the smallest and largest value of the last `history` rows (two blocks of half of it),
-`rows` how many they rest on: a short past earns a wide margin. The theory of records says why this
-works without a distribution: the n-th value of an exchangeable series is its record with
-probability 1/n (Rényi 1962), whatever it is drawn from.
+`rows` is the number of rows behind them: a short past gets a wide margin. The theory of records
+says why this works without a distribution: the n-th value of an exchangeable series is its record
+with probability 1/n (Rényi 1962), whatever it is drawn from.
 
-A fault that creeps would teach the limits as it comes. So rows wait: every PATIENCE rows those of
-the turn before are learnt, and when an alarm is raised what waits is dropped.
+A slowly growing fault would widen the limits as it comes. So rows wait before they are learnt:
+every PATIENCE rows those of the turn before are learnt, and an alarm drops the rows that wait.
 
-What lets go of a past that no longer fits:
-- a gap (AFTER_GAP): for SETTLE rows nothing is an alarm, and where half of them would have been,
-  the past is forgotten; in any case it is, DROP rows later, for what came since;
-- an alarm that lasts `let_go` rows is the new normal, and the limits begin anew;
-- when an alarm has ended for CALM rows, the limits take over the part TAKEN of its excess: what
-  happens again and again is said less and less often.
+A past that no longer fits is given up in three cases:
+- after a gap (AFTER_GAP) nothing is an alarm for SETTLE rows. If half of them would have been one,
+  the past is forgotten. In any case, DROP rows later the rows since the gap replace the past;
+- an alarm that lasts `let_go` rows becomes the new normal, and the limits start again;
+- when an alarm has been over for CALM rows, the limits widen by the part TAKEN of its excess, so
+  that what happens again and again is reported less and less often.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from schemas.columns import F8, NO_VERDICT, U1, Grid, Quality, Scores
 from schemas.mission import Level
 from schemas.words import figure
 
-CAUTION = 2000.0  # so many rows earn twice the margin
-LEAST = 300  # rows before anything is said
+CAUTION = 2000.0  # after so many rows the margin is doubled
+LEAST = 300  # rows before the first verdict
 SETTLE = 100
 DROP = 1000
 CALM = 100
 TAKEN = 0.5
 PATIENCE = 12
 MOST_ROWS = 2.0**53  # weights may claim more
-TENTH = 0.1  # a logarithm is no finer: a tenth more or less
-HUGE = 1e150  # beyond any quantity of physics: squares of it are no numbers
+TENTH = 0.1  # fineness of a logarithm: ten per cent more or less
+HUGE = 1e150  # beyond any quantity of physics: squares of more may overflow
 TEACHES_NOTHING = np.uint8(Quality.INVALID | Quality.OUT_OF_RANGE | Quality.HELD | Quality.STALE)
 GAP_BIT = np.uint8(Quality.AFTER_GAP)
 _WATCH = np.uint8(Level.WATCH)
@@ -54,10 +54,10 @@ _WHICH, _VALUE, _LOW, _HIGH, _ROWS, _DETAILS = range(6)
 
 
 class Feature(NamedTuple):
-    """What is judged by its records, and how fine it is: no margin is below least + share · S.
+    """A feature judged by its record, and its fineness: no margin is below least + share · S.
 
-    S is the extent of the parameter (`models.shared.extent`). known: up to known · S it is never
-    odd. below: whether too little is odd as well.
+    S is the extent of the parameter (`models.shared.extent`). known: a feature up to known · S is
+    never odd. below: whether low values are odd as well.
     """
 
     name: str
@@ -85,12 +85,13 @@ class Weights(NamedTuple):
 
 
 class Past(NamedTuple):
-    """f8[g, f] each, of g features, calm and odd u1 (they end at CALM and SETTLE); arrays of their
-    own, so that a loop over parameters gets lanes.
+    """f8[g, f] each, of g features; calm and odd are u1 (CALM and SETTLE at most). Separate arrays,
+    so that a loop over parameters is vectorised.
 
-    low, high: of the block that fills, past_ of the one before it; next_ and new_ of rows that
-    wait, worst_ of the alarm that stands. filled: rows of this block, seen: rows behind the record,
-    waited: since the last turn; alarm: rows in alarm, calm: since; odd: alarms while it settles.
+    low, high: of the block being filled, past_ of the one before it; next_ and new_ of rows that
+    wait, worst_ of the active alarm. filled: rows in this block; seen: rows behind the record;
+    waited: rows since the last turn; alarm: rows in alarm; calm: rows since it; odd: alarms within
+    SETTLE rows of a gap.
     """
 
     past_low: F8
@@ -120,7 +121,7 @@ def _empty_past(g: int, f: int) -> Past:
 
 
 class RecordModel(Family):
-    """A family that gives features of each row, and is judged by their records. WATCH at most."""
+    """A family that extracts features of each row and judges them by record. WATCH at most."""
 
     Rule: ClassVar[type[Rule]] = RecordRule
     theta = "margin"
@@ -154,11 +155,11 @@ class RecordModel(Family):
         self.state |= {"since_gap": np.full(f, float(DROP))}
         self._busy = np.empty(f, np.uint8)
         self._scores, self._features = empty_scores(0, f, _DETAILS), np.empty((0, g, f))
-        self._extent = np.zeros((0, f))  # of each row, where a feature's fineness is a part of it
+        self._extent = np.zeros((0, f))  # per row, for features whose fineness depends on it
 
     @abstractmethod
     def extract(self, grid: Grid, features: F8, predicted: F8) -> None:
-        """Fill features [k, g, f] of the rows up to and with each; NaN: none. Learns as it goes."""
+        """Fill features [k, g, f], of the rows up to and including each; NaN: none. Also learns."""
 
     def feed(self, grid: Grid) -> Scores:
         """Scores of each row; views on buffers that the next feed overwrites."""
@@ -222,10 +223,10 @@ def judge(
     busy: U1,
     out: Scores,
 ) -> None:
-    """Sequential in rows: what is said of a row does not know the row's own value.
+    """Sequential in rows: the limits that judge a row do not include the row itself.
 
-    Most rows are calm and change little: they are taken with all parameters at once, and what they
-    leave is taken one by one. Detail is written of rows that speak. busy u1[f]: to work in.
+    Most rows are calm and change little: they are handled for all parameters at once, and the rest
+    one by one. Detail is written at least for rows with an alarm level. busy u1[f]: scratch.
     """
     for i in range(len(features)):
         gap = np.uint8(0)
@@ -261,7 +262,7 @@ def judge(
 
 @part
 def _row(g: int, p: Past) -> Past:
-    """Of one feature, f8[f] each."""
+    """The past of one feature, f8[f] each."""
     return Past(
         p.past_low[g], p.past_high[g], p.low[g], p.high[g], p.worst_low[g], p.worst_high[g],
         p.next_low[g], p.next_high[g], p.new_low[g], p.new_high[g], p.filled[g], p.seen[g],
@@ -290,8 +291,8 @@ def _excess(
     known: float,
     extent: float,
 ) -> float:
-    """How far x is beyond the record, in margins; not more than it is beyond what is known. Both
-    sides are multiplied by the rows seen, which saves a division."""
+    """How far x is beyond the record, in margins, but at most x / (known · extent). Numerator and
+    denominator are multiplied by the rows seen, which saves a division."""
     return min(
         max(x - high, (low - x) if below != 0 else -np.inf)
         * seen
@@ -313,9 +314,9 @@ def _calm(
     enter: U1,
     score: F8,
 ) -> np.uint8:
-    """Judge and learn where nothing else happens; marks the others in `busy`, and returns if any.
+    """Judge and learn the plain cases; marks the others in `busy`, and returns whether any is.
 
-    Conditions are joined by & and |: an `and` is a branch, and a loop with branches gets no lanes.
+    Conditions are joined by & and |: an `and` is a branch, and loops with branches stay scalar.
     """
     left, below = np.uint8(0), fineness.below[g]
     least, share, known = fineness.least[g], fineness.share[g], fineness.known[g]
@@ -409,7 +410,7 @@ def _feature(
     past.seen[g, j] += 1.0
     past.filled[g, j] += 1.0
     _wait(x, g, j, past)
-    learnt = past.low[g, j] <= past.high[g, j]  # a short block may have closed before any row was
+    learnt = past.low[g, j] <= past.high[g, j]  # a short block may end before any row was learnt
     if past.filled[g, j] >= w.half[j] and since >= DROP and learnt:
         past.past_low[g, j], past.past_high[g, j] = past.low[g, j], past.high[g, j]
         past.low[g, j], past.high[g, j] = np.inf, -np.inf
@@ -437,7 +438,7 @@ def _drop_waiting(g: int, j: int, p: Past) -> None:
 
 @part
 def _close(g: int, j: int, p: Past) -> None:
-    """A gap: what was before it is the past."""
+    """At a gap, merge the block being filled into the past."""
     p.past_low[g, j] = min(p.past_low[g, j], p.low[g, j])
     p.past_high[g, j] = max(p.past_high[g, j], p.high[g, j])
     p.low[g, j], p.high[g, j] = np.inf, -np.inf
@@ -446,7 +447,7 @@ def _close(g: int, j: int, p: Past) -> None:
 
 @part
 def _forget(g: int, j: int, p: Past) -> None:
-    """Everything, as if it had never been heard."""
+    """Forget everything, as if no row had ever come."""
     p.past_low[g, j], p.past_high[g, j] = np.inf, -np.inf
     p.low[g, j], p.high[g, j] = np.inf, -np.inf
     p.worst_low[g, j], p.worst_high[g, j] = np.inf, -np.inf
@@ -457,7 +458,7 @@ def _forget(g: int, j: int, p: Past) -> None:
 
 @part
 def _take(low: float, high: float, g: int, j: int, p: Past) -> None:
-    """An alarm is over: a part of what it went beyond is known from now on."""
+    """An alarm is over: widen the limits by a part of its excess."""
     worst_low, worst_high = p.worst_low[g, j], p.worst_high[g, j]
     if worst_high > high:
         p.high[g, j] = max(p.high[g, j], high + TAKEN * (worst_high - high))

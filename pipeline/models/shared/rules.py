@@ -1,22 +1,22 @@
-"""Settings of model families: what a field may be, in which unit, and what needs it."""
+"""Settings of model families: allowed values of each field, its unit, and whether it is needed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_SECONDS = 1_000_000_000  # thirty years: ns of more do not fit 64 bits
+MAX_SECONDS = 1_000_000_000  # thirty years, so that ns fit 64 bits
 MAX_HZ = 100_000
 MAX_ROWS = 2**40
-ABOVE_0 = 1e-300  # a bound that says so
-LEAST_HISTORY = 100  # rows; one is learnt twelve to twenty-four rows after it came
+ABOVE_0 = 1e-300  # a lower bound that means: greater than 0
+LEAST_HISTORY = 100  # rows; a row is learnt twelve to twenty-four rows after it arrived
 
 
 def setting(
     default: Any, least: float | None = None, most: float | None = None, unit: str = "",
     need: str = "",
 ) -> Any:  # fmt: skip
-    """A field of a rule. need: what it is, where the family cannot do without it."""
+    """A field of a rule. need: what the value is, if the family cannot work without it."""
     told = {"least": least, "most": most, "unit": unit, "need": need}
     return field(default=default, metadata=told)
 
@@ -29,7 +29,7 @@ class Rule:
     enabled: bool = False
 
     def mistake(self) -> tuple[str, str] | None:
-        """Field and what is wrong with it, where several do not go together."""
+        """(field, what is wrong with it) if fields do not fit together, else None."""
         return None
 
 
@@ -40,4 +40,4 @@ class RecordRule(Rule):
 
     margin: float = setting(0.2, ABOVE_0, 1e6)  # beyond the record, in its own extents
     history: int = setting(8000, LEAST_HISTORY, MAX_ROWS, "rows")  # that a record lasts
-    let_go: int = setting(1000, 1, MAX_ROWS, "rows")  # an alarm of so many is the new normal
+    let_go: int = setting(1000, 1, MAX_ROWS, "rows")  # an alarm that lasts so long is normal

@@ -9,13 +9,13 @@ import numpy as np
 
 from schemas.columns import I8
 
-MOST = 64  # of one set: what relates them grows with its square
+MOST = 64  # of one set: their relations grow with its square
 
 
 def sets_of(rules: Sequence[Any]) -> I8:
     """Columns of each set, i8[sets, longest], -1 after its last.
 
-    ValueError: one that stands alone or too many.
+    ValueError: a set of only one parameter, or of too many.
     """
     members: dict[Any, list[int]] = {}
     for j, rule in enumerate(rules):

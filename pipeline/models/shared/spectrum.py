@@ -4,8 +4,8 @@
 
     Q_k ← Q_k + PACE · (P_k - Q_k)
 
-w is Hann's window. The sum of all P_k is about the variance, so a band's is the variance in it; Q
-is their mean over the last segments, from the first one after a gap on.
+w is Hann's window. The sum of all P_k is about the variance, so the sum over a band is the variance
+in that band. Q is the mean of P over the last segments; it starts again after a gap.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Tables(NamedTuple):
 
 
 class Segments(NamedTuple):
-    """What a family of the spectrum keeps: ring f8[f, ROWS], held i8[f] rows since the gap, smooth
-    f8[f, BINS] the mean spectrum."""
+    """State of a family that uses the spectrum: ring f8[f, ROWS]; held i8[f]: rows since the gap;
+    smooth f8[f, BINS]: the mean spectrum."""
 
     ring: F8
     held: I8
@@ -55,7 +55,7 @@ def tables() -> Tables:
     scale: F8 = np.sqrt(2.0 / (ROWS * np.sum(window**2))) * window[:, None]
     cosine: F8 = np.cos(angle) * scale
     sine: F8 = np.sin(angle) * scale
-    cosine[:, -1] /= math.sqrt(2.0)  # half the rate has no partner beyond it
+    cosine[:, -1] /= math.sqrt(2.0)  # the bin at half the rate has no mirror image
     return Tables(cosine, sine, np.empty((2, BINS)))
 
 
@@ -66,17 +66,17 @@ def frequencies(period_ns: int) -> F8:
 
 @part
 def whole(held: int) -> bool:
-    """Whether a segment is whole with the row that was just taken into the window."""
+    """Whether the row that was just added to the window completes a segment."""
     done: bool = (held >= ROWS) & (held % HOP == 0)
     return done
 
 
 @part
 def segment(ring: F8, held: int, mean: float, table: Tables, smooth: F8) -> None:
-    """Take a whole segment into smooth[BINS]. The oldest row of the ring stands at `held`."""
+    """Average a whole segment into smooth[BINS]. The oldest row of the ring is at `held`."""
     pace = 1.0 if held == ROWS else PACE
     a, b = table.sums[0], table.sums[1]
-    bins = len(a)  # of a length it knows LLVM unrolls the loops, and no lanes
+    bins = len(a)  # with a constant length LLVM unrolls the loops and does not vectorise
     a[:], b[:] = 0.0, 0.0
     for n in range(ROWS):
         x = ring[(held + n) % ROWS] - mean

@@ -1,5 +1,5 @@
-"""The last ROWS rows of a parameter, and sums over them in several chains of addition at once: a
-processor adds several numbers in the time of one, but only where the order lets it."""
+"""The last ROWS rows of a parameter, and sums over them in several independent chains: a processor
+adds several numbers in the time of one, but only if the additions do not wait for each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROWS = 64
 
 
 class Rolling(NamedTuple):
-    """Sums of a window kept up row by row, f8[f] each: of distances from an anchor, and squares."""
+    """Sums over a window, f8[f] each, updated per row: distances from an anchor, their squares."""
 
     anchor: F8
     total: F8
@@ -22,8 +22,8 @@ class Rolling(NamedTuple):
 
 @part
 def hear(x: float, quality: int, j: int, held: I8) -> bool:
-    """Whether a row is one to learn from. A window does not reach over a gap, whatever its first
-    row is. held: rows since then."""
+    """Whether a row is to be learnt. A gap empties the window, even if the row after it is not
+    learnt. held: rows since the gap."""
     if (quality & GAP_BIT) != 0:
         held[j] = 0
     good: bool = heard(x, quality)
@@ -32,7 +32,7 @@ def hear(x: float, quality: int, j: int, held: I8) -> bool:
 
 @part
 def take(x: float, quality: int, j: int, ring: F8, held: I8) -> bool:
-    """Take a row in, if it is one to learn from; whether it was. The ring's place is its number."""
+    """Add a row if it is to be learnt; returns whether it was. Row n of the ring is at n % ROWS."""
     good: bool = hear(x, quality, j, held)
     if good:
         ring[j, held[j] % ROWS] = x
@@ -42,7 +42,7 @@ def take(x: float, quality: int, j: int, ring: F8, held: I8) -> bool:
 
 @part
 def mean_of(window: F8) -> float:
-    """Of all ROWS values."""
+    """Mean of all ROWS values."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     e, f, g, h = 0.0, 0.0, 0.0, 0.0
     for k in range(0, ROWS, 8):
@@ -66,12 +66,11 @@ def variance_of(window: F8, mean: float) -> float:
 
 @part
 def roll(before: float, j: int, ring: F8, held: I8, sums: Rolling) -> tuple[float, float]:
-    """Mean and variance of a whole window that a row was taken into. before: what it took the
-    place of.
+    """Mean and variance of a full window after a row was added. before: the value it replaced.
 
-    By differences, and anew from the window every ROWS rows: an error is at most a rounding of the
-    largest value in it, and does not grow. Good enough where what is finer than the parameter's
-    extent does not matter.
+    They are updated by differences, and computed again from the window every ROWS rows: an error is
+    at most a rounding of the largest value in it, and does not grow. This is good enough where
+    nothing finer than the parameter's extent matters.
     """
     if held[j] % ROWS == 0:
         mean = mean_of(ring[j])
