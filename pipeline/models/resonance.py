@@ -50,7 +50,7 @@ class ResonanceRule(RecordRule):
 
 
 class Resonance(RecordModel):
-    """ValueError where a rule's band holds no bin of the spectrum."""
+    """ValueError where a rule's band holds fewer than two bins of the spectrum."""
 
     name, version = "resonance", 2
     Rule = ResonanceRule

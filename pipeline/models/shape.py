@@ -14,7 +14,7 @@ pattern that continues costs no search. If none was matched in BOOK rows, as in 
 SKIP-th row is searched until one is matched.
 
 A row is held as u = (x - first value) / first extent in single precision, which halves the memory
-and the time to search; 2^-24 of an extent is a five-thousandth of a per cent of RADIUS. When that
+and the time to search; 2^-24 of an extent is a ten-thousandth of a per cent of RADIUS. When that
 scale no longer separates shapes (FAR extents from the first value, or GROWN times the first extent:
 a sensor that was 0 when it was switched on), the book starts again with a new scale. A parameter
 that merely rests forgets nothing.

@@ -109,8 +109,8 @@ def is_huge(data: U1, at: int, stream: Stream) -> bool:
 @inline
 def confirmed(data: U1, i: int, n: int, final: bool, fresh: bool, stream: Stream) -> int:
     """Out of step: whether the header at i is a packet's, whose end is within n. A known APID needs
-    a count that is near, or a header behind it; an unknown one two of them. Where the stream begins
-    (`fresh`) a known APID is enough."""
+    a count that is near. Otherwise a header must follow: one of a known APID, or two of any. Where
+    the stream begins (`fresh`) a known APID is enough."""
     at = i + stream.facts[GROUND]
     what = kind(data, at, stream)
     if what == NO:

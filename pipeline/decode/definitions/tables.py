@@ -112,7 +112,7 @@ class Place(NamedTuple):
     """The plan that a definition is written for: where its parameters are, up to `before`."""
 
     where: str  # for messages
-    columns: dict[str, int]  # the last column of each name
+    columns: dict[str, int]  # the first column of each name
     first_field: int  # row of its first column in the field table
     before: int  # columns from here on are not decoded yet
     presence: tuple[int, ...]
