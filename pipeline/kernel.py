@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from functools import cache, update_wrapper
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, cast
 
 import numba
 from llvmlite import ir
@@ -67,10 +67,9 @@ def kernel(function: F) -> F:
 
     No array that a kernel writes may overlap another of its arguments. Called by position.
     """
-    tuples = _tuples_of(function)
-    compiled = Compiled(function, tuples)
-    names = list(inspect.signature(function).parameters)
-    spread = ", ".join(f"*{name}" if name in tuples else name for name in names)
+    compiled = Compiled(function)
+    names = compiled.fields
+    spread = ", ".join(f"*{name}" if names[name] else name for name in names)
     exec(f"def call({', '.join(names)}): return entry({spread})", compiled.space)
     return cast(F, update_wrapper(compiled.space["call"], function))
 
@@ -83,26 +82,27 @@ class Compiled:
     fields of a tuple one by one, and the kernel puts them together again, which costs nothing.
     """
 
-    def __init__(self, function: Callable[..., Any], tuples: dict[str, type[Any]]) -> None:
-        self.function, self._tuples = function, tuples
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.fields = function, _fields_of(function)
         self.dispatcher: Any = None
         self.space: dict[str, Any] = {"compiled": self, "entry": self}
 
     def __call__(self, *given: Any) -> Any:
         _config.CACHE_DIR = CACHE  # numba reads its environment anew at each compilation
-        flat = _flat(self.function, self._tuples) if self._tuples else self.function
+        flat = _flat(self.function, self.fields) if any(self.fields.values()) else self.function
         made = numba.njit(cache=True, nogil=True, pipeline_class=_Apart, **_EXACT)(flat)
         self.dispatcher = self.space["entry"] = made
         return made(*given)
 
 
-def _tuples_of(function: Callable[..., Any]) -> dict[str, type[Any]]:
-    hints = get_type_hints(function)
-    named = {n: k for n, k in hints.items() if isinstance(k, type) and hasattr(k, "_fields")}
-    return {n: k for n, k in named.items() if n != "return"}
+def _fields_of(function: Callable[..., Any]) -> dict[str, tuple[str, ...]]:
+    """Of each argument the names of a tuple's fields; () where it is no tuple. A tuple's class is
+    named alone, so no annotation has to be evaluated when the module is imported."""
+    kinds = {n: function.__globals__.get(k) for n, k in function.__annotations__.items()}
+    return {n: getattr(k, "_fields", ()) for n, k in kinds.items() if n != "return"}
 
 
-def _flat(function: Callable[..., Any], tuples: dict[str, type[Any]]) -> Callable[..., Any]:
+def _flat(function: Callable[..., Any], tuples: dict[str, tuple[str, ...]]) -> Callable[..., Any]:
     """The same function at the same lines, with one argument per field of its tuples.
 
     By its text: Python 3.11's `ast` fails where two threads use it at once (CPython issue 106905).
@@ -112,10 +112,11 @@ def _flat(function: Callable[..., Any], tuples: dict[str, type[Any]]) -> Callabl
     if head is None:
         raise TypeError(f"{function.__qualname__} does not begin as a kernel does")
     fields, again = [], []
-    for name, kind in function.__annotations__.items():
-        names = [f"{name}_{field}" for field in tuples[name]._fields] if name in tuples else [name]
-        fields += names if name != "return" else []
-        again += [f"{name} = {kind}({', '.join(names)})"] if name in tuples else []
+    for name, of_tuple in tuples.items():
+        names = [f"{name}_{field}" for field in of_tuple] or [name]
+        fields += names
+        if of_tuple:
+            again.append(f"{name} = {function.__annotations__[name]}({', '.join(names)})")
     begin = [f"def {function.__name__}({', '.join(fields)}):", f"    {'; '.join(again)}"]
     above = "\n" * (function.__code__.co_firstlineno - 1)
     rest = "\n" * (head[0].count("\n") - 1) + source[head.end() :]
