@@ -15,7 +15,7 @@ import orjson
 
 import schemas
 from pipeline.alarms.checks import EVERY
-from pipeline.chain.control import MONITORS
+from pipeline.alarms.kinds import KINDS
 from pipeline.models.families import FAMILIES
 
 PATH = Path(schemas.__file__).with_name("json") / "alert.schema.json"
@@ -39,7 +39,7 @@ def brought_up(schema: dict[str, Any]) -> dict[str, Any]:
     parts["check"] = {"enum": [check.word for check in EVERY]}
     properties["reasons"] = reasons | {"items": reasons["items"] | {"properties": parts}}
     monitor = properties["monitor"]
-    kind = {"enum": [*MONITORS[: -len(FAMILIES)], *OF_THE_LANE, *(f.name for f in FAMILIES)]}
+    kind = {"enum": [*KINDS, *OF_THE_LANE, *(f.name for f in FAMILIES)]}
     properties["monitor"] = monitor | {"properties": monitor["properties"] | {"kind": kind}}
     return schema | {"properties": properties}
 
