@@ -33,6 +33,7 @@ from pipeline.chain import Chain
 from pipeline.flights.records import pack
 from pipeline.flights.run import load_recording
 from pipeline.mission.folder import Mission, load_mission
+from pipeline.outputs.definitions import named_by
 from pipeline.scoring.lead_time import Score, score_alerts
 from pipeline.simulate import SYSTEM, TABLES, simulate
 from schemas import topics
@@ -145,10 +146,11 @@ async def _fly(
 
 
 async def _read(bootstrap: str, board: Board, seen: Seen) -> None:
-    names = (topics.ALERTS, topics.STATISTICS)
+    names = (topics.DEFINITIONS, topics.ALERTS, topics.STATISTICS)
     async for topic, record in follow(bootstrap, "", names, True, False):
         value = record.value or b""
-        board.take(topic, record.key, record.value, time.time_ns())
+        named = named_by(topic, record.headers)
+        board.take(topic, record.key, record.value, time.time_ns(), named=named)
         seen.records += 1
         if topic == topics.ALERTS:
             alert = orjson.loads(value)

@@ -89,7 +89,10 @@ def stages(chain: Chain, given: list[RawRecord], batch: int) -> None:
         decoded = chain._decoder.feed(packets)
         ticks = np.flatnonzero(packets.length == 0)
         for rows in decoded.rows:
-            chain.containers[rows.container].feed(packets, rows, ticks, NOTHING_UNREAD, [])
+            container = chain.containers[rows.container]
+            container.feed(packets, rows, ticks, NOTHING_UNREAD, [])
+        pool = chain.statistics.pool
+        pool.n = pool.used = 0
 
 
 # parameters, parameters a packet, seconds of flight, the design's goal in M samples/s

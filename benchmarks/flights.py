@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
-import pyarrow as pa
 
 from benchmarks.real_flights import FLIGHTS, PROJECT
+from pipeline import notebook
 from pipeline.chain import Chain
 from pipeline.flights.run import load_recording, run_flight
 from pipeline.mission.folder import load_mission
@@ -37,27 +36,24 @@ def run(name: str, data: Path, folder: Path) -> dict[str, Any]:
     chain = Chain(mission)
     flight = load_recording(found.packets, mission, chain).flight
     counts: dict[str, int] = {}
-    alerts, tables = [], []
+    alerts, samples = [], 0
     for fed in run_flight(flight, chain):
+        samples += fed.samples
         for _, o in fed.outputs:
             counts[o.topic] = counts.get(o.topic, 0) + 1
             if o.topic == topics.ALERTS:
                 alerts.append(o.event)
-            elif o.topic == topics.SAMPLES:
-                tables.append(pa.ipc.open_stream(o.value).read_all())
-    samples = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+    tables = notebook.run(found.packets, mission).samples
     return {
-        "packets": len(flight.start), "samples": samples, "alerts": alerts, "counts": counts,
+        "packets": len(flight.start), "samples": samples, "tables": tables, "alerts": alerts, "counts": counts,
         "begin": int(flight.reception_ns[0]),
     }  # fmt: skip
 
 
 def series(result: dict[str, Any], short: str) -> tuple[Any, Any]:
-    table = result["samples"]
-    names = table["parameter"].cast(pa.string()).to_numpy(zero_copy_only=False)
-    mine = np.array([n.endswith(f"/{short}") for n in names])
-    seconds = (table["time_ns"].to_numpy()[mine] - result["begin"]) / 1e9
-    return seconds, table["eng"].to_numpy()[mine]
+    table = next(t for t in result["tables"].values() if short in t.column_names)
+    seconds = (table["time_ns"].to_numpy() - result["begin"]) / 1e9
+    return seconds, table[short].to_numpy()
 
 
 def plot(name: str, result: dict[str, Any], out: Path) -> None:
@@ -82,7 +78,7 @@ def main() -> None:
     data = Path(os.environ.get("TELEMETRY_DATA", "../shared/data"))
     out = PROJECT / "docs" / "flights"
     out.mkdir(exist_ok=True)
-    print("| flight | packets | samples | alerts | statistics | frames of samples |")
+    print("| flight | packets | samples | alerts | statistics | batches of samples |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         told = []
@@ -91,7 +87,7 @@ def main() -> None:
             plot(name, result, out)
             c = result["counts"]
             print(
-                f"| {name} | {result['packets']} | {result['samples'].num_rows} | "
+                f"| {name} | {result['packets']} | {result['samples']} | "
                 f"{c[topics.ALERTS]} | {c[topics.STATISTICS]} | {c[topics.SAMPLES]} |"
             )
             raised = [a for a in result["alerts"] if a["transition"] != "cleared"]

@@ -167,6 +167,42 @@ load_be64: Any = _load_be64  # called from kernels as load_be64(array, index)
 
 
 @intrinsic
+def _load_le(typing_context: Any, array: Any, index: Any, like: Any) -> Any:  # noqa: ARG001
+    """A number of the type of `like` from `array[index]` on: one unaligned load."""
+    signature = like(array, types.int64, like)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        view = context.make_array(sig.args[0])(context, builder, args[0])
+        place = builder.gep(view.data, [args[1]])
+        word = builder.load(builder.bitcast(place, args[2].type.as_pointer()))
+        word.align = 1
+        return word
+
+    return signature, generate
+
+
+load_le: Any = _load_le  # called from kernels as load_le(array, index, like)
+
+
+@intrinsic
+def _store_le(typing_context: Any, array: Any, index: Any, value: Any) -> Any:  # noqa: ARG001
+    """`value` as little-endian bytes from `array[index]` on: one unaligned store."""
+    signature = types.none(array, types.int64, value)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        view = context.make_array(sig.args[0])(context, builder, args[0])
+        place = builder.gep(view.data, [args[1]])
+        word = builder.store(args[2], builder.bitcast(place, args[2].type.as_pointer()))
+        word.align = 1
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+store_le: Any = _store_le  # called from kernels as store_le(array, index, value)
+
+
+@intrinsic
 def _fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: ARG001
     """a · b + c of three floats of one width, rounded once (IEEE 754-2008, 5.4.1)."""
 

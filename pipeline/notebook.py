@@ -25,6 +25,9 @@ from pipeline.flights.table import Written, column_cells, decode_all
 from pipeline.mdb import load_xtce
 from pipeline.mission.apids import known_apids
 from pipeline.mission.folder import Mission, load_mission
+from pipeline.outputs.arrow import read_record
+from pipeline.outputs.definitions import NAMED
+from pipeline.outputs.statistics import read_statistics
 from pipeline.packets import Scanner
 from pipeline.packets.files import scans
 from schemas import topics
@@ -52,7 +55,8 @@ class Tables(dict[str, pa.Table]):
 
 @dataclass(slots=True)
 class Flown:
-    """What a flight gave. samples: parameter, time_ns, raw, eng, quality (docs/outputs.md).
+    """What a flight gave. samples: a table a container: time_ns, a column a parameter, quality
+    (docs/outputs.md). statistics: as their JSON records have them.
 
     skipped: bytes of the files that are in no packet, by reason; rejects report the rest.
     """
@@ -60,7 +64,7 @@ class Flown:
     alerts: list[dict[str, Any]] = field(default_factory=list)
     statistics: list[dict[str, Any]] = field(default_factory=list)
     rejects: list[dict[str, Any]] = field(default_factory=list)
-    samples: pa.Table | None = None
+    samples: dict[str, pa.Table] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
 
 
@@ -95,23 +99,44 @@ def run(paths: PathLike | Sequence[PathLike], mission: PathLike | Mission) -> Fl
     """A recorded flight through the whole chain: what `heartline run` writes, in memory."""
     loaded = mission if isinstance(mission, Mission) else load_mission(mission)
     chain, flown = Chain(loaded), Flown()
+    definitions: dict[str, bytes] = {}
     lists = {
         topics.ALERTS: flown.alerts,
         topics.STATISTICS: flown.statistics,
         topics.REJECTS: flown.rejects,
     }
-    frames: list[pa.Table] = []
+    batches: dict[str, list[pa.RecordBatch]] = {}
     recording, written = load_recording(_paths(paths), loaded, chain), Written()
     written.skip(recording.scanned)
     flown.skipped = _by_word(written.skipped)
     for fed in run_flight(recording.flight, chain):
         for _, output in fed.outputs:
-            if output.topic == topics.SAMPLES:
-                frames.append(ipc.open_stream(output.value).read_all())
+            named = dict(output.headers).get(NAMED, b"").decode()
+            if output.topic == topics.DEFINITIONS:
+                definitions[output.key.decode()] = output.value
+            elif output.topic == topics.SAMPLES:
+                batch = read_record(definitions[named], output.value)
+                batches.setdefault(named, []).append(batch)
+            elif named:
+                flown.statistics += read_statistics(definitions[named], output.value, chain.source)
             else:
                 lists[output.topic].append(orjson.loads(output.value))
-    flown.samples = pa.concat_tables(frames).unify_dictionaries() if frames else None
+    for i, record in chain.samples.rest():
+        form = chain.samples.form(i)
+        batches.setdefault(form.sha256, []).append(read_record(form.definition, record))
+    for i, plan in enumerate(chain.plans.plans):
+        if chain.samples.columns[i] and (found := batches.get(chain.samples.form(i).sha256)):
+            flown.samples[plan.container] = pa.Table.from_batches(found)
     return flown
+
+
+def read_samples(folder: PathLike) -> dict[str, pa.Table]:
+    """Samples of a folder that `heartline run` wrote, by container."""
+    found = {}
+    for path in sorted((Path(folder) / "samples").glob("*.arrow")):
+        with path.open("rb") as file:
+            found[path.stem] = ipc.open_stream(file).read_all()
+    return found
 
 
 def read_alerts(folder: PathLike) -> list[dict[str, Any]]:

@@ -117,6 +117,25 @@ class GateSettings:
     confirm_s: float = 600.0
 
 
+SAMPLES = ("engineering", "raw", "both", "off")
+STATISTICS = ("columns", "json", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSettings:
+    """What is published besides alerts and rejects, and in which form (docs/outputs.md).
+
+    samples: "engineering", "raw", "both" or "off". statistics: "columns", "json" or "off".
+    period_s: a batch of samples closes at a tick after so much flight time, or when it is full.
+    header: fields of the primary header, and of the packet's time, among the samples.
+    """
+
+    samples: str = "engineering"
+    statistics: str = "columns"
+    period_s: float = 60.0
+    header: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class MissionSettings:
     name: str
@@ -135,6 +154,6 @@ class MissionSettings:
     phases: PhaseSettings = PhaseSettings()
     alarms: dict[str, AlarmRule] = field(default_factory=dict)
     gauges: tuple[str, ...] = ()  # parameters whose statistics become Prometheus gauges
-    frame_values: int = 65536  # a frame of samples closes at a tick, or at this many values
+    outputs: OutputSettings = OutputSettings()
     models: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, metadata=READ)  # by family
     sha256: str = field(default="", metadata=READ)

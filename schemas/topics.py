@@ -48,10 +48,13 @@ TOPICS: tuple[Topic, ...] = (
         schema="alert.schema.json", ledger=True, kept="for ever",
     ),
     Topic(
-        "telemetry.statistics", "chain", "the source", _LARGE, file="statistics.jsonl",
+        "telemetry.statistics", "chain", "the source", _LARGE,
         schema="statistics.schema.json",
     ),
-    Topic("telemetry.samples", "chain", "the source", _LARGE, file="samples.arrow"),
+    Topic("telemetry.samples", "chain", "the source", _LARGE),
+    # what records name by hash: schemas of samples and statistics, fingerprints of alerts
+    Topic("telemetry.definitions", "chain", "SHA-256 of the value", _COMPACT,
+          kept="compacted: what its key is the hash of"),
     Topic(
         "telemetry.rejects", "chain", "the source", _LARGE, file="rejects.jsonl",
         schema="reject.schema.json",
@@ -81,6 +84,7 @@ def _written_by(*writers: str) -> tuple[str, ...]:
 RAW, STATE = "telemetry.raw", "telemetry.state"
 ALERTS, SHADOW = "telemetry.alerts", "telemetry.alerts.shadow"
 STATISTICS, SAMPLES = "telemetry.statistics", "telemetry.samples"
+DEFINITIONS = "telemetry.definitions"
 REJECTS, DEAD_LETTERS = "telemetry.rejects", "telemetry.deadletters"
 ALARMS, MODELS = "telemetry.alarms", "telemetry.models"
 ALERTS_OF_ALL = tuple(topic.name for topic in TOPICS if topic.ledger)  # topics with alerts

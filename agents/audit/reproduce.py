@@ -7,7 +7,8 @@ no snapshot, sample or other result of a worker is used.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import orjson
 from aiokafka import TopicPartition
@@ -15,6 +16,7 @@ from aiokafka import TopicPartition
 from agents.broker.kafka import consumer, start, stop
 from agents.host.errors import BrokerError
 from agents.lane.lane import keyed
+from agents.readers.definitions import read_definitions
 from agents.readers.tail import follow
 from pipeline.chain import Chain
 from pipeline.mission.folder import Mission
@@ -29,12 +31,14 @@ SILENT_S = 10.0  # longest wait for the next records
 @dataclass(frozen=True, slots=True)
 class Reproduced:
     """stored, derived: the alert's bytes; derived is None if the chain emits no such id.
-    records, sha256: the source's input, and the hash of its values one after the other."""
+    records, sha256: the source's input, and the hash of its values one after the other.
+    definitions: what alerts name by hash."""
 
     stored: bytes
     derived: bytes | None
     records: int
     sha256: str
+    definitions: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def differs_at(self) -> int | None:
@@ -54,6 +58,9 @@ class Reproduced:
             return []
         if not isinstance(stored, dict):
             return []
+        for alert in (stored, made):
+            whole = self.definitions.get(str(alert.get("fingerprint")))
+            alert["fingerprint"] = orjson.loads(whole) if whole else alert.get("fingerprint")
         return [(name, old, new) for name, old, new in _pairs(stored, made, "") if old != new]
 
 
@@ -83,13 +90,15 @@ async def reproduce(bootstrap: str, namespace: str, id_: str, mission: Mission) 
     source, stored = await stored_alert(bootstrap, namespace, id_)
     given = await _input(bootstrap, place, at.offset, source)
     chain, derived = Chain(mission, source, place.partition), None
+    definitions = await read_definitions(bootstrap, namespace)
+    definitions |= {d.sha256: d.value for d in chain.definitions.every}
     for i in range(0, len(given), AT_ONCE):
         fed = chain.feed(given[i : i + AT_ONCE])
         derived = next((o.value for _, o in fed.outputs if o.id == id_), derived)
     digest = hashlib.sha256()
     for record in given:
         digest.update(record.value)
-    return Reproduced(stored, derived, len(given), digest.hexdigest())
+    return Reproduced(stored, derived, len(given), digest.hexdigest(), definitions)
 
 
 async def _input(bootstrap: str, place: TopicPartition, last: int, source: str) -> list[RawRecord]:

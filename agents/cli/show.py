@@ -16,6 +16,7 @@ from agents.cli.sketch import sketch
 from agents.host.errors import BrokerError
 from agents.host.terminal import Terminal
 from agents.readers.around import around_in, around_on
+from agents.readers.definitions import read_definitions
 from agents.readers.run_files import read_alerts
 from agents.readers.tail import follow, object_of
 from pipeline.outputs.alerts import iso
@@ -44,6 +45,11 @@ def explain(id_: str, folder: Path | None, namespace: str, as_json: bool, bootst
     around = (
         around_in(folder, alert) if folder else asyncio.run(around_on(bootstrap, namespace, alert))
     )
+    fingerprint = (
+        _fingerprint_in(folder)
+        if folder
+        else asyncio.run(_fingerprint_on(bootstrap, namespace, alert.get("fingerprint")))
+    )
     if as_json:
         samples = [{"time_ns": t, "value": v, "quality": q} for t, v, q in around.samples]
         click.echo(orjson.dumps(alert | {"samples": samples}))
@@ -57,9 +63,23 @@ def explain(id_: str, folder: Path | None, namespace: str, as_json: bool, bootst
         first, last = around.samples[0][0], around.samples[-1][0]
         console.print(f"{len(values)} samples, {iso(first)} to {iso(last)}; ● is the alert's.")
     table = Table(show_header=False)
-    for name, value in _flat(alert):
+    for name, value in _flat(alert | fingerprint):
         table.add_row(name, value)
     console.print(table)
+
+
+def _fingerprint_in(folder: Path) -> dict[str, Any]:
+    """The whole fingerprint under its name, where it is at hand."""
+    try:
+        summary = orjson.loads((folder / "summary.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {"fingerprint": summary["fingerprint"]} if "fingerprint" in summary else {}
+
+
+async def _fingerprint_on(bootstrap: str, namespace: str, name: object) -> dict[str, Any]:
+    whole = (await read_definitions(bootstrap, namespace)).get(str(name))
+    return {"fingerprint": orjson.loads(whole)} if whole else {}
 
 
 def _from_folder(folder: Path, id_: str) -> dict[str, Any] | None:

@@ -23,8 +23,9 @@ from agents.lane.chains import Chains
 from pipeline.chain import Chain, Fed
 from pipeline.chain.control import MONITORS
 from pipeline.chain.groups import gauged
+from pipeline.outputs.closings import Closing
 from schemas import topics
-from schemas.columns import Output, Reason
+from schemas.columns import ROW, Output, Reason
 from schemas.mission import ALARM_LEVELS, Level
 
 log = logging.getLogger("heartline.metrics")
@@ -124,9 +125,8 @@ class Metrics:
         lane.counted[source] = now
         if source not in self._born:
             self._bear(source)
-        for _, output in fed.outputs:
-            if output.topic == topics.STATISTICS and output.event is not None:
-                self._statistics(lane, source, chain, output.event)
+        for closing in fed.closings:
+            self._statistics(lane, source, chain, closing)
         if silent:
             return
         for name in _COUNTED:
@@ -171,15 +171,17 @@ class Metrics:
             self._chosen[source] = frozenset(every[: self._cap])
         return self._chosen[source]
 
-    def _statistics(self, lane: _Lane, source: str, chain: Chain, record: dict[str, Any]) -> None:
+    def _statistics(self, lane: _Lane, source: str, chain: Chain, closing: Closing) -> None:
         chosen, figures = self.chosen(source, chain), lane.figures.setdefault(source, {})
-        for j, name in enumerate(record["parameters"]):
+        form = chain.statistics_form
+        window = f"{form.windows[closing.window].window_s:g}s"
+        for j, name in enumerate(form.groups[closing.group].parameters):
             if name not in chosen:
                 continue
             for figure in GAUGED:
-                key = (chain.names[name], f"{record['window_s']:g}s", figure)
-                value = record[figure][j]
-                if value is None or not math.isfinite(value):
+                key = (chain.names[name], window, figure)
+                value = closing.figures[ROW[figure], j]
+                if not math.isfinite(value):
                     figures.pop(key, None)  # without a value there is no series
                 else:
                     figures[key] = float(value)

@@ -16,7 +16,8 @@ import orjson
 
 from agents.host.plain import plain
 from pipeline.fingerprint import machine
-from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.alerts import alert_output, encode_alert
+from pipeline.outputs.definitions import definition_output, of_fingerprint
 from pipeline.outputs.evidence import input_of
 from pipeline.outputs.ids import id_of
 from schemas.columns import Output, State
@@ -47,6 +48,9 @@ class Stranger:
 class Strangers:
     def __init__(self, partition: int) -> None:
         self._partition = partition
+        self._definition = of_fingerprint(
+            {"mission_database": "none", "settings": "none", **machine()}
+        )
         self._now = 0  # the broker's latest time stamp; never goes back
         self._known: dict[str, Stranger] = {}
 
@@ -67,7 +71,7 @@ class Strangers:
         one.digest = digest.hexdigest()
         if one.records >= RECORDS and not one.standing:
             one.standing = True
-            yield self._alert(name, one, record, n)
+            yield from self._told(name, one, record, n)
 
     def passed(self, record: RawRecord, n: int) -> Iterator[Output]:
         """Take the time of any record, and clear the alerts of strangers that have gone quiet."""
@@ -77,12 +81,17 @@ class Strangers:
             one = self._known[name]
             if one.standing:
                 one.standing, one.records = False, 0
-                yield self._alert(name, one, record, n)
-                n += 1
+                yield from self._told(name, one, record, n)
+                n += 2
             elif not one.alerts:  # one that had an alert keeps its ledger
                 del self._known[name]
             else:
                 one.records = 0
+
+    def _told(self, name: str, one: Stranger, record: RawRecord, n: int) -> Iterator[Output]:
+        """An alert, behind the fingerprint that it names."""
+        yield definition_output(self._definition, id_of(self._partition, record.offset, n))
+        yield self._alert(name, one, record, n + 1)
 
     def _alert(self, name: str, one: Stranger, record: RawRecord, n: int) -> Output:
         before, after = (
@@ -99,10 +108,12 @@ class Strangers:
                 self._partition, one.first_offset, record.offset, bytes.fromhex(one.digest)
             ),
             "observed": None, "unit": "", "quality": [], "confidence": 1.0,
-            "fingerprint": {"mission_database": "none", "settings": "none", **machine()},
+            "fingerprint": self._definition.sha256,
             "ledger": {"number": one.alerts, "before_sha256": one.head},
         }  # fmt: skip
         output = alert_output(alert, sentence, id_of(self._partition, record.offset, n))
+        assert output.event
+        output.value = encode_alert(output.event)
         one.alerts += 1
         one.head = hashlib.sha256(output.value).hexdigest()
         return output

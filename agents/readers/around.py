@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import ipc
 
-from agents.readers.run_files import FILES
+from agents.readers.definitions import read_definitions
+from agents.readers.run_files import SAMPLES_FOLDER
 from agents.readers.tail import follow
 from pipeline.outputs.alerts import quality_words
-from pipeline.outputs.samples import read_frames
+from pipeline.outputs.arrow import read_record
+from pipeline.outputs.definitions import NAMED
 from schemas import topics
 
 SIDE = 10  # up to the alert's own, and as many after
 
-Sample = tuple[int, float, list[str]]  # generation time ns, engineering value, quality
+Sample = tuple[int, float, list[str]]  # generation time ns, value, quality
 
 
 class Around:
-    """Takes the frames of the alert's source in order, until it has what it wants."""
+    """Takes the samples of the alert's source in order, until it has what it wants."""
 
     def __init__(self, alert: dict[str, Any]) -> None:
         self._parameter, self._at = alert["parameter"], alert["generation_ns"]
+        self._container = alert.get("container")
         self._before: deque[Sample] = deque(maxlen=SIDE)
         self._after: list[Sample] = []
 
@@ -39,12 +41,26 @@ class Around:
         """Index of the alert's sample in `samples`; -1: there is none."""
         return len(self._before) - 1
 
-    def take(self, frame: pa.Table) -> bool:
+    def column(self, schema: pa.Schema) -> int:
+        """The column of its parameter; -1: there is none."""
+        about = schema.metadata or {}
+        if self._container and about.get(b"container") != self._container.encode():
+            return -1
+        own = self._parameter.encode()
+        named = (i for i, f in enumerate(schema) if (f.metadata or {}).get(b"parameter") == own)
+        return next(named, -1)
+
+    def take(self, batch: pa.RecordBatch) -> bool:
         """Whether that is enough."""
-        mine = frame.filter(pc.equal(frame["parameter"].cast(pa.string()), self._parameter))
-        columns = (mine[n].to_pylist() for n in ("time_ns", "eng", "quality"))
+        column = self.column(batch.schema)
+        if column < 0:
+            return False
+        place = orjson.loads(batch.schema.metadata[b"quality"]).index(self._parameter)
+        columns = (batch.column(i).to_pylist() for i in (0, column, batch.num_columns - 1))
         for time, value, quality in zip(*columns, strict=True):
-            sample = (time, value, quality_words(quality))
+            if value is None:
+                continue
+            sample = (time, value, quality_words(quality[place] if quality else 0))
             if time <= self._at:
                 self._before.append(sample)
             elif len(self._after) < SIDE:
@@ -54,16 +70,23 @@ class Around:
 
 def around_in(folder: Path, alert: dict[str, Any]) -> Around:
     """From the folder of a `run`; nothing where it keeps no samples."""
-    around, path = Around(alert), folder / FILES[topics.SAMPLES]
-    frames: Iterator[pa.Table] = read_frames(path) if path.is_file() else iter(())
-    any(around.take(frame) for frame in frames)
+    around = Around(alert)
+    for path in sorted((folder / SAMPLES_FOLDER).glob("*.arrow")):
+        with path.open("rb") as file:
+            stream = ipc.open_stream(file)
+            if around.column(stream.schema) >= 0 and any(around.take(batch) for batch in stream):
+                break
     return around
 
 
 async def around_on(bootstrap: str, namespace: str, alert: dict[str, Any]) -> Around:
     """From telemetry.samples, as far as it goes back."""
     around, key = Around(alert), alert["source"].encode()
+    definitions = await read_definitions(bootstrap, namespace)
     async for _, record in follow(bootstrap, namespace, (topics.SAMPLES,), True, True):
-        if record.key == key and around.take(ipc.open_stream(record.value or b"").read_all()):
+        named = dict(record.headers).get(NAMED, b"").decode("ascii", "replace")
+        if record.key != key or named not in definitions:
+            continue
+        if around.take(read_record(definitions[named], record.value or b"")):
             break
     return around

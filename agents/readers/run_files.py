@@ -10,21 +10,61 @@ from types import TracebackType
 from typing import IO, Any
 
 import orjson
-from pyarrow import ipc
 
 from pipeline.chain import Chain, Fed
 from pipeline.errors import FlightError
 from pipeline.flights.run import Recording
+from pipeline.outputs.arrow import END_OF_STREAM
+from pipeline.outputs.definitions import NAMED
 from pipeline.outputs.refusals import Refusals
-from pipeline.outputs.samples import file_schema
 from schemas import topics
-from schemas.columns import Reason
+from schemas.columns import Output, Reason
 
 FILES = {t.name: t.file for t in topics.TOPICS if t.file}
+SAMPLES_FOLDER, STATISTICS = "samples", "statistics"
+
+
+class Streams:
+    """Records of columns as Arrow streams: a definition, its records, and the end."""
+
+    def __init__(self, folder: Path, chain: Chain) -> None:
+        self._chain, self._names = chain, dict[str, Path]()
+        if chain.mission.settings.outputs.statistics == "columns":
+            self._names[chain.statistics_form.form.sha256] = folder / f"{STATISTICS}.arrow"
+        for i, plan in enumerate(chain.plans.plans):
+            if chain.samples.columns[i]:
+                name = plan.container.replace("/", "_")
+                path = folder / SAMPLES_FOLDER / f"{name}.arrow"
+                self._names[chain.samples.form(i).sha256] = path
+        self._files: dict[str, IO[bytes]] = {}
+
+    def define(self, name: str, value: bytes) -> None:
+        """A definition; of a fingerprint there is no stream."""
+        if name in self._names:
+            self._names[name].parent.mkdir(exist_ok=True)
+            self._files[name] = self._names[name].open("wb")
+            self._files[name].write(value)
+
+    def add(self, output: Output) -> None:
+        self._files[dict(output.headers)[NAMED].decode()].write(output.value)
+
+    def rest(self) -> None:
+        """What no tick has closed when the input ends."""
+        for i, record in self._chain.samples.rest():
+            self._files[self._chain.samples.form(i).sha256].write(record)
+        name = self._chain.statistics_form.form.sha256
+        if name in self._files:
+            self._files[name].write(self._chain.statistics.rest())
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.write(END_OF_STREAM)
+            file.close()
 
 
 class RunFolder:
-    """alerts, statistics and rejects as JSON lines; all samples as one Arrow stream."""
+    """alerts and rejects as JSON lines; statistics, and the samples of each container, as Arrow
+    streams (statistics as JSON lines where the mission says so)."""
 
     def __init__(self, folder: Path, chain: Chain, recording: Recording) -> None:
         self._folder, self._chain, self._recording = folder, chain, recording
@@ -39,8 +79,10 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._files = {t: (self._folder / name).open("wb") for t, name in FILES.items()}
-        plans, mission = self._chain.plans.plans, self._chain.mission
-        self._samples = ipc.new_stream(self._files[topics.SAMPLES], file_schema(mission, plans))
+        if self._chain.mission.settings.outputs.statistics == "json":
+            path = self._folder / f"{STATISTICS}.jsonl"
+            self._files[topics.STATISTICS] = path.open("wb")
+        self._streams = Streams(self._folder, self._chain)
         self._add_skipped()
         return self
 
@@ -57,11 +99,13 @@ class RunFolder:
         self.samples += fed.samples
         self._refusals.merge(fed.refusals)
         for _, output in fed.outputs:
-            if output.topic == topics.SAMPLES:
-                self._samples.write_batch(ipc.open_stream(output.value).read_next_batch())
-            else:
-                self._files[output.topic].write(output.value + b"\n")
             self._counts[output.topic] += 1
+            if output.topic == topics.DEFINITIONS:
+                self._streams.define(output.key.decode(), output.value)
+            elif output.topic in self._files:
+                self._files[output.topic].write(output.value + b"\n")
+            else:
+                self._streams.add(output)
             if output.topic == topics.ALERTS and output.event:
                 self._levels[f"{output.event['transition']} {output.event['level_after']}"] += 1
 
@@ -72,8 +116,8 @@ class RunFolder:
         at: TracebackType | None,
     ) -> None:
         if kind is None:
-            self._samples.write_batch(self._chain.open_samples)
-        self._samples.close()
+            self._streams.rest()
+        self._streams.close()
         for file in self._files.values():
             file.close()
         if kind is not None:
@@ -108,7 +152,7 @@ class RunFolder:
                 "no packet has a time of its own: their numbers are taken for it, by --begin and "
                 "--hz (one a second from 1970 on, if not given)"
             )
-        counts = ", ".join(f"{self._counts[t]} {t.split('.', 1)[1]}" for t in FILES)
+        counts = ", ".join(f"{self._counts[t]} {t.split('.', 1)[1]}" for t in topics.OUTPUTS)
         self.told = [
             f"{packets['packets']} packets, {self.samples} samples",
             f"{packets['missing']} packets missing in {packets['gaps']} gaps",

@@ -6,6 +6,7 @@ Rows hold text that is safe to show (`agents.host.plain`), whatever came in.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 
 from agents.host.plain import plain
@@ -15,15 +16,25 @@ from agents.watch.headline import headline
 from agents.watch.link import Link, Reach, Status
 from agents.watch.lost import Lost
 from agents.watch.order import Ordered, ordered
-from agents.watch.records import Alarm, Alert, NotOursError, Pane, read_alarm, read_alert, read_pane
+from agents.watch.records import (
+    Alarm,
+    Alert,
+    NotOursError,
+    Pane,
+    read_alarm,
+    read_alert,
+    read_panes,
+)
 from agents.watch.rows import AlarmRow, AlertRow, FigureRow, alarm_row, alert_row, figure_row
 from agents.watch.standing import Standing
 from agents.watch.words import counted, moment
+from pipeline.outputs.definitions import STATISTICS
 from schemas import topics
 from schemas.mission import Level
 
 MOST_RECENT = 500
-MOST_CLOCKS = 1_000
+MOST_CLOCKS = 1_000  # sources, and forms of their statistics
+MOST_EARLY = 500  # statistics whose form is yet to come
 
 
 class Board:
@@ -42,6 +53,8 @@ class Board:
         self._recent: deque[Alert] = deque(maxlen=MOST_RECENT)
         self._ids: deque[str] = deque(maxlen=MOST_RECENT)  # of recent alerts, in the log being read
         self._clocks: dict[str, SourceClock] = {}
+        self._definitions: dict[str, bytes] = {}  # forms of statistics, by their hashes
+        self._early: deque[tuple[bytes, bytes, int, str]] = deque(maxlen=MOST_EARLY)
         self._ordered: Ordered | None = None  # built on demand after a change
 
     # --- what comes in ---------------------------------------------------------------------------
@@ -74,16 +87,18 @@ class Board:
         now_ns: int,
         written_ns: int | None = None,
         history: bool = False,
+        named: str = "",
     ) -> AlertRow | None:
-        """Take a record of one of the three topics; its row if it is an alert not shown yet.
+        """Take a record of one of the topics; its row if it is an alert not shown yet.
 
         written_ns: its timestamp, where it was not written just now. history: an old alert,
-        whose monitor's state is known from elsewhere.
+        whose monitor's state is known from elsewhere. named: of statistics, the definition that its
+        header names; of a definition, its kind.
         """
         self.records += 1
         at = now_ns if written_ns is None else min(written_ns, now_ns)
         try:
-            return self._take(topic, key, value, now_ns, at, history)
+            return self._take(topic, key, value, now_ns, at, history, named)
         except NotOursError:
             self.not_understood += 1
             self._not_understood_at = (topic, at)
@@ -97,11 +112,14 @@ class Board:
         now_ns: int,
         at: int,
         history: bool,
+        named: str,
     ) -> AlertRow | None:
         if topic == topics.ALARMS:
             self._take_state(key, value, at)
         elif topic == topics.STATISTICS:
-            self._take_pane(read_pane(value or b""), at)
+            self._take_statistics(key or b"", value or b"", at, named)
+        elif topic == topics.DEFINITIONS:
+            self._take_definition(key or b"", value or b"", named)
         else:
             return self._take_alert(read_alert(value or b""), now_ns, at, history)
         return None
@@ -139,6 +157,25 @@ class Board:
         self._ids.append(alarm.alert)
         self._recent.append(alert)
         return self.alert_row(alert, now_ns)
+
+    def _take_definition(self, key: bytes, value: bytes, kind: str) -> None:
+        """Keep the form of statistics, and read what came before it."""
+        if kind != STATISTICS or len(self._definitions) >= MOST_CLOCKS:
+            return
+        name = hashlib.sha256(value).hexdigest()
+        if key != name.encode():
+            raise NotOursError("a definition that is not what its key says")
+        self._definitions[name] = value
+        early, self._early = self._early, deque(maxlen=MOST_EARLY)
+        for record in early:
+            self._take_statistics(*record)
+
+    def _take_statistics(self, key: bytes, value: bytes, at: int, named: str) -> None:
+        if named and named not in self._definitions:
+            self._early.append((key, value, at, named))
+            return
+        for pane in read_panes(value, self._definitions.get(named), key.decode("utf-8", "replace")):
+            self._take_pane(pane, at)
 
     def _take_pane(self, pane: Pane, at: int) -> None:
         if self._figures.take(pane):

@@ -22,9 +22,11 @@ from agents.host.errors import BrokerError
 from agents.watch.board import Board
 from agents.watch.link import Reach
 from agents.watch.rows import AlertRow
+from pipeline.outputs.definitions import named_by
 from schemas import topics
 
-FOLLOWED = (topics.ALARMS, topics.ALERTS, topics.STATISTICS)
+FOLLOWED = (topics.DEFINITIONS, topics.ALARMS, topics.ALERTS, topics.STATISTICS)
+_BEGINNING = (topics.ALARMS, topics.DEFINITIONS)  # compacted: all of it is the present
 ASK_S = 1.0  # between two checks that the broker is there
 ANSWER_S = 3.0  # that it has to answer a check
 TIMES_OVER = 2
@@ -92,7 +94,8 @@ class Reader:
         for part in parts:
             client.seek(part, max(first[part], self._from(part)))
         self._board.begin(self._now())
-        await self._catch_up(client, self._of(parts, topics.ALARMS))
+        for name in _BEGINNING:
+            await self._catch_up(client, self._of(parts, name))
         if not self._from_start:
             await self._catch_up(client, parts)
         await self._ask(client)  # an answer, before anything is called known
@@ -153,7 +156,7 @@ class Reader:
     def _from(self, part: TopicPartition) -> int:
         """Offset to read from. Only the newest figures are shown, so their past is not read."""
         name, end = self._wire[part.topic], self._met[part]
-        if name == topics.ALARMS:
+        if name in _BEGINNING:
             return 0
         if name == topics.STATISTICS:
             return end - TAIL[name]
@@ -212,6 +215,7 @@ class Reader:
             self._now(),
             max(record.timestamp, 0) * 1_000_000 if past else None,
             history=past and record.offset < self._met[part] - TAIL.get(name, 0),
+            named=named_by(name, record.headers),
         )
         if name == topics.ALERTS and part in self._told and record.offset >= self._told[part]:
             self._told[part] = record.offset + 1

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
+import pyarrow as pa
 
 from pipeline.outputs.alerts import monitor_key
 from pipeline.outputs.ids import Place, place_of
+from pipeline.outputs.statistics import read_statistics
 from schemas.mission import Level
 
 LEVELS = {level.word: level for level in Level}
@@ -122,9 +124,19 @@ def read_alert(value: bytes) -> Alert:
     return Alert(alarm, _note(record, "control"))
 
 
-def read_pane(value: bytes) -> Pane:
-    """A record of telemetry.statistics."""
-    record = _object(value, MOST_PANE_BYTES)
+def read_panes(value: bytes, definition: bytes | None, source: str) -> list[Pane]:
+    """A record of telemetry.statistics: columns where there is a definition, else JSON."""
+    if definition is None:
+        return [_pane(_object(value, MOST_PANE_BYTES))]
+    if len(value) > MOST_PANE_BYTES:
+        raise NotOursError(f"{len(value)} bytes")
+    try:
+        return [_pane(record) for record in read_statistics(definition, value, source)]
+    except (pa.ArrowException, LookupError, TypeError, OSError, OverflowError) as error:
+        raise NotOursError(str(error)) from None
+
+
+def _pane(record: dict[str, Any]) -> Pane:
     names: list[Any] = _of(record, "parameters", list)
     for name in names:
         if not isinstance(name, str) or not 0 < len(name) <= MOST_NAME:

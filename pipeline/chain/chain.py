@@ -12,12 +12,11 @@ records) gives the same bytes.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from pipeline.alarms.clock import ClockSteps
 from pipeline.alarms.inhibitions import END_OF_TIME, Inhibitions
@@ -36,6 +35,7 @@ from pipeline.chain.control import (
     stage_event,
 )
 from pipeline.chain.cross_container import cross_container_models
+from pipeline.chain.groups import gauged
 from pipeline.chain.registry import Registry
 from pipeline.chain.signers import Signers
 from pipeline.decode import Decoder, Plan, compile_plans
@@ -44,17 +44,29 @@ from pipeline.errors import MissionError
 from pipeline.fingerprint import fingerprint
 from pipeline.mission.folder import Mission, phase_values
 from pipeline.outputs.alerts import alert_output
+from pipeline.outputs.closings import GROUP, PACKET, Closing
+from pipeline.outputs.definitions import (
+    NAMED,
+    SAMPLES,
+    STATISTICS,
+    Definition,
+    Definitions,
+    of_fingerprint,
+    of_form,
+)
 from pipeline.outputs.evidence import Origin, input_of
 from pipeline.outputs.ledger import Ledger
 from pipeline.outputs.names import names_for_people, shared_names
 from pipeline.outputs.pending import Pending, Rank, number
 from pipeline.outputs.refusals import Refusals
 from pipeline.outputs.rejects import group, ranges_of, reject_output
-from pipeline.outputs.samples import Frame, Samples, SamplesEncoder
+from pipeline.outputs.samples import Samples
+from pipeline.outputs.statistics import StatisticsColumns, StatisticsForm
 from pipeline.packets import PacketReader, Reassembler
 from pipeline.timeline.order import Steps
 from pipeline.timeline.phases import Phases
-from schemas.columns import ABSENT, NEVER, Output, PacketBatch, Reason, Rejects, Rows, Stage
+from schemas import topics
+from schemas.columns import ABSENT, I8, NEVER, Output, PacketBatch, Reason, Rejects, Rows, Stage
 from schemas.control import Control
 from schemas.mission import Level
 from schemas.records import Kind, RawRecord, classify, tick_of
@@ -68,6 +80,7 @@ class Fed:
     outputs: list[tuple[int, Output]]
     samples: int
     refusals: Refusals
+    closings: list[Closing] = field(default_factory=list)  # statistics, whether published or not
 
     @property
     def rejected(self) -> dict[int, int]:
@@ -78,6 +91,7 @@ class Fed:
         """Add what the records from `first` on gave."""
         self.outputs += [(first + i, output) for i, output in later.outputs]
         self.samples += later.samples
+        self.closings += later.closings
         self.refusals.merge(later.refusals)
 
 
@@ -111,13 +125,13 @@ class Chain(Composite):
         self.fingerprint = fingerprint(mission.mdb, mission.settings)
         self.names = names_for_people(mission.mdb, self.plans.plans)
         shared = shared_names(self.plans.plans)
-        origin = Origin(self.source, partition, self.fingerprint, self.names, shared)
+        named = of_fingerprint(self.fingerprint).sha256
+        origin = Origin(self.source, partition, named, self.names, shared)
         self._origin = origin
         self.packets = PacketReader()
         self.reassembly = Reassembler(mission.settings.segmented_apids)
         self._decoder = Decoder(self.plans, mission.settings.allow_trailing_bytes)
-        self._samples = Samples(self.plans.plans, mission.settings.frame_values)
-        self._encoder = SamplesEncoder(self.source, self.plans.plans)
+        self.samples = Samples(mission, self.plans.plans, self.names)
         self.containers = [
             ContainerChain(mission, plan, i, origin) for i, plan in enumerate(self.plans.plans)
         ]
@@ -125,6 +139,16 @@ class Chain(Composite):
         self._root = f"/{mission.mdb.name}"
         self._ledger, self._phases = Ledger(), _phases(mission, self.plans.plans)
         groups = [g for c in self.containers for g in c.groups]
+        self.statistics_form = StatisticsForm(
+            self.source, [g.name for g in groups], mission.settings.statistics,
+            mission.settings.quantiles,
+        )  # fmt: skip
+        self.statistics = StatisticsColumns(self.statistics_form)
+        for i, one in enumerate(groups):
+            one.publish_in(self.statistics.pool, i)
+        names = set(gauged(mission, self.plans.plans))
+        self._gauged = [bool(names & set(g.name.parameters)) for g in groups]
+        self.definitions = Definitions(self._defined())
         self._cross_container = cross_container_models(
             mission, groups, self._root, len(self.containers), origin
         )
@@ -151,7 +175,8 @@ class Chain(Composite):
         named: dict[str, Stage] = {
             "models": self.models,  # first: the models it installs hold their own state
             "packets": self.packets, "reassembly": self.reassembly, "decoder": self._decoder,
-            "samples": self._samples, "los": self._los, "clock": self.clock,
+            "samples": self.samples, "statistics": self.statistics,
+            "definitions": self.definitions, "los": self._los, "clock": self.clock,
             "ledger": self._ledger, "inhibitions": self._inhibitions, "signers": self._signers,
         }  # fmt: skip
         if self._phases:
@@ -164,10 +189,14 @@ class Chain(Composite):
         for container in self.containers:
             yield from container.forecasts()
 
-    @property
-    def open_samples(self) -> pa.RecordBatch:
-        """Samples whose frame no record has closed yet; for use when an input ends."""
-        return self._encoder.batch(self._samples.snapshot())
+    def _defined(self) -> Iterator[Definition]:
+        """Everything that its records name by hash."""
+        yield of_fingerprint(self.fingerprint)
+        if self.mission.settings.outputs.statistics == "columns":
+            yield of_form(STATISTICS, self.statistics_form.form)
+        for container, columns in enumerate(self.samples.columns):
+            if columns:
+                yield of_form(SAMPLES, self.samples.form(container))
 
     def standing(self) -> Iterator[Standing]:
         """Every active alarm, except those of models in the shadow."""
@@ -258,6 +287,7 @@ class Chain(Composite):
         self, out: list[Pending], records: Sequence[RawRecord]
     ) -> list[tuple[int, Output]]:
         """Outputs in order, with their ids, alerts in the ledger."""
+        out += self.definitions.pending()
         numbered = number(out, [r.offset for r in records], self._partition)
         return [(i, self._ledger.enter(output)) for i, output in numbered]
 
@@ -322,10 +352,11 @@ class Chain(Composite):
         for across in self._cross_container:
             across.feed(batch, ticks, out)
         self._feed_samples(batch, decoded.flat, out)
+        closings = self._feed_statistics(batch, ticks, out)
         refused = Rejects.concatenate([r for r in rejects if len(r)])
         self._add_rejects(refused, records, out)
         outputs = self._entered(out, records)
-        return Fed(outputs, sum(self._samples_in(r) for r in decoded.rows), refusals)
+        return Fed(outputs, sum(self._samples_in(r) for r in decoded.rows), refusals, closings)
 
     def _samples_in(self, rows: Rows) -> int:
         if self.plans.plans[rows.container].static:
@@ -333,13 +364,31 @@ class Chain(Composite):
         return int(np.count_nonzero(rows.quality != ABSENT))
 
     def _feed_samples(self, batch: PacketBatch, flat: Flat, out: list[Pending]) -> None:
-        for i, frame in enumerate(self._samples.feed(batch, flat)):
-            record = int(batch.record[frame.packet])
-            make = partial(self._encode, frame)
-            out.append(Pending(frame.packet, record, Rank.SAMPLES, (i,), make))
+        for packet, container, value in self.samples.feed(batch, flat):
+            make = partial(self._samples_output, container, value)
+            record = int(batch.record[packet])
+            out.append(Pending(packet, record, Rank.SAMPLES, (container,), make))
 
-    def _encode(self, frame: Frame, id_: str) -> Output:
-        return self._encoder.output(frame, id_)
+    def _samples_output(self, container: int, value: bytes, id_: str) -> Output:
+        named = ((NAMED, self.samples.form(container).sha256.encode()),)
+        return Output(topics.SAMPLES, id_, self.source.encode(), value, headers=named)
+
+    def _feed_statistics(self, batch: PacketBatch, ticks: I8, out: list[Pending]) -> list[Closing]:
+        """Publishes what windows gave; returns that of the groups that have gauges."""
+        pool, form = self.statistics.pool, self.statistics_form
+        wanted, new = self.mission.settings.outputs.statistics, pool.heads[: pool.n]
+        gauged = np.array(self._gauged, bool)[new[:, GROUP]] & (new[:, PACKET] >= 0)
+        closings = [pool.one(i) for i in np.flatnonzero(gauged).tolist()]
+        if wanted == "columns":
+            out += self.statistics.feed(ticks, batch.record)
+            return closings
+        for i in pool.order().tolist() if wanted == "json" else ():
+            c = pool.one(i)
+            order, record = (c.group, c.window, c.end_ns), int(batch.record[c.packet])
+            make = partial(form.json, c)
+            out.append(Pending(c.packet, record, Rank.STATISTICS, order, make))
+        pool.keep_only(pool.order()[:0])
+        return closings
 
     def _add_rejects(
         self, rejects: Rejects, records: Sequence[RawRecord], out: list[Pending]

@@ -136,7 +136,7 @@ class ContainerChain(Composite):
                 recorded &= ~before
             for group in self.groups:
                 if piece.anew:
-                    group.begin_anew(piece.step_ns, piece.packet, batch, out)
+                    group.begin_anew(piece.step_ns, piece.packet)
                 group.feed(piece.ordered, batch, out)
         self._recorded.feed(batch, rows.at(recorded), found.judged_ns[recorded], out)
         return found.late, found.steps

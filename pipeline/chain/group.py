@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -18,9 +17,10 @@ from pipeline.mission.folder import Mission, rule_for
 from pipeline.models.families import FAMILIES, MODEL_KINDS, rules_of
 from pipeline.models.shared.family import Family
 from pipeline.models.shared.phased import make
+from pipeline.outputs.closings import Closings
 from pipeline.outputs.evidence import Origin
-from pipeline.outputs.pending import Make, Pending, Rank
-from pipeline.outputs.statistics import statistics_output
+from pipeline.outputs.pending import Pending
+from pipeline.outputs.statistics import GroupName
 from pipeline.statistics import Statistics
 from pipeline.timeline.phases import phase_of
 from pipeline.timeline.resample import Resample
@@ -31,15 +31,12 @@ from schemas.columns import (
     I8,
     Grid,
     Ordered,
-    Output,
     PacketBatch,
     Stage,
     WindowBatch,
 )
 from schemas.mission import Five, Level
 from schemas.state import Composite
-
-Array = np.ndarray[Any, Any]
 
 
 class Listener(Protocol):
@@ -84,6 +81,7 @@ class GroupChain(Composite):
         ]
         self._gated: dict[str, Gated] = {}
         self.listeners: list[Listener] = []
+        self.number, self._closings = 0, Closings(np.array([n]), len(mission.settings.quantiles))
         first = place[1] == 0 and group.always
         self._stale = Stale(container, place, self._resample.max_age_ns, origin) if first else None
 
@@ -116,6 +114,14 @@ class GroupChain(Composite):
             return Modelled(family, place, self._site, np.array(chosen), model, phases)
         except ValueError as error:
             raise MissionError(f"[[{family.name}]] in {self._site.container}: {error}.") from None
+
+    def publish_in(self, pool: Closings, number: int) -> None:
+        """Its statistics go to a pool of all groups of the source, in which it has a number."""
+        self.number, self._closings = number, pool
+
+    @property
+    def name(self) -> GroupName:
+        return GroupName(self._site.container, self.group.qualified_names)
 
     @property
     def period_ns(self) -> int:
@@ -175,7 +181,7 @@ class GroupChain(Composite):
         if self._unwrap:
             self._unwrap.feed(rows.eng, rows.quality)
         for grid in self._resample.feed(rows):
-            self._feed_statistics(grid, batch, out)
+            self._feed_statistics(grid)
             if self._stale:
                 self._stale.feed(grid, batch, out)
             if not len(grid.time_ns):
@@ -186,51 +192,21 @@ class GroupChain(Composite):
             for m in (*self._models, *self._gated.values(), *self.listeners):
                 m.feed(grid, offset, batch, out)
 
-    def begin_anew(self, step_ns: int, packet: int, batch: PacketBatch, out: list[Pending]) -> None:
+    def begin_anew(self, step_ns: int, packet: int) -> None:
         """The clock was set back: open statistics are closed, and the grid begins again.
 
         Models keep what they have learnt, and receive a gap.
         """
         self._resample.begin_anew()
         for w, statistics in enumerate(self._statistics):
-            self._close_statistics(w, statistics.end(packet), batch, out)
+            self._close_statistics(w, statistics.end(packet))
         for m in (*self._models, *self._gated.values()):
             m.clock_set(step_ns)
 
-    def _pending(
-        self, batch: PacketBatch, packet: int, rank: Rank, order: tuple[int, ...], make: Make
-    ) -> Pending:
-        return Pending(packet, int(batch.record[packet]), rank, (*self._site.place, *order), make)
-
-    def _feed_statistics(self, grid: Grid, batch: PacketBatch, out: list[Pending]) -> None:
+    def _feed_statistics(self, grid: Grid) -> None:
         for w, statistics in enumerate(self._statistics):
-            self._close_statistics(w, statistics.feed(grid), batch, out)
+            self._close_statistics(w, statistics.feed(grid))
 
-    def _close_statistics(
-        self, w: int, batches: Iterable[WindowBatch], batch: PacketBatch, out: list[Pending]
-    ) -> None:
+    def _close_statistics(self, w: int, batches: Iterable[WindowBatch]) -> None:
         for closed in batches:
-            figures, quality = closed.figures.copy(), closed.quality.copy()
-            closings = zip(
-                closed.end_ns.tolist(), closed.packet.tolist(), closed.panes.tolist(),
-                batch.record[closed.packet].tolist(), figures, quality, strict=True,
-            )  # fmt: skip
-            for end, packet, panes, record, mine, flags in closings:
-                make = partial(self._statistics_output, w, end, panes, mine, flags)
-                order = (*self._site.place, w, end)
-                out.append(Pending(packet, record, Rank.STATISTICS, order, make))
-
-    def _statistics_output(
-        self, w: int, end: int, panes: int, figures: Array, quality: Array, id_: str
-    ) -> Output:
-        window = self._statistics[w].window
-        head = {
-            "source": self._site.origin.source,
-            "container": self._site.container,
-            "window_s": window.window_s,
-            "pane_s": window.pane_s,
-            "pane_end_ns": end,
-            "panes": panes,
-            "parameters": self.group.qualified_names,
-        }
-        return statistics_output(head, self._settings.quantiles, figures, quality, id_)
+            self._closings.add(self.number, w, closed)

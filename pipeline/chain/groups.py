@@ -16,8 +16,8 @@ from pipeline.models.shared.contract import GroupParameter
 from schemas.columns import I8
 from schemas.mission import Parameter
 from schemas.settings import ResampleRule
+from schemas.space_packet import HEADER_BYTES
 
-PRIMARY_HEADER_BITS = 48
 OPEN = (math.inf,) * 5
 
 
@@ -43,7 +43,7 @@ def watched_columns(mission: Mission, plan: Plan) -> I8:
         [
             i
             for i, f in enumerate(plan.fields)
-            if not 0 <= f.bit < PRIMARY_HEADER_BITS
+            if not 0 <= f.bit < 8 * HEADER_BYTES
             and f.parameter.type.kind not in ("time", "binary", "string")
             and f.parameter.name not in times
             and not any(fnmatchcase(f.parameter.name, p) for p in mission.settings.ignore)

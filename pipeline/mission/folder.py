@@ -35,6 +35,7 @@ from schemas.settings import (
     AlarmRule,
     GateSettings,
     MissionSettings,
+    OutputSettings,
     PhaseSettings,
     TimeSettings,
     WindowSettings,
@@ -117,6 +118,7 @@ def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettin
         time = dataclasses.replace(time, runs=read_correlation(folder / time.correlation))
     gate = _build(GateSettings, table.pop("gate", {}), ("gate",))
     phases = _build(PhaseSettings, table.pop("phases", {}), ("phases",))
+    outputs = _build(OutputSettings, table.pop("outputs", {}), ("outputs",))
     alarms = {name: _alarm(name, dict(rule)) for name, rule in table.pop("alarms", {}).items()}
     lists: dict[str, tuple[Any, ...]] = {}
     for key, kind in (RULES | {"statistics": WindowSettings}).items():
@@ -133,9 +135,12 @@ def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettin
     table.setdefault("source", table.get("name", ""))
     table.setdefault("xtce", "")
     judged = {key: rules for key, rules in lists.items() if key not in DISPLAY}
-    digest = _sha256(table, time, gate, phases, alarms, judged)
+    digest = _sha256(table, time, gate, phases, outputs, alarms, judged)
     models = {name: lists.pop(name) for name in BY_NAME if name in lists}
-    whole = {**table, "time": time, "gate": gate, "phases": phases, "alarms": alarms, **lists}
+    whole = {
+        **table, "time": time, "gate": gate, "phases": phases, "outputs": outputs,
+        "alarms": alarms, **lists,
+    }  # fmt: skip
     settings = _build(MissionSettings, whole, (), tuple(BY_NAME))
     settings = dataclasses.replace(settings, models=models, sha256=digest)
     check_values(settings)

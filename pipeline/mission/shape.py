@@ -40,6 +40,7 @@ _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "time": ("a table, [time]", _table),
     "gate": ("a table, [gate]", _table),
     "phases": ("a table, [phases]", _table),
+    "outputs": ("a table, [outputs]", _table),
     "alarms": ("a table of tables, [alarms.NAME]", _tables),
     **{
         k: (f"a list of tables, [[{k}]]", _list_of(_table))

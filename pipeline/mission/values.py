@@ -13,8 +13,11 @@ from pipeline.models.shared.rules import ABOVE_0, MAX_SECONDS
 from pipeline.statistics.panes import MAX_PANE_SAMPLES
 from pipeline.timeline.resample import METHODS
 from schemas.settings import (
+    SAMPLES,
+    STATISTICS,
     GateSettings,
     MissionSettings,
+    OutputSettings,
     ResampleRule,
     TimeSettings,
     WindowSettings,
@@ -23,7 +26,7 @@ from schemas.space_packet import IDLE_APID
 
 MIN_HZ = 1e-6  # every eleven days
 MIN_PANE_S = 1e-3
-MAX_FRAME_VALUES = 16_777_216  # 400 MB of an open frame
+MIN_PERIOD_S = 0.001  # of samples in one record
 _ABOVE_0 = ("half_life_s", "memory_s")  # times of forgetting, which must be above 0
 RULES: dict[str, Any] = {"resample": ResampleRule, **{f.name: f.Rule for f in FAMILIES}}
 DEFAULT_RULES: dict[str, Any] = {key: kind() for key, kind in RULES.items()}
@@ -57,9 +60,7 @@ def check_values(s: MissionSettings) -> None:
         raise SettingsError(what, (), "segmented_apids")
     if any(not 0 <= q <= 1 for q in s.quantiles) or list(s.quantiles) != sorted(s.quantiles):
         raise SettingsError("quantiles must rise from 0 to 1.", (), "quantiles")
-    if not 1 <= s.frame_values <= MAX_FRAME_VALUES:
-        what = f"frame_values = {s.frame_values} must be 1 to {MAX_FRAME_VALUES}."
-        raise SettingsError(what, (), "frame_values")
+    _check_outputs(s.outputs)
 
 
 def given(s: MissionSettings, key: str) -> Iterator[tuple[Any, Place]]:
@@ -99,6 +100,17 @@ def _check_time(time: TimeSettings) -> None:
         raise SettingsError("day, milliseconds or microseconds needs an epoch.", place)
     if composite and time.parameter:
         raise SettingsError("takes a parameter or a composite, not both.", place, "parameter")
+
+
+def _check_outputs(o: OutputSettings) -> None:
+    place = ("outputs",)
+    for key, known in (("samples", SAMPLES), ("statistics", STATISTICS)):
+        if (given := getattr(o, key)) not in known:
+            what = f"{key} = {given!r} is none of {', '.join(known)}."
+            raise SettingsError(what, place, key)
+    if not MIN_PERIOD_S <= o.period_s <= MAX_SECONDS:
+        what = f"period_s = {o.period_s} must be {MIN_PERIOD_S} to {MAX_SECONDS:g}."
+        raise SettingsError(what, place, "period_s")
 
 
 def _check_gate(gate: GateSettings) -> None:

@@ -108,11 +108,12 @@ def _controlled(alert: dict[str, Any], name: str, kind: str) -> str:
 def alert_output(
     alert: dict[str, Any], words: Words, id_: str, topic: str = topics.ALERTS
 ) -> Output:
-    """Alert as a record, keyed by source and parameter. words: of its kind."""
+    """Alert as a record, keyed by source and parameter, without its bytes: the ledger, its last
+    field, is entered before it is encoded. words: of its kind."""
     full = {"id": id_, **alert, "sentence": sentence(alert, words)}
     key = f"{alert['source']}:{alert['parameter']}".encode()
     level = int(Level[alert["level_after"].upper()])
-    return Output(topic, id_, key, encode_alert(full), level, full)
+    return Output(topic, id_, key, b"", level, full)
 
 
 def encode_alert(alert: dict[str, Any]) -> bytes:

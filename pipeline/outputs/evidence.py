@@ -20,7 +20,7 @@ class Origin:
 
     source: str
     partition: int
-    fingerprint: dict[str, str]
+    fingerprint: str  # its hash; whole on telemetry.definitions
     names: Mapping[str, str] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
     container: str = ""

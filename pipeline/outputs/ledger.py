@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,17 +32,17 @@ class Ledger(Stateful):
         self.state = {"count": np.zeros(books, np.int64), "head": np.zeros((books, 32), np.uint8)}
 
     def enter(self, output: Output) -> Output:
-        """Add the ledger entry to an alert; return other outputs unchanged."""
+        """Add the ledger entry to an alert and encode it; return other outputs unchanged."""
         if output.topic not in topics.ALERTS_OF_ALL or output.event is None:
             return output
         book = topics.ALERTS_OF_ALL.index(output.topic)
         count, head = self.state["count"], self.state["head"]
         entry = {"number": int(count[book]), "before_sha256": head[book].tobytes().hex()}
-        event = {**output.event, "ledger": entry}
-        value = encode_alert(event)
+        output.event["ledger"] = entry
+        output.value = encode_alert(output.event)
         count[book] += 1
-        head[book] = np.frombuffer(hashlib.sha256(value).digest(), np.uint8)
-        return replace(output, value=value, event=event)
+        head[book] = np.frombuffer(hashlib.sha256(output.value).digest(), np.uint8)
+        return output
 
 
 @dataclass(slots=True)

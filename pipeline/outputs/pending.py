@@ -18,6 +18,7 @@ from schemas.columns import Output as Record
 class Rank(IntEnum):
     """Order of the stages whose outputs one packet may cause."""
 
+    DEFINITION = -1
     LIMIT = 0
     STALE = 1
     SAMPLES = 2

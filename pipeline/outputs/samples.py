@@ -1,179 +1,180 @@
-"""Samples as Arrow IPC: one batch for all parameters of a frame (docs/outputs.md).
+"""Samples as Arrow record batches, a container and period each (docs/outputs.md).
 
-A frame closes at a tick, or with the packet that fills it to `frame_values` values, however the
-input was cut. Samples in a frame are in order of arrival, so its bytes are the same in any
-chunking. Fields wider than 64 bits are left to `decode`.
+A row is a packet. A batch closes at the first tick of a later period, or with the packet that fills
+it, however the input was cut: so its bytes are the same in any chunking.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import orjson
-import pyarrow as pa
-from pyarrow import ipc
 
 from pipeline.decode import Plan
 from pipeline.decode.decoder import Flat
-from pipeline.kernel import kernel
 from pipeline.mission.folder import Mission
-from schemas import topics
-from schemas.columns import ABSENT, F8, I4, I8, U1, U8, Output, PacketBatch, State
-
-SCHEMA = pa.schema(
-    [
-        ("parameter", pa.dictionary(pa.int32(), pa.string())),
-        ("time_ns", pa.int64()),
-        ("raw", pa.uint64()),
-        ("eng", pa.float64()),
-        ("quality", pa.uint8()),
-    ]
+from pipeline.outputs.arrow import Form
+from pipeline.outputs.sample_columns import (
+    QUALITY,
+    TIME_BYTES,
+    SampleColumns,
+    sample_columns,
 )
-_ABSENT = np.uint8(ABSENT)
-_TYPES = {
-    "parameter": np.int32, "time_ns": np.int64, "raw": np.uint64, "eng": np.float64,
-    "quality": np.uint8,
-}  # fmt: skip
+from pipeline.outputs.sample_rows import Closed, Given, Heads, Open, RowPlan, close, collect
+from schemas.columns import I8, NEVER, PacketBatch, State
+
+MOST_BYTES = 32768  # of the rows of an open batch, unless one row is longer
+CLOSINGS = 256  # at a time
+SPARE_BYTES = 1 << 20
 
 
-@dataclass(slots=True)
-class Frame:
-    """A closed frame and the packet that closed it."""
+class Batch(NamedTuple):
+    """A closed batch of a container, and the packet that closed it."""
 
     packet: int
-    columns: State
+    container: int
+    record: bytes
 
 
 class Samples:
-    """Collects values into frames. Its state is the open frame, below `frame_values` values."""
+    """Collects rows into batches. Its state is the rows of open ones.
 
-    def __init__(self, plans: tuple[Plan, ...], frame_values: int) -> None:
-        narrow = np.array([not f.wide for p in plans for f in p.fields])
-        # a wide field has no number among the parameters
-        self._names = np.where(narrow, np.cumsum(narrow) - 1, -1).astype(np.int32)
-        self._plan_start = np.cumsum([0, *(len(p.fields) for p in plans)])
-        self._limit = frame_values
-        widest = max(len(p.fields) for p in plans)
-        self._open: State = {n: np.empty(frame_values + widest, t) for n, t in _TYPES.items()}
-        self._filled = 0
+    names: of parameters for people, by qualified name.
+    """
 
-    def feed(self, batch: PacketBatch, flat: Flat) -> list[Frame]:
-        """Frames that this batch closes, in order."""
-        frames, packet, o = [], 0, self._open
+    def __init__(
+        self, mission: Mission, plans: Sequence[Plan], names: Mapping[str, str] = {}
+    ) -> None:
+        wanted = mission.settings.outputs
+        self.columns: list[SampleColumns | None] = [None] * len(plans)
+        if wanted.samples != "off":
+            made = [sample_columns(mission, plan, names) for plan in plans]
+            self.columns = [c if c.columns else None for c in made]
+        self._period_ns = round(wanted.period_s * 1e9)
+        self._plan = _row_plan(self.columns)
+        self._heads = _heads(self.columns)
+        rows = int((self._plan.capacity * self._plan.row_bytes).sum())
+        self._open = Open(
+            np.zeros(len(plans), np.int64), np.array([NEVER], np.int64), np.zeros(rows, np.uint8)
+        )
+        room = SPARE_BYTES + int(self._heads.most.max(initial=0))
+        self._closed = Closed(np.zeros((CLOSINGS, 4), np.int64), np.zeros(room, np.uint8))
+
+    def form(self, container: int) -> Form:
+        columns = self.columns[container]
+        assert columns
+        return columns.form
+
+    def feed(self, batch: PacketBatch, flat: Flat) -> Iterator[Batch]:
+        """Batches that these packets close, in order."""
+        given = Given(
+            batch.length, batch.reception_ns, flat.plan, flat.row_at, flat.value_at, flat.time_ns,
+            flat.raw, flat.eng, flat.quality,
+        )  # fmt: skip
+        packet, container = 0, 0
         while packet < len(batch):
-            packet, self._filled, closed = collect(
-                packet, self._filled, self._limit, batch.length, flat.plan, flat.row_at,
-                flat.value_at, flat.time_ns, flat.raw, flat.eng, flat.quality, self._plan_start,
-                self._names, o["parameter"], o["time_ns"], o["raw"], o["eng"], o["quality"],
+            packet, container, n = collect(
+                packet, container, self._period_ns, given, self._plan, self._heads, self._open,
+                self._closed,
             )  # fmt: skip
-            if closed and self._filled:
-                frames.append(Frame(packet - 1, self.snapshot()))
-                self._filled = 0
-        return frames
+            yield from self._batches(n)
+
+    def _batches(self, n: int) -> Iterator[Batch]:
+        out = memoryview(self._closed.out)  # type: ignore[arg-type]
+        for packet, container, start, end in self._closed.table[:n].tolist():
+            yield Batch(packet, container, bytes(out[start:end]))
+
+    def rest(self) -> Iterator[tuple[int, bytes]]:
+        """(container, record) of the open batches, which stay open; for when an input ends."""
+        rows = self._open.rows
+        for c in np.flatnonzero(rows).tolist():
+            end = close(c, 0, int(rows[c]), self._plan, self._heads, self._open, self._closed.out)
+            yield c, self._closed.out[:end].tobytes()
 
     def snapshot(self) -> State:
-        return {name: column[: self._filled].copy() for name, column in self._open.items()}
+        rows, first, size = self._open.rows, self._plan.base, self._plan.row_bytes
+        parts = [
+            self._open.content[first[c] : first[c] + rows[c] * size[c]]
+            for c in np.flatnonzero(rows).tolist()
+        ]
+        content = np.concatenate(parts) if parts else np.zeros(0, np.uint8)
+        return {"rows": rows.copy(), "period": self._open.period.copy(), "content": content}
 
     def restore(self, state: State) -> None:
         """ValueError if the state is from another mission."""
-        filled = len(state["raw"])
-        if filled > len(self._open["raw"]):
-            raise ValueError("snapshot of another mission: its frame is larger than this one's")
-        for name, column in self._open.items():
-            if state[name].dtype != column.dtype or state[name].shape != (filled,):
-                raise ValueError(f"snapshot of another mission: {name} is no column of its frame")
-        names = state["parameter"]
-        if filled and (names.min() < 0 or names.max() > self._names.max()):
-            raise ValueError("snapshot with impossible values: a parameter that there is none of")
-        self._filled = filled
-        for name, column in self._open.items():
-            column[: self._filled] = state[name]
+        rows, size = state["rows"], self._plan.row_bytes
+        like = (("rows", self._open.rows), ("period", self._open.period))
+        if any(state[n].dtype != a.dtype or state[n].shape != a.shape for n, a in like):
+            raise ValueError("snapshot of another mission: other containers have samples")
+        if ((rows < 0) | (rows > np.maximum(self._plan.capacity - 1, 0))).any():
+            raise ValueError("snapshot with impossible values: more rows than a batch of samples")
+        content, total = state["content"], int((rows * size).sum())
+        if content.dtype != np.uint8 or content.shape != (total,):
+            raise ValueError("snapshot of another mission: rows of samples of another size")
+        self._open.rows[:], self._open.period[:] = rows, state["period"]
+        at = 0
+        for c in np.flatnonzero(rows).tolist():
+            n, first = int(rows[c] * size[c]), int(self._plan.base[c])
+            self._open.content[first : first + n] = content[at : at + n]
+            at += n
 
 
-@kernel
-def collect(
-    packet: int,
-    filled: int,
-    limit: int,
-    length: I4,
-    plan: I4,
-    row_at: I8,
-    value_at: I8,
-    time: I8,
-    raw: U8,
-    eng: F8,
-    quality: U1,
-    plan_start: I8,
-    names: I4,
-    name_out: I4,
-    time_out: I8,
-    raw_out: U8,
-    eng_out: F8,
-    quality_out: U1,
-) -> tuple[int, int, bool]:
-    """Append packets from `packet` on until one closes the frame: (next packet, filled, closed)."""
-    while packet < len(length):
-        c = plan[packet]
-        if length[packet] == 0:
-            return packet + 1, filled, True
-        if c >= 0:
-            now, first = time[row_at[packet]], value_at[packet]
-            for i in range(plan_start[c + 1] - plan_start[c]):
-                name = names[plan_start[c] + i]
-                if name >= 0 and quality[first + i] != _ABSENT:
-                    name_out[filled], time_out[filled] = name, now
-                    raw_out[filled], eng_out[filled] = raw[first + i], eng[first + i]
-                    quality_out[filled] = quality[first + i]
-                    filled += 1
-        packet += 1
-        if filled >= limit:
-            return packet, filled, True
-    return packet, filled, False
+def _row_plan(every: Sequence[SampleColumns | None]) -> RowPlan:
+    runs: list[list[int]] = []
+    run_start, columns, column_start, sizes, qualities = [0], [], [0], [], []
+    for one in every:
+        place = TIME_BYTES
+        for column, nullable in zip(one.columns, one.nullable, strict=True) if one else ():
+            _append(
+                runs, run_start[-1], column.made, column.field, place, column.width, column.bits
+            )
+            columns.append([place, column.width, column.place, nullable])
+            place += column.width
+        qualities.append([place, len(one.fields) if one else 0])
+        for i in one.fields if one else ():
+            _append(runs, run_start[-1], QUALITY, i, place, 1, 8)
+            place += 1
+        sizes.append(place if one else 0)
+        run_start.append(len(runs))
+        column_start.append(len(columns))
+    size = np.array(sizes, np.int64)
+    capacity = np.where(size > 0, np.maximum(1, MOST_BYTES // np.maximum(size, 1)), 0)
+    base = np.concatenate([[0], np.cumsum(size * capacity)])[:-1]
+    return RowPlan(
+        size, capacity, base, _table(runs, 6), np.array(run_start), _table(columns, 4),
+        np.array(column_start), _table(qualities, 2),
+    )  # fmt: skip
 
 
-class SamplesEncoder:
-    """Frames to Arrow IPC streams of one dictionary (the mission's parameters) and one batch."""
-
-    def __init__(self, source: str, plans: tuple[Plan, ...]) -> None:
-        self._source = source
-        self._names = pa.array(
-            [f.parameter.qualified_name for p in plans for f in p.fields if not f.wide]
-        )
-
-    def batch(self, columns: State) -> pa.RecordBatch:
-        return pa.record_batch(
-            [
-                pa.DictionaryArray.from_arrays(columns["parameter"], self._names),
-                *(pa.array(columns[name]) for name in ("time_ns", "raw", "eng", "quality")),
-            ],
-            schema=SCHEMA,
-        )
-
-    def output(self, frame: Frame, id_: str) -> Output:
-        sink = io.BytesIO()
-        with ipc.new_stream(sink, SCHEMA) as writer:
-            writer.write_batch(self.batch(frame.columns))
-        return Output(topics.SAMPLES, id_, self._source.encode(), sink.getvalue())
+def _append(
+    runs: list[list[int]], first: int, made: int, field: int, place: int, width: int, bits: int
+) -> None:
+    """Columns of one kind that follow each other in the packet's row are a run."""
+    if len(runs) > first:
+        last = runs[-1]
+        if last[0] == made and last[4:] == [width, bits] and last[1] + last[2] == field:
+            last[2] += 1
+            return
+    runs.append([made, field, 1, place, width, bits])
 
 
-def file_schema(mission: Mission, plans: tuple[Plan, ...]) -> pa.Schema:
-    """Schema of a file of samples. Its metadata holds what a reader without the mission needs."""
-    units = {f.parameter.qualified_name: f.parameter.type.unit for p in plans for f in p.fields}
-    told = {
-        "mission": mission.settings.name,
-        "mission_database": mission.mdb.sha256,
-        "settings": mission.settings.sha256,
-        "units": orjson.dumps(units),
-    }
-    return SCHEMA.with_metadata(told)
+def _heads(every: Sequence[SampleColumns | None]) -> Heads:
+    heads, start, places, most = [], [0], [], []
+    for one in every:
+        form = one.form if one else None
+        heads.append(form.head if form else np.zeros(0, np.uint8))
+        start.append(start[-1] + len(heads[-1]))
+        places.append(form.places if form else [0] * 4)
+        rows = max(1, MOST_BYTES // one.row_bytes) if one else 0
+        row = sum(c.width for c in one.columns) + len(one.fields) if one else 0
+        padded = 16 * (2 * len(one.columns) + 4) if one else 0
+        bits = (rows + 7) // 8 * (len(one.columns) + 1) if one else 0
+        most.append(len(heads[-1]) + rows * (row + TIME_BYTES + 4) + 4 + bits + padded)
+    return Heads(
+        np.concatenate(heads), np.array(start), _table(places, 4), np.array(most, np.int64)
+    )
 
 
-def read_frames(path: Path) -> Iterator[pa.Table]:
-    """The frames of a `samples.arrow`, an Arrow IPC stream, in order."""
-    with path.open("rb") as file:
-        for batch in ipc.open_stream(file):
-            yield pa.Table.from_batches([batch])
+def _table(rows: list[list[int]], columns: int) -> I8:
+    return np.array(rows, np.int64).reshape(-1, columns)

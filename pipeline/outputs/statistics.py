@@ -1,32 +1,226 @@
-"""Statistics: one record a group, window and pane end; columns in JSON (statistics.schema.json)."""
+"""Statistics: what windows gave at the ends of their panes, as columns or as JSON.
+
+Columns: all closings between two ticks are one Arrow record batch, a row a group, window and pane's
+end; figures are lists over the parameters of the group. JSON: a record each, with the same fields
+(statistics.schema.json).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
+import pyarrow as pa
 
+from pipeline.outputs.arrow import Form, read_record
+from pipeline.outputs.closings import BITS, GROUP, PACKET, PLACE, Closing, Closings
+from pipeline.outputs.definitions import NAMED
+from pipeline.outputs.pending import Pending, Rank
+from pipeline.outputs.statistics_rows import DOUBLE, SINGLE, WHOLE, StatisticsPlan, write
 from schemas import topics
-from schemas.columns import FIGURES, QUALITY_WORDS, Output
+from schemas.columns import FIGURES, I4, I8, QUALITY_WORDS, ROW, Output, State
+from schemas.settings import WindowSettings
+
+MOST_CLOSINGS = 4096  # in one record
+# the spread of a few hundred samples is not known to seven digits; a mean may be a large count
+_WIDTHS = {
+    "count": WHOLE, "mean": DOUBLE, "std": SINGLE, "min": DOUBLE, "max": DOUBLE, "rms": SINGLE,
+    "rate": SINGLE,
+}  # fmt: skip
+_ARROW = {WHOLE: pa.uint32(), SINGLE: pa.float32(), DOUBLE: pa.float64()}
 
 
-def statistics_output(
-    head: dict[str, Any],
-    quantiles: tuple[float, ...],
-    figures: np.ndarray[Any, Any],
-    quality: np.ndarray[Any, Any],
-    id_: str,
-) -> Output:
-    """head: source, container, parameters, window. figures as in WindowBatch; NaN: null."""
-    record = {"id": id_, **head}
-    for name, row in zip(FIGURES, figures, strict=False):
-        record[name] = row
-    record["quantiles"] = {
-        f"{q:g}": row for q, row in zip(quantiles, figures[len(FIGURES) : -1], strict=True)
-    }
-    record["quantile_error"] = figures[-1]
-    flagged = np.flatnonzero(quality.any(axis=1))  # one call: eight cost as much as the encoding
-    record["quality"] = {QUALITY_WORDS[k]: quality[k] for k in flagged}
-    value = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Output(topics.STATISTICS, id_, head["source"].encode(), value, event=record)
+class GroupName(NamedTuple):
+    """Of one group: its container, and qualified names of its parameters."""
+
+    container: str
+    parameters: tuple[str, ...]
+
+
+class StatisticsForm:
+    """Names, windows and ranks that all statistics of a source share, and their Arrow form."""
+
+    def __init__(
+        self, source: str, groups: Sequence[GroupName], windows: Sequence[WindowSettings],
+        quantiles: tuple[float, ...],
+    ) -> None:  # fmt: skip
+        self.source, self.groups, self.windows, self.quantiles = source, groups, windows, quantiles
+        containers = list(dict.fromkeys(g.container for g in groups))
+        names = list(dict.fromkeys(n for g in groups for n in g.parameters))
+        place = {name: i for i, name in enumerate(names)}
+        self.widths = np.array([len(g.parameters) for g in groups], np.int64)
+        kinds = [_WIDTHS[name] for name in FIGURES] + [DOUBLE for _ in quantiles] + [SINGLE]
+        self._kinds = np.array(kinds, np.int64)
+        form = self.form = Form(self._like(containers, names))
+        self._plan = StatisticsPlan(
+            np.array([containers.index(g.container) for g in groups], np.int32),
+            np.concatenate([[0], np.cumsum(self.widths)]),
+            np.array([place[n] for g in groups for n in g.parameters], np.int32),
+            np.array([[w.window_s, w.pane_s] for w in windows], np.float64).reshape(-1, 2),
+            self._kinds, form.head,
+            np.array(form.places),
+        )  # fmt: skip
+        self._out = np.zeros(0, np.uint8)
+
+    def _like(self, containers: list[str], names: list[str]) -> pa.RecordBatch:
+        figures = [*FIGURES, *(f"quantile_{q:g}" for q in self.quantiles), "quantile_error"]
+        columns: dict[str, pa.Array] = {
+            "container": _words(_zeros(pa.int32()), containers),
+            "window_s": _zeros(pa.float64()),
+            "pane_s": _zeros(pa.float64()),
+            "pane_end_ns": _zeros(pa.int64()),
+            "panes": _zeros(pa.int32()),
+            "parameters": _list(_words(_zeros(pa.int32()), names)),
+        }
+        kinds = [_ARROW[k] for k in self._kinds.tolist()]
+        columns |= {n: _list(_zeros(k)) for n, k in zip(figures, kinds, strict=True)}
+        columns |= {f"quality_{word}": _list(_zeros(pa.uint32())) for word in QUALITY_WORDS}
+        return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+    def record(self, order: I8, pool: Closings) -> bytes:
+        """The record of some closings of a pool, in this order."""
+        n, total = len(order), int(pool.widths[pool.heads[order, GROUP]].sum())
+        lists = len(self._kinds) + BITS + 1
+        most = len(self.form.head) + 40 * (n + 1) + lists * (6 * n + 40) + 8 * total * lists
+        if most > len(self._out):
+            self._out = np.zeros(2 * most, np.uint8)
+        end = write(order, pool.heads, pool.figures, pool.quality, self._plan, self._out)
+        return self._out[:end].tobytes()
+
+    def columns(self, value: bytes, id_: str) -> Output:
+        named = ((NAMED, self.form.sha256.encode()),)
+        return Output(topics.STATISTICS, id_, self.source.encode(), value, headers=named)
+
+    def json(self, closing: Closing, id_: str) -> Output:
+        """figures that are NaN: null."""
+        group, window = self.groups[closing.group], self.windows[closing.window]
+        record: dict[str, Any] = {
+            "id": id_,
+            "source": self.source,
+            "container": group.container,
+            "window_s": window.window_s,
+            "pane_s": window.pane_s,
+            "pane_end_ns": closing.end_ns,
+            "panes": closing.panes,
+            "parameters": group.parameters,
+        }
+        figures, quality = closing.figures, closing.quality
+        record |= {name: figures[row] for name, row in ROW.items()}
+        record["quantiles"] = {
+            f"{q:g}": row for q, row in zip(self.quantiles, figures[len(FIGURES) : -1], strict=True)
+        }
+        record["quantile_error"] = figures[-1]
+        flagged = np.flatnonzero(quality.any(axis=1)).tolist()
+        record["quality"] = {QUALITY_WORDS[k]: quality[k] for k in flagged}
+        value = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
+        return Output(topics.STATISTICS, id_, self.source.encode(), value)
+
+
+class StatisticsColumns:
+    """Publishes closings, one record a tick. State: those since the last tick."""
+
+    def __init__(self, form: StatisticsForm) -> None:
+        self._form = form
+        self.pool = Closings(form.widths, len(form.quantiles))
+
+    def feed(self, ticks: I8, record_of: I4) -> Iterator[Pending]:
+        """Records of what the pool holds. ticks: packets that are ticks; record_of: the record of a
+        packet. What no tick has closed stays."""
+        pool = self.pool
+        if not pool.n:
+            return
+        order = pool.order()
+        packets = pool.heads[order, PACKET]
+        at = np.searchsorted(ticks, packets)
+        starts = [0, *(np.flatnonzero(np.diff(at)) + 1).tolist(), len(order)]
+        done = 0
+        for first, end in pairwise(starts):
+            while end - done > MOST_CLOSINGS:  # a full record, then the rest at the tick
+                done = first = first + MOST_CLOSINGS
+                packet = int(packets[done - 1])
+                yield self._close(order[done - MOST_CLOSINGS : done], packet, record_of)
+            if first < end and at[first] < len(ticks):
+                yield self._close(order[first:end], int(ticks[at[first]]), record_of)
+                done = end
+        pool.keep_only(order[done:])
+
+    def _close(self, order: I8, packet: int, record_of: I4) -> Pending:
+        make = partial(self._form.columns, self._form.record(order, self.pool))
+        return Pending(packet, int(record_of[packet]), Rank.STATISTICS, (packet,), make)
+
+    def rest(self) -> bytes:
+        """The record of the closings since the last tick; empty if there are none."""
+        pool = self.pool
+        return self._form.record(pool.order(), pool) if pool.n else b""
+
+    def snapshot(self) -> State:
+        p = self.pool
+        return {
+            "heads": p.heads[: p.n, GROUP:PLACE].copy(),
+            "figures": p.figures[: p.rows * p.used].copy(),
+            "quality": p.quality[: BITS * p.used].copy(),
+        }
+
+    def restore(self, state: State) -> None:
+        """ValueError if the state is from another mission."""
+        heads, figures, quality = state["heads"], state["figures"], state["quality"]
+        groups, windows, p = len(self._form.groups), len(self._form.windows), self.pool
+        if heads.dtype != np.int64 or heads.ndim != 2 or heads.shape[1:] != (PLACE - GROUP,):
+            raise ValueError("snapshot of another mission: no closings of statistics")
+        if ((heads[:, :2] < 0) | (heads[:, :2] >= (groups, windows))).any():
+            raise ValueError("snapshot with impossible values: statistics of a group there is not")
+        ends = np.concatenate([[0], np.cumsum(p.widths[heads[:, 0]])]).astype(np.int64)
+        used = int(ends[-1])
+        wanted = ((figures, np.float64, p.rows), (quality, np.uint32, BITS))
+        if any(a.dtype != t or a.shape != (n * used,) for a, t, n in wanted):
+            raise ValueError("snapshot of another mission: figures of other groups")
+        p.n = p.used = 0
+        p.room(len(heads), used)
+        p.n, p.used = len(heads), used
+        p.heads[: p.n, PACKET] = np.arange(-p.n, 0)
+        p.heads[: p.n, GROUP:PLACE], p.heads[: p.n, PLACE] = heads, ends[:-1]
+        p.figures[: len(figures)], p.quality[: len(quality)] = figures, quality
+
+
+def read_statistics(definition: bytes, record: bytes, source: str) -> Iterator[dict[str, Any]]:
+    """The closings of a record of columns, each as its JSON record has it, but for the id.
+
+    pa.ArrowInvalid, KeyError: it is not such a record.
+    """
+    batch = read_record(definition, record)
+    ranks = [n.removeprefix("quantile_") for n in batch.schema.names if n.startswith("quantile_")]
+    for row in batch.to_pylist():
+        quality = {word: row.pop(f"quality_{word}") for word in QUALITY_WORDS}
+        for name in (*FIGURES, *(f"quantile_{q}" for q in ranks)):
+            row[name] = [x if math.isfinite(x) else None for x in row[name]]
+        row["quantiles"] = {q: row.pop(f"quantile_{q}") for q in ranks if q != "error"}
+        row["quality"] = {word: counts for word, counts in quality.items() if counts is not None}
+        yield {"source": source, **row}
+
+
+def _buffer(content: bytes) -> pa.Buffer:
+    return pa.py_buffer(content)
+
+
+def _zeros(kind: pa.DataType) -> pa.Array:
+    return pa.Array.from_buffers(kind, 1, [None, _buffer(bytes(8))])
+
+
+def _list(child: pa.Array) -> pa.Array:
+    ends = _buffer(np.array([0, 1], np.int32).tobytes())
+    return pa.Array.from_buffers(pa.list_(child.type), 1, [None, ends], children=[child])
+
+
+def _words(index: pa.Array, words: Sequence[str]) -> pa.Array:
+    """`pa.array` would import pandas, which takes half a second."""
+    texts = [w.encode() for w in words] or [b""]  # the row of `like` needs one
+    ends = np.concatenate([[0], np.cumsum([len(t) for t in texts])]).astype(np.int32)
+    values = pa.StringArray.from_buffers(
+        len(texts), _buffer(ends.tobytes()), _buffer(b"".join(texts))
+    )
+    return pa.DictionaryArray.from_arrays(index, values)

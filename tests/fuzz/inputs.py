@@ -201,7 +201,7 @@ SETTINGS = (
     (PROJECT / "missions" / "rocketpy" / "mission.toml").read_text(),
     (
         'name = "a"\nsource = "b"\nxtce = "x.xml"\nallow_trailing_bytes = true\nignore = ["A"]\n'
-        'gauges = ["A*"]\nquantiles = [0.1, 0.9]\nframe_values = 1000\n[time]\nparameter = "T"\n'
+        'gauges = ["A*"]\nquantiles = [0.1, 0.9]\n[outputs]\nperiod_s = 10\n[time]\nparameter = "T"\n'
         "lateness_s = 2\nsilence_s = 3.0\njump_s = 100\nlos_s = 9\ncorrelation = 'clock.csv'\n[[statistics]]\nwindow_s = 60\npane_s = 10\n"
         '[[resample]]\nmatch = "A"\nhz = 2\nmethod = "linear"\nmax_age_s = 3\n'
         '[[residual]]\nmatch = "A"\nenabled = true\nthreshold = 5\n[[time_to_limit]]\nmemory_s = 30\n'

@@ -232,10 +232,9 @@ def test_packets_without_a_time(cases: Path, tmp_path: Path) -> None:
         done = heartline("run", case / "p.bin", "--mission", mission, "--out", out, *more)
         assert "no packet has a time of its own" in done.output
         assert "6 packets, 48 samples" in done.output
-        with ipc.open_stream((out / "samples.arrow").read_bytes()) as samples:
-            table = samples.read_all()
-        assert table.num_rows == 48
-        times = sorted(set(table["time_ns"].to_pylist()))
+        tables = [ipc.open_stream(p.read_bytes()).read_all() for p in (out / "samples").iterdir()]
+        times = sorted({t for table in tables for t in table["time_ns"].to_pylist()})
         assert times == [first + i * step for i in range(6)]
         # six seconds close no pane, a minute does
-        assert bool((out / "statistics.jsonl").read_bytes()) == bool(more)
+        with ipc.open_stream((out / "statistics.arrow").read_bytes()) as statistics:
+            assert bool(statistics.read_all().num_rows) == bool(more)

@@ -14,6 +14,7 @@ from pipeline.alarms.loss_of_signal import LossOfSignal
 from pipeline.alarms.monitor import Monitor
 from pipeline.alarms.stale import Stale
 from pipeline.alarms.static import Judged, Limits, Ranges
+from pipeline.outputs.alerts import encode_alert
 from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Pending
 from pipeline.timeline.resample import Resample
@@ -105,7 +106,7 @@ def _feed_stale(stage: _Stale, stream: Any, a: int, b: int) -> bytes:
     out: list[Pending] = []
     for grid in stage.resample.feed(ordered_of(stream, a, b)):
         stage.stale.feed(grid, batch, out)
-    return b"".join(p.make(str(p.packet + a)).value for p in out)
+    return b"".join(encode_alert(p.make(str(p.packet + a)).event or {}) for p in out)
 
 
 def _feed_los(stage: LossOfSignal, stream: Any, a: int, b: int) -> bytes:
@@ -115,7 +116,7 @@ def _feed_los(stage: LossOfSignal, stream: Any, a: int, b: int) -> bytes:
     batch.offset[:] = every
     out: list[Pending] = []
     stage.feed(batch, out)
-    return b"".join(p.make(str(p.packet + a)).value for p in out)
+    return b"".join(encode_alert(p.make(str(p.packet + a)).event or {}) for p in out)
 
 
 def _limits() -> Limits:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pipeline.decode import Decoder
-from pipeline.outputs.samples import Samples, SamplesEncoder
+from pipeline.outputs.samples import Samples
 from pipeline.packets import PacketReader, Reassembler, Scanner
 from schemas.records import (
     PACKETS_HEADERS,
@@ -19,7 +20,7 @@ from schemas.records import (
 )
 from tests.laws.case import SECOND, Case, N, Rng, as_bytes
 from tests.laws.streams import raw_records, repeated_records
-from tests.laws.vehicle import vehicle_plans
+from tests.laws.vehicle import vehicle_mission, vehicle_plans
 
 GROUND = 9  # bytes of a ground header
 
@@ -166,18 +167,18 @@ def _feed_reassembly(stage: _Reassembling, stream: list[RawRecord], a: int, b: i
 
 
 def _feed_samples(stage: Any, stream: list[RawRecord], a: int, b: int) -> bytes:
-    decoding, samples, encoder = stage.decoding, stage.samples, stage.encoder
-    batch, _ = decoding.reader.feed(stream[a:b])
-    out = decoding.decoder.feed(batch)
-    frames = samples.feed(batch, out.flat)
-    return b"".join(encoder.output(f, "x").value for f in frames)
+    batch, _ = stage.decoding.reader.feed(stream[a:b])
+    out = stage.decoding.decoder.feed(batch)
+    return b"".join(b.record for b in stage.samples.feed(batch, out.flat))
 
 
 class _Sampling:
     def __init__(self) -> None:
-        plans = vehicle_plans().plans
-        self.decoding, self.samples = _Decoding(), Samples(plans, 500)
-        self.encoder = SamplesEncoder("s", plans)
+        mission = vehicle_mission()
+        often = replace(mission.settings.outputs, samples="both", period_s=2.0)
+        mission = replace(mission, settings=replace(mission.settings, outputs=often))
+        self.decoding = _Decoding()
+        self.samples = Samples(mission, vehicle_plans().plans)
 
     def snapshot(self) -> Any:
         return self.decoding.snapshot(), self.samples.snapshot()

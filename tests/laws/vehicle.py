@@ -24,7 +24,7 @@ def vehicle_mission() -> Mission:
             folder = Path(name)
             (folder / "v.xml").write_bytes(write_xtce(SYSTEM, TABLES))
             text = mission_toml("vehicle", "v.xml") + (
-                "frame_values = 2000\n[time]\nlateness_s = 0.5\njump_s = 30\n"
+                "[outputs]\nperiod_s = 3\n[time]\nlateness_s = 0.5\njump_s = 30\n"
                 '[[resample]]\nmatch = "LOX*"\nmethod = "linear"\nhz = 2\n'
                 "[[statistics]]\nwindow_s = 20\npane_s = 5\n"
                 "[[residual]]\nwarm_up_s = 10\nthreshold = 3\n"

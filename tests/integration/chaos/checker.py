@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from pyarrow import ipc
 
 from agents.broker.kafka import consumer, partitions_of
 from agents.lane.chains import Chains
 from agents.lane.dead_letters import dead_letters
 from agents.lane.lane import keyed
-from pipeline.decode import compile_plans
 from pipeline.mission.folder import Mission
+from pipeline.outputs.arrow import read_record
+from pipeline.outputs.definitions import named_by
 from schemas import topics
 
 Rest = tuple[bytes, tuple[tuple[str, bytes], ...]]  # key and headers
@@ -139,31 +139,37 @@ def _partition(id_: str) -> int:
 
 
 def aggregates(seen: Seen, missions: dict[str, Mission]) -> list[str]:
-    """Packets counted in the input, by their headers alone, against samples counted in the output."""
+    """Packets counted in the input, by their headers alone, against rows of samples, published
+    or still open at the end."""
     found = []
+    every = seen.outputs.get(topics.DEFINITIONS, [])
+    definitions = {key.decode(): value for _, value, (key, _) in every}
     for number, records in seen.raw.items():
-        source = next(k for r in records if (k := r.key.decode()) in missions)
-        marks = _marks(missions[source])
-        samples = 0
-        for id_, value, _ in seen.outputs.get(topics.SAMPLES, []):
-            if _partition(id_) == number:
-                names = Counter(ipc.open_stream(value).read_all().column("parameter").to_pylist())
-                samples += sum(names[name] for name in marks)
+        rows = sum(
+            read_record(definitions[named_by(topics.SAMPLES, headers)], value).num_rows
+            for id_, value, (_, headers) in seen.outputs.get(topics.SAMPLES, [])
+            if _partition(id_) == number
+        )
         kept = [r for r in records if dict(r.headers).get("kind") == b"packets"]
         packets = sum(_packets(r.value) for r in kept)
-        if samples != packets:
-            found.append(f"partition {number}: {packets} packets in, {samples} in the samples")
+        rows += _open_rows(records, number, missions)
+        if rows != packets:
+            found.append(f"partition {number}: {packets} packets in, {rows} rows of samples")
     return found
 
 
-def _marks(mission: Mission) -> list[str]:
-    """One parameter of each container, that no other has."""
-    plans = compile_plans(mission.mdb, mission.settings.time).plans
-    holders = Counter(name for p in plans for name in set(p.names))
-    mdb = mission.mdb.parameters
-    return [
-        mdb[next(n for n in reversed(p.names) if holders[n] == 1)].qualified_name for p in plans
-    ]
+def _open_rows(
+    records: list[ConsumerRecord[bytes, bytes]], number: int, missions: dict[str, Mission]
+) -> int:
+    """Rows that no tick has closed at the end of the input."""
+    chains = Chains(missions, number)
+    for first in range(0, len(records), 200):
+        chains.feed([keyed(r) for r in records[first : first + 200]])
+    return sum(
+        read_record(chain.samples.form(i).definition, record).num_rows
+        for chain in chains.chains.values()
+        for i, record in chain.samples.rest()
+    )
 
 
 def _packets(value: bytes) -> int:

@@ -44,8 +44,8 @@ def test_simulate_check_run_explain(flight: Path, tmp_path: Path) -> None:
     names = {
         "alerts.jsonl",
         "alerts.shadow.jsonl",
-        "statistics.jsonl",
-        "samples.arrow",
+        "statistics.arrow",
+        "samples",
         "rejects.jsonl",
         "summary.json",
     }

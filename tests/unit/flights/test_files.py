@@ -197,7 +197,8 @@ def test_run_of_files_with_ground_headers(
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert f"stepped over {GROUND * len(packets)} bytes" in done.stderr
-    for name in ("alerts.jsonl", "statistics.jsonl", "samples.arrow", "rejects.jsonl"):
+    names = ("alerts.jsonl", "statistics.arrow", "samples/ENGINE.arrow", "rejects.jsonl")
+    for name in names:
         assert (tmp_path / "o1" / name).read_bytes() == (tmp_path / "o2" / name).read_bytes()
     summary = orjson.loads((tmp_path / "o2" / "summary.json").read_bytes())
     assert summary["bytes"] == len(flight) + GROUND * len(packets)

@@ -1,8 +1,7 @@
-"""samples.arrow of a run: one stream, all samples, read by somebody else's readers."""
+"""The samples of a run: a stream a container, read by somebody else's readers."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import duckdb
@@ -30,20 +29,26 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_sample_that_is_told_is_in_the_file(out: Path) -> None:
-    told = orjson.loads((out / "summary.json").read_bytes())["samples"]
-    with ipc.open_stream(out / "samples.arrow") as reader:
-        table = reader.read_all()
-    assert table.num_rows == told > 10_000
-    assert pl.read_ipc_stream(out / "samples.arrow").height == told
-    assert duckdb.from_arrow(table).count("*").fetchall() == [(told,)]
+    packets = orjson.loads((out / "summary.json").read_bytes())["packets"]["packets"]
+    rows = 0
+    for path in sorted((out / "samples").iterdir()):
+        with ipc.open_stream(path) as reader:
+            table = reader.read_all()
+        rows += table.num_rows
+        assert pl.read_ipc_stream(path).height == table.num_rows
+        assert pl.read_ipc_stream(path)["time_ns"].to_list() == table["time_ns"].to_pylist()
+        assert duckdb.from_arrow(table).count("*").fetchall() == [(table.num_rows,)]
+    assert rows == packets > 500
 
 
 def test_its_schema_tells_mission_and_units(out: Path) -> None:
-    with ipc.open_stream(out / "samples.arrow") as reader:
-        told = reader.schema.metadata
+    with ipc.open_stream(out / "samples" / "ENGINE.arrow") as reader:
+        told, field = reader.schema.metadata, reader.schema.field("TP_SPEED")
     assert told[b"mission"] == b"demo"
     assert len(told[b"mission_database"]) == len(told[b"settings"]) == 64
-    assert json.loads(told[b"units"])["/HL1/TP_SPEED"] == "rpm"
+    about = dict(field.metadata)
+    assert orjson.loads(about.pop(b"calibrator")) == {"polynomial": {"coefficients": [0.0, 0.75]}}
+    assert about == {b"parameter": b"/HL1/TP_SPEED", b"unit": b"rpm"}
 
 
 def test_another_missions_packets_are_refused(tmp_path: Path) -> None:
