@@ -45,8 +45,8 @@ def run(name: str, data: Path, folder: Path) -> dict[str, Any]:
                 alerts.append(o.event)
     tables = notebook.run(found.packets, mission).samples
     return {
-        "packets": len(flight.start), "samples": samples, "tables": tables, "alerts": alerts, "counts": counts,
-        "begin": int(flight.reception_ns[0]),
+        "packets": len(flight.start), "samples": samples, "tables": tables,
+        "alerts": alerts, "counts": counts, "begin": int(flight.reception_ns[0]),
     }  # fmt: skip
 
 
