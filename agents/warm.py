@@ -26,6 +26,9 @@ from schemas.mission import IntegerEncoding, ParameterType
 _ROWS = 3
 # stages that a mission must ask for
 _MISSION = """segmented_apids = [2000]
+[[statistics]]
+window_s = 2
+pane_s = 1
 [phases]
 parameter = "PHASE"
 labels = ["ASCENT"]

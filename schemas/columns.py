@@ -6,7 +6,7 @@ whoever keeps a value copies it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -224,6 +224,17 @@ class Scores(NamedTuple):
 NO_VERDICT = np.uint8(255)  # level of a sample without a verdict (invalid, stale, warming up)
 
 
+class Change(NamedTuple):
+    """One of `Transitions`, in plain numbers."""
+
+    row: int
+    parameter: int
+    before: int
+    after: int
+    since_ns: int
+    since_offset: int
+
+
 @dataclass(slots=True)
 class Transitions:
     """State changes of monitors: arrays of equal length n."""
@@ -234,6 +245,11 @@ class Transitions:
     after: U1
     since_ns: I8  # when the run that led to it began
     since_offset: I8  # and the input record that began it
+
+    def each(self) -> Iterator[Change]:
+        columns = (self.row, self.parameter, self.before, self.after, self.since_ns)
+        every = (c.tolist() for c in (*columns, self.since_offset))
+        return map(Change._make, zip(*every, strict=True))
 
 
 @dataclass(slots=True)

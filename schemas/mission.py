@@ -22,9 +22,10 @@ class Level(IntEnum):
 
     @property
     def word(self) -> str:
-        return self.name.lower()
+        return _WORDS[self]
 
 
+_WORDS = tuple(level.name.lower() for level in Level)  # an enumeration's own name takes 1 us
 ALARM_LEVELS = (Level.WATCH, Level.WARNING, Level.DISTRESS, Level.CRITICAL, Level.SEVERE)
 
 

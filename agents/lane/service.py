@@ -71,6 +71,7 @@ FETCH_MS = 200
 PROBE_S = 2.0  # how often the broker is asked whether it is there
 UNHEARD_S = 20.0  # without an answer from it for this long, a worker is not healthy
 AGAIN_S = 0.5  # between two tries to take a partition
+GC = (50_000, 20, 20)  # thresholds of Python's garbage collector
 STEP_S = 5.0
 KERNELS = "its kernels, which take minutes to compile the first time"
 # permanent refusals by a broker: retrying does not help
@@ -122,6 +123,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._waits_for = f"a broker at {s.bootstrap}"
         gc.collect()
         gc.freeze()  # exempts 400,000 library objects, which took 300 ms in each collection
+        gc.set_threshold(*GC)  # alerts are many small objects, and none of them is in a circle
         capable = await patiently(partial(exactly_once_capable, s.bootstrap), s.bootstrap)
         if s.guarantee == "exactly-once" and not capable:
             raise BrokerError(

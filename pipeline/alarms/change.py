@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline.alarms.check import Check, Sample, Variants, beyond, bounds_of
+from pipeline.alarms.check import Check, Sample, Variants, beyond, bounds_of, places_of
 from pipeline.kernel import kernel
 from schemas.columns import F8, I8, NEVER, NO_VERDICT, U1, Quality, Rows, Scores
 from schemas.mission import Level
@@ -56,6 +56,7 @@ class ChangeLimits(Check):
 
     def __init__(self, bounds: Bounds) -> None:
         self.columns, self._bounds, c = bounds.columns, bounds, len(bounds.columns)
+        self._places = places_of(bounds.variant)
         self._before = Before(np.zeros(c), np.full(c, NEVER, np.int64))
         self.state = self._before._asdict()
         self._change = np.empty((0, c))
@@ -78,7 +79,7 @@ class ChangeLimits(Check):
 
     def reason(self, sample: Sample) -> dict[str, Any] | None:
         b = self._bounds
-        for c in np.flatnonzero(b.variant == sample.variant):
+        for c in self._places.get(sample.variant, ()):
             change = float(self._change[sample.row, c])
             low, high = b.low[:, c], b.high[:, c]
             level = max((v + 1 for v in range(5) if beyond(change, low[v], high[v])), default=0)

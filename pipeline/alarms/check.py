@@ -7,7 +7,7 @@ lists all their reasons.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -50,7 +50,7 @@ class Sample(NamedTuple):
     row: int
     variant: int
     observed: float
-    labels: tuple[tuple[int, str], ...]
+    labels: Mapping[int, str]
 
 
 class Check(Stateful):
@@ -79,6 +79,14 @@ class Check(Stateful):
     def words(reason: dict[str, Any], unit: str) -> str:
         """A reason as a part of a sentence about the value."""
         raise NotImplementedError
+
+
+def places_of(variants: I8) -> dict[int, list[int]]:
+    """The places of each variant in a list of them."""
+    found: dict[int, list[int]] = {}
+    for place, variant in enumerate(variants.tolist()):
+        found.setdefault(variant, []).append(place)
+    return found
 
 
 def bounds_of(sides: Sequence[Five]) -> F8:

@@ -122,9 +122,9 @@ class ClockSteps(Composite):
         word = np.full((1, 1), Level.WARNING if step else 0, np.uint8)
         now = batch.reception_ns[packet : packet + 1]
         t = self._monitor.feed(now, batch.offset[packet : packet + 1], plain_scores(word))
-        for i in range(len(t.row)):
+        for change in t.each():
             alert = alert_head(
-                self._origin, self._name, KIND, KIND, t, i, batch, packet, int(now[0])
+                self._origin, self._name, KIND, KIND, change, batch, packet, int(now[0])
             )
             alert |= seen(np.nan, "", 0, 1.0)
             if step:

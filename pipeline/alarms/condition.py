@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.alarms.check import Check, Sample, Variants
+from pipeline.alarms.check import Check, Sample, Variants, places_of
 from pipeline.kernel import kernel
 from schemas.columns import I8, NO_VERDICT, U1, Rows, Scores
 from schemas.mission import Level
@@ -28,7 +28,7 @@ class Conditions(Check):
     word = "condition"
 
     def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+        self._asked, self._places = asked, places_of(asked.variant)
         self.state = {}
 
     @classmethod
@@ -47,7 +47,7 @@ class Conditions(Check):
 
     def reason(self, sample: Sample) -> dict[str, Any] | None:
         a = self._asked
-        for c in np.flatnonzero(a.variant == sample.variant):
+        for c in self._places.get(sample.variant, ()):
             held = int(sample.rows.choice[sample.row, a.choice[c]])
             level = Level(int(a.level[a.first[c] + held - 1])) if held else Level.NORMAL
             if level:  # a text may be listed as normal

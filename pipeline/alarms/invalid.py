@@ -59,10 +59,11 @@ class Invalid(Composite):
         words[quality == ABSENT] = NO_VERDICT
         received = batch.reception_ns[rows.packet]
         t = self._monitor.feed(received, batch.offset[rows.packet], plain_scores(words))
-        for i, (row, j) in enumerate(zip(t.row.tolist(), t.parameter.tolist(), strict=True)):
+        for change in t.each():
+            row, j = change.row, change.parameter
             at, parameter = int(rows.packet[row]), self._parameters[j]
             alert = alert_head(
-                self._origin, parameter.qualified_name, KIND, KIND, t, i, batch, at,
+                self._origin, parameter.qualified_name, KIND, KIND, change, batch, at,
                 int(rows.time_ns[row]),
             )  # fmt: skip
             observed = float(rows.eng[row, self._columns[j]])

@@ -6,10 +6,11 @@ They share only the limits: no older sample changes a live alarm.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,16 +19,27 @@ from pipeline.alarms.checks import EVERY
 from pipeline.alarms.flapping import Flapping, Told
 from pipeline.alarms.tables import AlarmTable
 from pipeline.alarms.watched import Watched
-from pipeline.decode import Plan
+from pipeline.decode import Field, Plan
 from pipeline.outputs.alerts import alert_output, iso
 from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import I8, PacketBatch, Rows, Stage, Transitions
-from schemas.mission import ALARM_LEVELS, Calibrator, Level, Polynomial
+from schemas.columns import I8, Change, PacketBatch, Rows, Stage, Transitions
+from schemas.mission import Calibrator, Polynomial
 from schemas.state import Composite
 
 WORDS = {check.word: check.words for check in EVERY}
 LIVE, RECORDED = "limit", "recorded_limit"
+
+
+class About(NamedTuple):
+    """What alerts say of a parameter, whatever its value."""
+
+    column: int
+    name: str
+    unit: str
+    labels: dict[int, str]
+    wide: bool
+    calibrator: Any
 
 
 class LimitCheck(Composite):
@@ -39,6 +51,7 @@ class LimitCheck(Composite):
         self._kind, self._plan, self._index, self._origin = kind, plan, index, origin
         self._limits, self._checks = table.limits, table.checks
         self._monitor, self._flapping = table.monitor, Flapping(len(table.limits.columns))
+        self._about = [_about(plan.fields[i], i) for i in self._limits.columns.tolist()]
 
     @property
     def stages(self) -> dict[str, Stage]:
@@ -55,10 +68,16 @@ class LimitCheck(Composite):
         now, levels = batch.reception_ns[packet], self._monitor.state["level"].copy()
         for j in np.flatnonzero(levels).tolist():
             of = self._plan.fields[int(self._limits.columns[j])].parameter
-            all_of_it = (0, j, levels[j], 0, now, batch.offset[packet])
-            t = Transitions(*(np.array([x]) for x in all_of_it))
+            change = Change(0, j, int(levels[j]), 0, int(now), int(batch.offset[packet]))
             alert = alert_head(
-                self._origin, of.qualified_name, self._kind, "static", t, 0, batch, packet, int(now)
+                self._origin,
+                of.qualified_name,
+                self._kind,
+                "static",
+                change,
+                batch,
+                packet,
+                int(now),
             ) | seen(np.nan, of.type.unit, 0, 1.0)
             alert["fingerprint"] = self._origin.fingerprint
             make = partial(alert_output, alert, sentence)
@@ -88,56 +107,46 @@ class LimitCheck(Composite):
         """The alert of a transition, or the one alert that stands for many of them."""
         since = told.since_ns if told.word else int(t.since_ns[told.i])
         offset = batch.offset[rows.packet[told.row]] if told.i < 0 else t.since_offset[told.i]
-        all_of_it = (told.row, told.parameter, told.before, told.after, since, offset)
-        one = Transitions(*(np.array([x]) for x in all_of_it))
-        alert = self._evidence(batch, rows, one, 0)
+        change = Change(told.row, told.parameter, told.before, told.after, since, int(offset))
+        alert = self._evidence(batch, rows, change)
         if told.word:
             alert["transition"] = told.word
             alert["flaps"] = {"raises": told.flaps, "since_ns": told.since_ns}
         return alert
 
-    def _evidence(self, batch: PacketBatch, rows: Rows, t: Any, i: int) -> dict[str, Any]:
-        row, j = int(t.row[i]), int(t.parameter[i])
-        column = int(self._limits.columns[j])
-        parameter = self._plan.fields[column].parameter
-        observed, quality = float(rows.eng[row, column]), int(rows.quality[row, column])
+    def _evidence(self, batch: PacketBatch, rows: Rows, change: Change) -> dict[str, Any]:
+        row, j = change.row, change.parameter
+        about = self._about[j]
+        observed, quality = float(rows.eng[row, about.column]), int(rows.quality[row, about.column])
         alert = alert_head(
-            self._origin, parameter.qualified_name, self._kind, "static", t, i, batch,
-            int(rows.packet[row]), int(rows.time_ns[row]),
+            self._origin, about.name, self._kind, "static", change, batch, int(rows.packet[row]),
+            int(rows.time_ns[row]),
         )  # fmt: skip
-        alert |= seen(observed, parameter.type.unit, quality, limit_confidence(quality))
-        if label := dict(parameter.type.labels).get(int(observed) if np.isfinite(observed) else -1):
-            alert["label"] = label
-        if not self._plan.fields[column].wide:  # a wide field has only a place in this batch
-            alert["raw"] = int(rows.raw[row, column])
+        alert |= seen(observed, about.unit, quality, limit_confidence(quality))
+        if about.labels:
+            label = about.labels.get(int(observed) if math.isfinite(observed) else -1)
+            alert |= {"label": label} if label else {}
+        if not about.wide:  # a wide field has only a place in this batch
+            alert["raw"] = int(rows.raw[row, about.column])
         variant = int(self._limits.variant[row, j])
-        alert["limit"] = self._limits.crossed(variant, int(t.after[i]), observed)
-        sample = Sample(rows, row, variant, observed, parameter.type.labels)
+        alert["limit"] = self._limits.crossed(variant, change.after, observed)
+        sample = Sample(rows, row, variant, observed, about.labels)
         every = (check.reason(sample) for check in (self._limits, *self._checks))
         alert["reasons"] = [reason for reason in every if reason]
         context = self._limits.context(row, j)
         alert |= {"context": context} if context else {}
-        alert |= self._ranges(variant)
-        if parameter.type.calibrator:
-            alert["calibrator"] = _told(parameter.type.calibrator)
+        alert |= self._limits.ranges_in_force(variant)
+        if about.calibrator is not None:
+            alert["calibrator"] = about.calibrator
         alert["fingerprint"] = self._origin.fingerprint
         return alert
 
-    def _ranges(self, variant: int) -> dict[str, Any]:
-        """The ranges and bands that are in force."""
-        r = self._limits.ranges
-        sides = zip(ALARM_LEVELS, r.low[:, variant], r.high[:, variant], strict=True)
-        outside = {
-            level.word: [_finite(low), _finite(high)]
-            for level, low, high in sides
-            if np.isfinite(low) or np.isfinite(high)
-        }
-        bands = [
-            [Level(r.band_level[i]).word, _finite(r.band_low[i]), _finite(r.band_high[i])]
-            for i in self._limits.bands(variant)
-        ]
-        found = {"ranges": outside, "bands": bands}
-        return {name: value for name, value in found.items() if value}
+
+def _about(field: Field, column: int) -> About:
+    kind = field.parameter.type
+    calibrator = _told(kind.calibrator) if kind.calibrator else None
+    name, labels = field.parameter.qualified_name, dict(kind.labels)
+    return About(column, name, kind.unit, labels, field.wide, calibrator)
 
 
 def _told(calibrator: Calibrator) -> Any:
@@ -145,10 +154,6 @@ def _told(calibrator: Calibrator) -> Any:
     if isinstance(calibrator, Polynomial):
         return list(calibrator.coefficients)
     return asdict(calibrator)
-
-
-def _finite(x: float) -> float | None:
-    return float(x) if np.isfinite(x) else None
 
 
 def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:

@@ -64,9 +64,10 @@ class LossOfSignal(Composite):
         words = np.where(silent, np.uint8(Level.WARNING), np.uint8(0))[:, None]
         time = batch.reception_ns
         t = self._monitor.feed(time, batch.offset, plain_scores(words))
-        for i, row in enumerate(t.row.tolist()):
+        for change in t.each():
+            row = change.row
             now = int(time[row])
-            alert = alert_head(self._origin, self._name, KIND, KIND, t, i, batch, row, now)
+            alert = alert_head(self._origin, self._name, KIND, KIND, change, batch, row, now)
             alert |= seen(np.nan, "", 0, 1.0)
             alert["last_heard_ns"] = int(heard.last_ns[row])
             alert["limit"] = self._los_s

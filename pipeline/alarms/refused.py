@@ -77,10 +77,11 @@ class Refused(Composite):
         words = words[:, None]
         received = batch.reception_ns[packet]
         t = self._monitor.feed(received, batch.offset[packet], plain_scores(words))
-        for i, row in enumerate(t.row.tolist()):
+        for change in t.each():
+            row = change.row
             at = int(packet[row])
             alert = alert_head(
-                self._origin, self._container, KIND, KIND, t, i, batch, at,
+                self._origin, self._container, KIND, KIND, change, batch, at,
                 int(batch.reception_ns[at]),
             )  # fmt: skip
             alert |= seen(np.nan, "", 0, 1.0)

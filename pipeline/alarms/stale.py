@@ -79,10 +79,11 @@ class Stale(Composite):
         batch: PacketBatch, out: list[Pending],
     ) -> None:  # fmt: skip
         t = self._monitor.feed(time, batch.offset[packet], plain_scores(words[:, None]))
-        for i, k in enumerate(t.row.tolist()):
+        for change in t.each():
+            k = change.row
             at, now = int(packet[k]), int(time[k])
-            alert = alert_head(self._origin, self._container, KIND, KIND, t, i, batch, at, now)
-            quality = int(Quality.STALE) if t.after[i] else 0
+            alert = alert_head(self._origin, self._container, KIND, KIND, change, batch, at, now)
+            quality = int(Quality.STALE) if change.after else 0
             alert |= seen(np.nan, "", quality, 1.0)
             alert["last_heard_ns"] = int(heard[k])
             alert["limit"] = self._max_age_ns / 1e9

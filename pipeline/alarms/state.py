@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline.alarms.check import Check, Sample, Variants
+from pipeline.alarms.check import Check, Sample, Variants, places_of
 from pipeline.kernel import kernel
 from schemas.columns import F8, I8, NO_VERDICT, U1, Rows, Scores
 from schemas.mission import Level
@@ -51,7 +51,7 @@ class StateLimits(Check):
         return cls(listed)
 
     def __init__(self, listed: Listed) -> None:
-        self._listed = listed
+        self._listed, self._places = listed, places_of(listed.variant)
         self.state = {}
 
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:  # noqa: ARG002
@@ -61,7 +61,7 @@ class StateLimits(Check):
     def level(self, variant: int, value: int) -> int:
         """Level of a value under a variant; 0 if the variant has no state alarm."""
         a = self._listed
-        for c in np.flatnonzero(a.variant == variant):
+        for c in self._places.get(variant, ()):
             rows = slice(a.first[c], a.first[c + 1])
             levels = a.level[rows][a.value[rows] == value]
             return int(levels[0] if len(levels) else a.default[c])
@@ -73,7 +73,7 @@ class StateLimits(Check):
         level = self.level(sample.variant, int(sample.observed))
         if not level:
             return None
-        label = dict(sample.labels).get(int(sample.observed))
+        label = sample.labels.get(int(sample.observed))
         return {"check": self.word, "level": Level(level).word, "label": label}
 
     @staticmethod

@@ -6,12 +6,14 @@ is judged by the variant in force there. Variants of all columns stand in one ta
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.alarms.check import NO_CHOICE, Check, Sample, beyond
 from pipeline.kernel import kernel
+from pipeline.outputs.alerts import number_or_none
 from schemas.columns import F8, I8, NO_VERDICT, U1, Quality, Rows, Scores, State
 from schemas.mission import ALARM_LEVELS, Five, Level
 
@@ -55,6 +57,15 @@ class Calm(NamedTuple):
     high: F8
 
 
+class _Known(NamedTuple):
+    """Bounds and bands of one variant in plain numbers, and as alerts have them."""
+
+    low: list[float]
+    high: list[float]
+    bands: list[tuple[int, float, float]]
+    told: dict[str, Any]
+
+
 class Limits(Check):
     """Instantaneous levels of the columns that have alarms. State: their bounds, which a control
     record may change.
@@ -75,6 +86,7 @@ class Limits(Check):
         first, deadband = self._judged.first, self._judged.deadband
         low = self.ranges.low.max(axis=0)[first] + deadband
         self._calm = Calm(low, self.ranges.high.min(axis=0)[first] - deadband)
+        self._known: dict[int, _Known] = {}
 
     def restore(self, state: State) -> None:
         super().restore(state)
@@ -127,25 +139,44 @@ class Limits(Check):
         """
         if level == 0:
             return None
-        low, high = self.ranges.low[level - 1, variant], self.ranges.high[level - 1, variant]
+        known = self._of(variant)
+        low, high = known.low[level - 1], known.high[level - 1]
         if beyond(value, low, high):
-            return float(high) if value > high else float(low)
-        for i in self.bands(variant):
-            low, high = float(self.ranges.band_low[i]), float(self.ranges.band_high[i])
-            if self.ranges.band_level[i] == level and low <= value <= high:
+            return high if value > high else low
+        for of, low, high in known.bands:
+            if of == level and low <= value <= high:
                 return low if value - low <= high - value else high
         return None
 
-    def bands(self, variant: int) -> range:
-        return range(*self.ranges.band_first[variant : variant + 2])
+    def ranges_in_force(self, variant: int) -> dict[str, Any]:
+        """The ranges and bands of a variant, as alerts have them."""
+        return self._of(variant).told
 
     def reason(self, sample: Sample) -> dict[str, Any] | None:
-        crossed = {v: self.crossed(sample.variant, v, sample.observed) for v in ALARM_LEVELS}
-        level = max((v for v, bound in crossed.items() if bound is not None), default=0)
-        if not level:
-            return None
-        limit = crossed[Level(level)]
-        return {"check": self.word, "level": Level(level).word, "limit": limit}
+        for level in reversed(ALARM_LEVELS):
+            limit = self.crossed(sample.variant, level, sample.observed)
+            if limit is not None:
+                return {"check": self.word, "level": level.word, "limit": limit}
+        return None
+
+    def _of(self, variant: int) -> _Known:
+        if variant not in self._known:
+            r = self.ranges
+            low, high = r.low[:, variant].tolist(), r.high[:, variant].tolist()
+            bands = [
+                (int(r.band_level[i]), float(r.band_low[i]), float(r.band_high[i]))
+                for i in range(*r.band_first[variant : variant + 2])
+            ]
+            outside = {
+                level.word: [number_or_none(a), number_or_none(b)]
+                for level, a, b in zip(ALARM_LEVELS, low, high, strict=True)
+                if math.isfinite(a) or math.isfinite(b)
+            }
+            inside = [[Level(v).word, number_or_none(a), number_or_none(b)] for v, a, b in bands]
+            found = {"ranges": outside, "bands": inside}
+            told = {name: value for name, value in found.items() if value}
+            self._known[variant] = _Known(low, high, bands, told)
+        return self._known[variant]
 
     @staticmethod
     def words(reason: dict[str, Any], unit: str) -> str:

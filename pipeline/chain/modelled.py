@@ -19,7 +19,7 @@ from pipeline.outputs.alerts import alert_output, number_or_none
 from pipeline.outputs.evidence import Origin, alert_head, seen
 from pipeline.outputs.pending import Pending, Rank
 from schemas import topics
-from schemas.columns import I8, Grid, PacketBatch, Scores, Stage, Transitions
+from schemas.columns import I8, Change, Grid, PacketBatch, Scores, Stage, Transitions
 from schemas.mission import Five, Level
 from schemas.state import Composite
 
@@ -93,11 +93,11 @@ class Modelled(Composite):
         shadow_after: int = 2**62,
     ) -> None:  # fmt: skip
         """Emit alerts for transitions; those after row `shadow_after` go to the shadow topic."""
-        for i, (row, j) in enumerate(zip(t.row.tolist(), t.parameter.tolist(), strict=True)):
-            active = row <= shadow_after
+        for change in t.each():
+            active = change.row <= shadow_after
             topic = topics.ALERTS if active else topics.SHADOW
-            alert = self._evidence(grid, scores, t, i, batch, self.label(active))
-            self._pend(grid, row, j, alert, topic, batch, out)
+            alert = self._evidence(grid, scores, change, batch, self.label(active))
+            self._pend(grid, change.row, change.parameter, alert, topic, batch, out)
 
     def _pend(
         self, grid: Grid, row: int, order: int, alert: dict[str, Any], topic: str,
@@ -109,13 +109,13 @@ class Modelled(Composite):
         out.append(Pending(packet, int(batch.record[packet]), Rank.MODEL, key, make))
 
     def _evidence(
-        self, grid: Grid, scores: Scores, t: Transitions, i: int, batch: PacketBatch,
+        self, grid: Grid, scores: Scores, change: Change, batch: PacketBatch,
         label: dict[str, Any],
     ) -> dict[str, Any]:  # fmt: skip
-        row, j, site, model = int(t.row[i]), int(t.parameter[i]), self._site, self.model
+        row, j, site, model = change.row, change.parameter, self._site, self.model
         score = float(scores.score[row, j])
         alert = alert_head(
-            site.origin, self.names[j], model.name, label["id"], t, i, batch,
+            site.origin, self.names[j], model.name, label["id"], change, batch,
             int(grid.packet[row]), int(grid.time_ns[row]),
         )  # fmt: skip
         certain = self._family.confidence(score) if np.isfinite(score) else 0.0
@@ -129,7 +129,7 @@ class Modelled(Composite):
             "score": number_or_none(score),
             "threshold": model.threshold(j),
         }
-        if t.after[i] and 0 < scores.leave[row, j] < 255:
+        if change.after and 0 < scores.leave[row, j] < 255:
             alert |= model.evidence(j, scores.detail[row, :, j])
         alert["model"] = label | {"weights_sha256": self.sha256(j)}
         alert["fingerprint"] = site.origin.fingerprint

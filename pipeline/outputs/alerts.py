@@ -17,6 +17,8 @@ from schemas.words import figure
 # text of an alert for people, from the alert, its parameter with value, and the unit
 Words = Callable[[dict[str, Any], str, str], str]
 _JSON = orjson.OPT_SERIALIZE_NUMPY
+_LEVELS = {level.word: int(level) for level in Level}
+_WORDS_OF = tuple([w for i, w in enumerate(QUALITY_WORDS) if bits >> i & 1] for bits in range(256))
 
 
 def monitor_key(alert: dict[str, Any]) -> tuple[str, ...]:
@@ -35,7 +37,7 @@ def transition_word(before: int, after: int) -> str:
 
 
 def quality_words(bits: int) -> list[str]:
-    return [w for i, w in enumerate(QUALITY_WORDS) if bits >> i & 1]
+    return list(_WORDS_OF[bits])
 
 
 def number_or_none(x: float | None) -> float | None:
@@ -112,8 +114,7 @@ def alert_output(
     field, is entered before it is encoded. words: of its kind."""
     full = {"id": id_, **alert, "sentence": sentence(alert, words)}
     key = f"{alert['source']}:{alert['parameter']}".encode()
-    level = int(Level[alert["level_after"].upper()])
-    return Output(topic, id_, key, b"", level, full)
+    return Output(topic, id_, key, b"", _LEVELS[alert["level_after"]], full)
 
 
 def encode_alert(alert: dict[str, Any]) -> bytes:

@@ -9,8 +9,10 @@ from typing import Any
 from pipeline.outputs.alerts import number_or_none, quality_words, transition_word
 from pipeline.outputs.names import short
 from schemas import topics
-from schemas.columns import PacketBatch, Transitions
+from schemas.columns import Change, PacketBatch
 from schemas.mission import Level
+
+LEVELS = tuple(level.word for level in Level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,10 @@ class Origin:
     names: Mapping[str, str] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
     container: str = ""
+    known: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # what `who` gave
 
     def of(self, container: str) -> Origin:
-        return replace(self, container=container)
+        return replace(self, container=container, known={})
 
     def place(self, parameter: str) -> tuple[str, ...]:
         """The container, if the parameter has monitors in several containers; else empty."""
@@ -34,12 +37,15 @@ class Origin:
 
     def who(self, parameter: str) -> dict[str, Any]:
         """Source and parameter of an alert, by qualified name and by the name for people."""
-        told = {
-            "source": self.source,
-            "parameter": parameter,
-            "name": self.names.get(parameter, short(parameter)),
-        }
-        return told | ({"container": self.container} if self.place(parameter) else {})
+        if parameter not in self.known:
+            told = {
+                "source": self.source,
+                "parameter": parameter,
+                "name": self.names.get(parameter, short(parameter)),
+            }
+            place = {"container": self.container} if self.place(parameter) else {}
+            self.known[parameter] = told | place
+        return self.known[parameter].copy()
 
 
 def limit_confidence(quality: int) -> float:
@@ -52,30 +58,24 @@ def alert_head(
     parameter: str,
     kind: str,
     name: str,
-    transitions: Transitions,
-    i: int,
+    change: Change,
     batch: PacketBatch,
     packet: int,
     time_ns: int,
 ) -> dict[str, Any]:
     """The part that every alert has. packet: the one whose arrival caused the transition."""
-    before, after = int(transitions.before[i]), int(transitions.after[i])
-    return {
-        **origin.who(parameter),
-        "monitor": {"kind": kind, "name": name},
-        "transition": transition_word(before, after),
-        "level_before": Level(before).word,
-        "level_after": Level(after).word,
-        "generation_ns": time_ns,
-        "reception_ns": int(batch.reception_ns[packet]),
-        "since_ns": int(transitions.since_ns[i]),
-        "input": input_of(
-            origin.partition,
-            int(transitions.since_offset[i]),
-            int(batch.offset[packet]),
-            batch.digests[batch.record[packet]],
-        ),
-    }
+    alert = origin.who(parameter)
+    alert["monitor"] = {"kind": kind, "name": name}
+    alert["transition"] = transition_word(change.before, change.after)
+    alert["level_before"] = LEVELS[change.before]
+    alert["level_after"] = LEVELS[change.after]
+    alert["generation_ns"] = time_ns
+    alert["reception_ns"] = int(batch.reception_ns[packet])
+    alert["since_ns"] = change.since_ns
+    digest = batch.digests[batch.record[packet]]
+    last = int(batch.offset[packet])
+    alert["input"] = input_of(origin.partition, change.since_offset, last, digest)
+    return alert
 
 
 def input_of(partition: int, first: int, last: int, digest: bytes) -> dict[str, Any]:

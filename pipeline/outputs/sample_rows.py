@@ -119,12 +119,6 @@ def collect(
     return packet, 0, n
 
 
-@kernel
-def close(c: int, at: int, rows: int, p: RowPlan, h: Heads, o: Open, out: U1) -> int:
-    """The record of a container's rows into `out` from `at` on; returns its end."""
-    return _close(c, at, rows, p, h, o, out)
-
-
 @part
 def _note(packet: int, container: int, start: int, end: int, row: I8) -> None:
     row[0], row[1], row[2], row[3] = packet, container, start, end

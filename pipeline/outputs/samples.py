@@ -21,7 +21,7 @@ from pipeline.outputs.sample_columns import (
     SampleColumns,
     sample_columns,
 )
-from pipeline.outputs.sample_rows import Closed, Given, Heads, Open, RowPlan, close, collect
+from pipeline.outputs.sample_rows import Closed, Given, Heads, Open, RowPlan, collect
 from schemas.columns import I8, NEVER, PacketBatch, State
 
 MOST_BYTES = 32768  # of the rows of an open batch, unless one row is longer
@@ -72,10 +72,13 @@ class Samples:
             batch.length, batch.reception_ns, flat.plan, flat.row_at, flat.value_at, flat.time_ns,
             flat.raw, flat.eng, flat.quality,
         )  # fmt: skip
+        yield from self._feed(given, self._open)
+
+    def _feed(self, given: Given, into: Open) -> Iterator[Batch]:
         packet, container = 0, 0
-        while packet < len(batch):
+        while packet < len(given.length):
             packet, container, n = collect(
-                packet, container, self._period_ns, given, self._plan, self._heads, self._open,
+                packet, container, self._period_ns, given, self._plan, self._heads, into,
                 self._closed,
             )  # fmt: skip
             yield from self._batches(n)
@@ -87,10 +90,15 @@ class Samples:
 
     def rest(self) -> Iterator[tuple[int, bytes]]:
         """(container, record) of the open batches, which stay open; for when an input ends."""
-        rows = self._open.rows
-        for c in np.flatnonzero(rows).tolist():
-            end = close(c, 0, int(rows[c]), self._plan, self._heads, self._open, self._closed.out)
-            yield c, self._closed.out[:end].tobytes()
+        rows, period = self._open.rows.copy(), self._open.period.copy()
+        none, one = np.zeros(0, np.int64), np.zeros(1, np.int64)
+        tick = Given(
+            one.astype(np.int32), one + (max(int(period[0]), 0) + 1) * self._period_ns,
+            one.astype(np.int32), one, one, none, none.astype(np.uint64), none.astype(np.float64),
+            none.astype(np.uint8),
+        )  # fmt: skip
+        for batch in self._feed(tick, self._open._replace(rows=rows, period=period)):
+            yield batch.container, batch.record
 
     def snapshot(self) -> State:
         rows, first, size = self._open.rows, self._plan.base, self._plan.row_bytes

@@ -27,11 +27,9 @@ from schemas.columns import FIGURES, I4, I8, QUALITY_WORDS, ROW, Output, State
 from schemas.settings import WindowSettings
 
 MOST_CLOSINGS = 4096  # in one record
-# the spread of a few hundred samples is not known to seven digits; a mean may be a large count
-_WIDTHS = {
-    "count": WHOLE, "mean": DOUBLE, "std": SINGLE, "min": DOUBLE, "max": DOUBLE, "rms": SINGLE,
-    "rate": SINGLE,
-}  # fmt: skip
+# others are f8: a mean may be a large count. The spread of a few hundred samples is not known to
+# seven digits
+_WIDTHS = {"count": WHOLE, "std": SINGLE, "rms": SINGLE, "rate": SINGLE}
 _ARROW = {WHOLE: pa.uint32(), SINGLE: pa.float32(), DOUBLE: pa.float64()}
 
 
@@ -54,7 +52,9 @@ class StatisticsForm:
         names = list(dict.fromkeys(n for g in groups for n in g.parameters))
         place = {name: i for i, name in enumerate(names)}
         self.widths = np.array([len(g.parameters) for g in groups], np.int64)
-        kinds = [_WIDTHS[name] for name in FIGURES] + [DOUBLE for _ in quantiles] + [SINGLE]
+        kinds = (
+            [_WIDTHS.get(name, DOUBLE) for name in FIGURES] + [DOUBLE for _ in quantiles] + [SINGLE]
+        )
         self._kinds = np.array(kinds, np.int64)
         form = self.form = Form(self._like(containers, names))
         self._plan = StatisticsPlan(

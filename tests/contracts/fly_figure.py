@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from tests.contracts.edited import Line, edit
 
@@ -19,7 +20,12 @@ edit(
 import numpy as np  # noqa: E402
 import orjson  # noqa: E402
 
-from pipeline.outputs.statistics import statistics_output  # noqa: E402
+from pipeline.outputs.closings import Closings  # noqa: E402
+from pipeline.outputs.statistics import (  # noqa: E402
+    GroupName,
+    StatisticsForm,
+    read_statistics,
+)
 from pipeline.statistics import Statistics  # noqa: E402
 from schemas.columns import FIGURES, Grid  # noqa: E402
 from schemas.settings import WindowSettings  # noqa: E402
@@ -33,16 +39,22 @@ def test_it() -> None:
     value = np.random.default_rng(3).normal(0, 1, (61, 2))
     time, none = np.arange(61) * SECOND, np.zeros(0, np.int64)
     grid = Grid(time, np.arange(61), value, np.zeros((61, 2), np.uint8), none, none, none, none)
-    (closed,) = Statistics(2, WindowSettings(60, 60), RANKS).feed(grid)
-    head = {"source": "s"}
-    told = orjson.loads(
-        statistics_output(head, RANKS, closed.figures[0], closed.quality[0], "x").value
-    )
-    x = value[:60]
+    window = WindowSettings(60, 60)
+    (closed,) = Statistics(2, window, RANKS).feed(grid)
+    form = StatisticsForm("s", [GroupName("/S/A", ("/S/P", "/S/Q"))], [window], RANKS)
+    pool = Closings(form.widths, len(RANKS))
+    pool.add(0, 0, closed)
+    record = form.record(pool.order(), pool)
+    (columns,) = read_statistics(form.form.definition, record, "s")
+    for told in (columns, orjson.loads(form.json(pool.one(0), "x").value)):
+        check(told, value[:60])
+
+
+def check(told: dict[str, Any], x: np.ndarray[Any, Any]) -> None:
     np.testing.assert_allclose(told["span"], np.ptp(x, axis=0))
     np.testing.assert_allclose(told["min"], x.min(axis=0))
     np.testing.assert_allclose(told["max"], x.max(axis=0))
-    np.testing.assert_allclose(told["std"], x.std(axis=0, ddof=1))
+    np.testing.assert_allclose(told["std"], x.std(axis=0, ddof=1), rtol=1e-6)
     error = np.array(told["quantile_error"])
     for rank in RANKS:
         off = np.abs(np.array(told["quantiles"][f"{rank:g}"]) - np.quantile(x, rank, axis=0))

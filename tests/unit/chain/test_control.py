@@ -139,7 +139,8 @@ def test_cut_anywhere_and_restored_it_says_the_same(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_says_nothing_is_rejected(value: bytes, tmp_path: Path) -> None:
     fed = chain_of(tmp_path).feed([RawRecord(5, value, CONTROL_HEADERS)])
-    ((record, output),) = fed.outputs
+    *definitions, (record, output) = fed.outputs
+    assert {o.topic for _, o in definitions} == {topics.DEFINITIONS}
     reject = orjson.loads(output.value)
     assert (record, output.topic, reject["reason"]) == (0, topics.REJECTS, "bad_control")
     assert reject["bytes"] == len(value)

@@ -246,7 +246,8 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(what: str) -> None:
     made = replace(made, parts=(*others, part), version=99 if what == "version" else 1)
     record = staged(0, "retired" if what == "unknown" else "active", made)
     fed = chain.feed([record])
-    assert [o.topic for _, o in fed.outputs] == [topics.REJECTS]
+    told = [o.topic for _, o in fed.outputs if o.topic != topics.DEFINITIONS]
+    assert told == [topics.REJECTS]
     assert not chain.models.working
 
 
@@ -256,7 +257,8 @@ def test_an_artefact_nested_for_ever_is_refused(told: bytes) -> None:
     del good["artefact"]
     value = orjson.dumps(good)[:-1] + b',"artefact":' + told + b"}"
     fed = Chain(vehicle_mission()).feed([RawRecord(0, value, CONTROL_HEADERS)])
-    assert [o.topic for _, o in fed.outputs] == [topics.REJECTS]
+    told = [o.topic for _, o in fed.outputs if o.topic != topics.DEFINITIONS]
+    assert told == [topics.REJECTS]
 
 
 def test_what_is_accepted_can_be_stored() -> None:

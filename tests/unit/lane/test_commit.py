@@ -34,7 +34,7 @@ class Refusing:
     async def commit_transaction(self) -> None:
         self.asked.append("commit")
 
-    async def send(self, *_: Any, **__: Any) -> None:
+    async def partitions_for(self, _: str) -> set[int]:
         raise self._error
 
 
