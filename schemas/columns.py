@@ -6,7 +6,7 @@ whoever keeps a value copies it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -113,8 +113,8 @@ class PacketBatch:
     # source position for rejects, where a packet was reassembled elsewhere in `data`
     came_start: I8 | None = None
     came_length: I4 | None = None
-    # by record: SHA-256 chained over the values of all of the source's records up to it
-    digests: Sequence[bytes] = ()
+    # by record: SHA-256 over the values of all of the source's records up to it
+    digests: Any = ()  # pipeline.packets.digest.Digests
     phases: Any = None  # pipeline.timeline.phases.Changes, where the mission names phases
     heard: Heard | None = None  # of the source, as each packet or tick comes
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from schemas.columns import SECOND
+import numpy as np
+
+from schemas.columns import I8, PADDING, SECOND, U1, U8
 
 VERSION = b"1"
 Headers = tuple[tuple[str, bytes], ...]
@@ -36,6 +38,7 @@ PACKETS_HEADERS: Headers = (("kind", b"packets"), ("version", VERSION))
 TICK_HEADERS: Headers = (("kind", b"tick"), ("version", VERSION))
 CONTROL_HEADERS: Headers = (("kind", b"control"), ("version", VERSION))
 
+_NO_NUMBER = Numbered(0, -1)
 _COUNT = struct.Struct(">I")
 _TIME = struct.Struct(">q")
 # whole answers, so that the common record costs one look-up and no allocation
@@ -55,6 +58,57 @@ class RawRecord:
     value: bytes
     headers: Headers
     timestamp_ns: int = 0  # used for a bare packet only
+
+
+@dataclass(slots=True)
+class Records:
+    """The same of n records in columns. headers: of each record; few are ever asked for."""
+
+    data: U1  # their values back to back, padded by PADDING
+    start: I8  # [n + 1] where each value begins in `data`, and where the last one ends
+    offset: I8
+    timestamp_ns: I8
+    kind: I8  # of `Kind`
+    shift_ns: I8
+    writer: U8
+    number: I8  # among its writer's; -1: the record is not numbered
+    headers: Sequence[Headers]
+
+    @classmethod
+    def of(cls, records: Sequence[RawRecord]) -> Records:
+        values = [r.value for r in records]
+        sizes = np.array([0, *map(len, values)], np.int64)
+        kinds = [classify(r.headers) for r in records]
+        numbers = [numbered(r.headers) or _NO_NUMBER for r in records]
+        return cls(
+            np.frombuffer(b"".join([*values, bytes(PADDING)]), np.uint8),
+            np.cumsum(sizes),
+            np.array([r.offset for r in records], np.int64),
+            np.array([r.timestamp_ns for r in records], np.int64),
+            np.array([kind for kind, _ in kinds], np.int64),
+            np.array([shift for _, shift in kinds], np.int64),
+            np.array([of.writer for of in numbers], np.uint64),
+            np.array([of.number for of in numbers], np.int64),
+            [tuple(r.headers) for r in records],
+        )
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def part(self, first: int, end: int) -> Records:
+        """Some of them, on the same data."""
+        return Records(
+            self.data, self.start[first : end + 1], self.offset[first:end],
+            self.timestamp_ns[first:end], self.kind[first:end], self.shift_ns[first:end],
+            self.writer[first:end], self.number[first:end], self.headers[first:end],
+        )  # fmt: skip
+
+    def value(self, i: int) -> bytes:
+        return self.data[self.start[i] : self.start[i + 1]].tobytes()
+
+    def one(self, i: int) -> RawRecord:
+        stamp = int(self.timestamp_ns[i])
+        return RawRecord(int(self.offset[i]), self.value(i), self.headers[i], stamp)
 
 
 def classify(headers: Sequence[tuple[str, bytes]]) -> tuple[Kind, int]:
@@ -93,12 +147,11 @@ def with_number(headers: Headers, of: Numbered) -> Headers:
     return (*headers, ("ingest", b"%x:%d" % of))
 
 
-def tick_of(record: RawRecord) -> int | None:
+def tick_of(records: Records, i: int) -> int | None:
     """Time of a tick; None for a record that is not a tick."""
-    kind, shift = classify(record.headers)
-    if kind != Kind.TICK or len(record.value) != _TIME.size:
+    if records.kind[i] != Kind.TICK or records.start[i + 1] - records.start[i] != _TIME.size:
         return None
-    return int(_TIME.unpack(record.value)[0]) + shift
+    return int(_TIME.unpack(records.value(i))[0]) + int(records.shift_ns[i])
 
 
 def with_time_offset(headers: Headers, shift_ns: int) -> Headers:

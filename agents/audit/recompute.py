@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from agents.broker.kafka import consumer, partitions_of, start, stop
 from agents.host.errors import BrokerError
 from agents.lane.chains import Chains
-from agents.lane.lane import keyed
+from agents.lane.chunk import Chunk
 from agents.lane.service import authority
 from agents.readers.tail import follow
 from agents.settings import Settings
@@ -70,7 +70,7 @@ async def _partition(
     chains = Chains(missions, place.partition, authority(settings).vouch)
     async for records in _committed(settings, place):
         done.records += len(records)
-        fed = chains.feed([keyed(r) for r in records])
+        fed = chains.feed(Chunk.of(place.partition, records))
         for output in fed.outputs:
             if output.topic not in topics.ALERTS_OF_ALL:
                 continue

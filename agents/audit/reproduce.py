@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 
 from agents.broker.kafka import consumer, start, stop
 from agents.host.errors import BrokerError
-from agents.lane.lane import keyed
+from agents.lane.chunk import Chunk
 from agents.readers.definitions import read_definitions
 from agents.readers.tail import follow
 from pipeline.chain import Chain
@@ -123,8 +123,8 @@ async def _input(bootstrap: str, place: TopicPartition, last: int, source: str) 
                     f"No more records come from {place.topic} before offset {last}. "
                     "Is the broker up?"
                 )
-            given = [keyed(r) for r in records if r.offset <= last]
-            found += [one.record for one in given if one.source == source]
+            chunk = Chunk.of(place.partition, [r for r in records if r.offset <= last])
+            found += [chunk.records.one(i) for i in range(len(chunk)) if chunk.source(i) == source]
         return found
     finally:
         await stop(client)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
 
 from agents.host.plain import plain
+from agents.lane.chunk import Chunk
 from agents.lane.strangers import Strangers
 from pipeline.chain import Chain, Fed
 from pipeline.chain.control import Vouch, anybody
@@ -24,12 +25,6 @@ from schemas.state import nest, within
 LAST = 2**62  # sorts after every output of a chain for a record
 Placed = tuple[int, int, Output]  # record of the feed, number among its outputs, output
 MAX_UNKNOWN = 100  # names of unknown sources that are remembered
-
-
-@dataclass(slots=True)
-class KeyedRecord:
-    source: str
-    record: RawRecord
 
 
 @dataclass(slots=True)
@@ -59,55 +54,59 @@ class Chains:
             )
         return self.chains[source]
 
-    def feed(self, records: Sequence[KeyedRecord]) -> LaneFed:
+    def feed(self, chunk: Chunk) -> LaneFed:
         """Run records of any sources; whole records only."""
-        by_source: dict[str, list[int]] = {}
-        for i, keyed in enumerate(records):
-            by_source.setdefault(keyed.source, []).append(i)
         placed: list[Placed] = []
         fed: dict[str, Fed] = {}
         unknown: dict[str, int] = {}
-        for source, places in by_source.items():
+        for source, places in chunk.by_source().items():
             if source not in self._missions:
-                name = self._name(source)
+                name = self._name(source, len(places))
                 unknown[name] = unknown.get(name, 0) + len(places)
-                placed += [(i, 0, self._reject(records[i])) for i in places]
+                placed += [
+                    (i, 0, self._reject(source, chunk.records.one(i))) for i in places.tolist()
+                ]
                 continue
-            fed[source] = self._chain(source).feed([records[i].record for i in places])
+            fed[source] = self._chain(source).feed(chunk.take(places))
             placed += [
-                (places[record], n, output)
+                (int(places[record]), n, output)
                 for n, (record, output) in enumerate(fed[source].outputs)
             ]
-        told = list(self._strangers_told(records, placed))
-        placed = sorted([*placed, *told], key=lambda p: p[:2])
+        placed += self._strangers_told(chunk, placed, any_unknown=bool(unknown))
+        if len(fed) > 1 or unknown:
+            placed.sort(key=lambda p: p[:2])
         return LaneFed([output for _, _, output in placed], fed, unknown)
 
     def _strangers_told(
-        self, records: Sequence[KeyedRecord], placed: Sequence[Placed]
-    ) -> Iterator[Placed]:
+        self, chunk: Chunk, placed: Sequence[Placed], any_unknown: bool
+    ) -> list[Placed]:
         """Alerts about unknown sources, after all other outputs of the same record."""
+        if not any_unknown and self._strangers.nobody:
+            self._strangers.pass_by(int(chunk.records.timestamp_ns.max(initial=0)))
+            return []
         outputs = Counter(i for i, _, _ in placed)
-        for i, keyed in enumerate(records):
-            if keyed.source in self._missions:
-                told = self._strangers.passed(keyed.record, outputs[i])
+        every: list[Placed] = []
+        for i in range(len(chunk)):
+            record, source = chunk.records.one(i), chunk.source(i)
+            if source in self._missions:
+                told = self._strangers.passed(record, outputs[i])
             else:
-                told = self._strangers.heard(plain(keyed.source), keyed.record, outputs[i])
-            for n, output in enumerate(told):
-                yield i, LAST + n, output
+                told = self._strangers.heard(plain(source), record, outputs[i])
+            every += [(i, LAST + n, output) for n, output in enumerate(told)]
+        return every
 
-    def _name(self, source: str) -> str:
+    def _name(self, source: str, records: int) -> str:
         """The source's name for counters, or `(others)` once too many are unknown."""
         source = plain(source)
         if source in self._unknown or len(self._unknown) < MAX_UNKNOWN:
-            self._unknown[source] = self._unknown.get(source, 0) + 1
+            self._unknown[source] = self._unknown.get(source, 0) + records
             return source
         return "(others)"
 
-    def _reject(self, keyed: KeyedRecord) -> Output:
-        record = keyed.record
+    def _reject(self, source: str, record: RawRecord) -> Output:
         id_ = id_of(self._partition, record.offset, 0)
         return reject_output(
-            plain(keyed.source), self._partition, int(Reason.UNKNOWN_SOURCE), record.offset,
+            plain(source), self._partition, int(Reason.UNKNOWN_SOURCE), record.offset,
             [(0, len(record.value))], record.value, id_,
         )  # fmt: skip
 

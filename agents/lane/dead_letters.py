@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiokafka import ConsumerRecord
+import numpy as np
 
+from agents.lane.chunk import Chunk
 from schemas import topics
 from schemas.columns import Output, Reason
 
@@ -57,32 +58,30 @@ def _reason(letter: Output) -> str:
     return dict(letter.headers)[f"{PREFIX}exception.class.name"].decode()
 
 
-def dead_letters(
-    outputs: Sequence[Output], records: Sequence[ConsumerRecord[bytes, bytes]]
-) -> list[Output]:
+def dead_letters(outputs: Sequence[Output], chunk: Chunk) -> list[Output]:
     """One letter for each record that, by its reject, could not be read as a whole."""
-    by_offset = {r.offset: r for r in records}
     found = []
     for reject in outputs:
         if reject.topic == topics.REJECTS and reject.event and reject.event["reason"] in WORDS:
-            record = by_offset.get(reject.event["offset"])
-            if record is not None:
-                found.append(_letter(reject.id, reject.event["reason"], record))
+            i = int(np.searchsorted(chunk.records.offset, reject.event["offset"]))
+            if i < len(chunk) and chunk.records.offset[i] == reject.event["offset"]:
+                found.append(_letter(reject.id, reject.event["reason"], chunk, i))
     return found
 
 
-def _letter(id_: str, reason: str, record: ConsumerRecord[bytes, bytes]) -> Output:
+def _letter(id_: str, reason: str, chunk: Chunk, i: int) -> Output:
+    record = chunk.records.one(i)
     told = {
-        "topic": topics.RAW, "partition": str(record.partition), "offset": str(record.offset),
-        "connector.name": "heartline", "task.id": str(record.partition),
+        "topic": topics.RAW, "partition": str(chunk.partition), "offset": str(record.offset),
+        "connector.name": "heartline", "task.id": str(chunk.partition),
         "stage": "VALUE_CONVERTER", "exception.class.name": reason,
         "exception.message": WORDS[reason],
     }  # fmt: skip
-    value = record.value or b""
+    value = record.value
     if len(value) > MOST_BYTES:  # a record received compressed may exceed our own limit
         told["cut.from.bytes"] = str(len(value))
     headers = [*record.headers, *((PREFIX + k, v.encode()) for k, v in told.items())]
     return Output(
-        topics.DEAD_LETTERS, id_, record.key or b"", value[:MOST_BYTES], headers=tuple(headers),
-        timestamp_ms=max(record.timestamp, 0),
+        topics.DEAD_LETTERS, id_, chunk.keys[chunk.key[i]], value[:MOST_BYTES],
+        headers=tuple(headers), timestamp_ms=max(int(chunk.stamp_ms[i]), 0),
     )  # fmt: skip

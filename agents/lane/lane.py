@@ -11,17 +11,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from aiokafka import ConsumerRecord
+import numpy as np
 from aiokafka.errors import KafkaError
 
 from agents.host.errors import BrokerError
-from agents.lane.chains import Chains, KeyedRecord, LaneFed
+from agents.lane.chains import Chains, LaneFed
+from agents.lane.chunk import LATEST_MS, Chunk
 from agents.lane.commit import Commit, CommitLost
 from agents.lane.dead_letters import Judge, WrongInput, dead_letters
 from agents.lane.metrics import Metrics
@@ -29,13 +30,11 @@ from agents.lane.snapshot import Snapshot, SnapshotError, decode_state, encode_s
 from agents.observe.logs import CONTROL
 from schemas import topics
 from schemas.columns import Reason
-from schemas.records import RawRecord
 
 log = logging.getLogger("heartline.lane")
 CHUNK_BYTES = 512 * 1024  # about 10 ms of work
 QUEUE_CHUNKS = 8
 COALESCE_S = 0.02  # least time between two commits, however urgent
-LATEST_MS = 2**62 // 1_000_000  # upper limit: a producer may set any time stamp
 
 
 class SnapshotStore(Protocol):
@@ -87,7 +86,7 @@ class Lane:
         self._urgent = False  # an alert waits for its commit
         self._metrics, self._timing, self._on_room = metrics, timing, on_room
         self._on_live: Callable[[Lane], None] | None = on_live
-        self._queue: asyncio.Queue[Sequence[ConsumerRecord[bytes, bytes]]] = asyncio.Queue()
+        self._queue: asyncio.Queue[Chunk | None] = asyncio.Queue()
         self.silent_until = 0  # offsets below were published already
         self.next_offset = 0
         self.committed = -1
@@ -174,22 +173,19 @@ class Lane:
         """Whether it knows where to read and has processed all that it was given."""
         return self.begun and self._whole and self._queue.empty()
 
-    def put(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+    def put(self, fetched: Chunk) -> None:
         """Hand over fetched records, cut into chunks of bounded work."""
-        chunk: list[ConsumerRecord[bytes, bytes]] = []
-        size = 0
-        for record in records:
-            # a chunk is either re-read or new; the border may fall into a gap between offsets
-            if chunk and chunk[0].offset < self.silent_until <= record.offset:
-                self._queue.put_nowait(chunk)
-                chunk, size = [], 0
-            chunk.append(record)
-            size += len(record.value or b"") + 64
-            if size >= CHUNK_BYTES:
-                self._queue.put_nowait(chunk)
-                chunk, size = [], 0
-        if chunk:
-            self._queue.put_nowait(chunk)
+        # a chunk is either re-read or new; the border may fall into a gap between offsets
+        border = int(np.searchsorted(fetched.records.offset, self.silent_until))
+        # bytes of the values, and 64 for each record
+        work = fetched.records.start[1:] - fetched.records.start[0]
+        work = work + 64 * np.arange(1, len(fetched) + 1)
+        first, done = 0, 0
+        while first < len(fetched):
+            end = int(np.searchsorted(work, done + CHUNK_BYTES)) + 1
+            end = min(end, border if first < border else len(fetched), len(fetched))
+            self._queue.put_nowait(fetched.part(first, end))
+            first, done = end, int(work[end - 1])
 
     async def run(self) -> None:
         """Process chunks until stopped. Any error ends the lane: its owner recovers or leaves."""
@@ -202,17 +198,16 @@ class Lane:
                     await self._settle(urgent=True)
                     continue
                 self._on_room()
-                if chunk:
+                if chunk is not None:
                     await self._process(chunk)
         finally:  # a commit in flight is not cancelled: `leave` waits for it
             self._metrics.forget(self.partition)
 
-    async def _process(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+    async def _process(self, chunk: Chunk) -> None:
         self._whole = False
         fed: LaneFed = await self._in_thread(self._feed, chunk)
-        first, last = chunk[0].offset, chunk[-1]
         letters = dead_letters(fed.outputs, chunk)
-        silent = first < self.silent_until  # `put` never mixes both in a chunk
+        silent = chunk.first_offset < self.silent_until  # `put` never mixes both in a chunk
         outputs = [] if silent else [*fed.outputs, *letters]
         for source, one in fed.by_source.items():
             chain = self.chains.chains[source]
@@ -222,12 +217,12 @@ class Lane:
         for source, n in fed.unknown.items():
             self._unknown(source, 0 if silent else n)
         await self.commit.send(outputs)
-        self.next_offset = last.offset + 1
+        self.next_offset = chunk.next_offset
         self._reread()
         self._whole = True
         self.progress = time.monotonic()
         self._caught_up()
-        self._unsaved.append(_Done(self.next_offset, last.timestamp / 1e3, len(chunk)))
+        self._unsaved.append(_Done(self.next_offset, int(chunk.stamp_ms[-1]) / 1e3, len(chunk)))
         try:
             self._judge.count(len(chunk), letters)
         except WrongInput:  # the dead letters are committed: they show the cause
@@ -254,9 +249,9 @@ class Lane:
                 source,
             )
 
-    def _feed(self, chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> LaneFed:
+    def _feed(self, chunk: Chunk) -> LaneFed:
         with self._metrics.compute.time():
-            return self.chains.feed([keyed(r) for r in chunk])
+            return self.chains.feed(chunk)
 
     @property
     def _patience(self) -> float:
@@ -322,7 +317,7 @@ class Lane:
     def stop(self) -> None:
         """End after the chunk at hand."""
         self._stopping = True
-        self._queue.put_nowait(())
+        self._queue.put_nowait(None)
 
     async def leave(self, save: bool) -> None:
         """Finish: commit what was processed, save the state there. The caller limits the time.
@@ -355,13 +350,7 @@ class Lane:
             self._commit_task = None
 
 
-def _newest_ms(chunk: Sequence[ConsumerRecord[bytes, bytes]]) -> dict[str, int]:
+def _newest_ms(chunk: Chunk) -> dict[str, int]:
     """Stamp of the newest record of each source."""
-    stamps = {record.key or b"": record.timestamp for record in chunk}
-    return {key.decode("utf-8", "replace"): min(ms, LATEST_MS) for key, ms in stamps.items()}
-
-
-def keyed(record: ConsumerRecord[bytes, bytes]) -> KeyedRecord:
-    stamp = min(max(record.timestamp, 0), LATEST_MS) * 1_000_000
-    raw = RawRecord(record.offset, record.value or b"", record.headers, stamp)
-    return KeyedRecord((record.key or b"").decode("utf-8", "replace"), raw)
+    stamps = np.minimum(chunk.stamp_ms, LATEST_MS)
+    return {source: int(stamps[places[-1]]) for source, places in chunk.by_source().items()}

@@ -54,6 +54,15 @@ class Strangers:
         self._now = 0  # the broker's latest time stamp; never goes back
         self._known: dict[str, Stranger] = {}
 
+    @property
+    def nobody(self) -> bool:
+        """Whether it knows of none."""
+        return not self._known
+
+    def pass_by(self, stamp_ns: int) -> None:
+        """Take the latest time of records of known sources, when there are no strangers."""
+        self._now = max(self._now, stamp_ns)
+
     def heard(self, name: str, record: RawRecord, n: int) -> Iterator[Output]:
         """Take a stranger's record, yield alerts. n: number of the record's next output."""
         for output in self.passed(record, n):

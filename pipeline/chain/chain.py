@@ -69,7 +69,7 @@ from schemas import topics
 from schemas.columns import ABSENT, I8, NEVER, Output, PacketBatch, Reason, Rejects, Rows, Stage
 from schemas.control import Control
 from schemas.mission import Level
-from schemas.records import Kind, RawRecord, classify, tick_of
+from schemas.records import Kind, RawRecord, Records, tick_of
 from schemas.state import Composite
 
 
@@ -223,34 +223,34 @@ class Chain(Composite):
         for container in self.containers:
             yield from container.limits_in_force(chosen)
 
-    def feed(self, records: Sequence[RawRecord]) -> Fed:
+    def feed(self, records: Records | Sequence[RawRecord]) -> Fed:
         """Run whole records through every stage. A control takes effect from its record on."""
+        given = records if isinstance(records, Records) else Records.of(records)
         fed = Fed([], 0, Refusals())
-        for first, run in _runs(records):
-            if classify(run[0].headers)[0] == Kind.CONTROL:
-                fed.add(first, self._control(run[0]))
+        for first, run in _runs(given):
+            if run.kind[0] == Kind.CONTROL:
+                fed.add(first, self._control(run))
             else:
                 for later, part, due in self._until_due(run):
                     fed.add(first + later, self._run(part, due))
         return fed
 
-    def _until_due(
-        self, records: Sequence[RawRecord]
-    ) -> Iterator[tuple[int, Sequence[RawRecord], int]]:
+    def _until_due(self, records: Records) -> Iterator[tuple[int, Records, int]]:
         """The records, cut before each tick at which an inhibition ends; its time, or 0."""
         first, due = 0, 0
         if self._inhibitions.next_ns < END_OF_TIME:
-            for i, record in enumerate(records):
-                now = tick_of(record)
+            for i in np.flatnonzero(records.kind == Kind.TICK).tolist():
+                now = tick_of(records, i)
                 if now is not None and now >= self._inhibitions.next_ns:
                     if first < i:
-                        yield first, records[first:i], due
+                        yield first, records.part(first, i), due
                     first, due = i, now if self.packets.takes(now) else 0
         if first < len(records):
-            yield first, records[first:], due
+            yield first, records.part(first, len(records)), due
 
-    def _control(self, record: RawRecord) -> Fed:
-        batch, _ = self.packets.feed([record])  # counts it
+    def _control(self, given: Records) -> Fed:
+        record = given.one(0)
+        batch, _ = self.packets.feed(given)  # counts it
         at = self._at(record.offset, batch)
         bad = Reason.BAD_CONTROL
         try:
@@ -268,10 +268,10 @@ class Chain(Composite):
             reason, length = np.array([bad], np.uint8), z + len(record.value)
             refused = Rejects(reason, z - 1, z.astype(np.int32), z + record.offset, z, length)
             refusals.add(refused)
-            self._add_rejects(refused, [record], out)
+            self._add_rejects(refused, given, out)
         for i, one in enumerate(events):
             out.append(Pending(0, 0, Rank.LIMIT, (i,), partial(alert_output, one, sentence)))
-        return Fed(self._entered(out, [record]), 0, refusals)
+        return Fed(self._entered(out, given), 0, refusals)
 
     def _is_believed(self, record: RawRecord, control: Control) -> bool:
         now = int(self.packets.state["last_tick"][0])
@@ -283,12 +283,10 @@ class Chain(Composite):
             return False  # the gate report is of another mission
         return not by or self._signers.is_news(by, control.when_ns)
 
-    def _entered(
-        self, out: list[Pending], records: Sequence[RawRecord]
-    ) -> list[tuple[int, Output]]:
+    def _entered(self, out: list[Pending], records: Records) -> list[tuple[int, Output]]:
         """Outputs in order, with their ids, alerts in the ledger."""
         out += self.definitions.pending()
-        numbered = number(out, [r.offset for r in records], self._partition)
+        numbered = number(out, records.offset, self._partition)
         return [(i, self._ledger.enter(output)) for i, output in numbered]
 
     def _apply(self, control: Control, at: Written) -> list[dict[str, Any]]:
@@ -318,12 +316,12 @@ class Chain(Composite):
                 make = partial(alert_output, event(control, changed, at), sentence)
                 out.append(Pending(-1, 0, Rank.LIMIT, (len(out),), make))
 
-    def _run(self, records: Sequence[RawRecord], due_ns: int = 0) -> Fed:
+    def _run(self, records: Records, due_ns: int = 0) -> Fed:
         """Packets and ticks. due_ns: the first record is a tick at which an inhibition ends."""
         out: list[Pending] = []
         batch, refused = self.packets.feed(records)
         if due_ns:
-            self._expire(due_ns, records[0].offset, batch, out)
+            self._expire(due_ns, int(records.offset[0]), batch, out)
         batch.heard = self._los.feed(batch, out)
         rejects = [refused]
         batch, lost = self.reassembly.feed(batch)
@@ -390,16 +388,14 @@ class Chain(Composite):
         pool.keep_only(pool.order()[:0])
         return closings
 
-    def _add_rejects(
-        self, rejects: Rejects, records: Sequence[RawRecord], out: list[Pending]
-    ) -> None:
+    def _add_rejects(self, rejects: Rejects, records: Records, out: list[Pending]) -> None:
         last = 2**62  # after everything else that the record caused
         for record, reason, offset, found in group(rejects):
             make = partial(
                 reject_output, self.source, self._partition, reason, offset,
                 ranges_of(rejects, found),
                 # an earlier record's bytes are available only in some chunkings: never given
-                records[record].value if records[record].offset == offset else None,
+                records.value(record) if records.offset[record] == offset else None,
             )  # fmt: skip
             out.append(Pending(last, record, Rank.REJECT, (reason, offset), make))
 
@@ -425,17 +421,16 @@ def _phases(mission: Mission, plans: tuple[Plan, ...]) -> Phases | None:
     return Phases(phase_values(wanted, mission.mdb), columns, jump_ns)
 
 
-def _runs(records: Sequence[RawRecord]) -> Iterator[tuple[int, Sequence[RawRecord]]]:
+def _runs(records: Records) -> Iterator[tuple[int, Records]]:
     """Records between controls, and each control by itself, with the index of the first record."""
     first = 0
-    for i, record in enumerate(records):
-        if record.headers and classify(record.headers)[0] == Kind.CONTROL:
-            if first < i:
-                yield first, records[first:i]
-            yield i, records[i : i + 1]
-            first = i + 1
+    for i in np.flatnonzero(records.kind == Kind.CONTROL).tolist():
+        if first < i:
+            yield first, records.part(first, i)
+        yield i, records.part(i, i + 1)
+        first = i + 1
     if first < len(records):
-        yield first, records[first:]
+        yield first, records.part(first, len(records))
 
 
 def _no_rows(container: int, fields: int) -> Rows:

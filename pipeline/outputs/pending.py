@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from pipeline.outputs.ids import id_of
+from schemas.columns import I8
 from schemas.columns import Output as Record
 
 
@@ -49,12 +50,12 @@ class Pending:
         return self.record, self.packet, self.rank, self.order
 
 
-def number(pending: list[Pending], offsets: list[int], partition: int) -> list[tuple[int, Record]]:
+def number(pending: list[Pending], offsets: I8, partition: int) -> list[tuple[int, Record]]:
     """(record of this feed, output) in the chain's order. offsets: of the records of the feed."""
     pending.sort(key=lambda p: p.key)
     done: list[tuple[int, Record]] = []
     record, n = -1, 0
     for p in pending:
         record, n = p.record, (n + 1 if p.record == record else 0)
-        done.append((record, p.make(id_of(partition, offsets[record], n))))
+        done.append((record, p.make(id_of(partition, int(offsets[record]), n))))
     return done

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from pipeline.kernel import kernel, load_be64
+from pipeline.packets.digest import BLOCK_BYTES, Digests, InputDigest
 from pipeline.packets.header import apid, packet_length, sequence_count, version
 from pipeline.packets.repeats import Repeats
-from schemas.columns import I4, I8, NEVER, PADDING, U1, U2, PacketBatch, Reason, Rejects
-from schemas.records import Kind, RawRecord, classify, numbered
+from schemas.columns import I4, I8, NEVER, U1, U2, PacketBatch, Reason, Rejects
+from schemas.records import Kind, RawRecord, Records
 from schemas.space_packet import APIDS, HEADER_BYTES, IDLE_APID, SEQUENCE_MODULO
 from schemas.state import Stateful
 
@@ -28,7 +28,6 @@ _CONTROL_KIND, _REPEAT_KIND = int(Kind.CONTROL), int(Kind.REPEAT)
 _UNKNOWN = np.uint8(Reason.UNKNOWN_KIND)
 _MALFORMED = np.uint8(Reason.MALFORMED_RECORD)
 _NOT_A_PACKET = np.uint8(Reason.NOT_A_PACKET)
-DIGEST_BYTES = 32
 TICK_JUMP_NS = 300_000_000_000  # a tick further ahead counts when a second one confirms it
 _SMALLEST = 15  # reception time and the shortest packet
 
@@ -47,11 +46,13 @@ class PacketReader(Stateful):
             "repeats": np.zeros(APIDS, np.int64),
             "last_tick": np.array([NEVER, NEVER], np.int64),  # the last, and one to be confirmed
             "counters": np.zeros(len(COUNTERS), np.int64),
-            "digest": np.zeros(DIGEST_BYTES, np.uint8),
         }
-        self.bounds = {"last_sequence": (-1, SEQUENCE_MODULO - 1)}
+        self.bounds = {
+            "last_sequence": (-1, SEQUENCE_MODULO - 1), "digest_filled": (0, BLOCK_BYTES - 1)
+        }  # fmt: skip
         self.repeats = Repeats()
-        self.state |= self.repeats.state
+        self._digest = InputDigest()
+        self.state |= self.repeats.state | self._digest.state
 
     @property
     def counters(self) -> dict[str, int]:
@@ -64,43 +65,30 @@ class PacketReader(Stateful):
         twice = suspect != NEVER and 0 < tick_ns - suspect <= TICK_JUMP_NS
         return bool(tick_ns > last and (near or twice))
 
-    def feed(self, records: Sequence[RawRecord]) -> tuple[PacketBatch, Rejects]:
+    def feed(self, records: Records | Sequence[RawRecord]) -> tuple[PacketBatch, Rejects]:
         """One batch of the given whole records, and rejects of what in them was not a packet."""
-        values = [r.value for r in records]
-        kinds = [self._kind(r) for r in records]
-        data = np.frombuffer(b"".join([*values, bytes(PADDING)]), np.uint8)
-        sizes = np.array([len(v) for v in values], np.int64)
-        record_start = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-        room = len(records) + int(sizes.sum()) // _SMALLEST
-        batch = _empty_batch(data, room, record_start[:-1])
-        refused = np.empty((len(records), 5), np.int64)
+        given = records if isinstance(records, Records) else Records.of(records)
+        room = len(given) + int(given.start[-1] - given.start[0]) // _SMALLEST
+        batch = _empty_batch(given.data, room, given.start[:-1])
+        refused = np.empty((len(given), 5), np.int64)
         s = self.state
         n, m = read(
-            data, record_start, np.array([k for k, _ in kinds], np.int64),
-            np.array([r.offset for r in records], np.int64),
-            np.array([r.timestamp_ns for r in records], np.int64),
-            np.array([shift for _, shift in kinds], np.int64),
-            s["last_sequence"], s["missing"], s["repeats"], s["last_tick"], s["counters"],
-            batch.start, batch.length, batch.apid, batch.seq_count, batch.reception_ns,
-            batch.time_offset_ns, batch.offset, batch.duplicate, batch.record, refused,
+            given.data, given.start, self._kinds(given), given.offset, given.timestamp_ns,
+            given.shift_ns, s["last_sequence"], s["missing"], s["repeats"], s["last_tick"],
+            s["counters"], batch.start, batch.length, batch.apid, batch.seq_count,
+            batch.reception_ns, batch.time_offset_ns, batch.offset, batch.duplicate, batch.record,
+            refused,
         )  # fmt: skip
-        return _cut(batch, n, self._digests(values)), _rejects(refused[:m], batch, n)
+        return _cut(batch, n, self._digest.feed(given)), _rejects(refused[:m], batch, n)
 
-    def _kind(self, record: RawRecord) -> tuple[Kind, int]:
-        of = numbered(record.headers)
-        if of and self.repeats.is_repeat(of):
-            return Kind.REPEAT, 0
-        return classify(record.headers)
-
-    def _digests(self, values: Sequence[bytes]) -> list[bytes]:
-        """SHA-256 (FIPS 180-4) of the previous digest and the value, for each record. An alert that
-        carries one identifies all bytes that it rests on, from the first record on."""
-        digest, every = self.state["digest"].tobytes(), []
-        for value in values:
-            digest = hashlib.sha256(digest + value).digest()
-            every.append(digest)
-        self.state["digest"][:] = np.frombuffer(digest, np.uint8)
-        return every
+    def _kinds(self, records: Records) -> I8:
+        """Kinds, of which repeats are one."""
+        at = np.flatnonzero(records.number >= 0)
+        if not len(at):
+            return records.kind
+        kind = records.kind.copy()
+        kind[at[self.repeats.are(records.writer[at], records.number[at])]] = Kind.REPEAT
+        return kind
 
 
 def _empty_batch(data: U1, room: int, record_start: I8) -> PacketBatch:
@@ -112,7 +100,7 @@ def _empty_batch(data: U1, room: int, record_start: I8) -> PacketBatch:
     )  # fmt: skip
 
 
-def _cut(batch: PacketBatch, n: int, digests: Sequence[bytes]) -> PacketBatch:
+def _cut(batch: PacketBatch, n: int, digests: Digests) -> PacketBatch:
     b = batch
     return PacketBatch(
         b.data, b.start[:n], b.length[:n], b.apid[:n], b.seq_count[:n], b.reception_ns[:n],

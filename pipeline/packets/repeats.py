@@ -7,8 +7,9 @@ each writer are remembered: a repeated record is dropped, a late one is accepted
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from schemas.columns import NEVER
+from schemas.columns import I8, NEVER, U8
 from schemas.records import Numbered
 from schemas.state import Stateful
 
@@ -27,6 +28,32 @@ class Repeats(Stateful):
             "seen": np.zeros((WRITERS, WINDOW // 8), np.uint8),
             "count": np.zeros(1, np.int64),
         }
+
+    def are(self, writer: U8, number: I8) -> NDArray[np.bool_]:
+        """Of each record, whether it was received before; all others are remembered."""
+        found = np.zeros(len(number), bool)
+        if self._follow(writer, number):
+            return found
+        for i, one in enumerate(zip(writer.tolist(), number.tolist(), strict=True)):
+            found[i] = self.is_repeat(Numbered(*one))
+        return found
+
+    def _follow(self, writer: U8, number: I8) -> bool:
+        """Whether they are the next records of one known writer, each behind the other: then they
+        are remembered at once."""
+        s, n = self.state, len(number)
+        slot = self._slot(int(writer[0]))
+        newest = int(s["newest"][slot])
+        if newest == NEVER or n >= WINDOW or (writer != writer[0]).any():
+            return False
+        if number[0] != newest + 1 or (np.diff(number) != 1).any():
+            return False
+        bits = np.unpackbits(s["seen"][slot], bitorder="little")
+        bits[number % WINDOW] = 1
+        s["seen"][slot] = np.packbits(bits, bitorder="little")
+        s["newest"][slot], s["count"][0] = number[-1], s["count"][0] + n
+        s["heard"][slot] = s["count"][0]
+        return True
 
     def is_repeat(self, of: Numbered) -> bool:
         """Whether this record was received before; if not, it is remembered."""

@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from agents.broker.kafka import consumer, partitions_of
 from agents.lane.chains import Chains
+from agents.lane.chunk import Chunk
 from agents.lane.dead_letters import dead_letters
-from agents.lane.lane import keyed
 from pipeline.mission.folder import Mission
 from pipeline.outputs.arrow import read_record
 from pipeline.outputs.definitions import named_by
@@ -101,8 +101,8 @@ def expected(
         chains = Chains(missions, number)
         for first in range(0, len(records), 200):
             chunk = records[first : first + 200]
-            outputs = chains.feed([keyed(r) for r in chunk]).outputs
-            for o in [*outputs, *dead_letters(outputs, chunk)]:
+            outputs = chains.feed(Chunk.of(number, chunk)).outputs
+            for o in [*outputs, *dead_letters(outputs, Chunk.of(number, chunk))]:
                 headers = (("id", o.id.encode()), *o.headers)
                 out[o.topic].setdefault(number, []).append((o.id, o.value, (o.key, headers)))
     return out
@@ -164,7 +164,7 @@ def _open_rows(
     """Rows that no tick has closed at the end of the input."""
     chains = Chains(missions, number)
     for first in range(0, len(records), 200):
-        chains.feed([keyed(r) for r in records[first : first + 200]])
+        chains.feed(Chunk.of(number, records[first : first + 200]))
     return sum(
         read_record(chain.samples.form(i).definition, record).num_rows
         for chain in chains.chains.values()

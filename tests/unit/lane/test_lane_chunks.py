@@ -6,12 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
 from agents.lane.chains import Chains
-from agents.lane.lane import Lane, Timing
+from agents.lane.lane import CHUNK_BYTES, Lane, Timing
 from agents.lane.metrics import Metrics
+from schemas.records import RawRecord
+from tests.chunks import chunk_of
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,25 @@ def test_no_chunk_is_both(offsets: list[int], border: int, chunks: list[list[int
             Timing(1.0, 1.0), lambda: None,
         )  # fmt: skip
     lane.silent_until = border
-    lane.put([SimpleNamespace(offset=o, value=b"") for o in offsets])  # type: ignore[misc]
-    got = [[r.offset for r in lane._queue.get_nowait()] for _ in range(lane._queue.qsize())]
+    lane.put(chunk_of([("s", RawRecord(o, b"", ())) for o in offsets]))
+    got = [lane._queue.get_nowait().records.offset.tolist() for _ in range(lane._queue.qsize())]
     assert got == chunks
+
+
+def test_a_chunk_is_of_bounded_work(rng: np.random.Generator) -> None:
+    """Every record once, in order; none but a single large one is beyond the bound."""
+    nothing: Any = SimpleNamespace()
+    with ThreadPoolExecutor(1) as compute:
+        lane = Lane(
+            0, Chains({}, 0), nothing, nothing, compute, Metrics(CollectorRegistry(), 0),
+            Timing(1.0, 1.0), lambda: None,
+        )  # fmt: skip
+    sizes = rng.choice([0, 10, 1000, 100_000, 2 * CHUNK_BYTES], 400, p=[0.2, 0.3, 0.3, 0.19, 0.01])
+    given = chunk_of([("s", RawRecord(i, bytes(int(n)), ())) for i, n in enumerate(sizes)])
+    lane.put(given.part(0, 100))
+    lane.put(given.part(100, 400))
+    got = [lane._queue.get_nowait() for _ in range(lane._queue.qsize())]
+    assert [o for c in got for o in c.records.offset.tolist()] == list(range(400))
+    for one in got:
+        work = sum(len(one.records.value(i)) + 64 for i in range(len(one) - 1))
+        assert work < CHUNK_BYTES
