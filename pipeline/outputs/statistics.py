@@ -82,15 +82,23 @@ class StatisticsForm:
         columns |= {f"quality_{word}": _list(_zeros(pa.uint32())) for word in QUALITY_WORDS}
         return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
-    def record(self, order: I8, pool: Closings) -> bytes:
-        """The record of some closings of a pool, in this order."""
-        n, total = len(order), int(pool.widths[pool.heads[order, GROUP]].sum())
+    def records(self, first: list[int], order: I8, pool: Closings) -> list[bytes]:
+        """Records of closings of a pool in this order: the k-th of those from first[k] to
+        first[k + 1]."""
+        n, k = first[-1] - first[0], len(first) - 1
+        total = int(pool.widths[pool.heads[order[first[0] : first[-1]], GROUP]].sum())
         lists = len(self._kinds) + BITS + 1
-        most = len(self.form.head) + 40 * (n + 1) + lists * (6 * n + 40) + 8 * total * lists
+        most = k * (len(self.form.head) + 40 + 40 * lists) + n * (40 + 6 * lists)
+        most += 8 * total * lists
         if most > len(self._out):
-            self._out = np.zeros(2 * most, np.uint8)
-        end = write(order, pool.heads, pool.figures, pool.quality, self._plan, self._out)
-        return self._out[:end].tobytes()
+            self._out = np.empty(2 * most, np.uint8)
+        ends = np.zeros(k + 1, np.int64)
+        write(
+            np.array(first), order, pool.heads, pool.figures, pool.quality, self._plan, self._out,
+            ends,
+        )  # fmt: skip
+        out = self._out.data
+        return [bytes(out[a:b]) for a, b in pairwise(ends.tolist())]
 
     def columns(self, value: bytes, id_: str) -> Output:
         named = ((NAMED, self.form.sha256.encode()),)
@@ -135,28 +143,34 @@ class StatisticsColumns:
         if not pool.n:
             return
         order = pool.order()
-        packets = pool.heads[order, PACKET]
-        at = np.searchsorted(ticks, packets)
-        starts = [0, *(np.flatnonzero(np.diff(at)) + 1).tolist(), len(order)]
-        done = 0
-        for first, end in pairwise(starts):
-            while end - done > MOST_CLOSINGS:  # a full record, then the rest at the tick
-                done = first = first + MOST_CLOSINGS
-                packet = int(packets[done - 1])
-                yield self._close(order[done - MOST_CLOSINGS : done], packet, record_of)
-            if first < end and at[first] < len(ticks):
-                yield self._close(order[first:end], int(ticks[at[first]]), record_of)
-                done = end
-        pool.keep_only(order[done:])
+        first, causes = self._cut(pool.heads[order, PACKET], ticks)
+        if causes:
+            records = self._form.records(first, order, pool)
+            for packet, value in zip(causes, records, strict=True):
+                make = partial(self._form.columns, value)
+                record = int(record_of[packet])
+                yield Pending(packet, record, Rank.STATISTICS, (packet,), make)
+        pool.keep_only(order[first[-1] :])
 
-    def _close(self, order: I8, packet: int, record_of: I4) -> Pending:
-        make = partial(self._form.columns, self._form.record(order, self.pool))
-        return Pending(packet, int(record_of[packet]), Rank.STATISTICS, (packet,), make)
+    def _cut(self, packets: I8, ticks: I8) -> tuple[list[int], list[int]]:
+        """Where each record begins among the closings of these packets, and where the rest does;
+        and the packet that causes each: a tick, or the one that fills it."""
+        at = np.searchsorted(ticks, packets)
+        ends = [*(np.flatnonzero(np.diff(at)) + 1).tolist(), len(at)]
+        first, causes = [0], list[int]()
+        for end in ends:
+            while end - first[-1] >= MOST_CLOSINGS:
+                first.append(first[-1] + MOST_CLOSINGS)
+                causes.append(int(packets[first[-1] - 1]))
+            if first[-1] < end and at[end - 1] < len(ticks):
+                first.append(end)
+                causes.append(int(ticks[at[end - 1]]))
+        return first, causes
 
     def rest(self) -> bytes:
         """The record of the closings since the last tick; empty if there are none."""
         pool = self.pool
-        return self._form.record(pool.order(), pool) if pool.n else b""
+        return self._form.records([0, pool.n], pool.order(), pool)[0] if pool.n else b""
 
     def snapshot(self) -> State:
         p = self.pool

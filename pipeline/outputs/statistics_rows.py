@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.kernel import kernel, load_le, part, store_le
-from pipeline.outputs.arrow_kernels import pad, pair
+from pipeline.outputs.arrow_kernels import WORD, pad, pair
 from pipeline.outputs.closings import BITS, END, GROUP, PANES, PLACE, WINDOW
 from schemas.columns import F8, I4, I8, U1, U4
 
@@ -29,12 +29,32 @@ class StatisticsPlan(NamedTuple):
 
 
 @kernel
-def write(order: I8, heads: I8, figures: F8, quality: U4, p: StatisticsPlan, out: U1) -> int:
-    """Closings in this order into `out`; returns the end."""
-    n, body = len(order), len(p.head)
-    for i in range(body):
-        out[i] = p.head[i]
-    node, buffer = p.places[2], p.places[3]
+def write(
+    first: I8,
+    order: I8,
+    heads: I8,
+    figures: F8,
+    quality: U4,
+    p: StatisticsPlan,
+    out: U1,
+    ends: I8,
+) -> None:
+    """Records of closings into `out`: the k-th of those from first[k] to first[k + 1] in this
+    order; ends[k + 1]: its end."""
+    ends[0] = 0
+    for k in range(len(first) - 1):
+        mine = order[first[k] : first[k + 1]]
+        ends[k + 1] = _record(mine, heads, figures, quality, p, out, ends[k])
+
+
+@part
+def _record(
+    order: I8, heads: I8, figures: F8, quality: U4, p: StatisticsPlan, out: U1, at: int
+) -> int:
+    n, body = len(order), at + len(p.head)
+    for i in range(len(p.head)):
+        out[at + i] = p.head[i]
+    node, buffer = at + p.places[2], at + p.places[3]
     used = body
     for column in range(5):
         node = pair(out, node, n, 0)
@@ -74,8 +94,8 @@ def write(order: I8, heads: I8, figures: F8, quality: U4, p: StatisticsPlan, out
     for bit in range(BITS):
         used = _flags(bit, order, heads, quality, p, node, buffer, body, out, used)
         node, buffer = node + 32, buffer + 64
-    store_le(out, p.places[0], np.int64(n))
-    store_le(out, p.places[1], np.int64(used - body))
+    store_le(out, at + p.places[0], np.int64(n))
+    store_le(out, at + p.places[1], np.int64(used - body))
     return used
 
 
@@ -130,7 +150,7 @@ def _flags(
 ) -> int:
     """Counts of one quality bit: a list where a closing has any, else null."""
     n, some, total, bits = len(order), 0, 0, used
-    ends = used + ((n + 7) // 8 + 7) // 8 * 8
+    ends = used + ((n + 7) // 8 + WORD - 1) // WORD * WORD
     values = pad(out, ends + 4 * (n + 1), body)
     for i in range(bits, values):
         out[i] = 0

@@ -44,7 +44,7 @@ def test_it() -> None:
     form = StatisticsForm("s", [GroupName("/S/A", ("/S/P", "/S/Q"))], [window], RANKS)
     pool = Closings(form.widths, len(RANKS))
     pool.add(0, 0, closed)
-    record = form.record(pool.order(), pool)
+    (record,) = form.records([0, 1], pool.order(), pool)
     (columns,) = read_statistics(form.form.definition, record, "s")
     for told in (columns, orjson.loads(form.json(pool.one(0), "x").value)):
         check(told, value[:60])

@@ -11,10 +11,12 @@ import numpy as np
 from pipeline.decode import Decoder
 from pipeline.outputs.samples import Samples
 from pipeline.packets import PacketReader, Reassembler, Scanner
+from pipeline.packets.digest import InputDigest
 from schemas.records import (
     PACKETS_HEADERS,
     TICK_HEADERS,
     RawRecord,
+    Records,
     encode_packets,
     encode_tick,
 )
@@ -188,6 +190,17 @@ class _Sampling:
         self.samples.restore(state[1])
 
 
+def _values(rng: Rng) -> list[RawRecord]:
+    """Some records bring a block to its end by themselves."""
+    sizes = rng.choice([0, 20, 700, 20_000], N, p=[0.1, 0.4, 0.49, 0.01])
+    return [RawRecord(i, rng.bytes(int(n)), ()) for i, n in enumerate(sizes)]
+
+
+def _feed_digest(stage: InputDigest, stream: list[RawRecord], a: int, b: int) -> bytes:
+    digests = stage.feed(Records.of(stream[a:b]))
+    return b"".join(digests[i] for i in range(b - a))
+
+
 def byte_stream(rng: Rng) -> bytes:
     """Packets of three APIDs with garbage between them and false lengths. The first two are good,
     so that there is some output, whatever follows."""
@@ -254,4 +267,5 @@ CASES = [
     Case("reassembly", _Reassembling, segments, _feed_reassembly),
     Case("decode", _Decoding, raw_records, _feed_decoding),
     Case("samples", _Sampling, raw_records, _feed_samples),
+    Case("digest", InputDigest, _values, _feed_digest),
 ]
