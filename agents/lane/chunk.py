@@ -42,6 +42,11 @@ class Chunk:
         return len(self.records)
 
     @property
+    def size(self) -> int:
+        """Bytes of its values, and 64 for each record."""
+        return int(self.records.start[-1] - self.records.start[0]) + 64 * len(self)
+
+    @property
     def first_offset(self) -> int:
         return int(self.records.offset[0])
 

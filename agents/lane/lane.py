@@ -32,7 +32,10 @@ from schemas import topics
 from schemas.columns import Reason
 
 log = logging.getLogger("heartline.lane")
-CHUNK_BYTES = 512 * 1024  # about 10 ms of work
+# A chunk takes FEED_S: a lane behind grows to it, since a row costs less in a large chunk; one at
+# the head has small ones, as they come
+CHUNK_BYTES, MOST_CHUNK_BYTES = 512 * 1024, 8 * 1024 * 1024
+FEED_S = 0.1
 QUEUE_CHUNKS = 8
 COALESCE_S = 0.02  # least time between two commits, however urgent
 
@@ -81,6 +84,7 @@ class Lane:
         self._whole = True  # no chunk is half done
         self.begun = False  # whether it knows where to read
         self._judge = Judge()
+        self._chunk_bytes = CHUNK_BYTES
         self._given = time.monotonic()
         self._backlog = -1  # end of the log when the partition was taken, until it is reached
         self._urgent = False  # an alert waits for its commit
@@ -182,7 +186,7 @@ class Lane:
         work = work + 64 * np.arange(1, len(fetched) + 1)
         first, done = 0, 0
         while first < len(fetched):
-            end = int(np.searchsorted(work, done + CHUNK_BYTES)) + 1
+            end = int(np.searchsorted(work, done + self._chunk_bytes)) + 1
             end = min(end, border if first < border else len(fetched), len(fetched))
             self._queue.put_nowait(fetched.part(first, end))
             first, done = end, int(work[end - 1])
@@ -250,8 +254,20 @@ class Lane:
             )
 
     def _feed(self, chunk: Chunk) -> LaneFed:
+        begun = time.monotonic()
         with self._metrics.compute.time():
-            return self.chains.feed(chunk)
+            fed = self.chains.feed(chunk)
+        self._adapt(chunk, time.monotonic() - begun)
+        return fed
+
+    def _adapt(self, chunk: Chunk, took: float) -> None:
+        """Choose the size of chunks by the time that the last one took. Outputs do not depend on
+        it (law 1)."""
+        whole = chunk.size >= self._chunk_bytes // 2
+        if whole and took < FEED_S / 2:
+            self._chunk_bytes = min(2 * self._chunk_bytes, MOST_CHUNK_BYTES)
+        elif took > 2 * FEED_S:
+            self._chunk_bytes = max(self._chunk_bytes // 2, CHUNK_BYTES)
 
     @property
     def _patience(self) -> float:

@@ -53,7 +53,7 @@ from agents.lane.chunk import Chunk
 from agents.lane.commit import AtLeastOnce, Commit, CommitLost, Transactional
 from agents.lane.dead_letters import WrongInput
 from agents.lane.fetch import columnar
-from agents.lane.lane import Lane, Timing
+from agents.lane.lane import MOST_CHUNK_BYTES, Lane, Timing
 from agents.lane.metrics import Metrics
 from agents.lane.snapshot import Marks, SnapshotError
 from agents.lane.stable import Stable
@@ -148,6 +148,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             session_timeout_ms=s.session_timeout_ms,
             heartbeat_interval_ms=s.session_timeout_ms // 6,
             rebalance_timeout_ms=s.session_timeout_ms,
+            max_partition_fetch_bytes=MOST_CHUNK_BYTES,
         )
         client = await patiently(lambda: start(make(), s.bootstrap), s.bootstrap)
         self._consumer, self._columnar = client, columnar(client)

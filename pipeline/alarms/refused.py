@@ -59,9 +59,13 @@ class Refused(Composite):
         yield Watched(KIND, (self._container,), self._monitor)
 
     def feed(
-        self, batch: PacketBatch, rows: Rows, kind: U1, unread: Unread, out: list[Pending]
-    ) -> None:
-        """rows: all that were decoded; kind u1[k]: LIVE, RECORDED … by time; unread: the rest."""
+        self, batch: PacketBatch, rows: Rows, kind: U1, any_late: bool, unread: Unread,
+        out: list[Pending],
+    ) -> None:  # fmt: skip
+        """rows: all that were decoded; kind u1[k]: LIVE, RECORDED … by time; any_late: whether some
+        were refused for their time; unread: the rest."""
+        if self._monitor.calm and not any_late and not len(unread.packet) and not kind.any():
+            return
         own = _reasons(rows, kind)
         if self._monitor.calm and not own.any() and not len(unread.packet):
             return

@@ -121,13 +121,13 @@ class ContainerChain(Composite):
         found = self.order.feed(batch, rows, ticks)
         recorded = found.kind == RECORDED
         back = recorded | (found.kind == ODD)
-        live = rows
-        if back.any():
-            live = rows.at(~back)
-        self._live.feed(batch, live, found.judged_ns[~back], out)
+        live, judged_ns = rows, found.judged_ns
+        if any_back := back.any():
+            live, judged_ns = rows.at(~back), judged_ns[~back]
+        self._live.feed(batch, live, judged_ns, out)
         if len(live.packet):
             self._invalid.feed(batch, live, out)
-        self._refused.feed(batch, rows, found.kind, unread, out)
+        self._refused.feed(batch, rows, found.kind, bool(len(found.late)), unread, out)
         for piece in found.pieces:
             if piece.anew:
                 before = recorded & (rows.packet <= piece.packet)
@@ -138,5 +138,6 @@ class ContainerChain(Composite):
                 if piece.anew:
                     group.begin_anew(piece.step_ns, piece.packet)
                 group.feed(piece.ordered, batch, out)
-        self._recorded.feed(batch, rows.at(recorded), found.judged_ns[recorded], out)
+        if any_back:
+            self._recorded.feed(batch, rows.at(recorded), found.judged_ns[recorded], out)
         return found.late, found.steps
