@@ -167,6 +167,24 @@ load_be64: Any = _load_be64  # called from kernels as load_be64(array, index)
 
 
 @intrinsic
+def _load_be32(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
+    """Four bytes from `array[index]` on, as a big-endian u4."""
+    signature = types.uint32(array, types.int64)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        view = context.make_array(sig.args[0])(context, builder, args[0])
+        place = builder.gep(view.data, [args[1]])
+        word = builder.load(builder.bitcast(place, ir.IntType(32).as_pointer()))
+        word.align = 1
+        return builder.bswap(word)
+
+    return signature, generate
+
+
+load_be32: Any = _load_be32
+
+
+@intrinsic
 def _load_le(typing_context: Any, array: Any, index: Any, like: Any) -> Any:  # noqa: ARG001
     """A number of the type of `like` from `array[index]` on: one unaligned load."""
     signature = like(array, types.int64, like)

@@ -25,6 +25,7 @@ from pipeline.decode.definitions.layout import (
     Step,
     layout,
 )
+from pipeline.decode.definitions.runs import Runs, runs_of
 from pipeline.decode.definitions.tables import BITS, BYTE, SHIFT, Place, Tables, Writer, scaled_term
 from pipeline.errors import MissionError
 from pipeline.mdb.epochs import parse_epoch
@@ -91,7 +92,7 @@ class PlanTables(NamedTuple):
     (kind, a, b, c, target); time row (-1: reception time, or
     FIRST_TIME); times (column, time row) of the columns
     that are absolute times; published (column, slot); choices; nodes of the inheritance tree, root
-    first; registers and slots needed.
+    first; runs; registers and slots needed.
     """
 
     start: I8
@@ -108,6 +109,7 @@ class PlanTables(NamedTuple):
     choices: I8
     choices_start: I8
     nodes: I8
+    runs: Runs
     registers: int
     slots: int
 
@@ -194,6 +196,7 @@ class _Compiler:
                 np.array(self._choices, np.int64),
                 np.array(self._choices_start, np.int64),
                 nodes,
+                runs_of(plans, self._starts, tables.fields),
                 self._registers,
                 len(self._writer.slots),
             ),

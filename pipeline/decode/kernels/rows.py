@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.decode.definitions.plans import FIRST_TIME, PlanTables
+from pipeline.decode.definitions.runs import FLOATS, WORDS, Runs
 from pipeline.decode.definitions.tables import (
     BINARY,
     BITS,
@@ -15,12 +16,10 @@ from pipeline.decode.definitions.tables import (
     LABEL,
     LABEL_N,
     LITTLE,
-    PLAIN,
     POLY,
     POLY_N,
     SHIFT,
     STRING,
-    UNSIGNED,
     WIDE_BINARY,
     Tables,
 )
@@ -30,7 +29,7 @@ from pipeline.decode.kernels.program import Work, follow
 from pipeline.decode.kernels.texts import copy_bits
 from pipeline.decode.kernels.times import MISSING, correlated, time_of
 from pipeline.decode.kernels.values import holds, polynomial, raw_number, spline, unlabelled
-from pipeline.kernel import inline, kernel, part
+from pipeline.kernel import inline, kernel, load_be32, load_be64, part
 from schemas.columns import ABSENT, F8, I4, I8, NEVER, U1, U8, Quality, Reason
 
 _INVALID = np.uint8(Quality.INVALID)
@@ -38,6 +37,7 @@ _ABSENT = np.uint8(ABSENT)
 _TRAILING = np.uint8(Reason.TRAILING_BYTES)
 _BAD_TIME = np.uint8(Reason.BAD_TIME)
 _FAR = float(2**62)
+_EXPONENT = np.uint32(0x7F800000)  # of a float of 32 bits
 
 
 @kernel
@@ -72,46 +72,30 @@ def decode(
     A refused packet takes no row: its plan becomes REFUSED_OF minus its container, and its reason
     is set.
     """
-    fields, labels, coefficients = t.fields, t.labels, t.coefficients
+    runs = p.runs
     for k in range(len(start)):
         c = plan[k]
         if c < 0:
             continue
-        at, first = start[k], p.start[c]
+        at = start[k]
         row, v = next_row[c], next_value[c]
         value = v
         twin = duplicate[k] << np.uint8(7)
         bad = np.uint8(0)
         if p.static[c]:
-            for i in range(first, first + p.columns[c]):
-                kind, drop = fields[i, KIND], fields[i, DROP]
-                if fields[i, PLAIN]:
-                    word = bits_of(data, at + fields[i, BYTE], fields[i, SHIFT], drop)
-                    if kind == UNSIGNED:
-                        raw[v], eng[v], quality[v] = word, np.float64(word), twin
-                    else:
-                        single = np.uint32(word).view(np.float32)
-                        flag = _INVALID if not np.isfinite(single) else np.uint8(0)
-                        raw[v], eng[v], quality[v] = word, np.float64(single), twin | flag
-                    v += 1
-                    continue
-                if kind >= WIDE_BINARY or fields[i, CALIBRATOR] >= 0:
-                    _rare(data, at, t, i, v, twin, raw, eng, quality)
-                    v += 1
-                    continue
-                word = bits_of(data, at + fields[i, BYTE], fields[i, SHIFT], drop)
-                if fields[i, LITTLE]:
-                    word = swap(word, fields[i, BITS])
-                x = number(word, kind, drop)
-                flag = twin
-                if fields[i, LABEL_N]:
-                    flag |= unlabelled(np.int64(x), labels, fields[i, LABEL], fields[i, LABEL_N])
-                if fields[i, POLY_N]:
-                    x = polynomial(x, coefficients, fields[i, POLY], fields[i, POLY_N])
-                if not np.isfinite(x):
-                    flag |= _INVALID
-                raw[v], eng[v], quality[v] = word, x, flag
-                v += 1
+            for i in range(v, v + p.columns[c]):
+                quality[i] = twin
+            for k_run in range(runs.start[c], runs.start[c + 1]):
+                i = runs.table[k_run, 1]
+                n = runs.table[k_run, 2]
+                if runs.table[k_run, 0] == WORDS:
+                    _words(data, at, runs, i, n, v, raw, eng)
+                elif runs.table[k_run, 0] == FLOATS:
+                    _floats(data, at + runs.byte[i], n, v, raw, eng, quality)
+                else:
+                    for f in range(n):
+                        _any(data, at, t, i + f, v + f, twin, raw, eng, quality)
+                v += n
         else:
             for i in range(v, v + p.columns[c]):
                 raw[i], eng[i], quality[i] = np.uint64(0), np.nan, _ABSENT
@@ -141,6 +125,53 @@ def decode(
         if p.choices_start[c] < p.choices_start[c + 1]:
             _choose(data, t, p, c, value, w, raw, eng, quality, choice[row])
         next_row[c], next_value[c] = row + 1, v
+
+
+@part
+def _words(data: U1, at: int, runs: Runs, i: int, n: int, v: int, raw: U8, eng: F8) -> None:
+    """Plain unsigned numbers, each within eight bytes."""
+    for f in range(n):
+        word = load_be64(data, at + runs.byte[i + f]) << runs.shift[i + f] >> runs.drop[i + f]
+        raw[v + f], eng[v + f] = word, np.float64(word)
+
+
+@part
+def _floats(data: U1, at: int, n: int, v: int, raw: U8, eng: F8, quality: U1) -> None:
+    """Big-endian floats one behind the other. All bits of the exponent are set where a value is
+    not finite (IEEE 754-2008, 3.4)."""
+    odd = np.uint32(0)
+    for f in range(n):
+        word = load_be32(data, at + 4 * f)
+        raw[v + f], eng[v + f] = np.uint64(word), np.float64(np.uint32(word).view(np.float32))
+        odd |= np.uint32((word & _EXPONENT) == _EXPONENT)
+    if odd:
+        for f in range(n):
+            if not np.isfinite(eng[v + f]):
+                quality[v + f] |= _INVALID
+
+
+@part
+def _any(
+    data: U1, at: int, t: Tables, i: int, v: int, twin: int, raw: U8, eng: F8, quality: U1
+) -> None:
+    """Any field at a known place."""
+    fields = t.fields
+    kind, drop = fields[i, KIND], fields[i, DROP]
+    if kind >= WIDE_BINARY or fields[i, CALIBRATOR] >= 0:
+        _rare(data, at, t, i, v, twin, raw, eng, quality)
+        return
+    word = bits_of(data, at + fields[i, BYTE], fields[i, SHIFT], drop)
+    if fields[i, LITTLE]:
+        word = swap(word, fields[i, BITS])
+    x = number(word, kind, drop)
+    flag = twin
+    if fields[i, LABEL_N]:
+        flag |= unlabelled(np.int64(x), t.labels, fields[i, LABEL], fields[i, LABEL_N])
+    if fields[i, POLY_N]:
+        x = polynomial(x, t.coefficients, fields[i, POLY], fields[i, POLY_N])
+    if not np.isfinite(x):
+        flag |= _INVALID
+    raw[v], eng[v], quality[v] = word, x, flag
 
 
 @inline
