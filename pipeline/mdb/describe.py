@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.errors import MissionError
 from pipeline.mdb.names import Scope, split_path, steps_of
 from pipeline.mdb.xml import Element
 from schemas.mission import Reference
@@ -53,19 +54,39 @@ def _of_type(element: Element, scope: Scope) -> Described:
     return Described(kind, labels, charset)
 
 
-def extend(element: Element, scope: Scope, above: tuple[str, ...] = ()) -> Element:
+def extend(element: Element, scope: Scope) -> Element:
     """The element, completed by its base type (`baseType`), if it has one."""
+    return _extended(element, scope, ())[0]
+
+
+def _extended(element: Element, scope: Scope, above: tuple[str, ...]) -> tuple[Element, int]:
+    """The same, and how many bases it stands on. above: the types that stand on it."""
     if not element.has("baseType"):
-        return element
+        return element, 0
     key = scope.the("parameter type", element, "baseType")
     if key in above:
         raise element.refuse(f"extends itself: {' → '.join((*above, key))}.")
-    if len(above) == MAX_BASES:
-        raise element.refuse(f"stands on more than {MAX_BASES} base types, one on another.")
     base, there = scope.names.items["parameter type"][key]
     if base.tag != element.tag:
         raise element.refuse(f"extends {key}, which is a {base.tag}.")
-    return element.extending(extend(base, there, (*above, key)))
+    known = scope.names.extended
+    if key not in known:
+        if len(above) == MAX_BASES:
+            raise _too_deep(element)
+        try:
+            known[key] = _extended(base, there, (*above, key))
+        except MissionError as error:
+            known[key] = error
+    if isinstance(found := known[key], MissionError):
+        raise found
+    whole, bases = found
+    if bases == MAX_BASES:
+        raise _too_deep(element)
+    return element.extending(whole), bases + 1
+
+
+def _too_deep(element: Element) -> MissionError:
+    return element.refuse(f"stands on more than {MAX_BASES} base types, one on another.")
 
 
 def boolean_labels(element: Element) -> tuple[tuple[int, str], ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from pipeline.errors import MissionError
 from pipeline.mdb.xml import Element
 from schemas.mission import Reference
 
@@ -28,6 +29,8 @@ class Names:
         default_factory=lambda: {kind: {} for kind in KINDS}
     )
     notes: list[str] = field(default_factory=list)
+    # of each type that others extend: itself with its bases and their number, or why not
+    extended: dict[str, tuple[Element, int] | MissionError] = field(default_factory=dict)
 
     def add(self, kind: str, element: Element, scope: Scope) -> None:
         key = scope.key(element.name)
