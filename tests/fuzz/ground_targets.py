@@ -55,7 +55,8 @@ def refused_changes_nothing(mission: Mission, records: list[RawRecord]) -> None:
     refused = {i for i, output in whole if is_bad_control(output)}
     rest = [record for i, record in enumerate(records) if i not in refused]
     told = [said_of(output) for _, output in whole if not is_bad_control(output)]
-    assert [said_of(output) for _, output in Chain(mission).feed(rest).outputs] == told
+    again = [said_of(output) for _, output in Chain(mission).feed(rest).outputs]
+    assert again == told if rest else not any(told)
 
 
 _MODELS: dict[str, tuple[Artefact, ...]] = {}
@@ -84,6 +85,8 @@ def models(mission: Mission) -> tuple[Artefact, ...]:
 
 
 def said_of(output: Output) -> bytes:
+    if output.topic == topics.DEFINITIONS:  # of the first record, whatever it is
+        return b""
     if output.topic not in (topics.ALERTS, topics.SHADOW):
         return output.value
     alert = orjson.loads(output.value)
