@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 import tomllib
 from collections.abc import Sequence
@@ -84,12 +85,16 @@ def models(mission: Mission) -> tuple[Artefact, ...]:
     return _MODELS[name]
 
 
+# of an id, which counts the definitions of the first record too
+_NUMBER = re.compile(rb'("id":"telemetry[.]raw-[0-9]+-[0-9]+)-[0-9]+')
+
+
 def said_of(output: Output) -> bytes:
     if output.topic == topics.DEFINITIONS:  # of the first record, whatever it is
         return b""
     if output.topic not in (topics.ALERTS, topics.SHADOW):
-        return output.value
-    alert = orjson.loads(output.value)
+        return _NUMBER.sub(rb"\1", output.value)
+    alert = orjson.loads(_NUMBER.sub(rb"\1", output.value))
     del alert["input"]["sha256"], alert["ledger"]  # which hash what was refused too
     return orjson.dumps(alert)
 
