@@ -40,6 +40,9 @@ class Read(NamedTuple):
 def read_column(cells: pa.ChunkedArray, comma: bool = False, kind: str = "") -> Read:
     """comma: whether there is a decimal comma. kind: `number` or `text`, where the user sets it."""
     words = trimmed(cells, comma)
+    plain = pc.match_substring_regex(words, _NUMBER)
+    if kind != "text" and pc.all(plain).as_py():  # nearly every column
+        return Read(_numbers(words, words))
     lower = pc.utf8_lower(words)
     missing = pc.is_in(lower, value_set=pa.array(MISSING))
     truth = pc.is_in(lower, value_set=pa.array(["true", "false"]))
@@ -50,7 +53,7 @@ def read_column(cells: pa.ChunkedArray, comma: bool = False, kind: str = "") -> 
     if pc.any(truth).as_py():
         words = pc.if_else(pc.equal(lower, "true"), "1", words)
         words = pc.if_else(pc.equal(lower, "false"), "0", words)
-    plain = pc.match_substring_regex(words, _NUMBER)
+        plain = pc.match_substring_regex(words, _NUMBER)
     endless = pc.match_substring_regex(words, _INFINITE)
     number = pc.or_(plain, endless)
     odd = pc.and_(pc.invert(number), pc.invert(missing))
@@ -58,11 +61,17 @@ def read_column(cells: pa.ChunkedArray, comma: bool = False, kind: str = "") -> 
     if n and kind != "number" and n > ODD * there:
         return Read(_texts(words))
     told = _odd(words, odd, n) if n else None
-    kept = pc.if_else(number, pc.replace_substring_regex(words, _PLUS, ""), None)
-    values = pc.cast(kept, pa.float64()).to_numpy(zero_copy_only=False)
-    if not n and np.nanmax(np.abs(values), initial=0.0) > EXACT:
-        return Read(_whole(words, values))
-    return Read(np.asarray(values, np.float64), told)
+    kept = pc.if_else(number, words, None)
+    return Read(_numbers(kept, words if not n else None), told)
+
+
+def _numbers(kept: pa.ChunkedArray, exact: pa.ChunkedArray | None) -> NDArray[Any]:
+    """exact: the same cells, where all are numbers or missing: whole numbers stay exact."""
+    bare = pc.replace_substring_regex(kept, _PLUS, "")
+    values = pc.cast(bare, pa.float64()).to_numpy(zero_copy_only=False)
+    if exact is not None and np.nanmax(np.abs(values), initial=0.0) > EXACT:
+        return _whole(exact, values)
+    return np.asarray(values, np.float64)
 
 
 def trimmed(cells: pa.ChunkedArray, comma: bool) -> pa.ChunkedArray:
