@@ -247,6 +247,8 @@ class Transitions:
     since_offset: I8  # and the input record that began it
 
     def each(self) -> Iterator[Change]:
+        if not len(self.row):  # nearly always
+            return iter(())
         columns = (self.row, self.parameter, self.before, self.after, self.since_ns)
         every = (c.tolist() for c in (*columns, self.since_offset))
         return map(Change._make, zip(*every, strict=True))

@@ -101,7 +101,10 @@ class Statistics(Stateful):
 
     def feed(self, grid: Grid) -> Iterator[WindowBatch]:
         """Closings in order; each batch is valid until the next is asked for."""
-        feed, row, advance = Feed._make(getattr(grid, name) for name in Feed._fields), 0, 0
+        g, row, advance = grid, 0, 0
+        feed = Feed(
+            g.time_ns, g.packet, g.value, g.quality, g.advance_row, g.advance_ns, g.advance_packet
+        )
         while row < len(grid.time_ns) or advance < len(grid.advance_row):
             row, advance, n = window(
                 feed, row, advance, self._shape, self.state["clock"], self._panes, self._work,

@@ -157,6 +157,10 @@ class Order(Stateful):
             "suspect_place": np.zeros((s, 4), np.int64),
         }
         self.state["clock"][[LATEST, WATERMARK, RECEIVED, DUMPED]] = NEVER
+        state = self.state  # arrays that stay where they are
+        kept = Kept(state["slot_time"], state["slot_eng"], state["slot_quality"])
+        self._line = Line(state["clock"], kept, state["queue"])
+        self._suspects = Suspects(*(state[f"suspect_{name}"] for name in Suspects._fields))
         least, most = (np.full(10, x, np.int64) for x in (-(2**63), 2**63 - 1))
         least[[STEP, HELD, ARRIVED, BEGINS]] = 0
         # between feeds no rival is waiting to take over
@@ -193,9 +197,6 @@ class Order(Stateful):
             np.zeros(k, np.uint8),
             rows.time_ns.copy(),
         )
-        kept = Kept(s["slot_time"], s["slot_eng"], s["slot_quality"])
-        line = Line(s["clock"], kept, s["queue"])
-        suspects = Suspects(*(s[f"suspect_{name}"] for name in Suspects._fields))
         come = Come(rows.time_ns, rows.packet, rows.eng, rows.quality, self.columns)
         arrived = Arrived(
             ticks, batch.heard.received_ns if batch.heard else batch.reception_ns, batch.offset,
@@ -207,8 +208,8 @@ class Order(Stateful):
         while True:
             out = _room(k - r + len(s["queue"]) + SUSPECTS, c, len(ticks))
             r, t, n, a, m, steps = order(
-                come, arrived, self._bounds, self._every, line, s["lines"], suspects, out, told, r,
-                t, m, steps,
+                come, arrived, self._bounds, self._every, self._line, s["lines"], self._suspects,
+                out, told, r, t, m, steps,
             )  # fmt: skip
             ordered = Ordered(
                 out.time[:n], out.packet[:n], out.eng[:n], out.quality[:n],

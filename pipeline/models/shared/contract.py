@@ -84,4 +84,5 @@ def empty_scores(rows: int, parameters: int, details: int) -> Scores:
 
 
 def cut(scores: Scores, n: int) -> Scores:
-    return Scores._make(array[:n] for array in scores)
+    s = scores  # field by field: a loop over them takes three times as long
+    return Scores(s.enter[:n], s.leave[:n], s.predicted[:n], s.score[:n], s.detail[:n])
