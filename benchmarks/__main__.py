@@ -9,6 +9,7 @@ from pathlib import Path
 import benchmarks.chain
 import benchmarks.decode
 import benchmarks.others
+import benchmarks.outputs
 import benchmarks.resources
 import benchmarks.stages
 import benchmarks.worker
@@ -19,6 +20,7 @@ about = machine()
 print(f"{os.cpu_count()} cores, {about['cpu']}, {about['compiler']}, {platform.python_version()}\n")
 print("\n".join(benchmarks.chain.run()), "\n", sep="")
 print("\n".join(benchmarks.stages.run()), "\n", sep="")
+print("\n".join(benchmarks.outputs.run()), "\n", sep="")
 print("\n".join(benchmarks.others.run()), "\n", sep="")
 print("\n".join(benchmarks.resources.run()), "\n", sep="")
 print("\n".join(benchmarks.worker.run()), "\n", sep="")
