@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from pipeline.packets import PacketReader
 from pipeline.packets.repeats import WINDOW, WRITERS, Repeats
@@ -24,6 +25,30 @@ def test_every_number_is_taken_once(rng: np.random.Generator) -> None:
         order += [*block[: int(rng.integers(0, 500))], *again, *block]
     taken = [n for n in order if not repeats.is_repeat(Numbered(7, n))]
     assert sorted(taken) == [*range(20_000)]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_many_at_once_are_as_one_by_one(seed: int) -> None:
+    """Runs that follow, repeats, holes, jumps and several writers, in pieces of any size."""
+    rng = np.random.default_rng(seed)
+    writers, numbers, at = [], [], dict.fromkeys(range(3), 0)
+    while len(numbers) < 3000:
+        who, n = int(rng.integers(0, 3)), int(rng.choice([1, 5, 200, 1500]))
+        at[who] = max(0, at[who] + int(rng.choice([0, 0, 0, 1, -3, 50, 10 * WINDOW])))
+        numbers += range(at[who], at[who] + n)
+        writers += [who] * n
+        at[who] += n
+    one, many, got = Repeats(), Repeats(), list[bool]()
+    want = [one.is_repeat(Numbered(*of)) for of in zip(writers, numbers, strict=True)]
+    first = 0
+    while first < len(numbers):
+        end = first + int(rng.integers(1, 400))
+        part = np.array(writers[first:end], np.uint64), np.array(numbers[first:end], np.int64)
+        got += many.are(*part).tolist()
+        first = end
+    assert got == want
+    for name, array in one.state.items():
+        np.testing.assert_array_equal(array, many.state[name], name)
 
 
 def test_writers_are_apart_and_forgotten_by_age() -> None:
