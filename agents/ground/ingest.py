@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from agents.ground.inputs import Piece, files, tcp, udp
+from agents.ground.inputs import Piece, Stop, files, tcp, udp
 from agents.ground.listen import listen
 from agents.ground.sender import Sender
 from agents.ground.spool import FrameKind, Limits, Spool
@@ -42,8 +42,8 @@ from schemas.columns import I8
 from schemas.records import TICK_HEADERS
 
 log = logging.getLogger("heartline.ingest")
-LAST_S = 10.0  # time for what is in flight when it is stopped
-SCHEMES: dict[str, Callable[[str, Door], AsyncGenerator[Piece, None]]] = {
+LAST_S = 10.0  # when it is stopped: for what is left to read, and again for what is left to send
+SCHEMES: dict[str, Callable[[str, Door, Stop], AsyncGenerator[Piece, None]]] = {
     "udp": udp,
     "tcp": tcp,
     "tcp-listen": listen,
@@ -67,7 +67,7 @@ class Counters:
     left: int = 0  # records that wait on disk for the next start
 
 
-def pieces(inputs: Sequence[str], door: Door) -> AsyncGenerator[Piece, None]:
+def pieces(inputs: Sequence[str], door: Door, stop: Stop) -> AsyncGenerator[Piece, None]:
     """Input of one URL, or of files. BrokerError where it is neither."""
     schemes = {urlsplit(i).scheme for i in inputs}
     if door.allow and not schemes <= {"udp", "tcp-listen"}:
@@ -75,14 +75,14 @@ def pieces(inputs: Sequence[str], door: Door) -> AsyncGenerator[Piece, None]:
             "--allow applies only to udp:// and tcp-listen:// inputs; others accept no senders."
         )
     if schemes == {""}:
-        return files(inputs)
+        return files(inputs, stop)
     if len(inputs) > 1:
         raise BrokerError(f"Input {' '.join(inputs)}: only files can be given more than once.")
     kind = SCHEMES.get(schemes.pop())
     if kind is None:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         raise BrokerError(f"Input {inputs[0]!r}: only {known}, files and - are known.")
-    return kind(inputs[0], door)
+    return kind(inputs[0], door, stop)
 
 
 def default_spool(name: str) -> Path:
@@ -239,9 +239,12 @@ async def ingest(
     ground_header: bytes before each packet. door: who may send; anyone by default. folder: of the
     spool; None: deleted with the process. begun: called with what metrics and health look at.
     """
-    coming, told = pieces(inputs, door or Door()), asyncio.Event()
+    stop = Stop()
+    coming = pieces(inputs, door or Door(), stop)
     with suppress(NotImplementedError):  # no signals for event loops on Windows
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stop.tell)
+        loop.add_signal_handler(signal.SIGINT, _interrupted, loop, stop)
     with spool_of(inputs, folder, limits or Limits()) as spool:
         if spool.waiting:
             log.warning(
@@ -251,18 +254,33 @@ async def ingest(
         one = Ingest(mission, source, spool, sender, ground_header)
         begun(Running(spool, sender, one.counters, tuple(inputs)))
         notify("READY=1", f"STATUS=reads {' '.join(inputs)}")
-        await _run(one, sender, coming, told)
+        await _run(one, sender, coming, stop)
         one.counters.left = spool.waiting
         if spool.waiting and (folder is None or ends(inputs)):
             raise BrokerError(f"{spool.waiting} records were not sent: no broker at {bootstrap}.")
         return one.counters
 
 
+def _interrupted(loop: asyncio.AbstractEventLoop, stop: Stop) -> None:
+    """The second Ctrl-C does not wait."""
+    loop.remove_signal_handler(signal.SIGINT)
+    stop.tell()
+
+
+async def _read_left(reading: asyncio.Task[None]) -> None:
+    """Wait for what the kernel held when the input was stopped."""
+    await asyncio.wait([reading], timeout=LAST_S)
+    if reading.done():
+        reading.result()
+    else:
+        log.warning("%g s were not enough for what had come: the rest is not read", LAST_S)
+
+
 async def _run(
-    one: Ingest, sender: Sender, coming: AsyncGenerator[Piece, None], told: asyncio.Event
+    one: Ingest, sender: Sender, coming: AsyncGenerator[Piece, None], stop: Stop
 ) -> None:
-    """Store and send the input until it ends, fails or is stopped; then write a last tick, and send
-    all that the broker accepts."""
+    """Store and send the input until it ends, fails or is stopped; then store what was received
+    before the stop, write a last tick, and send all that the broker accepts."""
     taking: asyncio.Future[None] | None = None
 
     async def tick() -> None:
@@ -278,7 +296,7 @@ async def _run(
                 await asyncio.shield(taking)
 
     reading, ticking = asyncio.create_task(read()), asyncio.create_task(tick())
-    sending, stopping = asyncio.create_task(sender.run()), asyncio.create_task(told.wait())
+    sending, stopping = asyncio.create_task(sender.run()), asyncio.create_task(stop.told.wait())
     every: list[asyncio.Future[Any]] = [reading, ticking, sending, stopping]
     try:
         # returns when any task fails or ends, even while the input is silent
@@ -286,12 +304,13 @@ async def _run(
         for one_done in done:
             one_done.result()
         ended = reading in done
+        notify("STOPPING=1")
+        await _read_left(reading)
         for one_more in (reading, ticking):
             one_more.cancel()
         await asyncio.wait([reading, ticking])
         if taking and not taking.done():
             await asyncio.wait([taking, *every[2:]], return_when=asyncio.FIRST_COMPLETED)
-        notify("STOPPING=1")
         await one.tick(time.time_ns() + 1_000_000_000)
         sender.end()
         # at the end of files wait for a broker; after a stop do not

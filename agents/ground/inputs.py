@@ -1,4 +1,7 @@
-"""Where packets come from: UDP, a TCP connection, files and standard input."""
+"""Where packets come from: UDP, a TCP connection, files and standard input.
+
+When a link is stopped, it still gives what the kernel holds for it, which nobody sends again.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import contextlib
 import logging
 import socket
 import sys
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from agents.host.addresses import checked_host
@@ -25,6 +30,7 @@ BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 LOOPBACK = "127.0.0.1"
 BUFFER_BYTES = 8 << 20
 AT_ONCE = 256  # datagrams read before other tasks have their turn
+T = TypeVar("T")
 SO_RCVBUFFORCE, SO_RXQ_OVFL = 33, 40  # Linux; Python's socket does not name them
 
 
@@ -57,7 +63,47 @@ def address(url: str) -> tuple[str, int]:
     return host, port
 
 
-async def udp(url: str, door: Door) -> AsyncGenerator[Piece, None]:
+class Stop:
+    """Told to links that are to end. Each says what wakes it up."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+        self._wakes: set[Callable[[], object]] = set()
+
+    def tell(self) -> None:
+        self.told.set()
+        for wake in tuple(self._wakes):
+            wake()
+
+    @contextlib.contextmanager
+    def wakes(self, wake: Callable[[], object]) -> Iterator[None]:
+        """wake: called when it is told, or now if it was."""
+        self._wakes.add(wake)
+        if self.told.is_set():
+            wake()
+        try:
+            yield
+        finally:
+            self._wakes.discard(wake)
+
+    async def or_done(self, coming: Coroutine[Any, Any, T]) -> T | None:
+        """What comes, or None where the stop comes first."""
+        task = asyncio.ensure_future(coming)
+        try:
+            with self.wakes(task.cancel):
+                await asyncio.wait([task])
+        finally:
+            task.cancel()
+        return None if task.cancelled() else task.result()
+
+
+def no_more(writer: asyncio.StreamWriter) -> None:
+    """End a connection's input: what the kernel has received is still read, then comes the end."""
+    with contextlib.suppress(OSError):  # it has gone already
+        writer.get_extra_info("socket").shutdown(socket.SHUT_RD)
+
+
+async def udp(url: str, door: Door, stop: Stop) -> AsyncGenerator[Piece, None]:
     """Datagrams, each of whole packets, from senders that the door admits."""
     host, port = address(url)
     loop = asyncio.get_running_loop()
@@ -65,15 +111,20 @@ async def udp(url: str, door: Door) -> AsyncGenerator[Piece, None]:
     came = asyncio.Event()
     loop.add_reader(sock, came.set)
     refused, drops, lost = Seldom(), Drops(), 0
+    held = BUFFER_BYTES  # the kernel has no more when it is stopped; what comes then may never end
     try:
-        while True:
-            await came.wait()
+        while held > 0:
+            with stop.wakes(came.set):
+                await came.wait()
             came.clear()
             for _ in range(AT_ONCE):
                 try:
                     data, told, _, peer = sock.recvmsg(65536, 64)
                 except (BlockingIOError, InterruptedError):
+                    if stop.told.is_set():
+                        return
                     break
+                held -= len(data) if stop.told.is_set() else 0
                 lost += drops.since(told)
                 if door.admits(peer):
                     dropped, lost = lost, 0
@@ -128,38 +179,43 @@ class Drops:
         return 0
 
 
-async def tcp(url: str, _: Door) -> AsyncGenerator[Piece, None]:
+async def tcp(url: str, _: Door, stop: Stop) -> AsyncGenerator[Piece, None]:
     """A connection made again whenever it ends, with growing pauses while it fails."""
     host, port = address(url)
     url, failures = plain(url), 0
-    while True:
+    while not stop.told.is_set():
         try:
-            reader, writer = await asyncio.open_connection(host, port)
+            made = await stop.or_done(asyncio.open_connection(host, port))
         except OSError as error:
             pause = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
             failures += 1
             log.warning("%s: %s; again in %g s", url, error, pause)
-            await asyncio.sleep(pause)
+            await stop.or_done(asyncio.sleep(pause))
             continue
-        failures = 0
+        if made is None:
+            return
+        failures, (reader, writer) = 0, made
         try:
-            while data := await reader.read(READ_BYTES):
-                yield Piece(data, False)
+            with stop.wakes(partial(no_more, writer)):
+                while data := await reader.read(READ_BYTES):
+                    yield Piece(data, False)
         except OSError as error:
             log.warning("%s: %s", url, error)
         finally:
             writer.close()
         yield Piece(b"", True)  # a packet cut off by the end is no packet
-        await asyncio.sleep(BACK_OFF_S[0])
+        await stop.or_done(asyncio.sleep(BACK_OFF_S[0]))
 
 
-async def files(paths: Sequence[str]) -> AsyncGenerator[Piece, None]:
+async def files(paths: Sequence[str], stop: Stop) -> AsyncGenerator[Piece, None]:
     """Files in the order given, `-` for standard input; no packet extends into the next file."""
     loop = asyncio.get_running_loop()
     for path in paths:
         parts = _file(path)
         while data := await loop.run_in_executor(None, next, parts, b""):
             yield Piece(data, False)
+            if stop.told.is_set():  # they can be read again
+                return
         yield Piece(b"", True)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from agents.ground.inputs import READ_BYTES, Piece, address, log
+from agents.ground.inputs import READ_BYTES, Piece, Stop, address, log, no_more
 from agents.host.door import Door, Seldom, named
 from agents.host.errors import BrokerError
 from agents.host.plain import plain
@@ -38,7 +38,7 @@ class _Clients:
     """The open connections, and the pieces that came by them."""
 
     def __init__(self, door: Door) -> None:
-        self.pieces: asyncio.Queue[Piece] = asyncio.Queue(QUEUED_PIECES)
+        self.pieces: asyncio.Queue[Piece | None] = asyncio.Queue(QUEUED_PIECES)
         self.open: set[_Client] = set()
         self.tasks: set[asyncio.Task[object]] = set()
         self._door, self._last = door, 0
@@ -63,6 +63,13 @@ class _Clients:
             self.tasks.discard(task)
             self.open.discard(client)
             writer.close()
+
+    async def end(self, serving: Sequence[asyncio.Task[object]]) -> None:
+        """No more is received: what the kernel still holds comes, and then None."""
+        for client in self.open:
+            no_more(client.writer)
+        await asyncio.gather(*serving, return_exceptions=True)
+        await self.pieces.put(None)
 
     def _let_in(self, writer: asyncio.StreamWriter) -> _Client | None:
         peer = writer.get_extra_info("peername")
@@ -121,7 +128,7 @@ class _Clients:
             return await reader.read(READ_BYTES)
 
 
-async def listen(url: str, door: Door) -> AsyncGenerator[Piece, None]:
+async def listen(url: str, door: Door, stop: Stop) -> AsyncGenerator[Piece, None]:
     """Pieces of all clients of `tcp-listen://HOST:PORT`, each client's in order.
 
     BrokerError if the address cannot be used.
@@ -133,8 +140,12 @@ async def listen(url: str, door: Door) -> AsyncGenerator[Piece, None]:
     except OSError as error:
         raise BrokerError(f"{plain(url)}: {error.strerror}.") from None
     try:
-        while True:
-            yield await clients.pieces.get()
+        while piece := await stop.or_done(clients.pieces.get()):
+            yield piece
+        server.close()
+        clients.tasks.add(asyncio.create_task(clients.end(tuple(clients.tasks))))
+        while piece := await clients.pieces.get():
+            yield piece
     finally:
         server.close()
         tasks = list(clients.tasks)

@@ -36,7 +36,7 @@ from pipeline.packets import PacketReader
 from schemas import topics
 from schemas.records import RawRecord
 from tests.integration.kafka_cluster import cluster
-from tests.integration.system import wait_until
+from tests.integration.system import standing, wait_until
 from tests.laws.clocks import write_mission
 
 RATE = 1000  # packets a second, each way
@@ -213,17 +213,12 @@ async def received(bootstrap: str, source: str) -> tuple[list[int], int]:
     client = await patiently(lambda: start(consumer(bootstrap), bootstrap), bootstrap)
     part, reader, numbers = TopicPartition(topics.RAW, 0), PacketReader(), list[int]()
     try:
-        client.assign([part])
-        client.seek(part, 0)
-        quiet = 0
-        while quiet < 4:
-            got = (await client.getmany(part, timeout_ms=500)).get(part, [])
+        async for _, got in standing(client, [part]):
             mine = [
                 RawRecord(r.offset, r.value, tuple(r.headers))
                 for r in got
                 if r.key == source.encode()
             ]
-            quiet = 0 if got else quiet + 1
             batch, refused = reader.feed(mine)
             assert not len(refused)
             for at, length in zip(batch.start, batch.length, strict=True):

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from agents.ground.ingest import Ingest
-from agents.ground.inputs import Drops, Piece, udp
+from agents.ground.inputs import Drops, Piece, Stop, udp
 from agents.ground.sender import Sender
 from agents.ground.spool import FrameKind, Limits, Spool
 from agents.host.door import Door
@@ -26,7 +26,7 @@ def test_drops_of_the_kernel_are_counted(monkeypatch: pytest.MonkeyPatch) -> Non
         port = free.getsockname()[1]
 
     async def run() -> tuple[int, int]:
-        coming = udp(f"udp://127.0.0.1:{port}", Door())
+        coming = udp(f"udp://127.0.0.1:{port}", Door(), Stop())
         first = asyncio.ensure_future(anext(coming))
         await asyncio.sleep(0)  # the socket is bound
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:

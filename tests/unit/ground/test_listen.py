@@ -12,7 +12,7 @@ import pytest
 
 from agents.broker.embedded import free_port
 from agents.ground import listen as listening
-from agents.ground.inputs import Piece, udp
+from agents.ground.inputs import Piece, Stop, udp
 from agents.ground.listen import MAX_CLIENTS, listen
 from agents.host.door import Door, door
 
@@ -61,7 +61,7 @@ def with_station(scenario: Callable[[Station], Awaitable[None]], only: Door) -> 
         port = free_port()
         async with (
             asyncio.timeout(SOON_S),
-            aclosing(listen(f"tcp-listen://:{port}", only)) as pieces,
+            aclosing(listen(f"tcp-listen://:{port}", only, Stop())) as pieces,
         ):
             station = Station(port, pieces)
             try:
@@ -165,7 +165,7 @@ def test_only_some_may_send_datagrams(only: str, first: bytes) -> None:
         port = free_port()
         async with (
             asyncio.timeout(SOON_S),
-            aclosing(udp(f"udp://:{port}", door([only], 0.0))) as pieces,
+            aclosing(udp(f"udp://:{port}", door([only], 0.0), Stop())) as pieces,
         ):
             coming = asyncio.ensure_future(anext(pieces))
             await asyncio.sleep(0)  # its socket opens
