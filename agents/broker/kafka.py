@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.producer import sender
@@ -210,6 +210,17 @@ def consumer(bootstrap: str, **options: Any) -> AIOKafkaConsumer:
         "fetch_max_wait_ms": 100,
     }
     return AIOKafkaConsumer(**_reach(bootstrap), **(settings | options))
+
+
+async def left(client: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> int:
+    """Offsets that are still to be read up to the ends given. What an open transaction hides is
+    none: a fetch that says so has come."""
+    count = 0
+    for part, end in ends.items():
+        stable = client.last_stable_offset(part)  # of the last fetch
+        seen = end if stable is None or stable < 0 else min(end, stable)
+        count += max(seen - await client.position(part), 0)
+    return count
 
 
 async def exactly_once_capable(bootstrap: str) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
 from aiokafka import ConsumerRecord, TopicPartition
 
-from agents.broker.kafka import consumer, partitions_of, start
+from agents.broker.kafka import consumer, left, partitions_of, start
+from agents.host.errors import BrokerError
 from schemas import topics
 
-QUIET = 3  # polls in a row without a record: it has been read to its end
+STALLED_S = 30.0
 
 
 def object_of(value: bytes | None) -> dict[str, Any] | None:
@@ -31,8 +33,11 @@ async def follow(
     until_end: bool,
     at_end: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[tuple[str, ConsumerRecord[bytes, bytes]]]:
-    """(logical topic, record) of the topics. When no more records come it calls at_end, and with
-    until_end it stops."""
+    """(logical topic, record) of the topics. When all that stood on them when it was called has
+    come, it calls at_end, and with until_end it stops.
+
+    BrokerError where nothing more of that comes for STALLED_S: what is missing is no end.
+    """
     client = await start(consumer(bootstrap), bootstrap)
     try:
         wire = {topics.on_wire(n, namespace): n for n in names}
@@ -42,14 +47,24 @@ async def follow(
         first, last = await client.beginning_offsets(parts), await client.end_offsets(parts)
         for part in parts:
             client.seek(part, first[part] if from_start else last[part])
-        quiet = 0
-        while not until_end or quiet < QUIET:
+        ended, heard = False, time.monotonic()
+        while True:
+            more = 0 if ended else await left(client, last)
+            if not ended and not more:
+                ended = True
+                at_end()
+                if until_end:
+                    return
             got = await client.getmany(timeout_ms=300)
             for part, records in got.items():
                 for record in records:
                     yield wire[part.topic], record
-            quiet = 0 if got else quiet + 1
-            if quiet == QUIET:
-                at_end()
+            if got:
+                heard = time.monotonic()
+            elif not ended and time.monotonic() - heard > STALLED_S:
+                raise BrokerError(
+                    f"{' '.join(names)}: {more} records stand on the broker at {bootstrap} that it "
+                    f"has not given for {STALLED_S:g} s. Is it well?"
+                )
     finally:
         await client.stop()

@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from agents.broker.kafka import administrator, consumer, found_partitions, start, stop
+from agents.broker.kafka import administrator, consumer, found_partitions, left, start, stop
 from agents.broker.topic_ids import UNKNOWN, topic_ids
 from agents.host.errors import BrokerError
 from agents.watch.board import Board
@@ -30,7 +30,6 @@ _BEGINNING = (topics.ALARMS, topics.DEFINITIONS)  # compacted: all of it is the 
 ASK_S = 1.0  # between two checks that the broker is there
 ANSWER_S = 3.0  # that it has to answer a check
 TIMES_OVER = 2
-QUIET = 5  # empty polls in a row: do not wait for what an open transaction hides
 TAIL = {topics.ALERTS: 500, topics.STATISTICS: 500}  # records that are read of the past
 _GONE = (BrokerError, KafkaError, TimeoutError, OSError)
 Parts = list[TopicPartition]
@@ -166,11 +165,11 @@ class Reader:
 
     async def _catch_up(self, client: AIOKafkaConsumer, parts: Parts) -> None:
         """Read up to where the topics ended on connection."""
-        quiet = 0
-        while quiet < QUIET and any([self._met[p] > await client.position(p) for p in parts]):
+        ends = {part: self._met[part] for part in parts}
+        while await left(client, ends):
             if self._due():
                 await self._ask(client)
-            quiet = 0 if await self._poll(client, parts) else quiet + 1
+            await self._poll(client, parts)
 
     def _due(self) -> bool:
         return asyncio.get_running_loop().time() - self._asked >= ASK_S
@@ -198,12 +197,11 @@ class Reader:
             self._ids = {}  # so that equal ids excuse nothing (`_others`)
             raise LogReplacedError(f"{', '.join(over)} begins anew")
 
-    async def _poll(self, client: AIOKafkaConsumer, parts: Parts) -> bool:
+    async def _poll(self, client: AIOKafkaConsumer, parts: Parts) -> None:
         got = await client.getmany(*parts, timeout_ms=200, max_records=500)
         for part, records in got.items():
             for record in records:
                 self._take(part, record)
-        return bool(got)
 
     def _take(self, part: TopicPartition, record: ConsumerRecord[Any, Any]) -> None:
         name = self._wire[part.topic]

@@ -10,14 +10,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
 from agents.broker.embedded import free_port
-from agents.broker.kafka import consumer, partitions_of
+from agents.broker.kafka import consumer, left, partitions_of
 from agents.ground.replay import Replayed, replay
 from pipeline.chain import Chain
 from pipeline.flights.records import Flight, pack
@@ -121,32 +123,36 @@ class Collected:
     repeats: int = 0
 
 
+async def standing(
+    client: AIOKafkaConsumer, parts: Sequence[TopicPartition]
+) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord]]]:
+    """Records from the first to what is the last when it is asked for: a broker may be slow."""
+    client.assign(parts)
+    for part in parts:
+        client.seek(part, 0)
+    ends = await client.end_offsets(parts)
+    while await left(client, ends):
+        for part, records in (await client.getmany(timeout_ms=500)).items():
+            yield part, records
+
+
 async def collect(bootstrap: str, namespace: str = "") -> dict[str, Collected]:
     """All outputs that stand on the topics; a repeat that differs from its twin fails."""
     client = consumer(bootstrap)
     await client.start()
     found = {t: Collected() for t in topics.OUTPUTS}
     try:
-        from aiokafka import TopicPartition
-
         wire = {topics.on_wire(t, namespace): t for t in topics.OUTPUTS}
         known = await partitions_of(bootstrap, *wire)
         parts = [TopicPartition(n, p) for n, numbers in known.items() for p in numbers]
-        client.assign(parts)
-        for part in parts:
-            client.seek(part, 0)
-        quiet = 0
-        while quiet < 4:
-            got = await client.getmany(timeout_ms=250)
-            for part, records in got.items():
-                mine = found[wire[part.topic]]
-                for r in records:
-                    id_ = dict(r.headers)["id"].decode()
-                    if id_ in mine.by_id:
-                        mine.repeats += 1
-                        assert mine.by_id[id_] == r.value, f"two records with the id {id_} differ"
-                    mine.by_id[id_] = r.value
-            quiet = 0 if got else quiet + 1
+        async for part, records in standing(client, parts):
+            mine = found[wire[part.topic]]
+            for r in records:
+                id_ = dict(r.headers)["id"].decode()
+                if id_ in mine.by_id:
+                    mine.repeats += 1
+                    assert mine.by_id[id_] == r.value, f"two records with the id {id_} differ"
+                mine.by_id[id_] = r.value
     finally:
         await client.stop()
     return found

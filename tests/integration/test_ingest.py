@@ -24,6 +24,7 @@ from pipeline.packets import PacketReader
 from pipeline.simulate import simulate
 from schemas import topics
 from schemas.records import RawRecord
+from tests.integration.system import standing
 
 pytestmark = pytest.mark.broker
 
@@ -33,15 +34,11 @@ async def everything(bootstrap: str, topic: str) -> list[RawRecord]:
     await client.start()
     part = TopicPartition(topic, 0)
     try:
-        client.assign([part])
-        client.seek(part, 0)
-        found: list[RawRecord] = []
-        quiet = 0
-        while quiet < 3:
-            got = (await client.getmany(part, timeout_ms=250)).get(part, [])
-            found += [RawRecord(r.offset, r.value, r.headers, 0) for r in got]
-            quiet = 0 if got else quiet + 1
-        return found
+        return [
+            RawRecord(r.offset, r.value, r.headers, 0)
+            async for _, records in standing(client, [part])
+            for r in records
+        ]
     finally:
         await client.stop()
 
