@@ -22,6 +22,7 @@ from schemas.records import (
     PACKETS_HEADERS,
     TICK_HEADERS,
     RawRecord,
+    Records,
     encode_packets,
     encode_tick,
 )
@@ -77,6 +78,11 @@ def records_of(flown: list[Recorded]) -> list[RawRecord]:
     return made
 
 
+def chunks(given: list[RawRecord], size: int) -> list[Records]:
+    """In columns, as the lane has them; size: records of each."""
+    return [Records.of(given[i : i + size]) for i in range(0, len(given), size)]
+
+
 def feed(chain: Chain, given: list[RawRecord], batch: int) -> None:
     for i in range(0, len(given), batch):
         chain.feed(given[i : i + batch])
@@ -91,8 +97,7 @@ def stages(chain: Chain, given: list[RawRecord], batch: int) -> None:
         for rows in decoded.rows:
             container = chain.containers[rows.container]
             container.feed(packets, rows, ticks, NOTHING_UNREAD, [])
-        pool = chain.statistics.pool
-        pool.n = pool.used = 0
+        chain.statistics.pool.clear()
 
 
 # parameters, parameters a packet, seconds of flight, the design's goal in M samples/s

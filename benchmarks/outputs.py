@@ -9,25 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.chain import BEGIN, mission, records, records_of, tables
+from benchmarks.chain import BEGIN, chunks, mission, records, records_of, tables
 from pipeline.chain import Chain
 from pipeline.formats.spec import Recorded, Table
 from pipeline.mission.folder import Mission
 from pipeline.models.families import FAMILIES
 from schemas import topics
-from schemas.records import RawRecord, Records
+from schemas.records import Records
 from schemas.settings import OutputSettings
 
 PARAMETERS, SECONDS, CHUNK_S = 1000, 2000, 400
 ROUNDS = 5
 DEFAULT = ("residual", "time_to_limit", "flat")
 COLUMNS = (topics.SAMPLES, topics.STATISTICS, topics.DEFINITIONS)
-
-
-def chunks(given: list[RawRecord], seconds: int) -> list[Records]:
-    """In columns, as the lane has them: a packet record and a tick a second."""
-    size = 2 * seconds
-    return [Records.of(given[i : i + size]) for i in range(0, len(given), size)]
 
 
 def fly(made: Mission, given: list[Records]) -> tuple[float, dict[str, int]]:
@@ -56,7 +50,7 @@ def without(made: Mission, *families: str) -> Mission:
 def costs() -> list[str]:
     """Each switch by itself, against all of them on, in turn."""
     made = mission(tables(PARAMETERS))
-    given = chunks(records(tables(PARAMETERS), SECONDS), CHUNK_S)
+    given = chunks(records(tables(PARAMETERS), SECONDS), 2 * CHUNK_S)
     samples = PARAMETERS * (SECONDS - CHUNK_S)
     switches = {
         "samples": with_outputs(made, samples="off"),
@@ -79,7 +73,7 @@ def costs() -> list[str]:
 def sizes() -> list[str]:
     lines = ["bytes a sample, by topic; must 12 and 24, aim 6 and 12 (samples)"]
     for parameters, seconds in ((1000, 1200), (10, 12_000)):
-        given = chunks(records(tables(parameters), seconds), 600)
+        given = chunks(records(tables(parameters), seconds), 1200)
         _, size = fly(mission(tables(parameters)), given)
         told = ", ".join(f"{t.split('.')[1]} {size[t] / parameters / seconds:.2f}" for t in COLUMNS)
         lines.append(f"  {parameters:5d} parameters: {told}")
@@ -104,7 +98,7 @@ def _waves(found: list[Table], seconds: int, height: float) -> tuple[float, int]
             for i, c in enumerate(table.columns)
         }
         flown.append(Recorded(table, BEGIN + at * 10**9 + 300_000_000, columns))
-    made, given = mission(found), chunks(records_of(flown), 50)
+    made, given = mission(found), chunks(records_of(flown), 100)
     best, n = float("inf"), 0
     for _ in range(ROUNDS):
         chain, begun = Chain(made), time.process_time()
@@ -119,7 +113,7 @@ def one_by_one() -> list[str]:
     lines = ["one record and a tick a feed, 1,000 parameters"]
     for width, must in ((25, "1 ms"), (4, "3 ms")):
         found = tables(PARAMETERS, width)
-        given = chunks(records(found, 80), 1)
+        given = chunks(records(found, 80), 2)
         chain = Chain(mission(found))
         taken = []
         for chunk in given:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.chain import mission, records, tables
+from benchmarks.chain import chunks, mission, records, tables
 from benchmarks.timing import median, median_of_fresh
 from pipeline.chain import Chain
 from schemas.records import Records
@@ -71,8 +71,7 @@ def fly(chain: Chain, given: list[Records]) -> None:
 
 def run() -> list[str]:
     found = tables(PARAMETERS)
-    every, settings = records(found, SECONDS), mission(found)
-    given = [Records.of(every[i : i + RECORDS]) for i in range(0, len(every), RECORDS)]
+    given, settings = chunks(records(found, SECONDS), RECORDS), mission(found)
     samples = PARAMETERS * SECONDS
     work = partial(fly, given=given)
     whole = median_of_fresh(partial(Chain, settings), work)

@@ -148,76 +148,59 @@ def macro(function: Callable[..., Any]) -> Any:
     return numba.njit(inline="always", **_EXACT)(function)
 
 
+def _pointer(context: Any, builder: Any, array_type: Any, given: Any, kind: Any) -> Any:
+    """Pointer to a number of a kind at `array[index]`, the first two that an intrinsic is given."""
+    view = context.make_array(array_type)(context, builder, given[0])
+    return builder.bitcast(builder.gep(view.data, [given[1]]), kind.as_pointer())
+
+
+def _unaligned_load(bits: int | None) -> Callable[..., Any]:
+    """Code of a load: big-endian whole numbers of so many bits; None: the type of the third."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.IntType(bits) if bits else args[2].type
+        word = builder.load(_pointer(context, builder, sig.args[0], args, kind))
+        word.align = 1
+        return builder.bswap(word) if bits else word
+
+    return generate
+
+
 @intrinsic
 def _load_be64(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
     """Eight bytes from `array[index]` on, as a big-endian u8: one unaligned load and a swap."""
-    signature = types.uint64(array, types.int64)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        view = context.make_array(sig.args[0])(context, builder, args[0])
-        place = builder.gep(view.data, [args[1]])
-        word = builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()))
-        word.align = 1
-        return builder.bswap(word)
-
-    return signature, generate
-
-
-load_be64: Any = _load_be64  # called from kernels as load_be64(array, index)
+    return types.uint64(array, types.int64), _unaligned_load(64)
 
 
 @intrinsic
 def _load_be32(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
-    """Four bytes from `array[index]` on, as a big-endian u4."""
-    signature = types.uint32(array, types.int64)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        view = context.make_array(sig.args[0])(context, builder, args[0])
-        place = builder.gep(view.data, [args[1]])
-        word = builder.load(builder.bitcast(place, ir.IntType(32).as_pointer()))
-        word.align = 1
-        return builder.bswap(word)
-
-    return signature, generate
-
-
-load_be32: Any = _load_be32
+    """Four bytes, as a big-endian u4."""
+    return types.uint32(array, types.int64), _unaligned_load(32)
 
 
 @intrinsic
 def _load_le(typing_context: Any, array: Any, index: Any, like: Any) -> Any:  # noqa: ARG001
-    """A number of the type of `like` from `array[index]` on: one unaligned load."""
-    signature = like(array, types.int64, like)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        view = context.make_array(sig.args[0])(context, builder, args[0])
-        place = builder.gep(view.data, [args[1]])
-        word = builder.load(builder.bitcast(place, args[2].type.as_pointer()))
-        word.align = 1
-        return word
-
-    return signature, generate
-
-
-load_le: Any = _load_le  # called from kernels as load_le(array, index, like)
+    """A little-endian number of the type of `like` from `array[index]` on."""
+    return like(array, types.int64, like), _unaligned_load(None)
 
 
 @intrinsic
 def _store_le(typing_context: Any, array: Any, index: Any, value: Any) -> Any:  # noqa: ARG001
     """`value` as little-endian bytes from `array[index]` on: one unaligned store."""
-    signature = types.none(array, types.int64, value)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        view = context.make_array(sig.args[0])(context, builder, args[0])
-        place = builder.gep(view.data, [args[1]])
-        word = builder.store(args[2], builder.bitcast(place, args[2].type.as_pointer()))
-        word.align = 1
+        place = _pointer(context, builder, sig.args[0], args, args[2].type)
+        builder.store(args[2], place).align = 1
         return context.get_dummy_value()
 
-    return signature, generate
+    return types.none(array, types.int64, value), generate
 
 
-store_le: Any = _store_le  # called from kernels as store_le(array, index, value)
+# called from kernels as load_be64(array, index), load_le(array, index, like), store_le(array, …)
+load_be64: Any = _load_be64
+load_be32: Any = _load_be32
+load_le: Any = _load_le
+store_le: Any = _store_le
 
 
 @intrinsic

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -60,9 +60,16 @@ class RawRecord:
     timestamp_ns: int = 0  # used for a bare packet only
 
 
+class HeadersOf(Protocol):
+    """Headers by number, however they are kept."""
+
+    def __getitem__(self, i: int, /) -> Headers: ...
+
+
 @dataclass(slots=True)
 class Records:
-    """The same of n records in columns. headers: of each record; few are ever asked for."""
+    """The same of n records in columns. headers: of which record i has headers[header[i]]; few are
+    ever asked for."""
 
     data: U1  # their values back to back, padded by PADDING
     start: I8  # [n + 1] where each value begins in `data`, and where the last one ends
@@ -72,23 +79,22 @@ class Records:
     shift_ns: I8
     writer: U8
     number: I8  # among its writer's; -1: the record is not numbered
-    headers: Sequence[Headers]
+    header: I8
+    headers: HeadersOf
 
     @classmethod
     def of(cls, records: Sequence[RawRecord]) -> Records:
-        values = [r.value for r in records]
-        sizes = np.array([0, *map(len, values)], np.int64)
         kinds = [classify(r.headers) for r in records]
         numbers = [numbered(r.headers) or _NO_NUMBER for r in records]
         return cls(
-            np.frombuffer(b"".join([*values, bytes(PADDING)]), np.uint8),
-            np.cumsum(sizes),
+            *_joined([r.value for r in records]),
             np.array([r.offset for r in records], np.int64),
             np.array([r.timestamp_ns for r in records], np.int64),
             np.array([kind for kind, _ in kinds], np.int64),
             np.array([shift for _, shift in kinds], np.int64),
             np.array([of.writer for of in numbers], np.uint64),
             np.array([of.number for of in numbers], np.int64),
+            np.arange(len(records)),
             [tuple(r.headers) for r in records],
         )
 
@@ -100,15 +106,31 @@ class Records:
         return Records(
             self.data, self.start[first : end + 1], self.offset[first:end],
             self.timestamp_ns[first:end], self.kind[first:end], self.shift_ns[first:end],
-            self.writer[first:end], self.number[first:end], self.headers[first:end],
+            self.writer[first:end], self.number[first:end], self.header[first:end], self.headers,
+        )  # fmt: skip
+
+    def take(self, places: I8) -> Records:
+        """Those at some places, with data of their own unless they are all of them."""
+        if len(places) == len(self):
+            return self
+        return Records(
+            *_joined([self.value(i) for i in places.tolist()]), self.offset[places],
+            self.timestamp_ns[places], self.kind[places], self.shift_ns[places],
+            self.writer[places], self.number[places], self.header[places], self.headers,
         )  # fmt: skip
 
     def value(self, i: int) -> bytes:
         return self.data[self.start[i] : self.start[i + 1]].tobytes()
 
     def one(self, i: int) -> RawRecord:
-        stamp = int(self.timestamp_ns[i])
-        return RawRecord(int(self.offset[i]), self.value(i), self.headers[i], stamp)
+        headers, stamp = self.headers[int(self.header[i])], int(self.timestamp_ns[i])
+        return RawRecord(int(self.offset[i]), self.value(i), headers, stamp)
+
+
+def _joined(values: Sequence[bytes]) -> tuple[U1, I8]:
+    """`data` and `start` of `Records`."""
+    data = np.frombuffer(b"".join([*values, bytes(PADDING)]), np.uint8)
+    return data, np.cumsum([0, *map(len, values)])
 
 
 def classify(headers: Sequence[tuple[str, bytes]]) -> tuple[Kind, int]:

@@ -54,6 +54,12 @@ class TimeSettings:
     correlation: str = ""  # CSV of on-board times and what they are in UTC
     runs: tuple[ClockRun, ...] = field(default=(), metadata=READ)
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parameters that the generation time is made from, where any are named."""
+        every = (self.parameter, self.day, self.milliseconds, self.microseconds)
+        return tuple(name for name in every if name)
+
 
 @dataclass(frozen=True, slots=True)
 class ResampleRule:

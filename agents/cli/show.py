@@ -42,14 +42,12 @@ def explain(id_: str, folder: Path | None, namespace: str, as_json: bool, bootst
         raise BrokerError(
             f"No alert {id_!r} in {where} (another --namespace? --from FOLDER for a `run`?)."
         )
-    around = (
-        around_in(folder, alert) if folder else asyncio.run(around_on(bootstrap, namespace, alert))
-    )
-    fingerprint = (
-        _fingerprint_in(folder)
-        if folder
-        else asyncio.run(_fingerprint_on(bootstrap, namespace, alert.get("fingerprint")))
-    )
+    if folder:
+        around, whole = around_in(folder, alert), _fingerprint_in(folder)
+    else:
+        definitions = asyncio.run(read_definitions(bootstrap, namespace))
+        around = asyncio.run(around_on(bootstrap, namespace, alert, definitions))
+        whole = definitions.get(str(alert.get("fingerprint")))
     if as_json:
         samples = [{"time_ns": t, "value": v, "quality": q} for t, v, q in around.samples]
         click.echo(orjson.dumps(alert | {"samples": samples}))
@@ -63,23 +61,18 @@ def explain(id_: str, folder: Path | None, namespace: str, as_json: bool, bootst
         first, last = around.samples[0][0], around.samples[-1][0]
         console.print(f"{len(values)} samples, {iso(first)} to {iso(last)}; ● is the alert's.")
     table = Table(show_header=False)
-    for name, value in _flat(alert | fingerprint):
+    for name, value in _flat(alert | ({"fingerprint": orjson.loads(whole)} if whole else {})):
         table.add_row(name, value)
     console.print(table)
 
 
-def _fingerprint_in(folder: Path) -> dict[str, Any]:
-    """The whole fingerprint under its name, where it is at hand."""
+def _fingerprint_in(folder: Path) -> bytes | None:
+    """The whole fingerprint, where it is at hand."""
     try:
         summary = orjson.loads((folder / "summary.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return {"fingerprint": summary["fingerprint"]} if "fingerprint" in summary else {}
-
-
-async def _fingerprint_on(bootstrap: str, namespace: str, name: object) -> dict[str, Any]:
-    whole = (await read_definitions(bootstrap, namespace)).get(str(name))
-    return {"fingerprint": orjson.loads(whole)} if whole else {}
+        return orjson.dumps(summary["fingerprint"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _from_folder(folder: Path, id_: str) -> dict[str, Any] | None:

@@ -67,7 +67,7 @@ class Chains:
                     (i, 0, self._reject(source, chunk.records.one(i))) for i in places.tolist()
                 ]
                 continue
-            fed[source] = self._chain(source).feed(chunk.take(places))
+            fed[source] = self._chain(source).feed(chunk.records.take(places))
             placed += [
                 (int(places[record]), n, output)
                 for n, (record, output) in enumerate(fed[source].outputs)

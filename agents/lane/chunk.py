@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from aiokafka import ConsumerRecord
 
-from schemas.columns import I4, I8, PADDING
-from schemas.records import Headers, RawRecord, Records
+from schemas.columns import I4, I8
+from schemas.records import RawRecord, Records
 
 LATEST_MS = 2**62 // 1_000_000  # upper limit: a producer may set any time stamp
 NO_KEY = b""
+RECORD_BYTES = 64  # that a record costs as much as
 
 
 @dataclass(slots=True)
@@ -42,9 +43,11 @@ class Chunk:
         return len(self.records)
 
     @property
-    def size(self) -> int:
-        """Bytes of its values, and 64 for each record."""
-        return int(self.records.start[-1] - self.records.start[0]) + 64 * len(self)
+    def work(self) -> I8:
+        """What it takes up to each record: bytes of the values, and 64 for each record."""
+        start = self.records.start
+        work: I8 = start[1:] - start[0] + RECORD_BYTES * np.arange(1, len(self) + 1)
+        return work
 
     @property
     def first_offset(self) -> int:
@@ -75,34 +78,6 @@ class Chunk:
         return {
             source: np.flatnonzero(np.isin(self.key, numbers)) for source, numbers in found.items()
         }
-
-    def take(self, places: I8) -> Records:
-        """Some of its records, whole."""
-        r = self.records
-        if len(places) == len(self):
-            return r
-        values = [r.value(i) for i in places.tolist()]
-        sizes = np.array([0, *map(len, values)], np.int64)
-        return Records(
-            np.frombuffer(b"".join([*values, bytes(PADDING)]), np.uint8), np.cumsum(sizes),
-            r.offset[places], r.timestamp_ns[places], r.kind[places], r.shift_ns[places],
-            r.writer[places], r.number[places], _Some(r.headers, places),
-        )  # fmt: skip
-
-
-class _Some(Sequence[Headers]):
-    """Headers at some places."""
-
-    def __init__(self, headers: Sequence[Headers], places: I8) -> None:
-        self._headers, self._places = headers, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, i: int | slice) -> Headers | Sequence[Headers]:  # type: ignore[override]
-        if isinstance(i, slice):
-            return _Some(self._headers, self._places[i])
-        return self._headers[int(self._places[i])]
 
 
 def source_of(key: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zlib
 
 import pyarrow as pa
 
@@ -17,7 +18,10 @@ MOST_BYTES = 1 << 30  # of a block of snappy, which says its size beforehand
 def unpack(kind: int, content: memoryview) -> bytes:
     """The records of a batch. ValueError, EOFError, OSError, ArrowException: they are damaged."""
     if kind == GZIP:
-        return gzip.decompress(content)
+        try:
+            return gzip.decompress(content)
+        except zlib.error as error:
+            raise ValueError(str(error)) from None
     if kind in _STREAMS:
         with pa.CompressedInputStream(pa.BufferReader(pa.py_buffer(content)), _STREAMS[kind]) as s:
             return bytes(s.read())

@@ -25,7 +25,7 @@ from aiokafka.record.util import calc_crc32c
 
 from agents.lane.chunk import NO_KEY, Chunk, clamped_ns
 from agents.lane.codecs import unpack
-from agents.lane.record_batches import (
+from pipeline.packets.record_batches import (
     ATTRIBUTES,
     BASE,
     COUNT,
@@ -35,7 +35,7 @@ from agents.lane.record_batches import (
     LAST_DELTA,
     PRODUCER,
     START,
-    UNKNOWN,
+    UNREAD,
     Columns,
     heads,
     parse_batch,
@@ -56,7 +56,7 @@ def columnar(client: AIOKafkaConsumer) -> bool:
     if aiokafka.__version__ not in TESTED:
         log.warning(
             "aiokafka %s is not one that records are read as columns with (%s): the lanes read "
-            "them one by one, at a third of the speed", aiokafka.__version__, ", ".join(TESTED),
+            "them one by one, which costs more", aiokafka.__version__, ", ".join(TESTED),
         )  # fmt: skip
         return False
     fetcher = client._fetcher
@@ -97,6 +97,8 @@ class _Chunks(own.PartitionRecords):  # type: ignore[misc]
         if n < 0:  # magic 0 or 1
             yield from self._by_aiokafka(content)
             return
+        if n == 0:  # the fetcher has seen that the first one is whole
+            raise CorruptRecordException(f"A batch shorter than its head - {self._tp}")
         whole, next_offset = [], self.next_fetch_offset
         for head in table[:n]:
             if self._check_crcs and _crc(content, head) != head[CRC]:
@@ -194,40 +196,33 @@ def _chunk(partition: int, whole: Sequence[_Batch]) -> Chunk:
     first = c.first[: c.groups[0]].tolist()
     numbers = [keys.setdefault(parsed.key(i), len(keys)) for i in first]
     key = np.array(numbers or [0], np.int32)[c.group[:n]]
-    headers = _Headers(parsed.buffer, c.headers[:n])
     records = Records(
         c.value[: used + PADDING], c.start[: n + 1], c.offset[:n], clamped_ns(c.stamp_ms[:n]),
-        c.kind[:n], c.shift[:n], c.writer[:n], c.number[:n], headers,
+        c.kind[:n], c.shift[:n], c.writer[:n], c.number[:n], np.arange(n),
+        _Headers(parsed.buffer, c.headers),
     )  # fmt: skip
-    for i in np.flatnonzero(records.kind == UNKNOWN).tolist():
-        headers.classify(records, i)
+    for i in np.flatnonzero(records.kind == UNREAD).tolist():
+        _classify(records, i)
     return Chunk(partition, records, tuple(keys) or (NO_KEY,), key, c.stamp_ms[:n])
 
 
-class _Headers(Sequence[Headers]):
+class _Headers:
     """Headers of records, read when they are asked for."""
 
     def __init__(self, buffer: U1, spans: I8) -> None:
         self._buffer, self._spans = buffer, spans
 
-    def __len__(self) -> int:
-        return len(self._spans)
-
-    def __getitem__(self, i: int | slice) -> Headers | Sequence[Headers]:  # type: ignore[override]
-        if isinstance(i, slice):
-            return _Headers(self._buffer, self._spans[i])
-        return _read_headers(self._bytes(i))
-
-    def _bytes(self, i: int) -> bytes:
+    def __getitem__(self, i: int) -> Headers:
         first, end = self._spans[i].tolist()
-        return self._buffer[first:end].tobytes()
+        return _read_headers(self._buffer[first:end].tobytes())
 
-    def classify(self, records: Records, i: int) -> None:
-        """Kind, shift and number of a record whose headers the kernel does not know."""
-        headers = _read_headers(self._bytes(i))
-        records.kind[i], records.shift_ns[i] = classify(headers)
-        if of := numbered(headers):
-            records.writer[i], records.number[i] = of
+
+def _classify(records: Records, i: int) -> None:
+    """Kind, shift and number of a record whose headers the kernel does not know."""
+    headers = records.headers[i]
+    records.kind[i], records.shift_ns[i] = classify(headers)
+    if of := numbered(headers):
+        records.writer[i], records.number[i] = of
 
 
 @lru_cache(maxsize=256)

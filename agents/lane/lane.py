@@ -181,10 +181,7 @@ class Lane:
         """Hand over fetched records, cut into chunks of bounded work."""
         # a chunk is either re-read or new; the border may fall into a gap between offsets
         border = int(np.searchsorted(fetched.records.offset, self.silent_until))
-        # bytes of the values, and 64 for each record
-        work = fetched.records.start[1:] - fetched.records.start[0]
-        work = work + 64 * np.arange(1, len(fetched) + 1)
-        first, done = 0, 0
+        work, first, done = fetched.work, 0, 0
         while first < len(fetched):
             end = int(np.searchsorted(work, done + self._chunk_bytes)) + 1
             end = min(end, border if first < border else len(fetched), len(fetched))
@@ -263,7 +260,7 @@ class Lane:
     def _adapt(self, chunk: Chunk, took: float) -> None:
         """Choose the size of chunks by the time that the last one took. Outputs do not depend on
         it (law 1)."""
-        whole = chunk.size >= self._chunk_bytes // 2
+        whole = chunk.work[-1] >= self._chunk_bytes // 2
         if whole and took < FEED_S / 2:
             self._chunk_bytes = min(2 * self._chunk_bytes, MOST_CHUNK_BYTES)
         elif took > 2 * FEED_S:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,11 @@ import orjson
 import pyarrow as pa
 from pyarrow import ipc
 
-from agents.readers.definitions import read_definitions
 from agents.readers.run_files import SAMPLES_FOLDER
 from agents.readers.tail import follow
 from pipeline.outputs.alerts import quality_words
 from pipeline.outputs.arrow import read_record
-from pipeline.outputs.definitions import NAMED
+from pipeline.outputs.definitions import named_by
 from schemas import topics
 
 SIDE = 10  # up to the alert's own, and as many after
@@ -79,12 +79,13 @@ def around_in(folder: Path, alert: dict[str, Any]) -> Around:
     return around
 
 
-async def around_on(bootstrap: str, namespace: str, alert: dict[str, Any]) -> Around:
+async def around_on(
+    bootstrap: str, namespace: str, alert: dict[str, Any], definitions: Mapping[str, bytes]
+) -> Around:
     """From telemetry.samples, as far as it goes back."""
     around, key = Around(alert), alert["source"].encode()
-    definitions = await read_definitions(bootstrap, namespace)
     async for _, record in follow(bootstrap, namespace, (topics.SAMPLES,), True, True):
-        named = dict(record.headers).get(NAMED, b"").decode("ascii", "replace")
+        named = named_by(topics.SAMPLES, record.headers)
         if record.key != key or named not in definitions:
             continue
         if around.take(read_record(definitions[named], record.value or b"")):

@@ -33,8 +33,7 @@ class Streams:
             self._names[chain.statistics_form.form.sha256] = folder / f"{STATISTICS}.arrow"
         for i, plan in enumerate(chain.plans.plans):
             if chain.samples.columns[i]:
-                name = plan.container.replace("/", "_")
-                path = folder / SAMPLES_FOLDER / f"{name}.arrow"
+                path = folder / SAMPLES_FOLDER / f"{plan.file_name}.arrow"
                 self._names[chain.samples.form(i).sha256] = path
         self._files: dict[str, IO[bytes]] = {}
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from agents.host.plain import plain
 from agents.watch.clock import SourceClock
@@ -97,12 +99,18 @@ class Board:
         """
         self.records += 1
         at = now_ns if written_ns is None else min(written_ns, now_ns)
-        try:
+        with self._counting(topic, at):
             return self._take(topic, key, value, now_ns, at, history, named)
+        return None
+
+    @contextmanager
+    def _counting(self, topic: str, at: int) -> Iterator[None]:
+        """Count a record that is not ours, and go on."""
+        try:
+            yield
         except NotOursError:
             self.not_understood += 1
             self._not_understood_at = (topic, at)
-            return None
 
     def _take(
         self,
@@ -167,8 +175,9 @@ class Board:
             raise NotOursError("a definition that is not what its key says")
         self._definitions[name] = value
         early, self._early = self._early, deque(maxlen=MOST_EARLY)
-        for record in early:
-            self._take_statistics(*record)
+        for key, value, at, named in early:
+            with self._counting(topics.STATISTICS, at):
+                self._take_statistics(key, value, at, named)
 
     def _take_statistics(self, key: bytes, value: bytes, at: int, named: str) -> None:
         if named and named not in self._definitions:

@@ -67,18 +67,12 @@ class LimitCheck(Composite):
         """Clear the alarms of rows that were judged as recorded ones but were not."""
         now, levels = batch.reception_ns[packet], self._monitor.state["level"].copy()
         for j in np.flatnonzero(levels).tolist():
-            of = self._plan.fields[int(self._limits.columns[j])].parameter
+            about = self._about[j]
             change = Change(0, j, int(levels[j]), 0, int(now), int(batch.offset[packet]))
             alert = alert_head(
-                self._origin,
-                of.qualified_name,
-                self._kind,
-                "static",
-                change,
-                batch,
-                packet,
-                int(now),
-            ) | seen(np.nan, of.type.unit, 0, 1.0)
+                self._origin, about.name, self._kind, "static", change, batch, packet, int(now)
+            )
+            alert |= seen(np.nan, about.unit, 0, 1.0)
             alert["fingerprint"] = self._origin.fingerprint
             make = partial(alert_output, alert, sentence)
             order = (self._index, j, 1)

@@ -46,11 +46,11 @@ from pipeline.mission.folder import Mission, phase_values
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.closings import GROUP, PACKET, Closing
 from pipeline.outputs.definitions import (
-    NAMED,
     SAMPLES,
     STATISTICS,
     Definition,
     Definitions,
+    columns_output,
     of_fingerprint,
     of_form,
 )
@@ -80,7 +80,7 @@ class Fed:
     outputs: list[tuple[int, Output]]
     samples: int
     refusals: Refusals
-    closings: list[Closing] = field(default_factory=list)  # statistics, whether published or not
+    closings: list[Closing] = field(default_factory=list)  # statistics of groups with gauges
 
     @property
     def rejected(self) -> dict[int, int]:
@@ -147,7 +147,7 @@ class Chain(Composite):
         for i, one in enumerate(groups):
             one.publish_in(self.statistics.pool, i)
         names = set(gauged(mission, self.plans.plans))
-        self._gauged = [bool(names & set(g.name.parameters)) for g in groups]
+        self._gauged = np.array([bool(names & set(g.name.parameters)) for g in groups], bool)
         self.definitions = Definitions(self._defined())
         self._cross_container = cross_container_models(
             mission, groups, self._root, len(self.containers), origin
@@ -363,19 +363,16 @@ class Chain(Composite):
 
     def _feed_samples(self, batch: PacketBatch, flat: Flat, out: list[Pending]) -> None:
         for packet, container, value in self.samples.feed(batch, flat):
-            make = partial(self._samples_output, container, value)
+            form = self.samples.form(container)
+            make = partial(columns_output, topics.SAMPLES, self.source, form, value)
             record = int(batch.record[packet])
             out.append(Pending(packet, record, Rank.SAMPLES, (container,), make))
-
-    def _samples_output(self, container: int, value: bytes, id_: str) -> Output:
-        named = ((NAMED, self.samples.form(container).sha256.encode()),)
-        return Output(topics.SAMPLES, id_, self.source.encode(), value, headers=named)
 
     def _feed_statistics(self, batch: PacketBatch, ticks: I8, out: list[Pending]) -> list[Closing]:
         """Publishes what windows gave; returns that of the groups that have gauges."""
         pool, form = self.statistics.pool, self.statistics_form
         wanted, new = self.mission.settings.outputs.statistics, pool.heads[: pool.n]
-        gauged = np.array(self._gauged, bool)[new[:, GROUP]] & (new[:, PACKET] >= 0)
+        gauged = self._gauged[new[:, GROUP]] & (new[:, PACKET] >= 0)
         closings = [pool.one(i) for i in np.flatnonzero(gauged).tolist()]
         if wanted == "columns":
             out += self.statistics.feed(ticks, batch.record)
@@ -385,7 +382,7 @@ class Chain(Composite):
             order, record = (c.group, c.window, c.end_ns), int(batch.record[c.packet])
             make = partial(form.json, c)
             out.append(Pending(c.packet, record, Rank.STATISTICS, order, make))
-        pool.keep_only(pool.order()[:0])
+        pool.clear()
         return closings
 
     def _add_rejects(self, rejects: Rejects, records: Records, out: list[Pending]) -> None:

@@ -16,7 +16,6 @@ from pipeline.models.shared.contract import GroupParameter
 from schemas.columns import I8
 from schemas.mission import Parameter
 from schemas.settings import ResampleRule
-from schemas.space_packet import HEADER_BYTES
 
 OPEN = (math.inf,) * 5
 
@@ -37,13 +36,12 @@ class Group:
 
 def watched_columns(mission: Mission, plan: Plan) -> I8:
     """Columns used after decoding: not primary header, times, texts, binaries or ignored ones."""
-    time = mission.settings.time
-    times = {time.parameter, time.day, time.milliseconds, time.microseconds}
+    times = mission.settings.time.parts
     return np.array(
         [
             i
             for i, f in enumerate(plan.fields)
-            if not 0 <= f.bit < 8 * HEADER_BYTES
+            if not f.in_primary_header
             and f.parameter.type.kind not in ("time", "binary", "string")
             and f.parameter.name not in times
             and not any(fnmatchcase(f.parameter.name, p) for p in mission.settings.ignore)
@@ -106,8 +104,7 @@ def warnings_of(mission: Mission, plans: Sequence[Plan]) -> Iterator[str]:
 
 
 def _has_time(mission: Mission, plan: Plan) -> bool:
-    t, names = mission.settings.time, {f.parameter.name for f in plan.fields}
-    named = [n for n in (t.parameter, t.day, t.milliseconds, t.microseconds) if n]
+    named, names = mission.settings.time.parts, {f.parameter.name for f in plan.fields}
     if named:
         return bool(names.intersection(named))
     return any(f.parameter.type.kind == "time" for f in plan.fields)

@@ -124,8 +124,7 @@ class _File:
     """A CSV being written, under a temporary name beside the final one."""
 
     def __init__(self, out: Path, plan: Plan, many: bool) -> None:
-        name = plan.container.replace("/", ".")
-        self._path = out / f"{name}.csv" if many else out
+        self._path = out / f"{plan.file_name}.csv" if many else out
         self._part = self._path.with_name(self._path.name + ".part")
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._part.open("w", newline="", encoding="utf-8")

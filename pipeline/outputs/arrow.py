@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -31,14 +32,9 @@ class Form:
     """What all records of one kind share.
 
     like: a record batch of one row, of which only schema and dictionaries matter. head: the bytes
-    of a record up to its body. Places in it: of the rows, of the length of the body, of the field
+    of a record up to its body. places: in it, of the rows, of the length of the body, of the field
     nodes (rows and nulls of each) and of the buffers (offset in the body, length).
     """
-
-    @property
-    def places(self) -> list[int]:
-        """Places in the head, as kernels take them."""
-        return [self.rows_at, self.body_at, self.nodes_at, self.buffers_at]
 
     def __init__(self, like: pa.RecordBatch) -> None:
         sink = io.BytesIO()
@@ -52,15 +48,43 @@ class Form:
         self.head: U1 = np.frombuffer(whole[: _PREFIX + size], np.uint8).copy()
         root = _PREFIX + struct.unpack_from("<I", whole, _PREFIX)[0]
         batch = _target(whole, _field(whole, root, _HEADER))
-        self.body_at = _field(whole, root, _BODY)
-        self.rows_at = _field(whole, batch, _LENGTH)
-        self.nodes_at = _target(whole, _field(whole, batch, _NODES)) + 4  # behind their number
-        self.buffers_at = _target(whole, _field(whole, batch, _BUFFERS)) + 4
+        self.places = (
+            _field(whole, batch, _LENGTH),
+            _field(whole, root, _BODY),
+            _target(whole, _field(whole, batch, _NODES)) + 4,  # behind their number
+            _target(whole, _field(whole, batch, _BUFFERS)) + 4,
+        )
+
+
+# columns of one row, for `Form`: `pa.array` would import pandas, which takes half a second
+
+
+def zero(kind: pa.DataType) -> pa.Array:
+    """A number."""
+    return pa.Array.from_buffers(kind, 1, [None, pa.py_buffer(bytes(8))])
+
+
+def one_list(child: pa.Array) -> pa.Array:
+    """A list that holds a column of one row."""
+    ends = pa.py_buffer(np.array([0, 1], np.int32).tobytes())
+    return pa.Array.from_buffers(pa.list_(child.type), 1, [None, ends], children=[child])
+
+
+def word_of(words: Sequence[str]) -> pa.Array:
+    """The first word of a dictionary."""
+    texts = [w.encode() for w in words] or [b""]
+    ends = np.cumsum([0, *map(len, texts)]).astype(np.int32)
+    buffers = pa.py_buffer(ends.tobytes()), pa.py_buffer(b"".join(texts))
+    every = pa.StringArray.from_buffers(len(texts), *buffers)
+    return pa.DictionaryArray.from_arrays(zero(pa.int32()), every)
 
 
 def read_record(definition: bytes, record: bytes) -> pa.RecordBatch:
     """The record batch of a record. pa.ArrowInvalid, where one of them is not what it should be."""
-    batch = ipc.open_stream(definition + record).read_next_batch()
+    try:
+        batch = ipc.open_stream(definition + record).read_next_batch()
+    except StopIteration:
+        raise pa.ArrowInvalid("an empty record") from None
     batch.validate(full=True)
     return batch
 

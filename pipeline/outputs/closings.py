@@ -48,6 +48,9 @@ class Closings:
             self.figures = _grown(self.figures, self.rows * (self.used + parameters))
             self.quality = _grown(self.quality, BITS * (self.used + parameters))
 
+    def clear(self) -> None:
+        self.n = self.used = 0
+
     def add(self, group: int, window: int, batch: WindowBatch) -> None:
         """Copy closings of one group and window."""
         k, f = len(batch.end_ns), batch.figures.shape[2]
@@ -71,7 +74,7 @@ class Closings:
     def keep_only(self, order: I8) -> None:
         """Drop all but these, which come before all that is added later, in this order."""
         kept = [self.one(i) for i in order.tolist()]
-        self.n = self.used = 0
+        self.clear()
         for i, c in enumerate(kept):
             f = c.figures.shape[1]
             self.room(1, f)

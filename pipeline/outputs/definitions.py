@@ -47,6 +47,12 @@ def named_by(topic: str, headers: Iterable[tuple[str, bytes]]) -> str:
     return dict(headers).get(header, b"").decode("ascii", "replace")
 
 
+def columns_output(topic: str, source: str, form: Form, value: bytes, id_: str) -> Output:
+    """A record batch as a record, which names its definition."""
+    named = ((NAMED, form.sha256.encode()),)
+    return Output(topic, id_, source.encode(), value, headers=named)
+
+
 class Definitions(Stateful):
     """State: whether they were published."""
 

@@ -11,20 +11,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import orjson
 import pyarrow as pa
 
 from pipeline.decode import Plan
 from pipeline.decode.definitions.layout import ALWAYS, Field
 from pipeline.mission.folder import Mission
-from pipeline.outputs.arrow import Form
+from pipeline.outputs.arrow import Form, one_list, zero
+from pipeline.outputs.arrow_kernels import WORD
 from schemas.mission import FloatEncoding, IntegerEncoding, ParameterType
 from schemas.settings import TimeSettings
-from schemas.space_packet import HEADER_BYTES
 
 RAW, SIGNED, FLOAT32, FLOAT64, QUALITY = range(5)  # what a run of a row is made from
 TIME_BYTES = 8
+MOST_BYTES = 32768  # of the rows of an open batch, unless one row is longer
 _UNSIGNED = {1: pa.uint8(), 2: pa.uint16(), 4: pa.uint32(), 8: pa.uint64()}
 _SIGNED = {1: pa.int8(), 2: pa.int16(), 4: pa.int32(), 8: pa.int64()}
 _IEEE = {32: (RAW, 4, pa.float32()), 64: (RAW, 8, pa.float64())}
@@ -56,6 +56,20 @@ class SampleColumns:
     def row_bytes(self) -> int:
         return TIME_BYTES + sum(c.width for c in self.columns) + len(self.fields)
 
+    @property
+    def capacity(self) -> int:
+        """Rows of a full batch."""
+        return max(1, MOST_BYTES // self.row_bytes)
+
+    @property
+    def record_bytes(self) -> int:
+        """Most bytes of a record: its head, rows with an end of their list each, bitmaps (of each
+        column, and of the lists), and what fills two buffers a column to whole words."""
+        rows, columns = self.capacity, len(self.columns)
+        bitmaps = (rows + 7) // 8 * (columns + 1)
+        filling = WORD * 2 * (2 * columns + 4)
+        return len(self.form.head) + rows * (self.row_bytes + 4) + 4 + bitmaps + filling
+
 
 def sample_columns(mission: Mission, plan: Plan, names: Mapping[str, str]) -> SampleColumns:
     """names: of parameters for people, by qualified name."""
@@ -64,7 +78,7 @@ def sample_columns(mission: Mission, plan: Plan, names: Mapping[str, str]) -> Sa
     fields = [
         i
         for i, f in enumerate(plan.fields)
-        if not f.wide and (wanted.header or (_is_data(f) and f.parameter.name not in times))
+        if not f.wide and (wanted.header or not (f.in_primary_header or f.parameter.name in times))
     ]
     columns = [
         column for place, i in enumerate(fields) for column in _of(plan, i, place, wanted.samples)
@@ -75,17 +89,10 @@ def sample_columns(mission: Mission, plan: Plan, names: Mapping[str, str]) -> Sa
     return SampleColumns(tuple(columns), tuple(fields), nullable, form)
 
 
-def _is_data(field: Field) -> bool:
-    return not 0 <= field.bit < 8 * HEADER_BYTES
-
-
-def _times(plan: Plan, time: TimeSettings) -> set[str]:
+def _times(plan: Plan, time: TimeSettings) -> tuple[str, ...]:
     """Names of what the generation time is made from: it has a column of its own."""
-    named = {time.parameter, time.day, time.milliseconds, time.microseconds} - {""}
-    if named:
-        return named
-    found = (f.parameter for f in plan.fields if f.parameter.type.time is not None)
-    return {p.name for p in list(found)[:1]}
+    times = [f.parameter.name for f in plan.fields if f.parameter.type.time is not None]
+    return time.parts or tuple(times[:1])
 
 
 def _of(plan: Plan, i: int, place: int, wanted: str) -> Iterator[Column]:
@@ -177,7 +184,8 @@ def _like(
             "quality": orjson.dumps(names),
         },
     )
-    return pa.RecordBatch.from_arrays([_one_row(f.type) for f in fields], schema=schema)
+    numbers = [zero(field.type) for field in fields[:-1]]
+    return pa.RecordBatch.from_arrays([*numbers, one_list(zero(pa.uint8()))], schema=schema)
 
 
 def _about(field: Field) -> dict[str, Any]:
@@ -190,11 +198,3 @@ def _about(field: Field) -> dict[str, Any]:
     if kind.labels:
         about["labels"] = orjson.dumps([[value, label] for value, label in kind.labels]).decode()
     return about
-
-
-def _one_row(kind: pa.DataType) -> pa.Array:
-    """`pa.array` would import pandas, which takes half a second."""
-    if pa.types.is_list(kind):
-        ends = pa.py_buffer(np.array([0, 1], np.int32).tobytes())
-        return pa.Array.from_buffers(kind, 1, [None, ends], children=[_one_row(kind.value_type)])
-    return pa.Array.from_buffers(kind, 1, [None, pa.py_buffer(bytes(8))])

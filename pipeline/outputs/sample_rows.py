@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.kernel import kernel, load_le, part, store_le
-from pipeline.outputs.arrow_kernels import WORD, pad, pair
+from pipeline.outputs.arrow_kernels import WORD, Lists, lists, pad, pair
 from pipeline.outputs.sample_columns import FLOAT32, FLOAT64, QUALITY, SIGNED
 from schemas.columns import ABSENT, F8, I4, I8, U1, U8
 
@@ -49,13 +49,14 @@ class RowPlan(NamedTuple):
 class Heads(NamedTuple):
     """Heads of the records of each container (`pipeline.outputs.arrow.Form`).
 
-    places: of the rows, the body's length, the field nodes, the buffers. most: bytes of a record.
+    places: of the rows, the body's length, the field nodes, the buffers. most: bytes of the largest
+    record of all.
     """
 
     content: U1
     start: I8
     places: I8
-    most: I8
+    most: int
 
 
 class Open(NamedTuple):
@@ -86,42 +87,41 @@ def collect(
 ) -> tuple[int, int, int]:
     """Append packets from `packet` on: (next packet, next container to close, closed records).
 
-    It stops where there is no room for another record; a tick that closes several goes on from the
-    container given.
+    It stops where there may be no room for another record; a tick that closes several goes on from
+    the container given.
     """
     n, used = 0, 0
     while packet < len(g.length):
+        if n == len(z.table) or used + h.most > len(z.out):
+            return packet, container, n
+        cause = packet
         if g.length[packet] == 0:
             now = g.reception_ns[packet] // period_ns
-            while now != o.period[0] and container < len(o.rows):
-                if o.rows[container] > 0:
-                    if n == len(z.table) or used + h.most[container] > len(z.out):
-                        return packet, container, n
-                    end = _close(container, used, o.rows[container], p, h, o, z.out)
-                    o.rows[container] = 0
-                    _note(packet, container, used, end, z.table[n])
-                    used, n = end, n + 1
-                container += 1
-            o.period[0], container = now, 0
-            packet += 1
-            continue
-        c = g.plan[packet]
-        if c >= 0 and p.row_bytes[c] > 0:
-            if n == len(z.table) or used + h.most[c] > len(z.out):
-                return packet, 0, n
-            _append(c, packet, g, p, o)
-            if o.rows[c] == p.capacity[c]:
-                end = _close(c, used, o.rows[c], p, h, o, z.out)
-                o.rows[c] = 0
-                _note(packet, c, used, end, z.table[n])
-                used, n = end, n + 1
-        packet += 1
-    return packet, 0, n
+            c = _next_open(container, o.rows) if now != o.period[0] else len(o.rows)
+            container = c + 1
+            if c == len(o.rows):
+                o.period[0], container, packet = now, 0, packet + 1
+                continue
+        else:
+            c, packet = g.plan[packet], packet + 1
+            if c < 0 or p.row_bytes[c] == 0:
+                continue
+            _append(c, cause, g, p, o)
+            if o.rows[c] < p.capacity[c]:
+                continue
+        end = _close(c, used, o.rows[c], p, h, o, z.out)
+        row = z.table[n]
+        row[0], row[1], row[2], row[3] = cause, c, used, end
+        o.rows[c], used, n = 0, end, n + 1
+    return packet, container, n
 
 
 @part
-def _note(packet: int, container: int, start: int, end: int, row: I8) -> None:
-    row[0], row[1], row[2], row[3] = packet, container, start, end
+def _next_open(container: int, rows: I8) -> int:
+    """The first container from one on that has rows; behind the last: none has."""
+    while container < len(rows) and rows[container] == 0:
+        container += 1
+    return container
 
 
 @part
@@ -169,17 +169,14 @@ def _narrow(out: U1, at: int, word: np.uint64, width: int) -> None:
 
 @part
 def _close(c: int, at: int, rows: int, p: RowPlan, h: Heads, o: Open, out: U1) -> int:
-    """Time, columns, list of qualities: buffers of the body, and their numbers in the head."""
+    """Columns, of which the time is the first, and the list of qualities: buffers of the body, and
+    their numbers in the head."""
     first, size = h.start[c], h.start[c + 1] - h.start[c]
     for i in range(size):
         out[at + i] = h.content[first + i]
     node, buffer = at + h.places[c, 2], at + h.places[c, 3]
     body, begin, step = at + size, p.base[c], p.row_bytes[c]
-    quality, fields = p.quality[c, 0], p.quality[c, 1]
-    node = pair(out, node, rows, 0)
-    buffer = pair(out, buffer, 0, 0)
-    buffer = pair(out, buffer, 0, 8 * rows)
-    used = _gather(o.content, begin, step, rows, 8, out, body)
+    quality, fields, used = p.quality[c, 0], p.quality[c, 1], body
     for k in range(p.column_start[c], p.column_start[c + 1]):
         nulls, judged = 0, begin + quality + p.columns[k, 2]
         if p.columns[k, 3]:
@@ -195,7 +192,8 @@ def _close(c: int, at: int, rows: int, p: RowPlan, h: Heads, o: Open, out: U1) -
         width = p.columns[k, 1]
         buffer = pair(out, buffer, used - body, width * rows)
         used = _gather(o.content, begin + p.columns[k, 0], step, rows, width, out, used)
-    used = _qualities(o.content, begin + quality, step, rows, fields, node, buffer, body, out, used)
+    used, column = _qualities(o.content, begin + quality, step, rows, fields, body, out, used)
+    lists(out, node, buffer, column)
     store_le(out, at + h.places[c, 0], np.int64(rows))
     store_le(out, at + h.places[c, 1], np.int64(used - body))
     return used
@@ -203,37 +201,25 @@ def _close(c: int, at: int, rows: int, p: RowPlan, h: Heads, o: Open, out: U1) -
 
 @part
 def _qualities(
-    content: U1,
-    first: int,
-    step: int,
-    rows: int,
-    fields: int,
-    node: int,
-    buffer: int,
-    body: int,
-    out: U1,
-    used: int,
-) -> int:
+    content: U1, first: int, step: int, rows: int, fields: int, body: int, out: U1, used: int
+) -> tuple[int, Lists]:
     """A list a row of the qualities of its parameters; null where all are good, or absent."""
     bits = used
-    used, flagged = _bits(content, first, step, rows, fields, out, used)
-    node = pair(out, node, rows, rows - flagged)
-    pair(out, node, flagged * fields, 0)
-    buffer = pair(out, buffer, bits - body, (rows + 7) // 8)
-    buffer = pair(out, buffer, used - body, 4 * (rows + 1))
-    ends, total = used, 0
+    ends, flagged = _bits(content, first, step, rows, fields, out, used)
+    values, total = pad(out, ends + 4 * (rows + 1), body), 0
     store_le(out, ends, np.int32(0))
-    used = pad(out, used + 4 * (rows + 1), body)
-    buffer = pair(out, buffer, used - body, 0)
-    pair(out, buffer, used - body, flagged * fields)
     for r in range(rows):
         if (out[bits + r // 8] >> np.uint8(r % 8)) & 1:
             for i in range(fields):
                 q = content[first + r * step + i]
-                out[used + total + i] = q if q != _ABSENT else np.uint8(0)
+                out[values + total + i] = q if q != _ABSENT else np.uint8(0)
             total += fields
         store_le(out, ends + 4 * (r + 1), np.int32(total))
-    return pad(out, used + total, body)
+    column = Lists(
+        rows, rows - flagged, (rows + 7) // 8, total, total, bits - body, ends - body,
+        values - body,
+    )  # fmt: skip
+    return pad(out, values + total, body), column
 
 
 @part

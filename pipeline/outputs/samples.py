@@ -24,7 +24,6 @@ from pipeline.outputs.sample_columns import (
 from pipeline.outputs.sample_rows import Closed, Given, Heads, Open, RowPlan, collect
 from schemas.columns import I8, NEVER, PacketBatch, State
 
-MOST_BYTES = 32768  # of the rows of an open batch, unless one row is longer
 CLOSINGS = 256  # at a time
 SPARE_BYTES = 1 << 20
 
@@ -43,9 +42,7 @@ class Samples:
     names: of parameters for people, by qualified name.
     """
 
-    def __init__(
-        self, mission: Mission, plans: Sequence[Plan], names: Mapping[str, str] = {}
-    ) -> None:
+    def __init__(self, mission: Mission, plans: Sequence[Plan], names: Mapping[str, str]) -> None:
         wanted = mission.settings.outputs
         self.columns: list[SampleColumns | None] = [None] * len(plans)
         if wanted.samples != "off":
@@ -58,7 +55,7 @@ class Samples:
         self._open = Open(
             np.zeros(len(plans), np.int64), np.array([NEVER], np.int64), np.zeros(rows, np.uint8)
         )
-        room = SPARE_BYTES + int(self._heads.most.max(initial=0))
+        room = SPARE_BYTES + self._heads.most
         self._closed = Closed(np.zeros((CLOSINGS, 4), np.int64), np.zeros(room, np.uint8))
 
     def form(self, container: int) -> Form:
@@ -130,59 +127,53 @@ class Samples:
 
 def _row_plan(every: Sequence[SampleColumns | None]) -> RowPlan:
     runs: list[list[int]] = []
-    run_start, columns, column_start, sizes, qualities = [0], [], [0], [], []
+    columns: list[list[int]] = []
+    qualities, run_start, column_start = [], [0], [0]
     for one in every:
-        place = TIME_BYTES
-        for column, nullable in zip(one.columns, one.nullable, strict=True) if one else ():
-            _append(
-                runs, run_start[-1], column.made, column.field, place, column.width, column.bits
-            )
-            columns.append([place, column.width, column.place, nullable])
-            place += column.width
-        qualities.append([place, len(one.fields) if one else 0])
-        for i in one.fields if one else ():
-            _append(runs, run_start[-1], QUALITY, i, place, 1, 8)
-            place += 1
-        sizes.append(place if one else 0)
+        qualities.append(_add_rows(one, runs, columns) if one else [0, 0])
         run_start.append(len(runs))
         column_start.append(len(columns))
-    size = np.array(sizes, np.int64)
-    capacity = np.where(size > 0, np.maximum(1, MOST_BYTES // np.maximum(size, 1)), 0)
-    base = np.concatenate([[0], np.cumsum(size * capacity)])[:-1]
+    size = np.array([one.row_bytes if one else 0 for one in every], np.int64)
+    capacity = np.array([one.capacity if one else 0 for one in every], np.int64)
+    base = np.cumsum([0, *(size * capacity)])[:-1]
     return RowPlan(
         size, capacity, base, _table(runs, 6), np.array(run_start), _table(columns, 4),
         np.array(column_start), _table(qualities, 2),
     )  # fmt: skip
 
 
-def _append(
-    runs: list[list[int]], first: int, made: int, field: int, place: int, width: int, bits: int
-) -> None:
+def _add_rows(one: SampleColumns, runs: list[list[int]], columns: list[list[int]]) -> list[int]:
+    """How a row of a container lies in memory; returns place and number of the qualities."""
+    place, first = TIME_BYTES, len(runs)
+    columns.append([0, TIME_BYTES, 0, False])
+    for c, nullable in zip(one.columns, one.nullable, strict=True):
+        _append(runs, first, [c.made, c.field, 1, place, c.width, c.bits])
+        columns.append([place, c.width, c.place, nullable])
+        place += c.width
+    for i, field in enumerate(one.fields):
+        _append(runs, first, [QUALITY, field, 1, place + i, 1, 8])
+    return [place, len(one.fields)]
+
+
+def _append(runs: list[list[int]], first: int, new: list[int]) -> None:
     """Columns of one kind that follow each other in the packet's row are a run."""
     if len(runs) > first:
-        last = runs[-1]
-        if last[0] == made and last[4:] == [width, bits] and last[1] + last[2] == field:
-            last[2] += 1
+        made, field, n, _, width, bits = runs[-1]
+        if [made, field + n, width, bits] == [new[0], new[1], *new[4:]]:
+            runs[-1][2] += 1
             return
-    runs.append([made, field, 1, place, width, bits])
+    runs.append(new)
 
 
 def _heads(every: Sequence[SampleColumns | None]) -> Heads:
-    heads, start, places, most = [], [0], [], []
-    for one in every:
-        form = one.form if one else None
-        heads.append(form.head if form else np.zeros(0, np.uint8))
-        start.append(start[-1] + len(heads[-1]))
-        places.append(form.places if form else [0] * 4)
-        rows = max(1, MOST_BYTES // one.row_bytes) if one else 0
-        row = sum(c.width for c in one.columns) + len(one.fields) if one else 0
-        padded = 16 * (2 * len(one.columns) + 4) if one else 0
-        bits = (rows + 7) // 8 * (len(one.columns) + 1) if one else 0
-        most.append(len(heads[-1]) + rows * (row + TIME_BYTES + 4) + 4 + bits + padded)
+    forms = [one.form if one else None for one in every]
+    heads = [form.head if form else np.zeros(0, np.uint8) for form in forms]
+    most = max((one.record_bytes for one in every if one), default=0)
     return Heads(
-        np.concatenate(heads), np.array(start), _table(places, 4), np.array(most, np.int64)
-    )
+        np.concatenate(heads), np.cumsum([0, *map(len, heads)]),
+        _table([form.places if form else (0, 0, 0, 0) for form in forms], 4), most,
+    )  # fmt: skip
 
 
-def _table(rows: list[list[int]], columns: int) -> I8:
+def _table(rows: Sequence[Sequence[int]], columns: int) -> I8:
     return np.array(rows, np.int64).reshape(-1, columns)

@@ -17,9 +17,9 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from pipeline.outputs.arrow import Form, read_record
+from pipeline.outputs.arrow import Form, one_list, read_record, word_of, zero
 from pipeline.outputs.closings import BITS, GROUP, PACKET, PLACE, Closing, Closings
-from pipeline.outputs.definitions import NAMED
+from pipeline.outputs.definitions import columns_output
 from pipeline.outputs.pending import Pending, Rank
 from pipeline.outputs.statistics_rows import DOUBLE, SINGLE, WHOLE, StatisticsPlan, write
 from schemas import topics
@@ -52,10 +52,8 @@ class StatisticsForm:
         names = list(dict.fromkeys(n for g in groups for n in g.parameters))
         place = {name: i for i, name in enumerate(names)}
         self.widths = np.array([len(g.parameters) for g in groups], np.int64)
-        kinds = (
-            [_WIDTHS.get(name, DOUBLE) for name in FIGURES] + [DOUBLE for _ in quantiles] + [SINGLE]
-        )
-        self._kinds = np.array(kinds, np.int64)
+        own = [_WIDTHS.get(name, DOUBLE) for name in FIGURES]
+        self._kinds = np.array([*own, *(DOUBLE for _ in quantiles), SINGLE], np.int64)
         form = self.form = Form(self._like(containers, names))
         self._plan = StatisticsPlan(
             np.array([containers.index(g.container) for g in groups], np.int32),
@@ -70,16 +68,16 @@ class StatisticsForm:
     def _like(self, containers: list[str], names: list[str]) -> pa.RecordBatch:
         figures = [*FIGURES, *(f"quantile_{q:g}" for q in self.quantiles), "quantile_error"]
         columns: dict[str, pa.Array] = {
-            "container": _words(_zeros(pa.int32()), containers),
-            "window_s": _zeros(pa.float64()),
-            "pane_s": _zeros(pa.float64()),
-            "pane_end_ns": _zeros(pa.int64()),
-            "panes": _zeros(pa.int32()),
-            "parameters": _list(_words(_zeros(pa.int32()), names)),
+            "container": word_of(containers),
+            "window_s": zero(pa.float64()),
+            "pane_s": zero(pa.float64()),
+            "pane_end_ns": zero(pa.int64()),
+            "panes": zero(pa.int32()),
+            "parameters": one_list(word_of(names)),
         }
         kinds = [_ARROW[k] for k in self._kinds.tolist()]
-        columns |= {n: _list(_zeros(k)) for n, k in zip(figures, kinds, strict=True)}
-        columns |= {f"quality_{word}": _list(_zeros(pa.uint32())) for word in QUALITY_WORDS}
+        columns |= {n: one_list(zero(k)) for n, k in zip(figures, kinds, strict=True)}
+        columns |= {f"quality_{word}": one_list(zero(pa.uint32())) for word in QUALITY_WORDS}
         return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
     def records(self, first: list[int], order: I8, pool: Closings) -> list[bytes]:
@@ -99,10 +97,6 @@ class StatisticsForm:
         )  # fmt: skip
         out = self._out.data
         return [bytes(out[a:b]) for a, b in pairwise(ends.tolist())]
-
-    def columns(self, value: bytes, id_: str) -> Output:
-        named = ((NAMED, self.form.sha256.encode()),)
-        return Output(topics.STATISTICS, id_, self.source.encode(), value, headers=named)
 
     def json(self, closing: Closing, id_: str) -> Output:
         """figures that are NaN: null."""
@@ -147,7 +141,8 @@ class StatisticsColumns:
         if causes:
             records = self._form.records(first, order, pool)
             for packet, value in zip(causes, records, strict=True):
-                make = partial(self._form.columns, value)
+                form = self._form
+                make = partial(columns_output, topics.STATISTICS, form.source, form.form, value)
                 record = int(record_of[packet])
                 yield Pending(packet, record, Rank.STATISTICS, (packet,), make)
         pool.keep_only(order[first[-1] :])
@@ -193,7 +188,7 @@ class StatisticsColumns:
         wanted = ((figures, np.float64, p.rows), (quality, np.uint32, BITS))
         if any(a.dtype != t or a.shape != (n * used,) for a, t, n in wanted):
             raise ValueError("snapshot of another mission: figures of other groups")
-        p.n = p.used = 0
+        p.clear()
         p.room(len(heads), used)
         p.n, p.used = len(heads), used
         p.heads[: p.n, PACKET] = np.arange(-p.n, 0)
@@ -215,26 +210,3 @@ def read_statistics(definition: bytes, record: bytes, source: str) -> Iterator[d
         row["quantiles"] = {q: row.pop(f"quantile_{q}") for q in ranks if q != "error"}
         row["quality"] = {word: counts for word, counts in quality.items() if counts is not None}
         yield {"source": source, **row}
-
-
-def _buffer(content: bytes) -> pa.Buffer:
-    return pa.py_buffer(content)
-
-
-def _zeros(kind: pa.DataType) -> pa.Array:
-    return pa.Array.from_buffers(kind, 1, [None, _buffer(bytes(8))])
-
-
-def _list(child: pa.Array) -> pa.Array:
-    ends = _buffer(np.array([0, 1], np.int32).tobytes())
-    return pa.Array.from_buffers(pa.list_(child.type), 1, [None, ends], children=[child])
-
-
-def _words(index: pa.Array, words: Sequence[str]) -> pa.Array:
-    """`pa.array` would import pandas, which takes half a second."""
-    texts = [w.encode() for w in words] or [b""]  # the row of `like` needs one
-    ends = np.concatenate([[0], np.cumsum([len(t) for t in texts])]).astype(np.int32)
-    values = pa.StringArray.from_buffers(
-        len(texts), _buffer(ends.tobytes()), _buffer(b"".join(texts))
-    )
-    return pa.DictionaryArray.from_arrays(index, values)

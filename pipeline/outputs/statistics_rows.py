@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.kernel import kernel, load_le, part, store_le
-from pipeline.outputs.arrow_kernels import WORD, pad, pair
+from pipeline.outputs.arrow_kernels import WORD, Lists, lists, pad, pair
 from pipeline.outputs.closings import BITS, END, GROUP, PANES, PLACE, WINDOW
 from schemas.columns import F8, I4, I8, U1, U4
 
@@ -56,21 +56,21 @@ def _record(
         out[at + i] = p.head[i]
     node, buffer = at + p.places[2], at + p.places[3]
     used = body
-    for column in range(5):
+    for number in range(5):
         node = pair(out, node, n, 0)
         buffer = pair(out, buffer, 0, 0)
-        width = 4 if column == 0 or column == 4 else 8
+        width = 4 if number == 0 or number == 4 else 8
         buffer = pair(out, buffer, used - body, width * n)
         for i in range(n):
             head = heads[order[i]]
-            if column == 0:
+            if number == 0:
                 store_le(out, used + 4 * i, p.container[head[GROUP]])
-            elif column == 3:
+            elif number == 3:
                 store_le(out, used + 8 * i, head[END])
-            elif column == 4:
+            elif number == 4:
                 store_le(out, used + 4 * i, np.int32(head[PANES]))
             else:
-                store_le(out, used + 8 * i, p.window[head[WINDOW], column - 1])
+                store_le(out, used + 8 * i, p.window[head[WINDOW], number - 1])
         used = pad(out, used + width * n, body)
     ends, total = used, 0
     for i in range(n):
@@ -79,21 +79,20 @@ def _record(
     store_le(out, ends + 4 * n, np.int32(total))
     for row in range(-1, len(p.kinds)):  # the names, then the figures
         kind = p.kinds[row] if row >= 0 else WHOLE
-        node = pair(out, node, n, 0)
-        node = pair(out, node, total, 0)
-        used = _ends(ends, n, out, used)
-        buffer = pair(out, buffer, 0, 0)
-        buffer = pair(out, buffer, used - body, 4 * (n + 1))
-        used = pad(out, used + 4 * (n + 1), body)
-        buffer = pair(out, buffer, 0, 0)
-        buffer = pair(out, buffer, used - body, (8 if kind == DOUBLE else 4) * total)
+        mine = used
+        for i in range(n + 1):  # the same ends, of which the first are here
+            store_le(out, mine + 4 * i, load_le(out, ends + 4 * i, _I4))
+        used = pad(out, mine + 4 * (n + 1), body)
+        size = (8 if kind == DOUBLE else 4) * total
+        column = Lists(n, 0, 0, total, size, 0, mine - body, used - body)
+        node, buffer = lists(out, node, buffer, column)
         for i in range(n):
             head = heads[order[i]]
             used = _values(head, row, kind, _width(head, p), figures, p, out, used)
         used = pad(out, used, body)
     for bit in range(BITS):
-        used = _flags(bit, order, heads, quality, p, node, buffer, body, out, used)
-        node, buffer = node + 32, buffer + 64
+        used, column = _flags(bit, order, heads, quality, p, body, out, used)
+        node, buffer = lists(out, node, buffer, column)
     store_le(out, at + p.places[0], np.int64(n))
     store_le(out, at + p.places[1], np.int64(used - body))
     return used
@@ -102,14 +101,6 @@ def _record(
 @part
 def _width(head: I8, p: StatisticsPlan) -> int:
     return int(p.name_start[head[GROUP] + 1] - p.name_start[head[GROUP]])
-
-
-@part
-def _ends(first: int, n: int, out: U1, used: int) -> int:
-    """The ends of lists, copied from where they were written first (which may be here)."""
-    for i in range(n + 1):
-        store_le(out, used + 4 * i, load_le(out, first + 4 * i, _I4))
-    return used
 
 
 @part
@@ -142,12 +133,10 @@ def _flags(
     heads: I8,
     quality: U4,
     p: StatisticsPlan,
-    node: int,
-    buffer: int,
     body: int,
     out: U1,
     used: int,
-) -> int:
+) -> tuple[int, Lists]:
     """Counts of one quality bit: a list where a closing has any, else null."""
     n, some, total, bits = len(order), 0, 0, used
     ends = used + ((n + 7) // 8 + WORD - 1) // WORD * WORD
@@ -166,10 +155,7 @@ def _flags(
             out[bits + i // 8] |= np.uint8(1) << np.uint8(i % 8)
             some, total = some + 1, total + f
         store_le(out, ends + 4 * (i + 1), np.int32(total))
-    node = pair(out, node, n, n - some)
-    pair(out, node, total, 0)
-    buffer = pair(out, buffer, bits - body, (n + 7) // 8)
-    buffer = pair(out, buffer, ends - body, 4 * (n + 1))
-    buffer = pair(out, buffer, 0, 0)
-    pair(out, buffer, values - body, 4 * total)
-    return pad(out, values + 4 * total, body)
+    column = Lists(
+        n, n - some, (n + 7) // 8, total, 4 * total, bits - body, ends - body, values - body
+    )
+    return pad(out, values + 4 * total, body), column

@@ -22,15 +22,27 @@ BLOCK_BYTES = 16384
 class Digests:
     """Of the records of one feed, each computed when it is asked for."""
 
-    def __init__(
-        self, ends: list[int], before: list[bytes], begin: list[int], tail: bytes, records: Records
-    ) -> None:
-        """ends: last record of each whole block. before, begin: of each block, and of the rest, the
-        digest before it, and where it begins in the data. tail: what earlier feeds had of the
-        first."""
-        self._ends, self._before, self._begin, self._tail = ends, before, begin, tail
-        self._records = records
+    def __init__(self, records: Records, before: bytes, tail: bytes) -> None:
+        """before: the digest before the first block; tail: what earlier feeds had of that block."""
+        self._records, self._tail = records, tail
+        # last record of each whole block; of each, and of the rest, where it begins in the data,
+        # and the digest before it
+        self._ends: list[int] = []
+        self._begin, self._before = [int(records.start[0])], [before]
         self._known: dict[int, bytes] = {}
+
+    def end_block(self, last: int) -> None:
+        """The block ends with this record."""
+        self._before.append(self[last])
+        self._ends.append(last)
+        self._begin.append(int(self._records.start[last + 1]))
+
+    @property
+    def rest(self) -> tuple[bytes, bytes]:
+        """The digest of the last whole block, and the bytes since."""
+        data, start = self._records.data, self._records.start
+        begun = b"" if self._ends else self._tail
+        return self._before[-1], begun + data[self._begin[-1] : start[-1]].tobytes()
 
     def __getitem__(self, record: int) -> bytes:
         record = int(record)
@@ -59,20 +71,14 @@ class InputDigest(Stateful):
         s, start = self.state, records.start
         filled = int(s["digest_filled"][0])
         tail = s["digest_tail"][:filled].tobytes()
-        digests = Digests([], [s["digest"].tobytes()], [int(start[0])], tail, records)
+        digests = Digests(records, s["digest"].tobytes(), tail)
         # where a block begins, as if the tail stood in the data before the first value
         begin = int(start[0]) - filled
-        while True:
-            last = int(np.searchsorted(start[1:], begin + BLOCK_BYTES))
-            if last == len(records):
-                break
-            digests._before.append(digests[last])
-            digests._ends.append(last)
+        while (last := int(np.searchsorted(start[1:], begin + BLOCK_BYTES))) < len(records):
+            digests.end_block(last)
             begin = int(start[last + 1])
-            digests._begin.append(begin)
-        rest = records.data[max(begin, int(start[0])) : start[-1]]
-        kept = filled if begin < start[0] else 0
-        s["digest"][:] = np.frombuffer(digests._before[-1], np.uint8)
-        s["digest_tail"][kept : kept + len(rest)] = rest
-        s["digest_filled"][0] = kept + len(rest)
+        before, rest = digests.rest
+        s["digest"][:] = np.frombuffer(before, np.uint8)
+        s["digest_tail"][: len(rest)] = np.frombuffer(rest, np.uint8)
+        s["digest_filled"][0] = len(rest)
         return digests

@@ -180,7 +180,7 @@ class _Sampling:
         often = replace(mission.settings.outputs, samples="both", period_s=2.0)
         mission = replace(mission, settings=replace(mission.settings, outputs=often))
         self.decoding = _Decoding()
-        self.samples = Samples(mission, vehicle_plans().plans)
+        self.samples = Samples(mission, vehicle_plans().plans, {})
 
     def snapshot(self) -> Any:
         return self.decoding.snapshot(), self.samples.snapshot()

@@ -17,7 +17,7 @@ from pipeline.models.residual import HUGE, Residual
 from pipeline.models.seasonal import Seasonal
 from pipeline.models.shared.family import Family
 from pipeline.models.time_to_limit import TimeToLimit
-from pipeline.outputs.samples import MOST_BYTES
+from pipeline.outputs.sample_columns import MOST_BYTES
 from tests.laws.case import Case, grid_of
 from tests.laws.cases import CASES
 from tests.laws.of_models import family_case

@@ -26,6 +26,7 @@ from schemas.mission import (
     ParameterType,
     StringEncoding,
 )
+from schemas.space_packet import HEADER_BYTES
 
 MAX_COLUMNS = 16384
 MAX_DYNAMIC = 1024  # elements of an array, or repetitions, where the packet says how many
@@ -46,6 +47,10 @@ class Field:
     bits: int
     presence: int = ALWAYS
     derived: bool = False
+
+    @property
+    def in_primary_header(self) -> bool:
+        return 0 <= self.bit < 8 * HEADER_BYTES
 
     @property
     def wide(self) -> bool:

@@ -77,6 +77,11 @@ class Plan:
     choices: tuple[Choice, ...] = ()
 
     @property
+    def file_name(self) -> str:
+        """Its container's name where it names a file; no name holds a dot (XTCE NameType)."""
+        return self.container.replace("/", ".")
+
+    @property
     def names(self) -> list[str]:
         return [f.parameter.name for f in self.fields]
 
@@ -179,6 +184,10 @@ class _Compiler:
         published, published_start, slot_fields = self._published(plans)
         tables = self._writer.finish(slot_fields, LEAP_TAI_NS, LEAP_OFFSET_NS, self._time.runs)
         _mark_head(nodes, tables)
+        static = [
+            range(first, first + len(p.fields)) if p.static else range(0)
+            for first, p in zip(self._starts, plans, strict=True)
+        ]
         return PlanSet(
             tuple(plans),
             PlanTables(
@@ -196,7 +205,7 @@ class _Compiler:
                 np.array(self._choices, np.int64),
                 np.array(self._choices_start, np.int64),
                 nodes,
-                runs_of(plans, self._starts, tables.fields),
+                runs_of(static, tables.fields),
                 self._registers,
                 len(self._writer.slots),
             ),

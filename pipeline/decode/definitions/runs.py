@@ -8,7 +8,7 @@ several at a time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,27 +31,20 @@ class Runs(NamedTuple):
     drop: U8
 
 
-class _Plan(Protocol):
-    @property
-    def static(self) -> bool: ...
-
-    @property
-    def fields(self) -> Sequence[object]: ...
-
-
-def runs_of(plans: Sequence[_Plan], starts: Sequence[int], fields: I8) -> Runs:
+def runs_of(plans: Sequence[range], fields: I8) -> Runs:
+    """plans: of each the rows of the field table; none where places depend on the packet."""
     table: list[list[int]] = []
-    start = [0]
-    for plan, first in zip(plans, starts, strict=False):
-        for i in range(first, first + len(plan.fields)) if plan.static else ():
+    begins = [0]
+    for rows in plans:
+        for i in rows:
             kind = _kind(fields[i])
-            if len(table) > start[-1] and _goes_on(table[-1], kind, fields[i - 1], fields[i]):
+            if len(table) > begins[-1] and _goes_on(table[-1], kind, fields[i - 1], fields[i]):
                 table[-1][2] += 1
             else:
                 table.append([kind, i, 1])
-        start.append(len(table))
+        begins.append(len(table))
     return Runs(
-        np.array(table, np.int64).reshape(-1, 3), np.array(start, np.int64),
+        np.array(table, np.int64).reshape(-1, 3), np.array(begins, np.int64),
         fields[:, BYTE].copy(), fields[:, SHIFT].astype(np.uint64),
         fields[:, DROP].astype(np.uint64),
     )  # fmt: skip
@@ -62,7 +55,7 @@ def _kind(field: I8) -> int:
         return ANY
     if field[KIND] != UNSIGNED:
         return FLOATS if field[SHIFT] == 0 else ANY
-    return WORDS if field[SHIFT] + 64 - field[DROP] <= 64 else ANY
+    return WORDS if field[SHIFT] <= field[DROP] else ANY
 
 
 def _goes_on(run: list[int], kind: int, before: I8, field: I8) -> bool:

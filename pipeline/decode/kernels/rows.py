@@ -72,7 +72,6 @@ def decode(
     A refused packet takes no row: its plan becomes REFUSED_OF minus its container, and its reason
     is set.
     """
-    runs = p.runs
     for k in range(len(start)):
         c = plan[k]
         if c < 0:
@@ -85,21 +84,11 @@ def decode(
         if p.static[c]:
             for i in range(v, v + p.columns[c]):
                 quality[i] = twin
-            for k_run in range(runs.start[c], runs.start[c + 1]):
-                i = runs.table[k_run, 1]
-                n = runs.table[k_run, 2]
-                if runs.table[k_run, 0] == WORDS:
-                    _words(data, at, runs, i, n, v, raw, eng)
-                elif runs.table[k_run, 0] == FLOATS:
-                    _floats(data, at + runs.byte[i], n, v, raw, eng, quality)
-                else:
-                    for f in range(n):
-                        _any(data, at, t, i + f, v + f, twin, raw, eng, quality)
-                v += n
+            _in_runs(data, at, t, p.runs, c, v, twin, raw, eng, quality)
         else:
             for i in range(v, v + p.columns[c]):
                 raw[i], eng[i], quality[i] = np.uint64(0), np.nan, _ABSENT
-            v += p.columns[c]
+        v += p.columns[c]
         if p.program_start[c] < p.program_start[c + 1]:
             bits = 8 * np.int64(length[k])
             bad, used = follow(
@@ -125,6 +114,24 @@ def decode(
         if p.choices_start[c] < p.choices_start[c + 1]:
             _choose(data, t, p, c, value, w, raw, eng, quality, choice[row])
         next_row[c], next_value[c] = row + 1, v
+
+
+@part
+def _in_runs(
+    data: U1, at: int, t: Tables, runs: Runs, c: int, v: int, twin: int, raw: U8, eng: F8,
+    quality: U1,
+) -> None:  # fmt: skip
+    """Every column of a container whose places are known."""
+    for k in range(runs.start[c], runs.start[c + 1]):
+        kind, i, n = runs.table[k, 0], runs.table[k, 1], runs.table[k, 2]
+        if kind == WORDS:
+            _words(data, at, runs, i, n, v, raw, eng)
+        elif kind == FLOATS:
+            _floats(data, at + runs.byte[i], n, v, raw, eng, quality)
+        else:
+            for f in range(n):
+                _any(data, at, t, i + f, v + f, twin, raw, eng, quality)
+        v += n
 
 
 @part

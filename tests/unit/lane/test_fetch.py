@@ -6,6 +6,7 @@ import gzip
 import logging
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import aiokafka
@@ -23,7 +24,7 @@ from agents.lane import fetch
 from agents.lane.chunk import Chunk
 from agents.lane.codecs import unpack
 from agents.lane.fetch import _Chunks, _Message
-from agents.lane.record_batches import BASE, COUNT, HEAD, LAST_DELTA, START, heads
+from pipeline.packets.record_batches import BASE, COUNT, HEAD, LAST_DELTA, START, heads
 from schemas.records import (
     CONTROL_HEADERS,
     PACKETS_HEADERS,
@@ -222,6 +223,33 @@ def test_every_compression(compression: str, rng: Rng) -> None:
     same(want[0], got[0])
     assert want[1] == got[1] == 300
     assert len(packed) < len(plain) or compression == "none"
+
+
+@pytest.mark.parametrize("compression", [c for c in COMPRESSIONS if c != "none"])
+@pytest.mark.parametrize("seed", range(10))
+def test_what_cannot_be_unpacked_is_refused(compression: str, seed: int) -> None:
+    """The CRC is good, and what is packed is not. No other error ends the lane; gzip alone has a
+    checksum, the others may give the bytes of a value wrong."""
+    rng = np.random.default_rng(seed)
+    made = bytearray(batch(rng, 0, 30, COMPRESSIONS[compression]))
+    for at in rng.integers(HEAD, len(made), 20).tolist():
+        made[at] ^= int(rng.integers(1, 256))
+    refused = pytest.raises(CorruptRecordException)
+    with refused if compression == "gzip" else suppress(CorruptRecordException):
+        ours(sealed(made), 0, 1, [])
+    half = made[: HEAD + (len(made) - HEAD) // 2]
+    struct.pack_into(">i", half, 8, len(half) - 12)
+    with pytest.raises(CorruptRecordException, match=r"unpacked|agree"):
+        ours(sealed(half), 0, 1, [])
+
+
+def test_a_batch_shorter_than_its_head_is_refused() -> None:
+    """Passed over in silence, it would be fetched again and again."""
+    made = bytearray(20)
+    struct.pack_into(">i", made, 8, 8)
+    made[16] = 2
+    with pytest.raises(CorruptRecordException, match="shorter than its head"):
+        ours(bytes(made), 0, 1, [])
 
 
 def test_a_bare_block_of_snappy(rng: Rng) -> None:

@@ -17,6 +17,16 @@ from schemas.records import RawRecord
 from tests.chunks import chunk_of
 
 
+def a_lane() -> Lane:
+    """Without a broker: only what it does with fetched records counts."""
+    nothing: Any = SimpleNamespace()
+    with ThreadPoolExecutor(1) as compute:
+        return Lane(
+            0, Chains({}, 0), nothing, nothing, compute, Metrics(CollectorRegistry(), 0),
+            Timing(1.0, 1.0), lambda: None,
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("offsets", "border", "chunks"),
     [
@@ -29,12 +39,7 @@ from tests.chunks import chunk_of
     ],
 )
 def test_no_chunk_is_both(offsets: list[int], border: int, chunks: list[list[int]]) -> None:
-    nothing: Any = SimpleNamespace()
-    with ThreadPoolExecutor(1) as compute:
-        lane = Lane(
-            0, Chains({}, 0), nothing, nothing, compute, Metrics(CollectorRegistry(), 0),
-            Timing(1.0, 1.0), lambda: None,
-        )  # fmt: skip
+    lane = a_lane()
     lane.silent_until = border
     lane.put(chunk_of([("s", RawRecord(o, b"", ())) for o in offsets]))
     got = [lane._queue.get_nowait().records.offset.tolist() for _ in range(lane._queue.qsize())]
@@ -43,12 +48,7 @@ def test_no_chunk_is_both(offsets: list[int], border: int, chunks: list[list[int
 
 def test_a_chunk_is_of_bounded_work(rng: np.random.Generator) -> None:
     """Every record once, in order; none but a single large one is beyond the bound."""
-    nothing: Any = SimpleNamespace()
-    with ThreadPoolExecutor(1) as compute:
-        lane = Lane(
-            0, Chains({}, 0), nothing, nothing, compute, Metrics(CollectorRegistry(), 0),
-            Timing(1.0, 1.0), lambda: None,
-        )  # fmt: skip
+    lane = a_lane()
     sizes = rng.choice([0, 10, 1000, 100_000, 2 * CHUNK_BYTES], 400, p=[0.2, 0.3, 0.3, 0.19, 0.01])
     given = chunk_of([("s", RawRecord(i, bytes(int(n)), ())) for i, n in enumerate(sizes)])
     lane.put(given.part(0, 100))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 from pyarrow import ipc
 
 from agents.cli import main
+from pipeline.chain import Chain
+from pipeline.mission.folder import Mission
 from pipeline.simulate import simulate
 from tests.conftest import PROJECT
 
@@ -39,6 +42,15 @@ def test_every_sample_that_is_told_is_in_the_file(out: Path) -> None:
         assert pl.read_ipc_stream(path)["time_ns"].to_list() == table["time_ns"].to_pylist()
         assert duckdb.from_arrow(table).count("*").fetchall() == [(table.num_rows,)]
     assert rows == packets > 500
+
+
+def test_every_container_has_a_file_of_its_own(demo_mission: Mission) -> None:
+    """Also those of nested systems, whose names have a slash."""
+    plan = Chain(demo_mission).plans.plans[0]
+    names = ("A/B", "A_B", "A/B_C", "A_B/C", "A-B")
+    files = {replace(plan, container=name).file_name for name in names}
+    assert len(files) == len(names)
+    assert not any("/" in name for name in files)
 
 
 def test_its_schema_tells_mission_and_units(out: Path) -> None:

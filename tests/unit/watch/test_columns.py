@@ -73,6 +73,19 @@ def test_as_json(form: StatisticsForm, pool: Closings, early: bool) -> None:
     assert len(shown(board)) == 3
 
 
+def test_an_early_record_that_is_not_ours_takes_no_other_along(
+    form: StatisticsForm, pool: Closings
+) -> None:
+    (record,) = form.records([0, 2], pool.order(), pool)
+    board = Board()
+    for value in (record[:90], record, b"", record[:90]):
+        board.take(topics.STATISTICS, b"hl1", value, NOW, named=form.form.sha256)
+    name = form.form.sha256.encode()
+    board.take(topics.DEFINITIONS, name, form.form.definition, NOW, named=STATISTICS)
+    assert board.not_understood == 3
+    assert len(shown(board)) == 3
+
+
 def test_what_is_none_of_ours_is_counted(form: StatisticsForm, pool: Closings, rng: Rng) -> None:
     (record,) = form.records([0, 2], pool.order(), pool)
     definition, name = form.form.definition, form.form.sha256

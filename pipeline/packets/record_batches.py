@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.kernel import kernel, part
+from pipeline.kernel import kernel, load_be32, load_be64, part
 from schemas.columns import I4, I8, PADDING, U1, U8
 from schemas.records import (
     CONTROL_HEADERS,
@@ -25,7 +25,7 @@ HEAD = 61  # bytes of a batch before its records
     START, END, BASE, ATTRIBUTES, LAST_DELTA, FIRST_STAMP, LAST_STAMP, PRODUCER, CRC, COUNT,
 ) = range(10)  # fmt: skip
 MAGIC = 2
-UNKNOWN = -1  # kind of a record whose headers are read elsewhere
+UNREAD = -1  # kind of a record whose headers are read elsewhere
 MOST_GROUPS = 32  # different keys that are looked for
 
 
@@ -118,18 +118,12 @@ def heads(buffer: U1, table: I8) -> int:
 
 @part
 def _int64(buffer: U1, at: int) -> int:
-    return np.int64(
-        (np.uint64(_int32(buffer, at)) << np.uint64(32))
-        | (np.uint64(_int32(buffer, at + 4)) & np.uint64(0xFFFFFFFF))
-    )
+    return np.int64(load_be64(buffer, at))
 
 
 @part
 def _int32(buffer: U1, at: int) -> int:
-    word = np.int64(0)
-    for i in range(4):
-        word = (word << 8) | np.int64(buffer[at + i])
-    return (word ^ 0x80000000) - 0x80000000
+    return np.int64(np.int32(load_be32(buffer, at)))
 
 
 @part
@@ -229,7 +223,7 @@ def _known(
     buffer: U1, at: int, end: int, patterns: Patterns, ingest: U1, c: Columns, n: int
 ) -> None:
     """Kind, and number among its writer's, of a record with the headers that we write."""
-    c.kind[n], c.shift[n], c.writer[n], c.number[n] = UNKNOWN, 0, 0, -1
+    c.kind[n], c.shift[n], c.writer[n], c.number[n] = UNREAD, 0, 0, -1
     count, at = _read_varint(buffer, at, end)
     if count == 0 and at == end:
         c.kind[n] = _BARE
@@ -273,7 +267,8 @@ def _number(buffer: U1, at: int, end: int, ingest: U1, c: Columns, n: int) -> bo
 
 
 def varint(buffer: bytes, at: int) -> tuple[int, int]:
-    """(value, place behind it) of a varint in a buffer. IndexError: there is no whole one."""
+    """(value, place behind it) of a varint in a buffer. IndexError: there is no whole one (of
+    which aiokafka's own function reads on behind the end)."""
     word, shift = 0, 0
     while True:
         byte = buffer[at]
