@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from functools import cache, update_wrapper
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -23,6 +24,7 @@ from numba.extending import intrinsic
 
 # decorator and signature, up to the line on which the body begins
 _HEAD = re.compile(r"@kernel\ndef \w+\([^()]*\)[^\n]*:(?: *#[^\n]*)?\n")
+_UNTYPED = re.compile(r": (?:int|I8)\b| -> None")  # annotations of a loop's arguments
 F = TypeVar("F", bound=Callable[..., Any])
 _HOME = Path(__file__).parent.parent
 
@@ -67,11 +69,30 @@ def kernel(function: F) -> F:
 
     No array that a kernel writes may overlap another of its arguments. Called by position.
     """
-    compiled = Compiled(function)
-    names = compiled.fields
+    made = Compiled(function)
+    names = made.fields
     spread = ", ".join(f"*{name}" if names[name] else name for name in names)
-    exec(f"def call({', '.join(names)}): return entry({spread})", compiled.space)
-    return cast(F, update_wrapper(compiled.space["call"], function))
+    exec(f"def call({', '.join(names)}): return entry({spread})", made.space)
+    return cast(F, update_wrapper(made.space["call"], function))
+
+
+def compiled(function: Callable[..., Any]) -> Compiled:
+    """What stands behind a kernel."""
+    made: Compiled = function.__globals__["compiled"]
+    return made
+
+
+def loop_of(kernel: Callable[..., Any], loop: Callable[..., Any], call: Any) -> Any:
+    """Compile a loop around a kernel, and keep it where the kernel is kept. call: what the loop
+    calls by that name."""
+    of = inspect.unwrap(kernel)
+    name = f"{of.__name__}_across"
+    source = re.sub(r"\bloop\b", name, textwrap.dedent(inspect.getsource(loop)))
+    above = "\n" * (of.__code__.co_firstlineno - 1)
+    space: dict[str, Any] = {"call": call, "__name__": of.__module__}
+    exec(compile(f"{above}{_UNTYPED.sub('', source)}", of.__code__.co_filename, "exec"), space)
+    _config.CACHE_DIR = CACHE
+    return numba.njit(cache=True, nogil=True, **_EXACT)(space[name])
 
 
 class Compiled:
@@ -88,11 +109,27 @@ class Compiled:
         self.space: dict[str, Any] = {"compiled": self, "entry": self}
 
     def __call__(self, *given: Any) -> Any:
+        return self._made()(*given)
+
+    def _made(self) -> Any:
         _config.CACHE_DIR = CACHE  # numba reads its environment anew at each compilation
-        flat = _flat(self.function, self.fields) if any(self.fields.values()) else self.function
-        made = numba.njit(cache=True, nogil=True, pipeline_class=_Apart, **_EXACT)(flat)
-        self.dispatcher = self.space["entry"] = made
-        return made(*given)
+        if self.dispatcher is None:
+            flat = _flat(self.function, self.fields) if any(self.fields.values()) else self.function
+            made = numba.njit(cache=True, nogil=True, pipeline_class=_Apart, **_EXACT)(flat)
+            self.dispatcher = self.space["entry"] = made
+        return self.dispatcher
+
+    def spread(self, given: Sequence[Any]) -> list[Any]:
+        """The arguments as it is compiled for them."""
+        pairs = zip(self.fields, given, strict=True)
+        return [x for name, value in pairs for x in (value if self.fields[name] else (value,))]
+
+    def address(self, given: tuple[Any, ...]) -> tuple[int, Any]:
+        """Where the code for arguments of these types begins, and the type that it returns."""
+        made = self._made()
+        made.compile(given)
+        one = made.overloads[given]
+        return one.library.get_pointer_to_function(one.fndesc.llvm_func_name), one.fndesc.restype
 
 
 def _fields_of(function: Callable[..., Any]) -> dict[str, tuple[str, ...]]:

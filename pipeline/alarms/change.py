@@ -65,10 +65,14 @@ class ChangeLimits(Check):
         """Reset, as if no row had come before."""
         self._before.value[:], self._before.time[:] = 0.0, NEVER
 
+    @property
+    def is_idle(self) -> bool:
+        return not len(self.columns)
+
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:
         """Raise levels where a change lies outside its ranges. The last sample is remembered even
         while another variant is in force."""
-        if len(self.columns) == 0:
+        if self.is_idle:
             return
         if len(rows.packet) > len(self._change):
             self._change = np.empty((len(rows.packet), len(self.columns)))

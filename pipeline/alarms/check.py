@@ -63,6 +63,11 @@ class Check(Stateful):
     def of(cls, all_of: Variants) -> Check:
         raise NotImplementedError
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it judges no column."""
+        return False
+
     def begin(self) -> None:
         """Reset, as if no row had come before."""
 

@@ -41,8 +41,12 @@ class Conditions(Check):
         choice = np.array(asked, np.int64)
         return cls(Asked(slot, variant, choice, first, np.array(levels, np.uint8)))
 
+    @property
+    def is_idle(self) -> bool:
+        return not len(self._asked.variant)
+
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:  # noqa: ARG002
-        if len(self._asked.variant):
+        if not self.is_idle:
             conditions(rows.choice, self._asked, variant, scores.enter, scores.leave)
 
     def reason(self, sample: Sample) -> dict[str, Any] | None:

@@ -9,10 +9,11 @@ without a change, an alert gives their number and the present level.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.alarms.calm import NO_FLAGS, NO_RUNS
 from schemas.columns import I8, NEVER, Transitions
 from schemas.mission import Level
 from schemas.state import Stateful
@@ -60,6 +61,10 @@ class Flapping(Stateful):
     def quiet(self) -> bool:
         """Whether rows without a transition say nothing."""
         return not self.state["flapping"].any()
+
+    def site(self) -> tuple[Any, ...]:
+        """Arguments of `alarms.calm.stirred`."""
+        return self.state["flapping"], NO_RUNS, NO_FLAGS
 
     def begin(self, parameter: int) -> None:
         """Reset the state of one monitor, as when it is inhibited or enabled."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.alarms.calm import NO_FLAGS
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
 from pipeline.outputs.alerts import alert_output, iso
@@ -48,6 +49,10 @@ class Invalid(Composite):
     def watched(self) -> Iterator[Watched]:
         names = tuple(p.qualified_name for p in self._parameters)
         yield Watched(KIND, names, self._monitor)
+
+    def site(self) -> tuple[Any, ...]:
+        """Arguments of `alarms.calm.stirred`."""
+        return self._monitor.state["level"], self._monitor.state["run"], NO_FLAGS
 
     def feed(self, batch: PacketBatch, rows: Rows, out: list[Pending]) -> None:
         if not len(self._columns):

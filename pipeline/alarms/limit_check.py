@@ -23,7 +23,7 @@ from pipeline.decode import Field, Plan
 from pipeline.outputs.alerts import alert_output, iso
 from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import I8, Change, PacketBatch, Rows, Stage, Transitions
+from schemas.columns import I8, Change, PacketBatch, Rows, Scores, Stage, Transitions
 from schemas.mission import Calibrator, Polynomial
 from schemas.state import Composite
 
@@ -50,6 +50,7 @@ class LimitCheck(Composite):
     ) -> None:
         self._kind, self._plan, self._index, self._origin = kind, plan, index, origin
         self._limits, self._checks = table.limits, table.checks
+        self.width = len(self._limits.columns)
         self._monitor, self._flapping = table.monitor, Flapping(len(table.limits.columns))
         self._about = [_about(plan.fields[i], i) for i in self._limits.columns.tolist()]
 
@@ -91,6 +92,29 @@ class LimitCheck(Composite):
         for check in self._checks:
             check.feed(rows, judged_ns, variant, scores)
         t = self._monitor.feed(judged_ns, batch.offset[rows.packet], scores, variant)
+        self._tell(batch, rows, t, out)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the bounds of one variant a column are all that it judges by."""
+        return self._limits.is_plain and all(check.is_idle for check in self._checks)
+
+    def sites(self) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
+        """Arguments of the kernels of a plain one: levels, monitor, whether any flaps."""
+        variant = self._limits.first
+        return self._limits.site(), self._monitor.site(variant), self._flapping.site()
+
+    def go_on(
+        self, batch: PacketBatch, rows: Rows, judged_ns: I8, scores: Scores,
+        done: tuple[int, int], out: list[Pending],
+    ) -> None:  # fmt: skip
+        """What a plain one has to say of rows whose levels are known. done: of its monitor."""
+        variant = self._limits.variants(len(rows.packet))
+        offset = batch.offset[rows.packet]
+        t = self._monitor.feed(judged_ns, offset, scores, variant, done)
+        self._tell(batch, rows, t, out)
+
+    def _tell(self, batch: PacketBatch, rows: Rows, t: Transitions, out: list[Pending]) -> None:
         for told in self._flapping.feed(batch.reception_ns[rows.packet], t):
             packet = int(rows.packet[told.row])
             make = partial(alert_output, self._told(batch, rows, t, told), sentence)

@@ -13,7 +13,7 @@ an alarm that is still active is kept until the alarm clears, and dropped if it 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -113,14 +113,23 @@ class Monitor(Stateful):
         for name in ("level", "run", "acknowledged"):
             self.state[name][parameter] = 0
 
+    def site(self, variant: I8 | None = None) -> tuple[Any, ...]:
+        """Arguments of its kernel; what comes with a batch is empty. variant i8[1, f]."""
+        none, words = np.zeros(0, np.int64), np.zeros((0, 0), np.uint8)
+        own = self._own if variant is None else variant
+        return (none, none, words, words, own, self._persistence, self._runs, 0, self._out)
+
     def feed(
-        self, time_ns: I8, offset: I8, scores: Scores, variant: I8 | None = None
-    ) -> Transitions:
+        self, time_ns: I8, offset: I8, scores: Scores, variant: I8 | None = None,
+        done: tuple[int, int] = (0, 0),
+    ) -> Transitions:  # fmt: skip
         """Transitions in order of rows, then of parameters. offset: input record of each row.
 
-        variant i8[k, f]: which persistence is in force in each row.
+        variant i8[k, f]: which persistence is in force in each row. done: rows that its kernel has
+        taken already, and the transitions that it found.
         """
-        row, parts = 0, []
+        row, n = done
+        parts = [self._out[:n].copy()] if n else []
         if variant is None:
             variant = self._own
         while row < len(time_ns):

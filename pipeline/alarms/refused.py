@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.alarms.calm import NO_FLAGS
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
 from pipeline.outputs.alerts import alert_output
@@ -57,6 +58,10 @@ class Refused(Composite):
 
     def watched(self) -> Iterator[Watched]:
         yield Watched(KIND, (self._container,), self._monitor)
+
+    def site(self) -> tuple[Any, ...]:
+        """Arguments of `alarms.calm.stirred`."""
+        return self._monitor.state["level"], self._monitor.state["run"], NO_FLAGS
 
     def feed(
         self, batch: PacketBatch, rows: Rows, kind: U1, any_late: bool, unread: Unread,

@@ -51,6 +51,11 @@ class Stale(Composite):
     def watched(self) -> Iterator[Watched]:
         yield Watched(KIND, (self._container,), self._monitor)
 
+    def site(self) -> tuple[Any, ...]:
+        """Arguments of `alarms.calm.silent` behind the grid's quality."""
+        s = self._monitor.state
+        return s["level"], s["run"], self._gap.state["open"]
+
     def feed(self, grid: Grid, batch: PacketBatch, out: list[Pending]) -> None:
         """A gap opens with a stale row of the grid and ends with the next row.
         Between them, advances of the watermark carry time on."""

@@ -54,8 +54,12 @@ class StateLimits(Check):
         self._listed, self._places = listed, places_of(listed.variant)
         self.state = {}
 
+    @property
+    def is_idle(self) -> bool:
+        return not len(self._listed.columns)
+
     def feed(self, rows: Rows, time_ns: I8, variant: I8, scores: Scores) -> None:  # noqa: ARG002
-        if len(self._listed.columns):
+        if not self.is_idle:
             states(rows.eng, self._listed, variant, scores.enter, scores.leave)
 
     def level(self, variant: int, value: int) -> int:

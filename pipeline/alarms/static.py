@@ -76,16 +76,33 @@ class Limits(Check):
     def __init__(self, judged: Judged, ranges: Ranges) -> None:
         self.columns, self._judged, self.ranges = judged.columns, judged, ranges
         self.state = {"low": ranges.low, "high": ranges.high}
+        self._calm = Calm(np.empty(len(judged.first)), np.empty(len(judged.first)))
         self._set_calm()
         # whether rows may be judged by more than the bounds of one variant
         bands = np.diff(ranges.band_first) > 0
         self._always = bool(bands.any() or (judged.context != NO_CHOICE).any())
+        self.is_plain = not self._always
+        self.first = judged.first[None, :].copy()
         self._room(0)
+
+    def site(self) -> tuple[Any, ...]:
+        """Arguments of its kernel where it is plain; what comes with a batch is empty."""
+        words = np.zeros((0, 0), np.uint8)
+        return (
+            np.zeros((0, 0)), words, self._judged, self.first, self.ranges, self._calm, False,
+            words, words,
+        )  # fmt: skip
+
+    def variants(self, rows: int) -> I8:
+        """The variant in force in each of so many rows, where it is plain."""
+        if rows > len(self.variant):
+            self._room(rows)
+        return self.variant
 
     def _set_calm(self) -> None:
         first, deadband = self._judged.first, self._judged.deadband
-        low = self.ranges.low.max(axis=0)[first] + deadband
-        self._calm = Calm(low, self.ranges.high.min(axis=0)[first] - deadband)
+        self._calm.low[:] = self.ranges.low.max(axis=0)[first] + deadband
+        self._calm.high[:] = self.ranges.high.min(axis=0)[first] - deadband
         self._known: dict[int, _Known] = {}
 
     def restore(self, state: State) -> None:
@@ -216,7 +233,8 @@ def static_levels(
             leave[i, j] = word
         if stirred:
             for j in range(len(columns)):
-                x, d, v = eng[i, columns[j]], a.deadband[j], variant[i, j]
+                x, d = eng[i, columns[j]], a.deadband[j]
+                v = variant[min(i, len(variant) - 1), j]
                 if enter[i, j] == NO_VERDICT:
                     continue
                 for n in range(5):

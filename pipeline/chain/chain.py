@@ -36,10 +36,11 @@ from pipeline.chain.control import (
 )
 from pipeline.chain.cross_container import cross_container_models
 from pipeline.chain.groups import gauged
+from pipeline.chain.program.program import LEAST, Program, Taken
 from pipeline.chain.registry import Registry
 from pipeline.chain.signers import Signers
 from pipeline.decode import Decoder, Plan, compile_plans
-from pipeline.decode.decoder import Flat
+from pipeline.decode.decoder import Columns, Decoded, Flat
 from pipeline.errors import MissionError
 from pipeline.fingerprint import fingerprint
 from pipeline.mission.folder import Mission, phase_values
@@ -66,7 +67,7 @@ from pipeline.packets import PacketReader, Reassembler
 from pipeline.timeline.order import Steps
 from pipeline.timeline.phases import Phases
 from schemas import topics
-from schemas.columns import ABSENT, I8, NEVER, Output, PacketBatch, Reason, Rejects, Rows, Stage
+from schemas.columns import ABSENT, I8, NEVER, Output, PacketBatch, Reason, Rejects, Stage
 from schemas.control import Control
 from schemas.mission import Level
 from schemas.records import Kind, RawRecord, Records, tick_of
@@ -163,7 +164,9 @@ class Chain(Composite):
             *self.containers,
             *self._cross_container,
         ]
-        self._no_rows = [_no_rows(i, len(p.fields)) for i, p in enumerate(self.plans.plans)]
+        self._static = np.array([p.static for p in self.plans.plans], bool)
+        together = len(self.containers) >= LEAST
+        self._program = Program(self.containers, self.statistics.pool) if together else None
 
     @property
     def watermark_ns(self) -> int:
@@ -332,20 +335,16 @@ class Chain(Composite):
         refusals.add(lost)
         refusals.add(decoded.rejects, decoded.unread, self._container_names, decoded.excess)
         ticks = np.flatnonzero(batch.length == 0)
-        rows = {r.container: r for r in decoded.rows}
         if self._phases:
+            rows = {r.container: r for r in decoded.rows}
             batch = replace(batch, phases=self._phases.feed(rows))
         steps: list[tuple[int, Steps]] = []
-        for i, container in enumerate(self.containers):
-            mine = rows.get(i, self._no_rows[i])
-            unread = Unread(*decoded.unread.get(i, NOTHING_UNREAD))
-            if len(mine.packet) or len(ticks) or len(unread.packet):
-                late, moved = container.feed(batch, mine, ticks, unread, out)
-                rejects.append(late)
-                everywhere = {i: (late.packet, late.reason)}
-                refusals.add(late, everywhere, self._container_names)
-                if len(moved.packet):
-                    steps.append((i, moved))
+        for i, late, moved in self._contain(batch, decoded, ticks, out):
+            rejects.append(late)
+            everywhere = {i: (late.packet, late.reason)}
+            refusals.add(late, everywhere, self._container_names)
+            if len(moved.packet):
+                steps.append((i, moved))
         self.clock.feed(batch, ticks, steps, out)
         for across in self._cross_container:
             across.feed(batch, ticks, out)
@@ -354,12 +353,28 @@ class Chain(Composite):
         refused = Rejects.concatenate([r for r in rejects if len(r)])
         self._add_rejects(refused, records, out)
         outputs = self._entered(out, records)
-        return Fed(outputs, sum(self._samples_in(r) for r in decoded.rows), refusals, closings)
+        return Fed(outputs, self._samples_in(decoded.columns), refusals, closings)
 
-    def _samples_in(self, rows: Rows) -> int:
-        if self.plans.plans[rows.container].static:
-            return int(rows.eng.size)
-        return int(np.count_nonzero(rows.quality != ABSENT))
+    def _contain(
+        self, batch: PacketBatch, decoded: Decoded, ticks: I8, out: list[Pending]
+    ) -> list[Taken]:
+        """Run all containers, together where that is faster."""
+        columns = decoded.columns
+        unread = {c: Unread(*refused) for c, refused in decoded.unread.items()}
+        if self._program:
+            return self._program.feed(batch, columns, unread, ticks, out)
+        taken = []
+        for c, container in enumerate(self.containers):
+            if columns.counts[c] or len(ticks) or c in unread:
+                mine = unread.get(c, NOTHING_UNREAD)
+                taken.append(Taken(c, *container.feed(batch, columns.of(c), ticks, mine, out)))
+        return taken
+
+    def _samples_in(self, columns: Columns) -> int:
+        every = columns.counts * columns.width
+        some = np.flatnonzero((columns.counts > 0) & ~self._static)
+        held = (np.count_nonzero(columns.of(c).quality != ABSENT) for c in some.tolist())
+        return int(every[self._static].sum()) + int(sum(held))
 
     def _feed_samples(self, batch: PacketBatch, flat: Flat, out: list[Pending]) -> None:
         for packet, container, value in self.samples.feed(batch, flat):
@@ -428,11 +443,3 @@ def _runs(records: Records) -> Iterator[tuple[int, Records]]:
         first = i + 1
     if first < len(records):
         yield first, records.part(first, len(records))
-
-
-def _no_rows(container: int, fields: int) -> Rows:
-    none = np.zeros(0, np.int64)
-    return Rows(
-        container, none, none, np.zeros((0, fields), np.uint64), np.zeros((0, fields)),
-        np.zeros((0, fields), np.uint8), np.zeros((0, 0), np.uint8), np.zeros(0, np.uint8),
-    )  # fmt: skip

@@ -21,7 +21,7 @@ from pipeline.mdb.reach import never_fires
 from pipeline.mission.folder import Mission
 from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Pending
-from pipeline.timeline.order import ODD, RECORDED, Order, Steps
+from pipeline.timeline.order import ODD, RECORDED, Order, Sorted, Steps
 from schemas.columns import I8, PacketBatch, Rejects, Rows, Stage
 from schemas.control import Control
 from schemas.mission import ALARM_LEVELS, Level
@@ -36,14 +36,14 @@ class ContainerChain(Composite):
         self._plan, self._origin = plan, origin
         table = alarm_table(mission, plan)
         self._limits = table.limits
-        self._live = LimitCheck(limit_check.LIVE, table, plan, index, origin)
+        self.live = LimitCheck(limit_check.LIVE, table, plan, index, origin)
         apart = replace(alarm_table(mission, plan), limits=table.limits)
         self._recorded = LimitCheck(limit_check.RECORDED, apart, plan, index, origin)
         watched = watched_columns(mission, plan)
         parameters = tuple(plan.fields[i].parameter for i in watched)
         invalid_s = mission.settings.time.invalid_s
-        self._invalid = Invalid(watched, parameters, invalid_s, index, origin)
-        self._refused = Refused(plan.qualified_name, index, origin)
+        self.invalid = Invalid(watched, parameters, invalid_s, index, origin)
+        self.refused = Refused(plan.qualified_name, index, origin)
         self.order = Order(watched, mission.settings.time)
         self.groups = [
             GroupChain(mission, g, plan.qualified_name, (index, i), origin)
@@ -53,8 +53,8 @@ class ContainerChain(Composite):
     @property
     def stages(self) -> dict[str, Stage]:
         named: dict[str, Stage] = {
-            "limits": self._limits, "live": self._live, "recorded": self._recorded,
-            "invalid": self._invalid, "order": self.order, "refused": self._refused,
+            "limits": self._limits, "live": self.live, "recorded": self._recorded,
+            "invalid": self.invalid, "order": self.order, "refused": self.refused,
         }  # fmt: skip
         return named | {f"group{i}": g for i, g in enumerate(self.groups)}
 
@@ -64,10 +64,10 @@ class ContainerChain(Composite):
             yield one._replace(origin=self._origin)
 
     def _watched(self) -> Iterator[Watched]:
-        yield from self._live.watched()
+        yield from self.live.watched()
         yield from self._recorded.watched()
-        yield from self._invalid.watched()
-        yield from self._refused.watched()
+        yield from self.invalid.watched()
+        yield from self.refused.watched()
         for group in self.groups:
             yield from group.watched()
 
@@ -118,16 +118,21 @@ class ContainerChain(Composite):
 
         Returns rows that are refused for their time, and changes of its clock.
         """
-        found = self.order.feed(batch, rows, ticks)
+        return self.take(batch, rows, self.order.feed(batch, rows, ticks), unread, out)
+
+    def take(
+        self, batch: PacketBatch, rows: Rows, found: Sorted, unread: Unread, out: list[Pending]
+    ) -> tuple[Rejects, Steps]:
+        """The same, once its rows are in order."""
         recorded = found.kind == RECORDED
         back = recorded | (found.kind == ODD)
         live, judged_ns = rows, found.judged_ns
         if any_back := back.any():
             live, judged_ns = rows.at(~back), judged_ns[~back]
-        self._live.feed(batch, live, judged_ns, out)
+        self.live.feed(batch, live, judged_ns, out)
         if len(live.packet):
-            self._invalid.feed(batch, live, out)
-        self._refused.feed(batch, rows, found.kind, bool(len(found.late)), unread, out)
+            self.invalid.feed(batch, live, out)
+        self.refused.feed(batch, rows, found.kind, bool(len(found.late)), unread, out)
         for piece in found.pieces:
             if piece.anew:
                 before = recorded & (rows.packet <= piece.packet)

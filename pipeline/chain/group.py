@@ -70,20 +70,20 @@ class GroupChain(Composite):
     ) -> None:
         self.group, self._site = group, Site(group, container, place, origin)
         self._mission, self._settings = mission, mission.settings
-        self._resample = Resample(group.columns, group.rule)
+        self.resample = Resample(group.columns, group.rule)
         self._unwrap = self._counters() if group.rule.counter else None
         n = len(group.parameters)
-        self._statistics = [
+        self.statistics = [
             Statistics(n, w, mission.settings.quantiles) for w in mission.settings.statistics
         ]
-        self._models = [
+        self.models = [
             m for m in (self._model(i, f) for i, f in enumerate(FAMILIES)) if m is not None
         ]
-        self._gated: dict[str, Gated] = {}
+        self.installed: dict[str, Gated] = {}
         self.listeners: list[Listener] = []
         self.number, self._closings = 0, Closings(np.array([n]), len(mission.settings.quantiles))
         first = place[1] == 0 and group.always
-        self._stale = Stale(container, place, self._resample.max_age_ns, origin) if first else None
+        self.stale = Stale(container, place, self.resample.max_age_ns, origin) if first else None
 
     def _counters(self) -> Unwrap:
         spans = []
@@ -110,10 +110,19 @@ class GroupChain(Composite):
         rules_in_force = [every[i] for i in chosen]
         phases = self._settings.phases.names
         try:
-            model = make(family, parameters, self._resample.period_ns, rules_in_force, phases)
+            model = make(family, parameters, self.resample.period_ns, rules_in_force, phases)
             return Modelled(family, place, self._site, np.array(chosen), model, phases)
         except ValueError as error:
             raise MissionError(f"[[{family.name}]] in {self._site.container}: {error}.") from None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its rows are those of its container, and one call may run many like it."""
+        return self.group.always and not self._unwrap and not self._settings.phases.parameter
+
+    def others(self) -> list[Listener]:
+        """What receives its grid beside the models of the settings."""
+        return [*self.installed.values(), *self.listeners]
 
     def publish_in(self, pool: Closings, number: int) -> None:
         """Its statistics go to a pool of all groups of the source, in which it has a number."""
@@ -126,52 +135,52 @@ class GroupChain(Composite):
     @property
     def period_ns(self) -> int:
         """From one row of its grid to the next."""
-        return self._resample.period_ns
+        return self.resample.period_ns
 
     def holds(self, names: tuple[str, ...]) -> bool:
         return set(names) <= set(self.group.qualified_names)
 
     def prepare(self, artefact: Artefact, part: Part, slot: int) -> Gated:
         """A trained model for this group, not yet at work. ValueError where it does not fit."""
-        return Gated(artefact, part, slot, self._site, self._mission, self._resample.period_ns)
+        return Gated(artefact, part, slot, self._site, self._mission, self.resample.period_ns)
 
     def install(self, made: Gated) -> None:
         """Install a model; it replaces another of the same name."""
-        self._gated[made.artefact.name] = made
+        self.installed[made.artefact.name] = made
 
     def gated(self, name: str) -> Gated | None:
-        return self._gated.get(name)
+        return self.installed.get(name)
 
     def remove(self, name: str) -> None:
-        self._gated.pop(name, None)
+        self.installed.pop(name, None)
 
     @property
     def stages(self) -> dict[str, Stage]:
         """Every stage that has state, by the name it has in a snapshot."""
-        named: dict[str, Stage] = {"resample": self._resample}
+        named: dict[str, Stage] = {"resample": self.resample}
         if self._unwrap:
             named["unwrap"] = self._unwrap
-        named |= {f"statistics{i}": s for i, s in enumerate(self._statistics)}
-        named |= {m.model.name: m for m in self._models}
-        named |= {f"model.{name}": m for name, m in self._gated.items()}
-        if self._stale:
-            named["stale"] = self._stale
+        named |= {f"statistics{i}": s for i, s in enumerate(self.statistics)}
+        named |= {m.model.name: m for m in self.models}
+        named |= {f"model.{name}": m for name, m in self.installed.items()}
+        if self.stale:
+            named["stale"] = self.stale
         return named
 
     def watched(self) -> Iterator[Watched]:
-        if self._stale:
-            yield from self._stale.watched()
-        for m in (*self._models, *self._gated.values()):
+        if self.stale:
+            yield from self.stale.watched()
+        for m in (*self.models, *self.installed.values()):
             yield from m.watched()
 
     def set_limits(self, parameter: str, low: Five, high: Five) -> None:
         if self._unwrap:
             return
-        for m in (*self._models, *self._gated.values()):
+        for m in (*self.models, *self.installed.values()):
             m.set_limits(parameter, low, high)
 
     def forecasts(self) -> Iterator[tuple[str, Level, float]]:
-        for m in self._models:
+        for m in self.models:
             yield from m.forecasts()
 
     def feed(self, rows: Ordered, batch: PacketBatch, out: list[Pending]) -> None:
@@ -180,16 +189,16 @@ class GroupChain(Composite):
             rows = present(rows, int(self.group.columns[0]))
         if self._unwrap:
             self._unwrap.feed(rows.eng, rows.quality)
-        for grid in self._resample.feed(rows):
+        for grid in self.resample.feed(rows):
             self._feed_statistics(grid)
-            if self._stale:
-                self._stale.feed(grid, batch, out)
+            if self.stale:
+                self.stale.feed(grid, batch, out)
             if not len(grid.time_ns):
                 continue
             if batch.phases is not None:
                 grid.phase = phase_of(grid.time_ns, grid.packet, batch.phases)
             offset = batch.offset[grid.packet]
-            for m in (*self._models, *self._gated.values(), *self.listeners):
+            for m in (*self.models, *self.others()):
                 m.feed(grid, offset, batch, out)
 
     def begin_anew(self, step_ns: int, packet: int) -> None:
@@ -197,14 +206,14 @@ class GroupChain(Composite):
 
         Models keep what they have learnt, and receive a gap.
         """
-        self._resample.begin_anew()
-        for w, statistics in enumerate(self._statistics):
+        self.resample.begin_anew()
+        for w, statistics in enumerate(self.statistics):
             self._close_statistics(w, statistics.end(packet))
-        for m in (*self._models, *self._gated.values()):
+        for m in (*self.models, *self.installed.values()):
             m.clock_set(step_ns)
 
     def _feed_statistics(self, grid: Grid) -> None:
-        for w, statistics in enumerate(self._statistics):
+        for w, statistics in enumerate(self.statistics):
             self._close_statistics(w, statistics.feed(grid))
 
     def _close_statistics(self, w: int, batches: Iterable[WindowBatch]) -> None:

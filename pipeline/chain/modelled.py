@@ -85,8 +85,15 @@ class Modelled(Composite):
     def feed(self, grid: Grid, offset: I8, batch: PacketBatch, out: list[Pending]) -> None:
         """Judge rows of the group; offset: input record of each."""
         mine = self.of(grid)
-        scores = self.model.feed(mine)
-        self.emit(mine, scores, self.monitor.feed(grid.time_ns, offset, scores), batch, out)
+        self.go_on(mine, offset, self.model.feed(mine), (0, 0), batch, out)
+
+    def go_on(
+        self, mine: Grid, offset: I8, scores: Scores, done: tuple[int, int], batch: PacketBatch,
+        out: list[Pending],
+    ) -> None:  # fmt: skip
+        """What there is to say of its columns, once they are scored. done: of its monitor."""
+        t = self.monitor.feed(mine.time_ns, offset, scores, done=done)
+        self.emit(mine, scores, t, batch, out)
 
     def emit(
         self, grid: Grid, scores: Scores, t: Transitions, batch: PacketBatch, out: list[Pending],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,6 +32,43 @@ class Flat:
     quality: U1
 
 
+class Columns(NamedTuple):
+    """The rows of all containers, one container behind the other.
+
+    counts, width i8[containers]: rows and fields of each; row0, value0 i8[containers + 1]: where
+    the rows and values of each begin. There may be room behind a container's rows.
+    """
+
+    counts: I8
+    width: I8
+    row0: I8
+    value0: I8
+    packet: I8
+    time_ns: I8
+    raw: U8
+    eng: F8
+    quality: U1
+    choice: U1
+    data: U1
+
+    @property
+    def rows(self) -> int:
+        """Rows, with the room behind them."""
+        return int(self.row0[-1])
+
+    def container_of(self, row: I8) -> I8:
+        return np.searchsorted(self.row0, row, side="right") - 1
+
+    def of(self, c: int) -> Rows:
+        """The rows of one container."""
+        k, f, row, value = (int(x[c]) for x in (self.counts, self.width, self.row0, self.value0))
+        r, v = slice(row, row + k), slice(value, value + k * f)
+        return Rows(
+            c, self.packet[r], self.time_ns[r], self.raw[v].reshape(k, f),
+            self.eng[v].reshape(k, f), self.quality[v].reshape(k, f), self.choice[r], self.data,
+        )  # fmt: skip
+
+
 @dataclass(slots=True)
 class Decoded:
     """Result of one batch: rows of every container received (in plan order), and refusals.
@@ -39,11 +77,15 @@ class Decoded:
     an array with more elements than there are columns for.
     """
 
-    rows: list[Rows]
     rejects: Rejects
     flat: Flat
     unread: dict[int, tuple[I8, U1]]
+    columns: Columns
     excess: str = ""
+
+    @property
+    def rows(self) -> list[Rows]:
+        return [self.columns.of(c) for c in np.flatnonzero(self.columns.counts).tolist()]
 
 
 class Decoder(Stateful):
@@ -69,7 +111,8 @@ class Decoder(Stateful):
             np.full(2, -1, np.int64),
         )
         self._allow_trailing = allow_trailing_bytes
-        self._written = [Written(plan) for plan in plans.plans]
+        written = {i: Written(plan) for i, plan in enumerate(plans.plans)}
+        self._written = {i: one for i, one in written.items() if one.columns}
         self._head_cache = np.full(HEADS, UNSEEN, np.int32)
         self._counts = np.zeros(len(plans.plans), np.int64)
         self._choices = max(len(p.choices) for p in plans.plans)
@@ -122,36 +165,23 @@ class Decoder(Stateful):
         )  # fmt: skip
         rejects = batch.rejects(np.flatnonzero(reason), reason[reason != 0])
         decoded = next_row - row0[:-1]
-        rows = [
-            self._rows(int(c), int(row0[c]), int(value0[c]), int(decoded[c]), batch.data)
-            for c in np.flatnonzero(decoded)
-        ]
-        for some in rows:
-            self._written[some.container].fill(some)
+        columns = Columns(
+            decoded, layout.columns, row0, value0, self._packet, self._time, self._raw, self._eng,
+            self._quality, self._choice, batch.data,
+        )  # fmt: skip
+        for c, written in self._written.items():
+            written.fill(columns.of(c))
         flat = Flat(
             plan, self._row_at, self._value_at, self._time, self._raw, self._eng, self._quality
         )
-        return Decoded(rows, rejects, flat, _unread(plan, reason), self._excess(*work.excess))
+        excess = self._excess(*work.excess)
+        return Decoded(rejects, flat, _unread(plan, reason), columns, excess)
 
     def _excess(self, step: int, number: int) -> str:
         if step < 0:
             return ""
         container, name, most = self.plans.counted[int(step)]
         return f"{name} of {container} comes {number} times, {most} are read"
-
-    def _rows(self, c: int, row: int, value: int, k: int, data: U1) -> Rows:
-        f = int(self.plans.layout.columns[c])
-        r, v = slice(row, row + k), slice(value, value + k * f)
-        return Rows(
-            c,
-            self._packet[r],
-            self._time[r],
-            self._raw[v].reshape(k, f),
-            self._eng[v].reshape(k, f),
-            self._quality[v].reshape(k, f),
-            self._choice[r],
-            data,
-        )
 
 
 def _unread(plan: I4, reason: U1) -> dict[int, tuple[I8, U1]]:

@@ -27,7 +27,7 @@ class Written:
     """The columns of one container that are sent as text but are numbers or booleans."""
 
     def __init__(self, plan: Plan) -> None:
-        self._columns = [
+        self.columns = [
             (i, reader, kind, kind.encoding)
             for i, field in enumerate(plan.fields)
             if isinstance((kind := field.parameter.type).encoding, StringEncoding)
@@ -36,7 +36,7 @@ class Written:
 
     def fill(self, rows: Rows) -> None:
         """Engineering values and quality, in place."""
-        for i, reader, kind, encoding in self._columns:
+        for i, reader, kind, encoding in self.columns:
             assert isinstance(encoding, StringEncoding)
             for row in np.flatnonzero(rows.quality[:, i] != ABSENT).tolist():
                 text = text_of(bytes_of(rows.data, int(rows.raw[row, i])), encoding).strip()

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.contract import GroupParameter, Site, cut, empty_scores, weights_sha256
 from pipeline.models.shared.family import Family
 from pipeline.models.shared.rules import Rule, setting
 from schemas.columns import F8, I8, NO_VERDICT, U1, Grid, Quality, Scores
@@ -94,9 +94,13 @@ class Flat(Family):
         n = len(grid.time_ns)
         if n > len(self._scores.enter):
             self._scores = empty_scores(n, grid.value.shape[1], 2)
-            self._scores.predicted[:] = np.nan  # it expects a change, no value
         rest(grid.time_ns, grid.value, grid.quality, self._weights, self._rest, self._scores)
         return cut(self._scores, n)
+
+    def site(self) -> Site:
+        out = empty_scores(0, 0, 2)
+        none = np.zeros(0, np.int64)
+        return rest, (none, out.score, out.enter, self._weights, self._rest, out)
 
     def threshold(self, parameter: int) -> float:
         return float(self._weights.factor[parameter])
@@ -128,6 +132,7 @@ def rest(time: I8, value: F8, quality: U1, w: Weights, r: Rest, out: Scores) -> 
             word = _WATCH if quiet & (not changed) else np.uint8(0)
             said = word if news & (armed | changed) else NO_VERDICT
             out.enter[i, j] = said
+            out.predicted[i, j] = np.nan  # it expects a change, no value
             out.score[i, j] = z if news & armed & (not changed) else np.nan
             out.detail[i, 0, j] = np.float64(lasted) * 1e-9
             out.detail[i, 1, j] = np.float64(most) * 1e-9

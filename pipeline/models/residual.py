@@ -20,7 +20,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.contract import GroupParameter, Site, cut, empty_scores, weights_sha256
 from pipeline.models.shared.family import Family
 from pipeline.models.shared.rules import Rule, setting
 from schemas.columns import F8, NO_VERDICT, U1, Grid, Quality, Scores
@@ -105,6 +105,10 @@ class Residual(Family):
             self._scores = empty_scores(n, grid.value.shape[1], 0)
         score(grid.value, grid.quality, self._weights, self._past, self._scores)
         return cut(self._scores, n)
+
+    def site(self) -> Site:
+        out = empty_scores(0, 0, 0)
+        return score, (out.score, out.enter, self._weights, self._past, out)
 
     def threshold(self, parameter: int) -> float:
         return float(self._weights.threshold[parameter])

@@ -32,7 +32,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from pipeline.kernel import kernel, part
-from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
+from pipeline.models.shared.contract import GroupParameter, Site, cut, empty_scores, weights_sha256
 from pipeline.models.shared.family import LEAD, Family
 from pipeline.models.shared.rules import Rule, setting
 from schemas.columns import F8, NO_VERDICT, U1, Grid, Quality, Scores, State
@@ -136,8 +136,10 @@ class TimeToLimit(Family):
         # a control may change the ranges
         ranges = np.array([[p.low, p.high] for p in parameters])
         self.state = self._filter._asdict() | {"ranges": ranges}
+        none = np.full(f, np.nan)
+        self._aims = Aims(np.zeros(f, np.uint8), none, none.copy(), np.full((2, 2, f), np.nan))
         self._targets()
-        self._scores = self._room(0)
+        self._scores = self._scores_of(0)
 
     def _targets(self) -> None:
         """Set the limits that each parameter may reach, from the ranges in force."""
@@ -146,9 +148,11 @@ class TimeToLimit(Family):
         low, high = (np.array([s[k].serious for s in sides]) for k in (0, 1))
         low, high = np.where(enabled, low, np.nan), np.where(enabled, high, np.nan)
         mild = np.array([[s[k].mild for s in sides] for k in (0, 1)])  # [side, f, range]
-        mild = np.ascontiguousarray(np.where(enabled[:, None], mild, np.nan).transpose(2, 0, 1))
-        ends = np.isfinite([low, high, *mild.reshape(-1, len(sides))])
-        self._aims = Aims(np.asarray(ends.any(axis=0), np.uint8), low, high, mild)
+        aims = self._aims  # in place: a program holds their addresses
+        aims.low[:], aims.high[:] = low, high
+        aims.mild[:] = np.where(enabled[:, None], mild, np.nan).transpose(2, 0, 1)
+        ends = np.isfinite([low, high, *aims.mild.reshape(-1, len(sides))])
+        aims.on[:] = ends.any(axis=0)
 
     def restore(self, state: State) -> None:
         super().restore(state)
@@ -159,7 +163,7 @@ class TimeToLimit(Family):
         self.state["ranges"][parameter] = low, high
         self._targets()
 
-    def _room(self, n: int) -> Scores:
+    def _scores_of(self, n: int) -> Scores:
         scores = empty_scores(n, len(self._parameters), 7)
         return scores._replace(leave=np.empty_like(scores.enter))
 
@@ -167,9 +171,14 @@ class TimeToLimit(Family):
         """Scores of each row; `score` is the slope in its own deviations, signed."""
         n = len(grid.time_ns)
         if n > len(self._scores.enter):
-            self._scores = self._room(n)
+            self._scores = self._scores_of(n)
         track(grid.value, grid.quality, self._aims, self._weights, self._filter, self._scores)
         return cut(self._scores, n)
+
+    def site(self) -> Site:
+        out = self._scores_of(0)
+        given = self._aims, self._weights, self._filter
+        return track, (out.score, out.enter, *given, out)
 
     def forecasts(self, parameter: int) -> Iterator[tuple[Level, float]]:
         """Seconds to every range ahead as things stand, mildest first; none where the slope is not

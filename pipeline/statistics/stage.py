@@ -6,7 +6,7 @@ window 60 s in 10 s panes, at 12:01:00 ▏▔▔▔▏▔▔▔▏▔▔▔▏�
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -98,6 +98,18 @@ class Statistics(Stateful):
                 Grid(none, none, wide, wide.astype(np.uint8), none, one, one + time, one + packet)
             )
         self.restore(Statistics(self._parameters, self.window, self._quantiles).state)
+
+    def site(self) -> tuple[Any, ...]:
+        """Arguments of its kernel; what comes with a batch is empty."""
+        none = np.zeros(0, np.int64)
+        wide = np.zeros((0, self._parameters))
+        feed = Feed(none, none, wide, wide.astype(np.uint8), none, none, none)
+        return (feed, 0, 0, self._shape, self.state["clock"], self._panes, self._work, self._out)
+
+    @property
+    def closed(self) -> WindowBatch:
+        """Where its kernel writes closings."""
+        return self._out
 
     def feed(self, grid: Grid) -> Iterator[WindowBatch]:
         """Closings in order; each batch is valid until the next is asked for."""

@@ -11,7 +11,7 @@ behind the clock is recorded data while rows of the clock go on beside it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -190,7 +190,7 @@ class Order(Stateful):
 
     def feed(self, batch: PacketBatch, rows: Rows, ticks: I8) -> Sorted:
         """Rows released by this batch. Marks LATE in the quality of rows behind the clock."""
-        s, k, c = self.state, len(rows.packet), len(self.columns)
+        k, c = len(rows.packet), len(self.columns)
         told = Told(
             np.empty((k + SUSPECTS + 1, 6), np.int64),
             np.empty((k + 1, 6), np.int64),
@@ -198,19 +198,43 @@ class Order(Stateful):
             rows.time_ns.copy(),
         )
         come = Come(rows.time_ns, rows.packet, rows.eng, rows.quality, self.columns)
-        arrived = Arrived(
-            ticks, batch.heard.received_ns if batch.heard else batch.reception_ns, batch.offset,
-            batch.source_start, batch.source_length, batch.record, batch.record_start,
+        arrived = arrived_of(batch, ticks)
+        out = _room(k + self.spare, c, len(ticks))
+        return self.go_on(come, arrived, told, out, self._order(come, arrived, told, out))
+
+    def _order(
+        self, come: Come, arrived: Arrived, told: Told, out: Out, at: tuple[int, ...] = (0, 0, 0, 0)
+    ) -> tuple[int, ...]:
+        return order(
+            come, arrived, self._bounds, self._every, self._line, self.state["lines"],
+            self._suspects, out, told, *at,
         )  # fmt: skip
+
+    def site(self) -> tuple[Any, ...]:
+        """Arguments of its kernel; what comes with a batch is empty."""
+        come = Come(_NONE, _NONE, np.zeros((0, 0)), np.zeros((0, 0), np.uint8), self.columns)
+        i4, wide = np.zeros(0, np.int32), np.zeros((0, 6), np.int64)
+        arrived = Arrived(_NONE, _NONE, _NONE, _NONE, i4, i4, _NONE)
+        told = Told(wide, wide, np.zeros(0, np.uint8), _NONE)
+        return (
+            come, arrived, self._bounds, self._every, self._line, self.state["lines"],
+            self._suspects, _room(0, len(self.columns), 0), told, 0, 0, 0, 0,
+        )  # fmt: skip
+
+    @property
+    def spare(self) -> int:
+        """Rows that may come out beside those that came in."""
+        return len(self.state["queue"]) + SUSPECTS
+
+    def go_on(
+        self, come: Come, arrived: Arrived, told: Told, out: Out, done: tuple[int, ...]
+    ) -> Sorted:
+        """Everything that a batch gives, from what its kernel returned first."""
+        s, k, c = self.state, len(come.time), len(self.columns)
         pieces: list[Piece] = []
-        r = t = m = steps = 0
         anew, packet, step = False, -1, 0
         while True:
-            out = _room(k - r + len(s["queue"]) + SUSPECTS, c, len(ticks))
-            r, t, n, a, m, steps = order(
-                come, arrived, self._bounds, self._every, self._line, s["lines"], self._suspects,
-                out, told, r, t, m, steps,
-            )  # fmt: skip
+            r, t, n, a, m, steps = done
             ordered = Ordered(
                 out.time[:n], out.packet[:n], out.eng[:n], out.quality[:n],
                 out.advance_row[:a], out.advance_ns[:a], out.advance_packet[:a],
@@ -221,9 +245,19 @@ class Order(Stateful):
             if not anew:
                 break
             packet, step = (int(told.steps[steps - 1, i]) for i in (0, 3))
+            out = _room(k - r + self.spare, c, len(arrived.ticks))
+            done = self._order(come, arrived, told, out, (r, t, m, steps))
         return Sorted(
             pieces, _rejects(told.refused[:m]), Steps(*told.steps[:steps].T), told.kind, told.judged
         )
+
+
+def arrived_of(batch: PacketBatch, ticks: I8) -> Arrived:
+    received = batch.heard.received_ns if batch.heard else batch.reception_ns
+    return Arrived(
+        ticks, received, batch.offset, batch.source_start, batch.source_length, batch.record,
+        batch.record_start,
+    )  # fmt: skip
 
 
 def _room(rows: int, columns: int, ticks: int) -> Out:

@@ -9,6 +9,7 @@ stale row of NaN marks the gap; the grid goes on when data does. No value is eve
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +70,25 @@ class Resample(Stateful):
         s["clock"][:] = NEVER, NEVER, 0, 1
         s["value"][:], s["quality"][:], s["count"][:] = np.nan, 0, 0
 
+    def site(self) -> tuple[Any, ...]:
+        """Arguments of its kernel; what comes with a batch is empty."""
+        g, s, none = self._grid, self.state, np.zeros(0, np.int64)
+        return (
+            none, none, np.zeros((0, 0)), np.zeros((0, 0), np.uint8), none, none, none, 0, 0,
+            self.columns, self.period_ns, self.max_age_ns, self._method, BLOCK,
+            s["clock"], s["value"], s["quality"], s["count"],
+            g.time_ns, g.packet, g.value, g.quality, g.age_ns,
+            g.advance_row, g.advance_ns, g.advance_packet,
+        )  # fmt: skip
+
+    def grid(self, rows: int, advances: int) -> Grid:
+        """What its kernel has written; valid until it runs again."""
+        g, n, a = self._grid, rows, advances
+        return Grid(
+            g.time_ns[:n], g.packet[:n], g.value[:n], g.quality[:n], g.age_ns[:n],
+            g.advance_row[:a], g.advance_ns[:a], g.advance_packet[:a],
+        )  # fmt: skip
+
     def feed(self, rows: Ordered) -> Iterator[Grid]:
         """Grids in order; each is valid until the next is asked for."""
         g, s, row, advance = self._grid, self.state, 0, 0
@@ -81,10 +101,7 @@ class Resample(Stateful):
                 g.time_ns, g.packet, g.value, g.quality, g.age_ns,
                 g.advance_row, g.advance_ns, g.advance_packet,
             )  # fmt: skip
-            yield Grid(
-                g.time_ns[:n], g.packet[:n], g.value[:n], g.quality[:n], g.age_ns[:n],
-                g.advance_row[:a], g.advance_ns[:a], g.advance_packet[:a],
-            )  # fmt: skip
+            yield self.grid(n, a)
 
 
 @inline

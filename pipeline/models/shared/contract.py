@@ -9,7 +9,7 @@ gives the same as feeding row by row, byte for byte.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,9 @@ import orjson
 
 from schemas.columns import Grid, Scores, State
 from schemas.mission import Five, Level, ParameterType
+
+# a kernel and its arguments; what comes with a batch is empty: value, quality, time, and the Scores
+Site = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Model(Protocol):
@@ -35,6 +38,8 @@ class Model(Protocol):
     weights_sha256: list[str]  # [f]
 
     def feed(self, grid: Grid) -> Scores: ...
+
+    def site(self) -> Site | None: ...
 
     def snapshot(self) -> State: ...
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline.models.shared.contract import GroupParameter
+from pipeline.models.shared.contract import GroupParameter, Site
 from pipeline.models.shared.rules import Rule
 from schemas.columns import Grid, Scores
 from schemas.mission import Five, Level
@@ -71,6 +71,10 @@ class Family(Stateful):
     def feed(self, grid: Grid) -> Scores:
         """Scores of each row; views on buffers that the next feed overwrites."""
         raise NotImplementedError
+
+    def site(self) -> Site | None:
+        """Its kernel and the arguments of it, where one call may run it over many groups."""
+        return None
 
     def threshold(self, parameter: int) -> float:  # noqa: ARG002
         return 1.0

@@ -57,6 +57,9 @@ class Phased(Composite):
     def stages(self) -> dict[str, Stage]:
         return {"where": self._where} | {f"phase{i}": m for i, m in enumerate(self._models)}
 
+    def site(self) -> None:
+        """None: it is fed phase by phase."""
+
     def threshold(self, parameter: int) -> float:
         return self._first.threshold(parameter)
 

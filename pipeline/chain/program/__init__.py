@@ -1,0 +1,1 @@
+"""All containers of a batch at once (`program.py`)."""
