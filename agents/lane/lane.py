@@ -3,7 +3,7 @@
 A partition is taken in this order: fence, barrier, committed offset C, newest snapshot S ≤ C. Then
 [S, C) is re-read silently, and outputs are emitted from C on. Work goes to the worker's compute
 thread in chunks, so that the event loop keeps the group's heartbeat; the next chunk is computed
-while the last one's outputs are acknowledged.
+while the last one's outputs are handed to the producer and acknowledged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from agents.lane.metrics import Metrics
 from agents.lane.snapshot import Snapshot, SnapshotError, decode_state, encode_state
 from agents.observe.logs import CONTROL
 from schemas import topics
-from schemas.columns import Reason
+from schemas.columns import Output, Reason
 
 log = logging.getLogger("heartline.lane")
 # A chunk takes FEED_S: a lane behind grows to it, since a row costs less in a large chunk; one at
@@ -81,7 +81,8 @@ class Lane:
         self.partition, self.chains = partition, chains
         self.commit, self._store, self._compute = commit, store, compute
         self._stopping = False
-        self._whole = True  # no chunk is half done
+        self._open = 0  # chunks begun whose outputs are not handed over
+        self._handing: asyncio.Task[None] | None = None
         self.begun = False  # whether it knows where to read
         self._judge = Judge()
         self._chunk_bytes = CHUNK_BYTES
@@ -175,7 +176,7 @@ class Lane:
     @property
     def idle(self) -> bool:
         """Whether it knows where to read and has processed all that it was given."""
-        return self.begun and self._whole and self._queue.empty()
+        return self.begun and not self._open and self._queue.empty()
 
     def put(self, fetched: Chunk) -> None:
         """Hand over fetched records, cut into chunks of bounded work."""
@@ -192,21 +193,30 @@ class Lane:
         """Process chunks until stopped. Any error ends the lane: its owner recovers or leaves."""
         try:
             while not self._stopping:
+                if self._queue.empty():
+                    await self._handed()  # there is nothing to compute meanwhile
                 try:
                     async with asyncio.timeout(self._patience):
                         chunk = await self._queue.get()
                 except TimeoutError:
                     await self._settle(urgent=True)
+                    await self._snapshot_if_due()
                     continue
                 self._on_room()
                 if chunk is not None:
                     await self._process(chunk)
+            await self._handed()
         finally:  # a commit in flight is not cancelled: `leave` waits for it
+            if self._handing:
+                self._handing.cancel()
+                await asyncio.gather(self._handing, return_exceptions=True)
             self._metrics.forget(self.partition)
 
     async def _process(self, chunk: Chunk) -> None:
-        self._whole = False
+        """Compute a chunk, while the outputs of the one before it are handed over."""
+        self._open += 1
         fed: LaneFed = await self._in_thread(self._feed, chunk)
+        # nothing is computed now: the chains may be looked at
         letters = dead_letters(fed.outputs, chunk)
         silent = chunk.first_offset < self.silent_until  # `put` never mixes both in a chunk
         outputs = [] if silent else [*fed.outputs, *letters]
@@ -217,17 +227,30 @@ class Lane:
         self._metrics.appended(self.partition, _newest_ms(chunk))
         for source, n in fed.unknown.items():
             self._unknown(source, 0 if silent else n)
+        await self._handed()
+        self._handing = asyncio.create_task(self._hand_over(chunk, outputs, letters))
+        await self._snapshot_if_due()
+
+    async def _handed(self) -> None:
+        """Wait until the outputs of every chunk so far are handed over; raises what went wrong."""
+        if self._handing:
+            await self._handing
+            self._handing = None
+
+    async def _hand_over(
+        self, chunk: Chunk, outputs: Sequence[Output], letters: Sequence[Output]
+    ) -> None:
         await self.commit.send(outputs)
         self.next_offset = chunk.next_offset
         self._reread()
-        self._whole = True
+        self._open -= 1
         self.progress = time.monotonic()
         self._caught_up()
         self._unsaved.append(_Done(self.next_offset, int(chunk.stamp_ms[-1]) / 1e3, len(chunk)))
         try:
             self._judge.count(len(chunk), letters)
         except WrongInput:  # the dead letters are committed: they show the cause
-            await self.leave(save=False)
+            await self._commit_all()
             raise
         await self._settle(urgent=any(o.topic == topics.ALERTS for o in outputs))
 
@@ -284,8 +307,15 @@ class Lane:
             await self._finish_commit()  # the broker is slower than we are: wait for it
         if self._commit_task is None and self._unsaved and due:
             self._begin_commit()
+
+    async def _snapshot_if_due(self) -> None:
+        """Store the state now and then: when the outputs of all that is computed are handed over,
+        and before more is computed."""
         saving = self._save_task and not self._save_task.done()
-        if now - self._last_snapshot >= self._timing.snapshot_s and self.next_offset and not saving:
+        if time.monotonic() - self._last_snapshot < self._timing.snapshot_s or saving:
+            return
+        await self._handed()
+        if self.next_offset:
             await self._snapshot()
 
     def _begin_commit(self) -> None:
@@ -312,8 +342,7 @@ class Lane:
         if self.next_offset < self.silent_until or self.next_offset == self._saved_at:
             self._last_snapshot = time.monotonic()
             return
-        self._begin_commit()
-        await self._finish_commit()
+        await self._commit_all()
         content = await self._in_thread(lambda: encode_state(self.chains.snapshot()))
         self._saved_at, self._last_snapshot = self.next_offset, time.monotonic()
         self._save_task = asyncio.create_task(self._save(self.next_offset, content))
@@ -338,15 +367,19 @@ class Lane:
         CommitLost if a chunk was cut off: the state is then ahead of the offset, and some of the
         chunk's outputs may be in the transaction.
         """
-        if not self._whole:
+        if self._open:
             raise CommitLost("it was stopped in the middle of a chunk")
-        await self._finish_commit()
-        self._begin_commit()
-        await self._finish_commit()
+        await self._commit_all()
         if save and self.committed >= 0:
             await self._snapshot()
             if self._save_task:
                 await self._save_task
+
+    async def _commit_all(self) -> None:
+        """Commit what was handed over."""
+        await self._finish_commit()
+        self._begin_commit()
+        await self._finish_commit()
 
     async def close(self) -> None:
         """Close its clients, whether or not its work was finished."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,6 +71,7 @@ class GroupParameter:
     high: tuple[float, ...]
 
 
+@lru_cache(maxsize=1024)  # most parameters have the same rule
 def weights_sha256(family: str, version: int, rule: Any) -> str:
     """Hash of all that determines a model's output: without training, these are its settings."""
     weights = {"family": family, "version": version, "settings": asdict(rule)}
