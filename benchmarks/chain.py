@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import median_of_fresh, seconds
-from pipeline.alarms.refused import NOTHING_UNREAD
 from pipeline.chain import Chain
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.spec import Column, Recorded, Table, packets_of
@@ -93,10 +92,7 @@ def stages(chain: Chain, given: list[RawRecord], batch: int) -> None:
     for i in range(0, len(given), batch):
         packets, _ = chain.packets.feed(given[i : i + batch])
         decoded = chain._decoder.feed(packets)
-        ticks = np.flatnonzero(packets.length == 0)
-        for rows in decoded.rows:
-            container = chain.containers[rows.container]
-            container.feed(packets, rows, ticks, NOTHING_UNREAD, [])
+        chain._contain(packets, decoded, np.flatnonzero(packets.length == 0), [])
         chain.statistics.pool.clear()
 
 

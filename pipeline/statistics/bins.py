@@ -12,9 +12,21 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernel import part
-from pipeline.statistics.panes import BINS, FILLED, Panes, Work, bin_of, exponent_of, finest, two_to
+from pipeline.statistics.panes import (
+    BINS,
+    FILLED,
+    MAX_PANE_SAMPLES,
+    ROOM,
+    Panes,
+    Work,
+    bin_of,
+    exponent_of,
+    finest,
+    two_to,
+)
 from schemas.columns import F8, I4, I8, U1, U2
 
+_EIGHT = 7  # low bits of a place among eight
 _FIT = 5  # 2^5 bins: a range between 16 and 32 of them
 
 
@@ -30,7 +42,7 @@ def place_row(x: F8, scale: F8, origin: F8, place: I4, bins: U2) -> int:
         lost |= np.uint8(finite and not inside)
         place[j] = np.int32(b) if inside else np.int32(BINS)
     for j in range(f):
-        bins[place[j] * f + j] += np.uint16(1)
+        bins[j * ROOM + place[j]] += np.uint16(1)
     return lost
 
 
@@ -40,13 +52,13 @@ def find_places(x: F8, c: int, panes: Panes, place: I4, moved: I8) -> None:
     f = len(x)
     for j in range(f):
         if place[j] == BINS and abs(x[j]) < np.inf:
-            _regrid(j, c, f, panes, moved)
+            _regrid(j, c, panes, moved)
             b = bin_of(x[j], panes.exponent[c, j]) - panes.base[c, j]
-            panes.bins[c, b * f + j] += np.uint16(1)
+            panes.bins[c, j * ROOM + b] += np.uint16(1)
 
 
 @part
-def _regrid(j: int, c: int, f: int, panes: Panes, moved: I8) -> None:
+def _regrid(j: int, c: int, panes: Panes, moved: I8) -> None:
     """Choose one parameter's grid so that its whole window fits. low and high include x already."""
     low, high = np.inf, -np.inf
     for k in range(len(panes.rows)):
@@ -61,7 +73,7 @@ def _regrid(j: int, c: int, f: int, panes: Panes, moved: I8) -> None:
     start = least - (BINS - 1 - (most - least)) // 2
     for k in range(len(panes.rows)):
         if panes.count[k, j] > 0.0 and panes.exponent[k, j] <= e:
-            _move(j, k, f, e, start, panes, moved)
+            _move(j, k, e, start, panes, moved)
     _set_grid(j, c, e, start, panes)
 
 
@@ -74,7 +86,7 @@ def _occupied(low: float, high: float, e: int, base: int) -> tuple[int, int]:
 
 
 @part
-def _move(j: int, k: int, f: int, e: int, start: int, panes: Panes, moved: I8) -> None:
+def _move(j: int, k: int, e: int, start: int, panes: Panes, moved: I8) -> None:
     """Move one pane's counts to the grid (e, start), in which their own grid nests."""
     old, base = panes.exponent[k, j], panes.base[k, j]
     first, last = _occupied(panes.low[k, j], panes.high[k, j], old, base)
@@ -82,14 +94,14 @@ def _move(j: int, k: int, f: int, e: int, start: int, panes: Panes, moved: I8) -
     # a tiny negative value may be 0 on the new grid, and its old bin -1 there
     least = bin_of(panes.low[k, j], e) - start
     for b in range(first, last + 1):
-        n = panes.bins[k, b * f + j]
+        n = panes.bins[k, j * ROOM + b]
         if n:
             moved[max(((base + b) >> shift) - start, least)] += n
-            panes.bins[k, b * f + j] = 0
+            panes.bins[k, j * ROOM + b] = 0
     if first <= last:
         begin = max(((base + first) >> shift) - start, least)
         for b in range(begin, max(((base + last) >> shift) - start, least) + 1):
-            panes.bins[k, b * f + j] = np.uint16(moved[b])
+            panes.bins[k, j * ROOM + b] = np.uint16(moved[b])
             moved[b] = 0
     panes.exponent[k, j], panes.base[k, j] = e, start
 
@@ -109,16 +121,16 @@ def forget_grid(j: int, panes: Panes) -> None:
 @part
 def _one_value(j: int, c: int, x: float, panes: Panes) -> None:
     """A window of one value goes to the finest grid, exactly, however coarse its own was."""
-    e, f = finest(x, x), len(panes.scale)
+    e = finest(x, x)
     if e >= panes.exponent[c, j]:
         return
     middle = BINS // 2
     start = bin_of(x, e) - middle
     for k in range(len(panes.rows)):
         for b in range(BINS):
-            panes.bins[k, b * f + j] = 0
+            panes.bins[k, j * ROOM + b] = 0
         if panes.count[k, j] > 0.0:
-            panes.bins[k, middle * f + j] = np.uint16(panes.count[k, j])
+            panes.bins[k, j * ROOM + middle] = np.uint16(panes.count[k, j])
             panes.exponent[k, j], panes.base[k, j] = e, start
     _set_grid(j, c, e, start, panes)
 
@@ -144,21 +156,40 @@ def open_grid(before: int, c: int, panes: Panes, low: F8, high: F8) -> None:
 
 
 @part
-def add_up(c: int, panes: Panes, total: I4, mixed: U1) -> None:
-    """total i4[BINS·f]: the window's counts; mixed[j]: whether a pane of j has another grid."""
-    total[:] = 0
+def find_mixed(c: int, panes: Panes, mixed: U1) -> None:
+    """mixed[j]: whether a pane of j has another grid than pane c."""
     mixed[:] = 0
+    own_base, own_exponent = panes.base[c], panes.exponent[c]
     for k in range(len(panes.rows)):
         if panes.rows[k] == 0:
             continue
-        counts = panes.bins[k]
-        for i in range(len(total)):
-            total[i] += np.int32(counts[i])
         base, exponent, count = panes.base[k], panes.exponent[k], panes.count[k]
-        own_base, own_exponent = panes.base[c], panes.exponent[c]
         for j in range(len(mixed)):
             other = (base[j] != own_base[j]) | (exponent[j] != own_exponent[j])
             mixed[j] |= np.uint8(other & (count[j] > 0.0))
+
+
+@part
+def _add_up(j: int, count: float, panes: Panes, total: I4, narrow: U2) -> None:
+    """total i4[BINS]: the window's counts of j, all of whose panes are on one grid. All bins, not
+    those that are filled: a loop over as many as fill whole registers has no rest."""
+    at = j * ROOM
+    if count > MAX_PANE_SAMPLES:
+        total[:] = 0
+        for k in range(len(panes.rows)):
+            if panes.rows[k]:
+                counts = panes.bins[k, at : at + BINS]
+                for b in range(len(total)):
+                    total[b] += np.int32(counts[b])
+        return
+    narrow[:] = 0  # no sum is beyond a u2, of which twice as many fit into a register
+    for k in range(len(panes.rows)):
+        if panes.rows[k]:
+            counts = panes.bins[k, at : at + BINS]
+            for b in range(len(narrow)):
+                narrow[b] += counts[b]
+    for b in range(len(total)):
+        total[b] = np.int32(narrow[b])
 
 
 @part
@@ -180,35 +211,40 @@ def quantiles(
             out[row + r, j] = low
         out[row + len(ranks), j] = 0.0 if count > 0.0 else np.nan
         return
-    f = len(work.mixed)
     e, start = panes.exponent[c, j], panes.base[c, j]
     if work.mixed[j]:
-        e, start = _bring_together(j, f, low, high, panes, work)
+        e, start = _bring_together(j, low, high, panes, work)
+    else:
+        _add_up(j, count, panes, work.total, work.narrow)
     width, scale = two_to(e), two_to(-e)
-    first = np.int64(np.floor(low * scale)) - start
-    n = np.int64(np.floor(high * scale)) - start - first + 1
-    below, running = np.int32(0), work.running
-    for b in range(n):
-        below += work.total[(first + b) * f + j]
+    first = max(np.int64(np.floor(low * scale)) - start, 0)
+    last = min(np.int64(np.floor(high * scale)) - start, BINS - 1)
+    running, below = work.total, np.int32(0)
+    for b in range(first, last + 1):
+        below += running[b]
+        running[b] = below
+    for b in range(last + 1, (last | _EIGHT) + 1):
         running[b] = below
     for r in range(len(ranks)):
         wanted = ranks[r] * count
         whole = np.int32(np.ceil(wanted))
-        b = 0
-        for i in range(n):  # counted, not searched: no branch to mispredict
-            b += running[i] < whole
-        b = min(b, n - 1)
-        under = running[b - 1] if b else np.int32(0)
+        # counted, not searched: no branch to mispredict. First the eight, then the bin
+        b = first & ~_EIGHT
+        for i in range(first >> 3, last >> 3):
+            b += (running[8 * i + _EIGHT] < whole) << 3
+        eight = b
+        for i in range(8):
+            b += running[eight + i] < whole
+        b = min(max(b, first), last)
+        under = running[b - 1] if b > first else np.int32(0)
         inside = (wanted - np.float64(under)) / np.float64(max(running[b] - under, 1))
-        x = (np.float64(start + first + b) + inside) * width
+        x = (np.float64(start + b) + inside) * width
         out[row + r, j] = min(max(x, low), high)
     out[row + len(ranks), j] = width
 
 
 @part
-def _bring_together(
-    j: int, f: int, low: float, high: float, panes: Panes, work: Work
-) -> tuple[int, int]:
+def _bring_together(j: int, low: float, high: float, panes: Panes, work: Work) -> tuple[int, int]:
     """The counts of j from panes of several grids, in the coarsest of them; returns that grid."""
     e = finest(low, high)
     for k in range(len(panes.rows)):
@@ -218,7 +254,7 @@ def _bring_together(
         e += 1
     start = bin_of(low, e)
     for b in range(BINS):
-        work.total[b * f + j] = 0
+        work.total[b] = 0
     for k in range(len(panes.rows)):
         if panes.count[k, j] > 0.0:
             old, base = panes.exponent[k, j], panes.base[k, j]
@@ -226,5 +262,5 @@ def _bring_together(
             first, last = _occupied(panes.low[k, j], panes.high[k, j], old, base)
             for b in range(first, last + 1):
                 to = max(((base + b) >> shift) - start, 0)
-                work.total[to * f + j] += np.int32(panes.bins[k, b * f + j])
+                work.total[to] += np.int32(panes.bins[k, j * ROOM + b])
     return e, start

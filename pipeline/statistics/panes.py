@@ -24,7 +24,7 @@ class Panes(NamedTuple):
     """One window's state. p panes in a ring, f parameters.
 
     rows i8[p]. count … last_at f8[p, f], times in seconds since the pane's start. bins
-    u2[p, ROOM·f] bin by bin; pane k's bin b of parameter j holds the values of
+    u2[p, f·ROOM] parameter by parameter; pane k's bin b of parameter j holds the values of
     [base + b, base + b + 1) · 2^exponent. scale, origin f8[f]: 2^-exponent and base of the open
     pane. flags u2[p, 8, f]: samples by quality bit; flagged u1[p]: whether there are any.
     """
@@ -57,7 +57,7 @@ def empty_panes(panes: int, f: int) -> State:
         "low": np.full(shape, np.inf), "high": np.full(shape, -np.inf),
         "first": np.zeros(shape), "first_at": np.zeros(shape),
         "last": np.zeros(shape), "last_at": np.zeros(shape),
-        "bins": np.zeros((panes, ROOM * f), np.uint16),
+        "bins": np.zeros((panes, f * ROOM), np.uint16),
         "base": np.zeros(shape, np.int64), "exponent": np.zeros(shape, np.int16),
         "scale": np.zeros(f), "origin": np.ones(f),  # no value has a place in them
         "flagged": np.zeros(panes, np.uint8), "flags": np.zeros((panes, 8, f), np.uint16),
@@ -65,7 +65,8 @@ def empty_panes(panes: int, f: int) -> State:
 
 
 class Work(NamedTuple):
-    """Scratch of a window while it closes: f8[f] each; total i4[BINS·f], the others of BINS."""
+    """Scratch of a window while it closes: f8[f] each; of one parameter total i4[BINS], narrow
+    u2[BINS], moved i8[BINS]."""
 
     count: F8
     mean: F8
@@ -79,7 +80,7 @@ class Work(NamedTuple):
     place: I4
     mixed: NDArray[np.uint8]
     total: I4
-    running: I4
+    narrow: U2
     moved: I8
 
 
@@ -108,7 +109,7 @@ def make_work(f: int) -> Work:
     a, b, c, d, e, g, h, i, j = (np.zeros(f) for _ in range(9))
     return Work(
         a, b, c, d, e, g, h, i, j, np.zeros(f, np.int32), np.zeros(f, np.uint8),
-        np.zeros(BINS * f, np.int32), np.zeros(BINS, np.int32), np.zeros(BINS, np.int64),
+        np.zeros(BINS, np.int32), np.zeros(BINS, np.uint16), np.zeros(BINS, np.int64),
     )  # fmt: skip
 
 

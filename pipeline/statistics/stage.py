@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.kernel import kernel, part
 from pipeline.statistics.bins import (
-    add_up,
+    find_mixed,
     find_places,
     forget_grid,
     open_grid,
@@ -194,7 +194,7 @@ def _close(
         c, out = clock[CURRENT], batch.figures[n]
         merge(c, np.float64(pane_ns) * 1e-9, panes, work)
         write_figures(work, out)
-        add_up(c, panes, work.total, work.mixed)
+        find_mixed(c, panes, work.mixed)
         for j in range(len(work.count)):
             low, high = out[_MIN, j], out[_MAX, j]
             quantiles(j, c, shape.ranks, work.count[j], low, high, panes, work, out, _N)
