@@ -114,7 +114,10 @@ class Standing(NamedTuple):
 
 class Chain(Composite):
     """partition: of telemetry.raw, used only in ids and evidence.
-    vouch: says whether a control record is accepted, and if not, why."""
+    vouch: says whether a control record is accepted, and if not, why.
+
+    together: whether all containers of a batch are run in one call a stage, which is faster where
+    there are several. Both ways give the same."""
 
     def __init__(
         self, mission: Mission, source: str = "", partition: int = 0, vouch: Vouch = anybody
@@ -165,8 +168,8 @@ class Chain(Composite):
             *self._cross_container,
         ]
         self._static = np.array([p.static for p in self.plans.plans], bool)
-        together = len(self.containers) >= LEAST
-        self._program = Program(self.containers, self.statistics.pool) if together else None
+        self.together = len(self.containers) >= LEAST
+        self._program: Program | None = None  # made with the first packets: it needs all kernels
 
     @property
     def watermark_ns(self) -> int:
@@ -361,7 +364,9 @@ class Chain(Composite):
         """Run all containers, together where that is faster."""
         columns = decoded.columns
         unread = {c: Unread(*refused) for c, refused in decoded.unread.items()}
-        if self._program:
+        if self.together:
+            if self._program is None:
+                self._program = Program(self.containers, self.statistics.pool)
             return self._program.feed(batch, columns, unread, ticks, out)
         taken = []
         for c, container in enumerate(self.containers):

@@ -31,8 +31,8 @@ def test_it_gives_what_the_stages_give(case: Case, rng: np.random.Generator) -> 
     """Outputs and state, byte for byte, in any cut; also when one goes on from the other."""
     assert len(CHAINS) >= 4
     together, apart = case.make(), case.make()
-    assert together._program
-    apart._program = None
+    assert together.together
+    apart.together = False
     stream = case.stream(rng)
     cuts = [0, *np.sort(rng.integers(0, N, 12)).tolist(), N]
     half = len(cuts) // 2
