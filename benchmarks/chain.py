@@ -82,6 +82,13 @@ def chunks(given: list[RawRecord], size: int) -> list[Records]:
     return [Records.of(given[i : i + size]) for i in range(0, len(given), size)]
 
 
+def begun(settings: Mission, first: Records | list[RawRecord]) -> Chain:
+    """A chain that has been fed: what is made with the first packets is made."""
+    chain = Chain(settings)
+    chain.feed(first)
+    return chain
+
+
 def feed(chain: Chain, given: list[RawRecord], batch: int) -> None:
     for i in range(0, len(given), batch):
         chain.feed(given[i : i + batch])
@@ -113,13 +120,13 @@ def run() -> list[str]:
         given, settings = records(found, length), mission(found)
         # chunks of about 16,000 packets: any other size gives the same bytes
         batch = max(2, 2 * (16_384 // len(found)))
-        samples = parameters * length
-        make = partial(Chain, settings)
-        bare = median_of_fresh(make, partial(stages, given=given, batch=batch))
-        all_ = median_of_fresh(make, partial(feed, given=given, batch=batch))
+        samples = parameters * (length - 1)
+        make = partial(begun, settings, given[:2])
+        bare = median_of_fresh(make, partial(stages, given=given[2:], batch=batch))
+        all_ = median_of_fresh(make, partial(feed, given=given[2:], batch=batch))
         built = seconds(make)
         chain = make()
-        feed(chain, given[:200], batch)
+        feed(chain, given[2:200], batch)
         state = sum(
             a.nbytes for name, a in chain.snapshot().items() if not name.startswith("packets")
         )

@@ -41,6 +41,7 @@ class Across:
         self.name, self._kept, self._shared = kernel.__name__, arguments, dict[str, Array]()
         flat = [_leaves(made.fields, site) for site in arguments]
         self._column: dict[str, int] = {}
+        self._kind = {name: getattr(value, "dtype", None) for name, value in flat[0]}
         width = 0
         for name, value in flat[0]:
             self._column[name] = width
@@ -65,6 +66,8 @@ class Across:
         self, name: str, array: Array, begin: Place, *shape: Place, sites: Any = slice(None)
     ) -> None:
         """Give each site its part of one flat array, which is kept: where it begins, its shape."""
+        if array.dtype != self._kind[name] or not array.flags.c_contiguous:
+            raise TypeError(f"{self.name}: {name} is not of its type, or not contiguous")
         first = self._column[name]
         self._shared[name] = array
         self.table[sites, first] = address(array) + array.itemsize * begin
@@ -85,8 +88,9 @@ class Across:
         self.table[sites, self._column[name] + 1] = length
 
     def share(self, name: str, array: Array) -> None:
-        """Give every site the same array."""
-        self.part(name, array, 0, *array.shape)
+        """Give every site the same array, or a contiguous copy of it."""
+        own = np.ascontiguousarray(array, self._kind[name])
+        self.part(name, own, 0, *own.shape)
 
     def run(self, sites: I8) -> I8:
         """Call the kernel on these sites in turn; what each call returns, [sites, results]."""
