@@ -55,9 +55,6 @@ class Across:
         self._results = len(result) if isinstance(result, types.BaseTuple) else 1
         self._loop = _loop(kernel, given, result)
 
-    def __len__(self) -> int:
-        return len(self.table)
-
     def put(self, name: str, value: Place, sites: Any = slice(None)) -> None:
         """Set a number."""
         self.table[sites, self._column[name]] = value

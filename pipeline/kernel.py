@@ -24,7 +24,6 @@ from numba.extending import intrinsic
 
 # decorator and signature, up to the line on which the body begins
 _HEAD = re.compile(r"@kernel\ndef \w+\([^()]*\)[^\n]*:(?: *#[^\n]*)?\n")
-_UNTYPED = re.compile(r": (?:int|I8)\b| -> None")  # annotations of a loop's arguments
 F = TypeVar("F", bound=Callable[..., Any])
 _HOME = Path(__file__).parent.parent
 
@@ -90,7 +89,7 @@ def loop_of(kernel: Callable[..., Any], loop: Callable[..., Any], call: Any) -> 
     source = re.sub(r"\bloop\b", name, textwrap.dedent(inspect.getsource(loop)))
     above = "\n" * (of.__code__.co_firstlineno - 1)
     space: dict[str, Any] = {"call": call, "__name__": of.__module__}
-    exec(compile(f"{above}{_UNTYPED.sub('', source)}", of.__code__.co_filename, "exec"), space)
+    exec(compile(above + source, of.__code__.co_filename, "exec"), space)
     _config.CACHE_DIR = CACHE
     return numba.njit(cache=True, nogil=True, **_EXACT)(space[name])
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.across import starts
 from pipeline.decode.definitions.plans import MAX_NESTED_CONTAINERS, PlanSet
 from pipeline.decode.kernels.classify import REFUSED_OF, UNSEEN, classify
 from pipeline.decode.kernels.program import Work
@@ -148,7 +149,7 @@ class Decoder(Stateful):
             data, batch.start, batch.length, layout, tables, self._allow_trailing,
             self._head_cache, plan, reason, self._counts,
         )  # fmt: skip
-        row0, value0 = _starts(self._counts), _starts(self._counts * layout.columns)
+        row0, value0 = starts(self._counts), starts(self._counts * layout.columns)
         self._room(n, int(row0[-1]), int(value0[-1]))
         if plan.base is not self._plan:  # the buffers grew: copy the classification over
             self._plan[:n], self._reason[:n] = plan, reason
@@ -193,7 +194,3 @@ def _unread(plan: I4, reason: U1) -> dict[int, tuple[I8, U1]]:
         int(c): (packet[container == c], reason[packet[container == c]])
         for c in np.unique(container)
     }
-
-
-def _starts(sizes: I8) -> I8:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
