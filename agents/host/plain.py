@@ -20,6 +20,8 @@ def plain(text: object, most: int = MOST) -> str:
     if isinstance(text, bytes | bytearray | memoryview):
         text = bytes(text[: 4 * most + 4]).decode(errors="backslashreplace")
     whole = text if isinstance(text, str) else str(text)
+    if len(whole) <= most and whole.isprintable():  # nearly always
+        return whole
     out, size = [], 0
     for sign in whole[: most + 1]:
         piece = sign if _is_sign(sign) else _escaped(sign)

@@ -27,6 +27,7 @@ from agents.lane.commit import Commit, CommitLost
 from agents.lane.dead_letters import Judge, WrongInput, dead_letters
 from agents.lane.metrics import Metrics
 from agents.lane.snapshot import Snapshot, SnapshotError, decode_state, encode_state
+from agents.lane.waiting import Waiting
 from agents.observe.logs import CONTROL
 from schemas import topics
 from schemas.columns import Output, Reason
@@ -36,7 +37,8 @@ log = logging.getLogger("heartline.lane")
 # the head has small ones, as they come
 CHUNK_BYTES, MOST_CHUNK_BYTES = 512 * 1024, 8 * 1024 * 1024
 FEED_S = 0.1
-QUEUE_CHUNKS = 8
+AHEAD, MOST_WAITING = 2, 8  # chunks, or fetches, that wait are enough: no more are fetched
+UNCOMMITTED = 32  # chunks; a broker that is this far behind is waited for
 COALESCE_S = 0.02  # least time between two commits, however urgent
 
 
@@ -91,7 +93,7 @@ class Lane:
         self._urgent = False  # an alert waits for its commit
         self._metrics, self._timing, self._on_room = metrics, timing, on_room
         self._on_live: Callable[[Lane], None] | None = on_live
-        self._queue: asyncio.Queue[Chunk | None] = asyncio.Queue()
+        self._waiting = Waiting()
         self.silent_until = 0  # offsets below were published already
         self.next_offset = 0
         self.committed = -1
@@ -171,40 +173,33 @@ class Lane:
 
     @property
     def full(self) -> bool:
-        return self._queue.qsize() >= QUEUE_CHUNKS
+        waiting = self._waiting
+        return waiting.bytes >= AHEAD * self._chunk_bytes or len(waiting) >= MOST_WAITING
 
     @property
     def idle(self) -> bool:
         """Whether it knows where to read and has processed all that it was given."""
-        return self.begun and not self._open and self._queue.empty()
+        return self.begun and not self._open and not self._waiting
 
     def put(self, fetched: Chunk) -> None:
-        """Hand over fetched records, cut into chunks of bounded work."""
-        # a chunk is either re-read or new; the border may fall into a gap between offsets
-        border = int(np.searchsorted(fetched.records.offset, self.silent_until))
-        work, first, done = fetched.work, 0, 0
-        while first < len(fetched):
-            end = int(np.searchsorted(work, done + self._chunk_bytes)) + 1
-            end = min(end, border if first < border else len(fetched), len(fetched))
-            self._queue.put_nowait(fetched.part(first, end))
-            first, done = end, int(work[end - 1])
+        """Hand over fetched records."""
+        self._waiting.put(fetched)
 
     async def run(self) -> None:
         """Process chunks until stopped. Any error ends the lane: its owner recovers or leaves."""
         try:
             while not self._stopping:
-                if self._queue.empty():
+                if not self._waiting:
                     await self._handed()  # there is nothing to compute meanwhile
                 try:
                     async with asyncio.timeout(self._patience):
-                        chunk = await self._queue.get()
+                        await self._waiting.some()
                 except TimeoutError:
                     await self._settle(urgent=True)
                     await self._snapshot_if_due()
                     continue
-                self._on_room()
-                if chunk is not None:
-                    await self._process(chunk)
+                if not self._stopping:
+                    await self._process(self._next())
             await self._handed()
         finally:  # a commit in flight is not cancelled: `leave` waits for it
             if self._handing:
@@ -212,13 +207,20 @@ class Lane:
                 await asyncio.gather(self._handing, return_exceptions=True)
             self._metrics.forget(self.partition)
 
+    def _next(self) -> Chunk:
+        # a chunk is either re-read or new
+        chunk = self._waiting.take(self._chunk_bytes, self.silent_until)
+        if not self.full:
+            self._on_room()
+        return chunk
+
     async def _process(self, chunk: Chunk) -> None:
         """Compute a chunk, while the outputs of the one before it are handed over."""
         self._open += 1
         fed: LaneFed = await self._in_thread(self._feed, chunk)
         # nothing is computed now: the chains may be looked at
         letters = dead_letters(fed.outputs, chunk)
-        silent = chunk.first_offset < self.silent_until  # `put` never mixes both in a chunk
+        silent = chunk.first_offset < self.silent_until  # no chunk is both
         outputs = [] if silent else [*fed.outputs, *letters]
         for source, one in fed.by_source.items():
             chain = self.chains.chains[source]
@@ -302,7 +304,7 @@ class Lane:
             self._commit_task = None
         now = time.monotonic()
         due = now - self._last_commit >= self._patience
-        behind = len(self._unsaved) > 4 * QUEUE_CHUNKS
+        behind = len(self._unsaved) > UNCOMMITTED
         if behind:
             await self._finish_commit()  # the broker is slower than we are: wait for it
         if self._commit_task is None and self._unsaved and due:
@@ -359,7 +361,7 @@ class Lane:
     def stop(self) -> None:
         """End after the chunk at hand."""
         self._stopping = True
-        self._queue.put_nowait(None)
+        self._waiting.close()
 
     async def leave(self, save: bool) -> None:
         """Finish: commit what was processed, save the state there. The caller limits the time.

@@ -12,7 +12,6 @@ import math
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -25,7 +24,7 @@ from pipeline.chain.control import MONITORS
 from pipeline.chain.groups import gauged
 from pipeline.outputs.closings import Closing
 from schemas import topics
-from schemas.columns import ROW, Output, Reason
+from schemas.columns import ROW, Reason
 from schemas.mission import ALARM_LEVELS, Level
 
 log = logging.getLogger("heartline.metrics")
@@ -134,10 +133,12 @@ class Metrics:
         self._samples.labels(plain(source)).inc(fed.samples)
         for reason, n in fed.rejected.items():
             self._rejects.labels(plain(source), Reason(reason).word).inc(n)
-        for _, output in fed.outputs:
-            self._outputs.labels(plain(source), output.topic).inc()
-            if output.topic == topics.ALERTS:
-                self._alert(source, output)
+        for topic, n in Tally(output.topic for _, output in fed.outputs).items():
+            self._outputs.labels(plain(source), topic).inc(n)
+        alerts = (output.event for _, output in fed.outputs if output.topic == topics.ALERTS)
+        told = Tally((a["level_after"], a["monitor"]["kind"]) for a in alerts if a)
+        for (after, kind), n in told.items():
+            self._alerts.labels(plain(source), after, kind).inc(n)
 
     def _bear(self, source: str) -> None:
         """Set alert counters to 0 before the first alert; else `rate` and `increase` miss it."""
@@ -153,11 +154,6 @@ class Metrics:
 
     def unknown_source(self, source: str, records: int) -> None:
         self._rejects.labels(plain(source), Reason.UNKNOWN_SOURCE.word).inc(records)
-
-    def _alert(self, source: str, output: Output) -> None:
-        alert: dict[str, Any] = output.event or {}
-        kind, after = alert["monitor"]["kind"], alert["level_after"]
-        self._alerts.labels(plain(source), after, kind).inc()
 
     def chosen(self, source: str, chain: Chain) -> frozenset[str]:
         """Qualified names of the parameters that are gauged; logs what the cap leaves out."""
