@@ -12,6 +12,7 @@ from enum import IntEnum, IntFlag
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 U1 = NDArray[np.uint8]
@@ -290,10 +291,16 @@ class Output:
     id: str
     key: bytes
     value: bytes
-    level: int = 0  # alerts: the level reached, for counters
-    event: dict[str, Any] | None = field(default=None, repr=False)  # JSON: what was encoded
+    level: int = 0  # alerts: the level reached, and the kind of the monitor, for counters
+    kind: str = ""
+    draft: dict[str, Any] | None = field(default=None, repr=False)  # alerts: until it is encoded
     headers: tuple[tuple[str, bytes], ...] = ()  # beside its id
     timestamp_ms: int | None = None
+
+    @property
+    def event(self) -> dict[str, Any] | None:
+        """What an output says that is one JSON object. None: another form."""
+        return orjson.loads(self.value) if self.value.startswith(b"{") else None
 
 
 @runtime_checkable

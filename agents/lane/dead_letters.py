@@ -62,10 +62,11 @@ def dead_letters(outputs: Sequence[Output], chunk: Chunk) -> list[Output]:
     """One letter for each record that, by its reject, could not be read as a whole."""
     found = []
     for reject in outputs:
-        if reject.topic == topics.REJECTS and reject.event and reject.event["reason"] in WORDS:
-            i = int(np.searchsorted(chunk.records.offset, reject.event["offset"]))
-            if i < len(chunk) and chunk.records.offset[i] == reject.event["offset"]:
-                found.append(_letter(reject.id, reject.event["reason"], chunk, i))
+        told = reject.event if reject.topic == topics.REJECTS else None
+        if told and told["reason"] in WORDS:
+            i = int(np.searchsorted(chunk.records.offset, told["offset"]))
+            if i < len(chunk) and chunk.records.offset[i] == told["offset"]:
+                found.append(_letter(reject.id, told["reason"], chunk, i))
     return found
 
 

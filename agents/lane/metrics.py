@@ -135,10 +135,9 @@ class Metrics:
             self._rejects.labels(plain(source), Reason(reason).word).inc(n)
         for topic, n in Tally(output.topic for _, output in fed.outputs).items():
             self._outputs.labels(plain(source), topic).inc(n)
-        alerts = (output.event for _, output in fed.outputs if output.topic == topics.ALERTS)
-        told = Tally((a["level_after"], a["monitor"]["kind"]) for a in alerts if a)
-        for (after, kind), n in told.items():
-            self._alerts.labels(plain(source), after, kind).inc(n)
+        alerts = (output for _, output in fed.outputs if output.topic == topics.ALERTS)
+        for (after, kind), n in Tally((a.level, a.kind) for a in alerts).items():
+            self._alerts.labels(plain(source), Level(after).word, kind).inc(n)
 
     def _bear(self, source: str) -> None:
         """Set alert counters to 0 before the first alert; else `rate` and `increase` miss it."""

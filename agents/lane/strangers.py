@@ -121,8 +121,8 @@ class Strangers:
             "ledger": {"number": one.alerts, "before_sha256": one.head},
         }  # fmt: skip
         output = alert_output(alert, sentence, id_of(self._partition, record.offset, n))
-        assert output.event
-        output.value = encode_alert(output.event)
+        assert output.draft
+        output.value, output.draft = encode_alert(output.draft), None
         one.alerts += 1
         one.head = hashlib.sha256(output.value).hexdigest()
         return output

@@ -105,8 +105,8 @@ class RunFolder:
                 self._files[output.topic].write(output.value + b"\n")
             else:
                 self._streams.add(output)
-            if output.topic == topics.ALERTS and output.event:
-                self._levels[f"{output.event['transition']} {output.event['level_after']}"] += 1
+            if output.topic == topics.ALERTS and (alert := output.event):
+                self._levels[f"{alert['transition']} {alert['level_after']}"] += 1
 
     def __exit__(
         self,

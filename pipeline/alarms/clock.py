@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
 from pipeline.outputs.alerts import alert_output, iso
-from pipeline.outputs.evidence import Origin, alert_head, seen
+from pipeline.outputs.evidence import Origin, alert_head, what_was_seen
 from pipeline.outputs.pending import Pending, Rank
 from pipeline.timeline.order import Steps
 from schemas.columns import I8, NEVER, PacketBatch, Stage
@@ -126,7 +126,7 @@ class ClockSteps(Composite):
             alert = alert_head(
                 self._origin, self._name, KIND, KIND, change, batch, packet, int(now[0])
             )
-            alert |= seen(np.nan, "", 0, 1.0)
+            alert |= what_was_seen(np.nan, "", 0, 1.0)
             if step:
                 container, found, k = step
                 alert["clock"] = {

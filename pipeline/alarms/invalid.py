@@ -16,7 +16,7 @@ from pipeline.alarms.calm import NO_FLAGS
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
 from pipeline.outputs.alerts import alert_output, iso
-from pipeline.outputs.evidence import Origin, alert_head, seen
+from pipeline.outputs.evidence import Origin, alert_head, what_was_seen
 from pipeline.outputs.pending import Pending, Rank
 from schemas.columns import ABSENT, I8, NO_VERDICT, PacketBatch, Quality, Rows, Stage
 from schemas.mission import Level, Parameter
@@ -72,7 +72,7 @@ class Invalid(Composite):
                 int(rows.time_ns[row]),
             )  # fmt: skip
             observed = float(rows.eng[row, self._columns[j]])
-            alert |= seen(observed, parameter.type.unit, int(quality[row, j]), 1.0)
+            alert |= what_was_seen(observed, parameter.type.unit, int(quality[row, j]), 1.0)
             alert["limit"] = self._limit
             alert["fingerprint"] = self._origin.fingerprint
             make = partial(alert_output, alert, sentence)

@@ -21,9 +21,9 @@ from pipeline.alarms.tables import AlarmTable
 from pipeline.alarms.watched import Watched
 from pipeline.decode import Field, Plan
 from pipeline.outputs.alerts import alert_output, iso
-from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, seen
+from pipeline.outputs.evidence import Origin, alert_head, limit_confidence, what_was_seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import I8, Change, PacketBatch, Rows, Scores, Stage, Transitions
+from schemas.columns import I8, Change, Output, PacketBatch, Rows, Scores, Stage, Transitions
 from schemas.mission import Calibrator, Polynomial
 from schemas.state import Composite
 
@@ -42,6 +42,20 @@ class About(NamedTuple):
     calibrator: Any
 
 
+class _Seen(NamedTuple):
+    """What an alert rests on that later rows may change: its dictionary is made, and encoded, when
+    its id is known. context: in force, from 1; flaps, word: of an alert that stands for many."""
+
+    packet: int
+    change: Change
+    observed: float
+    variant: int
+    context: int
+    reasons: list[dict[str, Any]]
+    flaps: dict[str, int] | None
+    word: str
+
+
 class LimitCheck(Composite):
     """kind: of its alarms. plan: of the container; index: of that plan."""
 
@@ -50,6 +64,7 @@ class LimitCheck(Composite):
     ) -> None:
         self._kind, self._plan, self._index, self._origin = kind, plan, index, origin
         self._limits, self._checks = table.limits, table.checks
+        self._judges = (self._limits, *(c for c in self._checks if not c.is_idle))
         self.width = len(self._limits.columns)
         self._monitor, self._flapping = table.monitor, Flapping(len(table.limits.columns))
         self._about = [_about(plan.fields[i], i) for i in self._limits.columns.tolist()]
@@ -73,7 +88,7 @@ class LimitCheck(Composite):
             alert = alert_head(
                 self._origin, about.name, self._kind, "static", change, batch, packet, int(now)
             )
-            alert |= seen(np.nan, about.unit, 0, 1.0)
+            alert |= what_was_seen(np.nan, about.unit, 0, 1.0)
             alert["fingerprint"] = self._origin.fingerprint
             make = partial(alert_output, alert, sentence)
             order = (self._index, j, 1)
@@ -116,48 +131,57 @@ class LimitCheck(Composite):
 
     def _tell(self, batch: PacketBatch, rows: Rows, t: Transitions, out: list[Pending]) -> None:
         for told in self._flapping.feed(batch.reception_ns[rows.packet], t):
-            packet = int(rows.packet[told.row])
-            make = partial(alert_output, self._told(batch, rows, t, told), sentence)
+            seen = self._seen(batch, rows, t, told)
+            make = partial(self._alert, batch, rows, seen)
             order = (self._index, told.parameter)
-            out.append(Pending(packet, int(batch.record[packet]), Rank.LIMIT, order, make))
+            out.append(
+                Pending(seen.packet, batch.record.item(seen.packet), Rank.LIMIT, order, make)
+            )
 
-    def _told(self, batch: PacketBatch, rows: Rows, t: Transitions, told: Told) -> dict[str, Any]:
-        """The alert of a transition, or the one alert that stands for many of them."""
-        since = told.since_ns if told.word else int(t.since_ns[told.i])
-        offset = batch.offset[rows.packet[told.row]] if told.i < 0 else t.since_offset[told.i]
-        change = Change(told.row, told.parameter, told.before, told.after, since, int(offset))
-        alert = self._evidence(batch, rows, change)
-        if told.word:
-            alert["transition"] = told.word
-            alert["flaps"] = {"raises": told.flaps, "since_ns": told.since_ns}
-        return alert
+    def _seen(self, batch: PacketBatch, rows: Rows, t: Transitions, told: Told) -> _Seen:
+        """What is known now of a transition, or of the one alert that stands for many of them."""
+        row, j, packet = told.row, told.parameter, rows.packet.item(told.row)
+        about, variant = self._about[j], self._limits.variant.item(row, j)
+        since = told.since_ns if told.word else t.since_ns.item(told.i)
+        offset = batch.offset.item(packet) if told.i < 0 else t.since_offset.item(told.i)
+        observed = rows.eng.item(row, about.column)
+        sample = Sample(rows, row, variant, observed, about.labels)
+        return _Seen(
+            packet,
+            Change(row, j, told.before, told.after, since, offset),
+            observed,
+            variant,
+            self._limits.context(row, j),
+            [r for check in self._judges if (r := check.reason(sample))],
+            {"raises": told.flaps, "since_ns": told.since_ns} if told.word else None,
+            told.word,
+        )
 
-    def _evidence(self, batch: PacketBatch, rows: Rows, change: Change) -> dict[str, Any]:
-        row, j = change.row, change.parameter
-        about = self._about[j]
-        observed, quality = float(rows.eng[row, about.column]), int(rows.quality[row, about.column])
+    def _alert(self, batch: PacketBatch, rows: Rows, seen: _Seen, id_: str) -> Output:
+        change, row, variant, observed = seen.change, seen.change.row, seen.variant, seen.observed
+        about = self._about[change.parameter]
+        quality = rows.quality.item(row, about.column)
         alert = alert_head(
-            self._origin, about.name, self._kind, "static", change, batch, int(rows.packet[row]),
-            int(rows.time_ns[row]),
+            self._origin, about.name, self._kind, "static", change, batch, seen.packet,
+            rows.time_ns.item(row),
         )  # fmt: skip
-        alert |= seen(observed, about.unit, quality, limit_confidence(quality))
+        alert |= what_was_seen(observed, about.unit, quality, limit_confidence(quality))
         if about.labels:
             label = about.labels.get(int(observed) if math.isfinite(observed) else -1)
             alert |= {"label": label} if label else {}
         if not about.wide:  # a wide field has only a place in this batch
-            alert["raw"] = int(rows.raw[row, about.column])
-        variant = int(self._limits.variant[row, j])
+            alert["raw"] = rows.raw.item(row, about.column)
         alert["limit"] = self._limits.crossed(variant, change.after, observed)
-        sample = Sample(rows, row, variant, observed, about.labels)
-        every = (check.reason(sample) for check in (self._limits, *self._checks))
-        alert["reasons"] = [reason for reason in every if reason]
-        context = self._limits.context(row, j)
-        alert |= {"context": context} if context else {}
+        alert["reasons"] = seen.reasons
+        if seen.context:
+            alert["context"] = seen.context
         alert |= self._limits.ranges_in_force(variant)
         if about.calibrator is not None:
             alert["calibrator"] = about.calibrator
         alert["fingerprint"] = self._origin.fingerprint
-        return alert
+        if seen.word:
+            alert["transition"], alert["flaps"] = seen.word, seen.flaps
+        return alert_output(alert, sentence, id_)
 
 
 def _about(field: Field, column: int) -> About:

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
 from pipeline.outputs.alerts import alert_output, iso
-from pipeline.outputs.evidence import Origin, alert_head, seen
+from pipeline.outputs.evidence import Origin, alert_head, what_was_seen
 from pipeline.outputs.pending import Pending, Rank
 from schemas.columns import NEVER, Heard, PacketBatch, Stage
 from schemas.control import Control
@@ -68,7 +68,7 @@ class LossOfSignal(Composite):
             row = change.row
             now = int(time[row])
             alert = alert_head(self._origin, self._name, KIND, KIND, change, batch, row, now)
-            alert |= seen(np.nan, "", 0, 1.0)
+            alert |= what_was_seen(np.nan, "", 0, 1.0)
             alert["last_heard_ns"] = int(heard.last_ns[row])
             alert["limit"] = self._los_s
             alert["fingerprint"] = self._origin.fingerprint

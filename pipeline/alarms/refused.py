@@ -17,7 +17,7 @@ from pipeline.alarms.calm import NO_FLAGS
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
 from pipeline.outputs.alerts import alert_output
-from pipeline.outputs.evidence import Origin, alert_head, seen
+from pipeline.outputs.evidence import Origin, alert_head, what_was_seen
 from pipeline.outputs.pending import Pending, Rank
 from pipeline.timeline.order import AHEAD, LIVE, ODD, RECORDED
 from schemas.columns import I8, NO_VERDICT, U1, PacketBatch, Quality, Reason, Rows, Stage
@@ -93,7 +93,7 @@ class Refused(Composite):
                 self._origin, self._container, KIND, KIND, change, batch, at,
                 int(batch.reception_ns[at]),
             )  # fmt: skip
-            alert |= seen(np.nan, "", 0, 1.0)
+            alert |= what_was_seen(np.nan, "", 0, 1.0)
             alert["limit"] = REFUSED_S
             if reason[row]:
                 alert["refused"] = Reason(reason[row]).word

@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
 from pipeline.outputs.alerts import alert_output, iso
-from pipeline.outputs.evidence import Origin, alert_head, seen
+from pipeline.outputs.evidence import Origin, alert_head, what_was_seen
 from pipeline.outputs.pending import Pending, Rank
 from schemas.columns import I8, NEVER, NO_VERDICT, U1, Grid, PacketBatch, Quality, Stage
 from schemas.mission import Level
@@ -89,7 +89,7 @@ class Stale(Composite):
             at, now = int(packet[k]), int(time[k])
             alert = alert_head(self._origin, self._container, KIND, KIND, change, batch, at, now)
             quality = int(Quality.STALE) if change.after else 0
-            alert |= seen(np.nan, "", quality, 1.0)
+            alert |= what_was_seen(np.nan, "", quality, 1.0)
             alert["last_heard_ns"] = int(heard[k])
             alert["limit"] = self._max_age_ns / 1e9
             alert["fingerprint"] = self._origin.fingerprint

@@ -58,8 +58,10 @@ class Calm(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """Bounds and bands of one variant in plain numbers, and as alerts have them."""
+    """Bounds and bands of one variant in plain numbers, and as alerts have them. levels: those that
+    have any, the most severe first."""
 
+    levels: tuple[Level, ...]
     low: list[float]
     high: list[float]
     bands: list[tuple[int, float, float]]
@@ -170,7 +172,7 @@ class Limits(Check):
         return self._of(variant).told
 
     def reason(self, sample: Sample) -> dict[str, Any] | None:
-        for level in reversed(ALARM_LEVELS):
+        for level in self._of(sample.variant).levels:
             limit = self.crossed(sample.variant, level, sample.observed)
             if limit is not None:
                 return {"check": self.word, "level": level.word, "limit": limit}
@@ -192,7 +194,9 @@ class Limits(Check):
             inside = [[Level(v).word, number_or_none(a), number_or_none(b)] for v, a, b in bands]
             found = {"ranges": outside, "bands": inside}
             told = {name: value for name, value in found.items() if value}
-            self._known[variant] = _Known(low, high, bands, told)
+            some = {of for of, _, _ in bands}
+            levels = tuple(v for v in reversed(ALARM_LEVELS) if v.word in outside or v in some)
+            self._known[variant] = _Known(levels, low, high, bands, told)
         return self._known[variant]
 
     @staticmethod

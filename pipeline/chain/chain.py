@@ -292,8 +292,7 @@ class Chain(Composite):
     def _entered(self, out: list[Pending], records: Records) -> list[tuple[int, Output]]:
         """Outputs in order, with their ids, alerts in the ledger."""
         out += self.definitions.pending()
-        numbered = number(out, records.offset, self._partition)
-        return [(i, self._ledger.enter(output)) for i, output in numbered]
+        return self._ledger.enter(number(out, records.offset, self._partition))
 
     def _apply(self, control: Control, at: Written) -> list[dict[str, Any]]:
         """Apply a control; returns the alerts that report what changed, none if nothing did."""

@@ -17,10 +17,10 @@ from pipeline.mission.folder import Mission, read_rule
 from pipeline.models.families import BY_NAME, FAMILIES, MODEL_KINDS
 from pipeline.models.shared.contract import GroupParameter, Model
 from pipeline.models.shared.phased import make, phases_of
+from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import input_of
 from pipeline.outputs.pending import Pending
 from pipeline.timeline.after_gap import first_heard
-from schemas import topics
 from schemas.artefact import Artefact, Part
 from schemas.columns import I8, Grid, PacketBatch, Stage
 from schemas.mission import Five, Level
@@ -151,10 +151,11 @@ class Gated(Modelled):
         }  # fmt: skip
         said = [(n, v) for n, v in zip(self.names, b.levels, strict=True) if v]
         for k, (name, level) in enumerate([(self._site.container, 0), *said]):
-            alert = self._site.origin.who(name) | head
+            alert = {**self._site.origin.who(name), **head}
             alert |= {"level_before": Level(level).word, "level_after": "normal"}
             order = len(self.columns) + k
-            self._pend(grid, row, order, alert, topics.ALERTS, batch, out)
+            make = partial(alert_output, alert, self._words)
+            self._pend(grid, row, order, make, batch, out)
         self._flags.state["active"][0] = 0
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from pipeline.alarms.monitor import Monitor
 from pipeline.alarms.watched import Watched
@@ -16,10 +15,20 @@ from pipeline.models.shared.contract import Model
 from pipeline.models.shared.family import Family
 from pipeline.models.shared.phased import phases_of
 from pipeline.outputs.alerts import alert_output, number_or_none
-from pipeline.outputs.evidence import Origin, alert_head, seen
-from pipeline.outputs.pending import Pending, Rank
+from pipeline.outputs.evidence import Origin, alert_head, what_was_seen
+from pipeline.outputs.pending import Make, Pending, Rank
 from schemas import topics
-from schemas.columns import I8, Change, Grid, PacketBatch, Scores, Stage, Transitions
+from schemas.columns import (
+    I8,
+    NO_VERDICT,
+    Change,
+    Grid,
+    Output,
+    PacketBatch,
+    Scores,
+    Stage,
+    Transitions,
+)
 from schemas.mission import Five, Level
 from schemas.state import Composite
 
@@ -32,6 +41,24 @@ class Site:
     container: str
     place: tuple[int, int]
     origin: Origin
+
+
+class _Judged(NamedTuple):
+    """What an alert rests on that later rows may change: its dictionary is made, and encoded, when
+    its id is known. evidence: the family's own; phase: empty where there is none."""
+
+    change: Change
+    packet: int
+    time_ns: int
+    observed: float
+    quality: int
+    predicted: float
+    score: float
+    threshold: float
+    evidence: dict[str, Any]
+    label: dict[str, Any]
+    sha256: str
+    phase: str
 
 
 class Modelled(Composite):
@@ -102,47 +129,57 @@ class Modelled(Composite):
         """Emit alerts for transitions; those after row `shadow_after` go to the shadow topic."""
         for change in t.each():
             active = change.row <= shadow_after
+            judged = self._judged(grid, scores, change, self.label(active))
             topic = topics.ALERTS if active else topics.SHADOW
-            alert = self._evidence(grid, scores, change, batch, self.label(active))
-            self._pend(grid, change.row, change.parameter, alert, topic, batch, out)
+            make = partial(self._alert, batch, judged, topic)
+            self._pend(grid, change.row, change.parameter, make, batch, out)
 
     def _pend(
-        self, grid: Grid, row: int, order: int, alert: dict[str, Any], topic: str,
-        batch: PacketBatch, out: list[Pending],
-    ) -> None:  # fmt: skip
-        packet, now = int(grid.packet[row]), int(grid.time_ns[row])
-        key = (self.place, *self._site.place, now, order)
-        make = partial(alert_output, alert, self._words, topic=topic)
-        out.append(Pending(packet, int(batch.record[packet]), Rank.MODEL, key, make))
+        self, grid: Grid, row: int, order: int, make: Make, batch: PacketBatch, out: list[Pending]
+    ) -> None:
+        packet = grid.packet.item(row)
+        key = (self.place, *self._site.place, grid.time_ns.item(row), order)
+        out.append(Pending(packet, batch.record.item(packet), Rank.MODEL, key, make))
 
-    def _evidence(
-        self, grid: Grid, scores: Scores, change: Change, batch: PacketBatch,
-        label: dict[str, Any],
-    ) -> dict[str, Any]:  # fmt: skip
-        row, j, site, model = change.row, change.parameter, self._site, self.model
-        score = float(scores.score[row, j])
+    def _judged(self, grid: Grid, scores: Scores, change: Change, label: dict[str, Any]) -> _Judged:
+        row, j = change.row, change.parameter
+        told = change.after and 0 < scores.leave.item(row, j) < NO_VERDICT
+        phase = None if grid.phase is None or not self._phases else grid.phase.item(row)
+        return _Judged(
+            change,
+            grid.packet.item(row),
+            grid.time_ns.item(row),
+            grid.value.item(row, j),
+            grid.quality.item(row, j),
+            scores.predicted.item(row, j),
+            scores.score.item(row, j),
+            self.model.threshold(j),
+            self.model.evidence(j, scores.detail[row, :, j]) if told else {},
+            label,
+            self.sha256(j),
+            "" if phase is None else self._phases[phase],
+        )
+
+    def _alert(self, batch: PacketBatch, judged: _Judged, topic: str, id_: str) -> Output:
+        j, name, origin = judged.change.parameter, self.model.name, self._site.origin
+        score, observed, predicted = judged.score, judged.observed, judged.predicted
+        certain = self._family.confidence(score) if math.isfinite(score) else 0.0
+        unit = self._site.group.parameters[self.columns[j]].type.unit
         alert = alert_head(
-            site.origin, self.names[j], model.name, label["id"], change, batch,
-            int(grid.packet[row]), int(grid.time_ns[row]),
+            origin, self.names[j], name, judged.label["id"], judged.change, batch, judged.packet,
+            judged.time_ns,
         )  # fmt: skip
-        certain = self._family.confidence(score) if np.isfinite(score) else 0.0
-        observed, quality = float(grid.value[row, j]), int(grid.quality[row, j])
-        unit = site.group.parameters[self.columns[j]].type.unit
-        alert |= seen(observed, unit, quality, certain)
-        predicted = float(scores.predicted[row, j])
-        alert |= {
-            "predicted": number_or_none(predicted),
-            "residual": number_or_none(observed - predicted),
-            "score": number_or_none(score),
-            "threshold": model.threshold(j),
-        }
-        if change.after and 0 < scores.leave[row, j] < 255:
-            alert |= model.evidence(j, scores.detail[row, :, j])
-        alert["model"] = label | {"weights_sha256": self.sha256(j)}
-        alert["fingerprint"] = site.origin.fingerprint
-        if self._phases and grid.phase is not None:
-            alert["phase"] = self._phases[int(grid.phase[row])]
-        return alert
+        alert |= what_was_seen(observed, unit, judged.quality, certain)
+        alert["predicted"] = number_or_none(predicted)
+        alert["residual"] = number_or_none(observed - predicted)
+        alert["score"] = number_or_none(score)
+        alert["threshold"] = judged.threshold
+        alert |= judged.evidence
+        alert["model"] = judged.label | {"weights_sha256": judged.sha256}
+        alert["fingerprint"] = origin.fingerprint
+        if judged.phase:
+            alert["phase"] = judged.phase
+        return alert_output(alert, self._words, id_, topic)
 
     def _words(self, alert: dict[str, Any], seen: str, unit: str) -> str:
         return f"{self._family.sentence(alert, seen, unit)} ({alert['level_after']})."

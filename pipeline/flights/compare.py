@@ -50,8 +50,8 @@ def raised(flight: Flight, mission: Mission) -> dict[Key, list[int]]:
     found: dict[Key, list[int]] = {}
     for fed in run_flight(flight, Chain(mission)):
         for _, output in fed.outputs:
-            alert = output.event
-            if output.topic != topics.ALERTS or not alert or alert["transition"] == "cleared":
+            alert = output.event if output.topic == topics.ALERTS else None
+            if not alert or alert["transition"] == "cleared":
                 continue
             key = (alert["parameter"], alert["monitor"]["kind"], alert["level_after"])
             found.setdefault(key, []).append(alert["generation_ns"])

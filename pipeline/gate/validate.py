@@ -118,8 +118,8 @@ def _fly(result: Backtest, recorded: Recorded, mission: Mission) -> None:
     raised: Raised = []
     for fed in run_flight(recorded.flight, chain):
         for _, output in fed.outputs:
-            alert = output.event
-            if output.topic == topics.SHADOW and alert and alert["level_before"] == "normal":
+            alert = output.event if output.topic == topics.SHADOW else None
+            if alert and alert["level_before"] == "normal":
                 raised.append((alert["parameter"], alert["generation_ns"]))
     ends = [int(h.whole.time_ns[-1]) for h in heard if len(h.whole.time_ns)]
     if not ends:

@@ -114,7 +114,8 @@ def alert_output(
     field, is entered before it is encoded. words: of its kind."""
     full = {"id": id_, **alert, "sentence": sentence(alert, words)}
     key = f"{alert['source']}:{alert['parameter']}".encode()
-    return Output(topic, id_, key, b"", _LEVELS[alert["level_after"]], full)
+    level, kind = _LEVELS[alert["level_after"]], alert["monitor"]["kind"]
+    return Output(topic, id_, key, b"", level, kind, full)
 
 
 def encode_alert(alert: dict[str, Any]) -> bytes:

@@ -26,7 +26,7 @@ class Origin:
     names: Mapping[str, str] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
     container: str = ""
-    known: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # what `who` gave
+    known: dict[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)  # by `who`
 
     def of(self, container: str) -> Origin:
         return replace(self, container=container, known={})
@@ -35,17 +35,18 @@ class Origin:
         """The container, if the parameter has monitors in several containers; else empty."""
         return (self.container,) if self.container and parameter in self.shared else ()
 
-    def who(self, parameter: str) -> dict[str, Any]:
+    def who(self, parameter: str) -> Mapping[str, Any]:
         """Source and parameter of an alert, by qualified name and by the name for people."""
-        if parameter not in self.known:
+        known = self.known.get(parameter)
+        if known is None:
             told = {
                 "source": self.source,
                 "parameter": parameter,
                 "name": self.names.get(parameter, short(parameter)),
             }
             place = {"container": self.container} if self.place(parameter) else {}
-            self.known[parameter] = told | place
-        return self.known[parameter].copy()
+            known = self.known[parameter] = told | place
+        return known
 
 
 def limit_confidence(quality: int) -> float:
@@ -64,18 +65,20 @@ def alert_head(
     time_ns: int,
 ) -> dict[str, Any]:
     """The part that every alert has. packet: the one whose arrival caused the transition."""
-    alert = origin.who(parameter)
-    alert["monitor"] = {"kind": kind, "name": name}
-    alert["transition"] = transition_word(change.before, change.after)
-    alert["level_before"] = LEVELS[change.before]
-    alert["level_after"] = LEVELS[change.after]
-    alert["generation_ns"] = time_ns
-    alert["reception_ns"] = int(batch.reception_ns[packet])
-    alert["since_ns"] = change.since_ns
-    digest = batch.digests[batch.record[packet]]
-    last = int(batch.offset[packet])
-    alert["input"] = input_of(origin.partition, change.since_offset, last, digest)
-    return alert
+    record, before, after = batch.record.item(packet), change.before, change.after
+    return {
+        **origin.who(parameter),
+        "monitor": {"kind": kind, "name": name},
+        "transition": transition_word(before, after),
+        "level_before": LEVELS[before],
+        "level_after": LEVELS[after],
+        "generation_ns": time_ns,
+        "reception_ns": batch.reception_ns.item(packet),
+        "since_ns": change.since_ns,
+        "input": input_of(
+            origin.partition, change.since_offset, batch.offset.item(packet), batch.digests[record]
+        ),
+    }
 
 
 def input_of(partition: int, first: int, last: int, digest: bytes) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def input_of(partition: int, first: int, last: int, digest: bytes) -> dict[str, 
     }
 
 
-def seen(observed: float, unit: str, quality: int, confidence: float) -> dict[str, Any]:
+def what_was_seen(observed: float, unit: str, quality: int, confidence: float) -> dict[str, Any]:
     return {
         "observed": number_or_none(observed),
         "unit": unit,

@@ -7,7 +7,7 @@ container, group and row.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -50,12 +50,10 @@ class Pending:
         return self.record, self.packet, self.rank, self.order
 
 
-def number(pending: list[Pending], offsets: I8, partition: int) -> list[tuple[int, Record]]:
+def number(pending: list[Pending], offsets: I8, partition: int) -> Iterator[tuple[int, Record]]:
     """(record of this feed, output) in the chain's order. offsets: of the records of the feed."""
     pending.sort(key=lambda p: p.key)
-    done: list[tuple[int, Record]] = []
     record, n = -1, 0
     for p in pending:
         record, n = p.record, (n + 1 if p.record == record else 0)
-        done.append((record, p.make(id_of(partition, int(offsets[record]), n))))
-    return done
+        yield record, p.make(id_of(partition, offsets.item(record), n))

@@ -56,7 +56,7 @@ def reject_output(
         record["apids"] = sorted(
             {int.from_bytes(value[a : a + 2], "big") & 2047 for a, _ in ranges}
         )
-    return Output(topics.REJECTS, id_, source.encode(), orjson.dumps(record), event=record)
+    return Output(topics.REJECTS, id_, source.encode(), orjson.dumps(record))
 
 
 def _merge(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -106,7 +106,7 @@ def _feed_stale(stage: _Stale, stream: Any, a: int, b: int) -> bytes:
     out: list[Pending] = []
     for grid in stage.resample.feed(ordered_of(stream, a, b)):
         stage.stale.feed(grid, batch, out)
-    return b"".join(encode_alert(p.make(str(p.packet + a)).event or {}) for p in out)
+    return b"".join(encode_alert(p.make(str(p.packet + a)).draft or {}) for p in out)
 
 
 def _feed_los(stage: LossOfSignal, stream: Any, a: int, b: int) -> bytes:
@@ -116,7 +116,7 @@ def _feed_los(stage: LossOfSignal, stream: Any, a: int, b: int) -> bytes:
     batch.offset[:] = every
     out: list[Pending] = []
     stage.feed(batch, out)
-    return b"".join(encode_alert(p.make(str(p.packet + a)).event or {}) for p in out)
+    return b"".join(encode_alert(p.make(str(p.packet + a)).draft or {}) for p in out)
 
 
 def _limits() -> Limits:

@@ -35,13 +35,21 @@ def _feed_chain(stage: Chain, stream: list[RawRecord], a: int, b: int) -> bytes:
 def _alerts(rng: Rng) -> list[Output]:
     every = (topics.ALERTS, topics.SHADOW, topics.SAMPLES)
     return [
-        Output(every[k], f"{i}", b"S:P", b"", 1, {"id": f"{i}", "source": "S"} if k < 2 else None)
+        Output(
+            every[k],
+            f"{i}",
+            b"S:P",
+            b"",
+            1,
+            "limit",
+            {"id": f"{i}", "source": "S"} if k < 2 else None,
+        )
         for i, k in enumerate(rng.integers(0, 3, N).tolist())
     ]
 
 
 def _feed_ledger(stage: Any, stream: Any, start: int, stop: int) -> bytes:
-    return b"".join(stage.enter(output).value for output in stream[start:stop])
+    return b"".join(o.value for _, o in stage.enter(enumerate(stream[start:stop])))
 
 
 def _definitions() -> Definitions:

@@ -18,16 +18,20 @@ Lines = list[tuple[str, bytes]]
 def alert(n: int, topic: str = topics.ALERTS) -> Output:
     id_ = f"{topics.RAW}-0-{n}-0"
     event = {"id": id_, "source": "s", "parameter": "/S/A", "sentence": f"A is {n}."}
-    return Output(topic, id_, b"s:/S/A", b"", 1, event)
+    return Output(topic, id_, b"s:/S/A", b"", 1, "limit", event)
 
 
 def written() -> tuple[Lines, Ledger]:
     """Eight alerts, every third one of a shadow model."""
     ledger = Ledger()
-    made = [
-        ledger.enter(alert(n, topics.SHADOW if n % 3 == 0 else topics.ALERTS)) for n in range(8)
-    ]
-    return [(o.topic, o.value) for o in made], ledger
+    every = [alert(n, topics.SHADOW if n % 3 == 0 else topics.ALERTS) for n in range(8)]
+    made = [*ledger.enter(enumerate(every[:3])), *ledger.enter(enumerate(every[3:]))]
+    return [(o.topic, o.value) for _, o in made], ledger
+
+
+def entered(ledger: Ledger, output: Output) -> Output:
+    [(_, made)] = ledger.enter([(0, output)])
+    return made
 
 
 def findings(lines: Lines) -> list[str]:
@@ -103,8 +107,8 @@ def test_other_settings_make_a_seam_that_is_told_and_no_finding() -> None:
     for made_by, told in (({"settings": "x"}, True), (None, False)):
         made = alert(0)
         if made_by:
-            made = dataclasses.replace(made, event={**(made.event or {}), "fingerprint": made_by})
-        more = again.enter(made)
+            made = dataclasses.replace(made, draft={**(made.draft or {}), "fingerprint": made_by})
+        more = entered(again, made)
         book = Audit()
         found = [f for t, v in [*lines, (more.topic, more.value)] for f in book.read(t, v)]
         assert bool(found) is not told
@@ -124,8 +128,10 @@ def test_only_the_head_tells_that_the_last_alert_was_changed() -> None:
 def test_other_outputs_pass_as_they_are_and_a_restored_ledger_goes_on() -> None:
     ledger = Ledger()
     sample = Output(topics.SAMPLES, "x", b"s", b"frame")
-    assert ledger.enter(sample) is sample
-    ledger.enter(alert(0))
+    assert entered(ledger, sample) is sample
+    entered(ledger, alert(0))
     other = Ledger()
     other.restore(ledger.snapshot())
-    assert dataclasses.asdict(other.enter(alert(1))) == dataclasses.asdict(ledger.enter(alert(1)))
+    assert dataclasses.asdict(entered(other, alert(1))) == dataclasses.asdict(
+        entered(ledger, alert(1))
+    )
