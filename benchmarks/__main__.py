@@ -11,6 +11,7 @@ import benchmarks.decode
 import benchmarks.others
 import benchmarks.outputs
 import benchmarks.resources
+import benchmarks.sources
 import benchmarks.stages
 import benchmarks.worker
 from pipeline.fingerprint import machine
@@ -21,6 +22,7 @@ print(f"{os.cpu_count()} cores, {about['cpu']}, {about['compiler']}, {platform.p
 print("\n".join(benchmarks.chain.run()), "\n", sep="")
 print("\n".join(benchmarks.stages.run()), "\n", sep="")
 print("\n".join(benchmarks.outputs.run()), "\n", sep="")
+print("\n".join(benchmarks.sources.run()), "\n", sep="")
 print("\n".join(benchmarks.others.run()), "\n", sep="")
 print("\n".join(benchmarks.resources.run()), "\n", sep="")
 print("\n".join(benchmarks.worker.run()), "\n", sep="")

@@ -113,8 +113,14 @@ class Records:
         """Those at some places, with data of their own unless they are all of them."""
         if len(places) == len(self):
             return self
+        length = self.start[places + 1] - self.start[places]
+        start = np.zeros(len(places) + 1, np.int64)
+        np.cumsum(length, out=start[1:])
+        data = np.zeros(int(start[-1]) + PADDING, np.uint8)
+        byte = np.arange(start[-1]) + np.repeat(self.start[places] - start[:-1], length)
+        data[: start[-1]] = self.data[byte]
         return Records(
-            *_joined([self.value(i) for i in places.tolist()]), self.offset[places],
+            data, start, self.offset[places],
             self.timestamp_ns[places], self.kind[places], self.shift_ns[places],
             self.writer[places], self.number[places], self.header[places], self.headers,
         )  # fmt: skip

@@ -71,13 +71,14 @@ class Chunk:
         """The places of each source's records, in the order of their first ones."""
         if len(self.keys) == 1:
             return {source_of(self.keys[0]): np.arange(len(self))}
-        found: dict[str, list[int]] = {}
-        used = np.unique(self.key, return_index=True)
-        for number in used[0][np.argsort(used[1])].tolist():
-            found.setdefault(source_of(self.keys[number]), []).append(number)
-        return {
-            source: np.flatnonzero(np.isin(self.key, numbers)) for source, numbers in found.items()
-        }
+        number: dict[str, int] = {}
+        of_key = [number.setdefault(source_of(key), len(number)) for key in self.keys]
+        source = np.array(of_key, np.int32)[self.key]
+        places = np.argsort(source, kind="stable")  # those of a source stay in order
+        parts = np.split(places, np.flatnonzero(np.diff(source[places])) + 1)
+        parts.sort(key=lambda part: int(part[0]))
+        names = tuple(number)
+        return {names[source[part[0]]]: part for part in parts}
 
 
 def source_of(key: bytes) -> str:

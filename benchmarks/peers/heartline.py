@@ -1,4 +1,4 @@
-"""Heartline's lane with everything on, as `heartline worker` runs it."""
+"""Heartline's lane, as `heartline worker` runs it."""
 
 from __future__ import annotations
 

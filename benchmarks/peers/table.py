@@ -19,6 +19,7 @@ from aiokafka.admin import NewTopic
 
 from agents.broker.declared import make
 from agents.broker.kafka import administrator, consumer
+from benchmarks import goals
 from benchmarks.peers.flight import Crossing, Flight, flight, tables
 from benchmarks.peers.job import CONTAINERS, LIMIT, WIDTH
 from benchmarks.worker import fill, one_a_record
@@ -36,10 +37,10 @@ LEFT_OUT = (
 SHAPES = (("one packet a record", CONTAINERS + 1, 8000), ("40 packets a record", 2, 36_000))
 WORDS = f"""\
  the same job in other frameworks: {CONTAINERS * WIDTH} parameters, an EWMA and a limit each
-  Heartline does more, all of it on: resampling, statistics, models, samples as Arrow, snapshots,
-  and transactions. In all the others decoding and job are one compiled function, and the end is
-  at least once. The clock runs from the first tenth of the records processed to the last one
-  (Heartline: committed). Medians of {REPEATS} runs in turn."""
+  Heartline does more in both of its rows: resampling, windows, snapshots and transactions; in the
+  first one every model and output too. In all the others decoding and job are one compiled
+  function, and the end is at least once. The clock runs from the first tenth of the records
+  processed to the last one (Heartline: committed). Medians of {REPEATS} runs in turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +53,50 @@ class Peer:
     shares: tuple[float, float] = (0.9, 0.9)  # not all: a loop would wait for more at the end
     own: bool = False
 
+    @property
+    def is_lane(self) -> bool:
+        return self.module == "heartline"
 
+
+QUIX = Peer("Quix Streams, state in memory", "quix", "job")
+BYTEWAX = Peer("Bytewax", "bytewax_flow", "job")
+PATHWAY = Peer("Pathway", "pathway_table", "job")
+COMPARED = (
+    (QUIX, goals.QUIX_BYTEWAX), (BYTEWAX, goals.QUIX_BYTEWAX), (PATHWAY, goals.PATHWAY),
+)  # fmt: skip
 LOOP = Peer("aiokafka getmany, nothing done", "aiokafka_loop", "bare")
-LANE = Peer("Heartline's lane", "heartline", "", (0.25, 0.1), own=True)
+LANE = Peer("Heartline's lane, all outputs", "heartline", "all", (0.9, 0.4), own=True)
+EQUAL = Peer("Heartline's lane, equal work", "heartline", "equal", (0.9, 0.4), own=True)
+# what the others do: limits, and one model of a mean and a spread; a window is always computed
+EQUAL_WORK = """
+[[statistics]]
+window_s = 600
+pane_s = 600
+
+[outputs]
+samples = "off"
+statistics = "off"
+
+[[time_to_limit]]
+match = "*"
+enabled = false
+
+[[flat]]
+match = "*"
+enabled = false
+"""
 PEERS = (
     LOOP,
     Peer("confluent consume(5000), nothing done", "confluent_loop", "bare"),
     Peer("the job by hand, aiokafka", "aiokafka_loop", "job"),
     Peer("the job by hand, confluent", "confluent_loop", "job"),
     Peer("Faust agent", "faust_agents", "job", (0.25, 0.2), own=True),
-    Peer("Quix Streams, state in memory", "quix", "job"),
+    QUIX,
     Peer("Quix Streams, state in its store", "quix", "store"),
-    Peer("Bytewax", "bytewax_flow", "job"),
-    Peer("Pathway", "pathway_table", "job"),
+    BYTEWAX,
+    PATHWAY,
     LANE,
+    EQUAL,
 )
 
 
@@ -98,7 +129,7 @@ class Shape:
         """Samples a second. Failed where it broke, was too slow, or found other alerts."""
         seconds = int(peer.shares[self.which] * len(self.flown.time_ns))
         alerts = topics.on_wire(topics.ALERTS, self.name)
-        if peer is not LANE:
+        if not peer.is_lane:
             alerts = f"{self.name}.{peer.module}.{peer.how}.{k}"
             asyncio.run(new_topic(self.bootstrap, alerts))
         before = asyncio.run(end_of(self.bootstrap, alerts))
@@ -111,11 +142,11 @@ class Shape:
         return CONTAINERS * WIDTH * int(told["records"]) / self.step / float(told["seconds"])
 
     def _run(self, peer: Peer, alerts: str, group: str, records: int) -> dict[str, Any]:
-        how = str(self.folder) if peer is LANE else peer.how
+        how = str(self.folder / peer.how) if peer.is_lane else peer.how
         python = sys.executable if peer.own else str(VENV)
         command = [
             python, "-m", f"benchmarks.peers.{peer.module}", self.bootstrap, self.raw, alerts,
-            group if peer is LANE else f"{self.name}-{group}", str(records), how,
+            group if peer.is_lane else f"{self.name}-{group}", str(records), how,
         ]  # fmt: skip
         with tempfile.TemporaryDirectory() as there:
             try:
@@ -137,12 +168,12 @@ class Shape:
         wanted = {c for c, _, _ in self.crossings if c[1] <= last}
         values = asyncio.run(read(self.bootstrap, topic, before))
         alerts = [orjson.loads(v) for v in values]
-        found = {c for c in map(of_lane if peer is LANE else of_peer, alerts) if c}
+        found = {c for c in map(of_lane if peer.is_lane else of_peer, alerts) if c}
         found = {c for c in found if c[1] <= last}
         if found != wanted:
             missing, more = len(wanted - found), len(found - wanted)
             raise Failed(f"ALERTS DIFFER: of {len(wanted)}, {missing} missing, {more} besides")
-        if peer is not LANE:
+        if not peer.is_lane:
             figures = {(c, value, mean) for c, value, mean in self.crossings if c[1] <= last}
             if figures - {(of_peer(a), a["value"], a["mean"]) for a in alerts}:
                 raise Failed("ALERTS DIFFER: a value or an EWMA")
@@ -201,8 +232,10 @@ def peers(bootstrap: str, scale: float) -> Iterator[str]:
         flown = flight(max(40, int(full * scale)))
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            (folder / "x.xml").write_bytes(write_xtce("B", tables()))
-            (folder / "mission.toml").write_text(mission_toml("bench", "x.xml"))
+            for how, more in ((LANE.how, ""), (EQUAL.how, EQUAL_WORK)):
+                (folder / how).mkdir()
+                (folder / how / "x.xml").write_bytes(write_xtce("B", tables()))
+                (folder / how / "mission.toml").write_text(mission_toml("bench", "x.xml") + more)
             shape = Shape(n, bootstrap, folder, step, flown, list(flown.crossings()))
             packed = flown.records()
             asyncio.run(fill(bootstrap, one_a_record(packed) if n == 0 else packed, shape.name))
@@ -229,16 +262,19 @@ def table(shape: Shape, differed: list[str]) -> Iterator[str]:
                 failed[peer] = str(why)
                 if "DIFFER" in str(why):
                     differed.append(peer.words)
-    yield f"  {'':52s}M samples/s  × getmany loop  × Heartline"
+    yield f"  {'':52s}M samples/s  × getmany loop  × equal work"
     for peer in PEERS:
         name = f"{peer.words} ({shape.version.get(peer, '?')})"
         if peer in failed:
             yield f"   {name:52s} {failed[peer]}"
             continue
-        loop, lane = (_ratio(rates[peer], rates[to]) for to in (LOOP, LANE))
+        loop, lane = (_ratio(rates[peer], rates[to]) for to in (LOOP, EQUAL))
         alerts = "" if peer.how == "bare" else "  alerts equal"
         rate = median(rates[peer]) / 1e6
         yield f"   {name:52s}{rate:11.2f}{loop:>15s}{lane:>13s}{alerts}"
+    for peer, its in COMPARED:
+        times = _ratio(rates[EQUAL], rates[peer])
+        yield f"   equal work is {times} × {peer.words} ({its[shape.which]})"
 
 
 def _ratio(rates: list[float], to: list[float]) -> str:

@@ -14,10 +14,11 @@ import numpy as np
 
 from pipeline.alarms.monitor import Monitor, plain_scores
 from pipeline.alarms.watched import Watched
+from pipeline.kernel import kernel
 from pipeline.outputs.alerts import alert_output, iso
 from pipeline.outputs.evidence import Origin, alert_head, what_was_seen
 from pipeline.outputs.pending import Pending, Rank
-from schemas.columns import NEVER, Heard, PacketBatch, Stage
+from schemas.columns import I4, I8, NEVER, Heard, PacketBatch, Stage
 from schemas.control import Control
 from schemas.mission import Level
 from schemas.state import Composite, Stateful
@@ -77,23 +78,34 @@ class LossOfSignal(Composite):
         return heard
 
     def _listen(self, batch: PacketBatch) -> Heard:
-        last, back, tick = (self._heard.state[name] for name in ("last", "back", "tick"))
-        packet = batch.length > 0
-        ticks = np.maximum.accumulate(
-            np.concatenate([tick, np.where(packet, NEVER, batch.reception_ns)])
-        )[1:]
+        n, s = len(batch.length), self._heard.state
+        heard = Heard(np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64))
+        hear(
+            batch.reception_ns, batch.length, self._los_ns, s["last"], s["back"], s["tick"],
+            heard.last_ns, heard.back_ns, heard.received_ns,
+        )  # fmt: skip
+        return heard
+
+
+@kernel
+def hear(
+    reception: I8, length: I4, los_ns: int, last: I8, back: I8, tick: I8,
+    newest: I8, since: I8, received: I8,
+) -> None:  # fmt: skip
+    """newest, since, received i8[n]: after each packet or tick."""
+    for i in range(len(reception)):
+        is_packet, before = length[i] > 0, last[0]
+        if not is_packet:
+            tick[0] = max(tick[0], reception[i])
         # a packet with a reception time in the future must not hide a silence until then
-        most = np.where(ticks == NEVER, batch.reception_ns, ticks + AHEAD_NS)
-        received = np.minimum(batch.reception_ns, most)
-        newest = np.maximum.accumulate(np.concatenate([last, np.where(packet, received, NEVER)]))
-        before, now = newest[:-1], newest[1:]
-        # a first packet is no return; and nothing is subtracted from NEVER, which would overflow
-        returned = packet & (before != NEVER) & (received - self._los_ns > before)
-        since = np.maximum.accumulate(np.concatenate([back, np.where(returned, received, NEVER)]))
-        last[0], back[0] = newest[-1], since[-1]
-        if len(ticks):
-            tick[0] = ticks[-1]
-        return Heard(now, since[1:], received)
+        most = reception[i] if tick[0] == NEVER else tick[0] + AHEAD_NS
+        received[i] = min(reception[i], most)
+        if is_packet:
+            last[0] = max(before, received[i])
+            # a first packet is no return; nothing is subtracted from NEVER: it would overflow
+            if before != NEVER and received[i] - los_ns > before:
+                back[0] = max(back[0], received[i])
+        newest[i], since[i] = last[0], back[0]
 
 
 def sentence(alert: dict[str, Any], seen: str, unit: str) -> str:  # noqa: ARG001
