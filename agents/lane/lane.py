@@ -100,7 +100,8 @@ class Lane:
         self.progress = time.monotonic()  # when it last made progress
         self._last_commit = self._last_snapshot = time.monotonic()
         self._unsaved: list[_Done] = []
-        self._saved_at = -1
+        # up to where a state was given to the store, and up to where one is in it
+        self._saved_at = self._stored_at = -1
         self._told: set[str] = set()  # unknown sources already logged
         self._commit_task: asyncio.Task[None] | None = None
         self._save_task: asyncio.Task[None] | None = None
@@ -122,6 +123,7 @@ class Lane:
         self._metrics.begin(self.partition, self.chains)
         self.silent_until, self.next_offset = committed, start
         self.committed, self._backlog = committed, end
+        self._stored(start)
         self._reread()
         self._metrics.restore.labels(self.partition).set(time.monotonic() - self._given)
         self._caught_up()
@@ -221,6 +223,7 @@ class Lane:
         # nothing is computed now: the chains may be looked at
         letters = dead_letters(fed.outputs, chunk)
         silent = chunk.first_offset < self.silent_until  # no chunk is both
+        self._metrics.dead_letters.inc(0 if silent else len(letters))
         outputs = [] if silent else [*fed.outputs, *letters]
         for source, one in fed.by_source.items():
             chain = self.chains.chains[source]
@@ -244,6 +247,7 @@ class Lane:
     ) -> None:
         await self.commit.send(outputs)
         self.next_offset = chunk.next_offset
+        self._metrics.unsaved(self.partition, self.next_offset - self._stored_at)
         self._reread()
         self._open -= 1
         self.progress = time.monotonic()
@@ -349,10 +353,16 @@ class Lane:
         self._saved_at, self._last_snapshot = self.next_offset, time.monotonic()
         self._save_task = asyncio.create_task(self._save(self.next_offset, content))
 
+    def _stored(self, offset: int) -> None:
+        """The state up to an offset can be restored."""
+        self._stored_at = offset
+        self._metrics.stored(self.partition, self.next_offset - offset)
+
     async def _save(self, offset: int, content: bytes) -> None:
         """Write a snapshot in the background; if that fails, the previous one remains in use."""
         try:
             await self._store.write(offset, content)
+            self._stored(offset)
         except (BrokerError, KafkaError, TimeoutError, OSError) as error:
             log.warning(
                 "partition %d: snapshot at %d not stored: %r", self.partition, offset, error

@@ -9,11 +9,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -50,6 +57,8 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry, cap: int) -> None:
         self.registry, self._cap = registry, cap
+        # when each counter began: a second series for every one of them, which nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]
 
         def counter(name: str, words: str, *labels: str) -> Counter:
             return Counter(f"heartline_{name}", words, labels, registry=registry)
@@ -74,6 +83,12 @@ class Metrics:
             "held_back_seconds", "Since readers of committed records got on.", "topic", "partition"
         )
         self.recoveries = counter("recoveries", "Times a lane began anew.", "partition")
+        self.dead_letters = counter("dead_letters", "Records that could not be read as a whole.")
+        self._snapshot = gauge(
+            "last_snapshot_seconds", "When a state was last stored, or the lane began, unix time.",
+            "partition",
+        )  # fmt: skip
+        self._unsaved = gauge("unsaved_records", "That a recovery would read again.", "partition")
         self.restore = gauge(
             "restore_seconds", "From being given the partition until reading it.", "partition"
         )
@@ -111,7 +126,8 @@ class Metrics:
     def forget(self, partition: int) -> None:
         """A lane is no longer ours: its metrics are removed."""
         self._lanes.pop(partition, None)
-        for metric in (self.consumer_lag, self.restore, self.recovery):
+        of_lane = (self.consumer_lag, self.restore, self.recovery, self._snapshot, self._unsaved)
+        for metric in of_lane:
             with contextlib.suppress(KeyError):  # it never had one
                 metric.remove(partition)
 
@@ -150,6 +166,17 @@ class Metrics:
         """newest_ms: the stamp of the newest record of each source, ms since 1970."""
         told = {source: ms / 1e3 for source, ms in newest_ms.items()}
         self._lanes[partition].appended.update(told)
+
+    def stored(self, partition: int, unsaved: int) -> None:
+        """A state was stored, or the lane began. unsaved: records since that state."""
+        if (
+            partition in self._lanes
+        ):  # a lane that leaves stores its state when it is gone from here
+            self._snapshot.labels(partition).set(time.time())
+            self._unsaved.labels(partition).set(unsaved)
+
+    def unsaved(self, partition: int, records: int) -> None:
+        self._unsaved.labels(partition).set(records)
 
     def unknown_source(self, source: str, records: int) -> None:
         self._rejects.labels(plain(source), Reason.UNKNOWN_SOURCE.word).inc(records)
@@ -222,6 +249,9 @@ class _AtScrape(Collector):
             "source", "parameter", "level", "side",
         )  # fmt: skip
         event = _Family("event_time_seconds", "Watermark, unix time.", "source")
+        silence = _Family(
+            "packet_age_seconds", "Newest tick less the reception of the newest packet.", "source"
+        )
         lag = _Family(
             "event_time_lag_seconds", "Newest reception time less the watermark.", "source"
         )
@@ -238,6 +268,8 @@ class _AtScrape(Collector):
             for parameter, level, side, bound in chain.limits(chosen):
                 limits.set((name, chain.names[parameter], level.word, side), bound)
             received = int(chain.packets.state["last_tick"][0])
+            if received > 0 and (heard_ns := chain.last_packet_ns) > 0:
+                silence.set((name,), max(0.0, (received - heard_ns) / 1e9))
             if chain.watermark_ns > 0:
                 event.set((name,), chain.watermark_ns / 1e9)
                 if received > 0:
@@ -258,7 +290,7 @@ class _AtScrape(Collector):
         )  # fmt: skip
         for source, key, value in self._metrics.figures():
             figures.set((plain(source), *key), value)
-        every = (active, silent, ahead, limits, event, lag, newest, healthy, figures)
+        every = (active, silent, ahead, limits, event, lag, silence, newest, healthy, figures)
         yield from (family.told() for family in every)
 
 

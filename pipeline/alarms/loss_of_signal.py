@@ -49,6 +49,11 @@ class LossOfSignal(Composite):
     def stages(self) -> dict[str, Stage]:
         return {"heard": self._heard, "monitor": self._monitor}
 
+    @property
+    def last_ns(self) -> int:
+        """Reception time of the newest packet; NEVER before the first."""
+        return int(self._heard.state["last"][0])
+
     def watched(self) -> Iterator[Watched]:
         yield Watched(KIND, (self._name,), self._monitor)
 

@@ -177,6 +177,11 @@ class Chain(Composite):
         return max((c.order.watermark_ns for c in self.containers), default=NEVER)
 
     @property
+    def last_packet_ns(self) -> int:
+        """Reception time of the newest packet; NEVER before the first."""
+        return self._los.last_ns
+
+    @property
     def stages(self) -> dict[str, Stage]:
         named: dict[str, Stage] = {
             "models": self.models,  # first: the models it installs hold their own state

@@ -56,7 +56,9 @@ def test_dashboard(broker: str, demo_mission: Mission, tmp_path: Path) -> None:
     flight = load_recording(packets, demo_mission, Chain(demo_mission)).flight
     port = free_port()
     with worker(broker, {"demo": str(PROJECT / "missions" / "demo")}, tmp_path) as one:
-        config = (PROJECT / "deploy" / "prometheus" / "prometheus.yml").read_text()
+        ours = PROJECT / "deploy" / "prometheus"
+        config = (ours / "prometheus.yml").read_text()
+        (tmp_path / "rules.yml").write_bytes((ours / "rules.yml").read_bytes())
         (tmp_path / "prometheus.yml").write_text(
             config.replace("worker:9308", f"127.0.0.1:{one.port}")
         )
@@ -89,6 +91,12 @@ def test_dashboard(broker: str, demo_mission: Mission, tmp_path: Path) -> None:
                 if not any(len(v) > 1 for v in values):
                     still.append(f"{title}: {query} → {len(data)} series, none changes")
             assert not still, "\n".join(still)
+            groups = ask(port, "rules")["groups"]
+            rules = [rule for group in groups for rule in group["rules"]]
+            assert len(rules) > 20
+            assert [(r["name"], r["lastError"]) for r in rules if r["health"] != "ok"] == []
+            alerts = ask(port, "alerts")["alerts"]
+            assert [a for a in alerts if a["state"] == "firing"] == []
         finally:
             prometheus.terminate()
             prometheus.wait(20)
