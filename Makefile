@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TELEMETRY_DATA ?= ../shared/data
 
-.PHONY: demo test lint unit integration compose-test bench bench-kafka peers corridor coverage flights lead-time fuzz chaos lock clean
+.PHONY: demo test lint unit integration compose-test bench bench-kafka dashboards peers corridor coverage flights lead-time fuzz chaos lock clean
 
 demo: .venv/installed
 	$(BIN)/heartline demo
@@ -37,6 +37,10 @@ bench: .venv/installed
 # Java 17 and Maven; other frameworks beside the lane where `make peers` has been run
 bench-kafka: .venv/installed
 	$(BIN)/python -m benchmarks.kafka
+
+# Grafana's dashboards, from their code
+dashboards: .venv/installed
+	$(BIN)/python -m deploy.dashboards
 
 # other frameworks, for the benchmark alone (docs/performance.md)
 peers: .venv-peers/installed

@@ -120,6 +120,7 @@ class Metrics:
     def begin(self, partition: int, chains: Chains) -> None:
         """A lane starts from a restored state, whose records were counted before, or from none."""
         lane = self._lanes[partition] = _Lane(chains)
+        self.recoveries.labels(partition)  # from 0 on
         for source, chain in chains.chains.items():
             lane.counted[source] = chain.packets.counters
 
@@ -156,8 +157,10 @@ class Metrics:
             self._alerts.labels(plain(source), Level(after).word, kind).inc(n)
 
     def _bear(self, source: str) -> None:
-        """Set alert counters to 0 before the first alert; else `rate` and `increase` miss it."""
+        """Set counters to 0 before the first alert or refusal: `increase` would miss it."""
         self._born.add(source)
+        for reason in Reason:
+            self._rejects.labels(plain(source), reason.word)
         for kind in MONITORS:
             for level in (Level.NORMAL, *ALARM_LEVELS):
                 self._alerts.labels(plain(source), level.word, kind)

@@ -1,14 +1,20 @@
-"""Every query of the dashboard returns data that changes, from a real Prometheus."""
+"""Every query of the dashboards returns data, from a real Prometheus; no rule fires in vain."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +28,28 @@ from pipeline.simulate import simulate
 from tests.conftest import PROJECT
 from tests.integration.system import send, wait_until, worker
 
-DASHBOARD = PROJECT / "deploy" / "grafana" / "dashboards" / "flight.json"
+DEMO = PROJECT / "missions" / "demo"
+BOARDS = sorted((PROJECT / "deploy" / "grafana" / "dashboards").glob("*.json"))
+CHOSEN = {"window": "60s", "__rate_interval": "15s", "source": ".*"}  # as Grafana sets them
+# what moves while a flight is flown and an ingest receives, if anything is measured at all
+MOVES = ("Flight time", "Time to limit", "Packets a second", "Samples a second", "Received a second",
+         "Room to the nearer red limit", "Rates of change, per second", "Alerts in the last minute",
+         "Latency, append to acknowledged outputs",
+         "Records published a second")  # fmt: skip
 
 
 def queries() -> list[tuple[str, str]]:
-    """(panel, expression) with the dashboard's variables as Grafana sets them."""
-    panels = json.loads(DASHBOARD.read_text())["panels"]
-    return [
-        (p["title"], t["expr"].replace("$source", ".*").replace("$parameter", ".*"))
-        for p in panels
-        for t in p["targets"]
-    ]
+    """(panel, expression) with the dashboards' variables as Grafana sets them."""
+    found = []
+    for path in BOARDS:
+        chosen = CHOSEN | {"parameter": "TP_VIB_BRG" if path.stem == "parameter" else ".*"}
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel.get("targets", ()):
+                expression = target["expr"]
+                for name, value in chosen.items():
+                    expression = expression.replace(f"${name}", value)
+                found.append((f"{path.stem}: {panel['title']}", expression))
+    return found
 
 
 def test_no_query_makes_up_data() -> None:
@@ -47,56 +64,119 @@ def ask(port: int, path: str, **parameters: str) -> Any:
         return json.loads(response.read())["data"]
 
 
+@contextmanager
+def prometheus(folder: Path, worker_port: int, ingest_port: int) -> Iterator[int]:
+    """With the configuration that ships, but for where its targets are. Yields its port."""
+    ours, port = PROJECT / "deploy" / "prometheus", free_port()
+    config = (ours / "prometheus.yml").read_text().replace("worker:", "127.0.0.1:")
+    config = config.replace("9308", str(worker_port))
+    config = re.sub(
+        r"dns_sd_configs:\n +- .*",
+        f'static_configs: [{{targets: ["127.0.0.1:{ingest_port}"]}}]',
+        config,
+    )
+    (folder / "rules.yml").write_bytes((ours / "rules.yml").read_bytes())
+    (folder / "prometheus.yml").write_text(config)
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["prometheus", f"--config.file={folder}/prometheus.yml",
+             f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{port}"],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            yield port
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@contextmanager
+def ingest(bootstrap: str, folder: Path, packets: Sequence[bytes]) -> Iterator[int]:
+    """An ingest of the source `second`, which receives one packet after the other. Yields the port
+    of its metrics."""
+    listens, port, done = free_port(), free_port(), threading.Event()
+
+    def fly() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            for packet in packets:
+                out.sendto(packet, ("127.0.0.1", listens))
+                if done.wait(0.1):
+                    return
+
+    with (folder / "ingest.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "agents", "ingest", f"udp://127.0.0.1:{listens}",
+             "--mission", str(DEMO), "--source", "second", "--bootstrap", bootstrap,
+             "--spool", str(folder / "spool"), "--metrics-port", str(port)],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+        flying = threading.Thread(target=fly)
+        flying.start()
+        try:
+            yield port
+        finally:
+            done.set()
+            flying.join()
+            process.terminate()
+            process.wait(20)
+
+
 @pytest.mark.broker
-def test_dashboard(broker: str, demo_mission: Mission, tmp_path: Path) -> None:
+def test_every_panel_has_data_and_no_rule_fires(
+    broker: str, demo_mission: Mission, tmp_path: Path
+) -> None:
     if shutil.which("prometheus") is None:
         pytest.skip("Prometheus is not installed (Debian's package `prometheus`)")
     packets = tmp_path / "packets.bin"
     packets.write_bytes(simulate(7, start=-60.0, end=375.0).packets)
     flight = load_recording(packets, demo_mission, Chain(demo_mission)).flight
-    port = free_port()
-    with worker(broker, {"demo": str(PROJECT / "missions" / "demo")}, tmp_path) as one:
-        ours = PROJECT / "deploy" / "prometheus"
-        config = (ours / "prometheus.yml").read_text()
-        (tmp_path / "rules.yml").write_bytes((ours / "rules.yml").read_bytes())
-        (tmp_path / "prometheus.yml").write_text(
-            config.replace("worker:9308", f"127.0.0.1:{one.port}")
+    data, ends = flight.data, flight.start + flight.length
+    second = [data[a:b].tobytes() for a, b in zip(flight.start[:2000], ends[:2000], strict=True)]
+    with (
+        worker(broker, {"demo": str(DEMO), "second": str(DEMO)}, tmp_path) as one,
+        ingest(broker, tmp_path, second) as other,
+        prometheus(tmp_path, one.port, other) as port,
+    ):
+        begun = time.time()
+        send(flight, "demo", broker, 11.0)
+        wait_until(
+            lambda: one.total("heartline_packets_total") >= len(flight.start), 60, one.text, one
         )
-        with (tmp_path / "prometheus.log").open("wb") as log:
-            prometheus = subprocess.Popen(
-                ["prometheus", f"--config.file={tmp_path}/prometheus.yml",
-                 f"--storage.tsdb.path={tmp_path}/tsdb", f"--web.listen-address=127.0.0.1:{port}"],
-                stdout=log, stderr=log,
-            )  # fmt: skip
-        try:
-            begun = time.time()
-            flying = threading.Thread(target=send, args=(flight, "demo", broker, 11.0))
-            flying.start()
-            flying.join()
-            wait_until(
-                lambda: one.total("heartline_packets_total") >= len(flight.start), 60, one.text, one
-            )
-            time.sleep(3)  # three scrapes more
-            still = []
-            for title, query in queries():
-                data = ask(
-                    port,
-                    "query_range",
-                    query=query,
-                    start=str(begun),
-                    end=str(time.time()),
-                    step="1",
-                )["result"]
-                values = [{v for _, v in series["values"] if v != "NaN"} for series in data]
-                if not any(len(v) > 1 for v in values):
-                    still.append(f"{title}: {query} → {len(data)} series, none changes")
-            assert not still, "\n".join(still)
-            groups = ask(port, "rules")["groups"]
-            rules = [rule for group in groups for rule in group["rules"]]
-            assert len(rules) > 20
-            assert [(r["name"], r["lastError"]) for r in rules if r["health"] != "ok"] == []
-            alerts = ask(port, "alerts")["alerts"]
-            assert [a for a in alerts if a["state"] == "firing"] == []
-        finally:
-            prometheus.terminate()
-            prometheus.wait(20)
+        time.sleep(3)  # three scrapes more
+        asked = partial(ask, port, "query_range", start=str(begun), end=str(time.time()), step="1")
+        still = []
+        for title, query in queries():
+            every = asked(query=query)["result"]
+            values = [{v for _, v in series["values"] if v != "NaN"} for series in every]
+            least = 2 if title.split(": ", maxsplit=1)[1] in MOVES else 1
+            if not any(len(v) >= least for v in values):
+                still.append(f"{title}: {query} → {len(every)} series, {values[:3]}")
+        assert not still, "\n".join(still)
+        of_room = dict(queries())["flight: Room to the nearer red limit"]
+        for series in asked(query=of_room)["result"]:
+            _room_is_right(asked, series)
+        rules = [rule for group in ask(port, "rules")["groups"] for rule in group["rules"]]
+        assert len(rules) > 20
+        assert [(r["name"], r["lastError"]) for r in rules if r["health"] != "ok"] == []
+        assert [a for a in ask(port, "alerts")["alerts"] if a["state"] == "firing"] == []
+
+
+def _room_is_right(asked: Any, series: Any) -> None:
+    """The query's figure at its last time, against the same from the numbers that it is made of."""
+    name = f'source="{series["metric"]["source"]}",parameter="{series["metric"]["parameter"]}"'
+    when, room = series["values"][-1]
+
+    def value(metric: str) -> float:
+        [found] = asked(query=metric)["result"]
+        return float(dict(found["values"])[when])
+
+    low, high = (
+        value(f'heartline_parameter_limit{{{name},level="critical",side="{side}"}}')
+        for side in ("low", "high")
+    )
+    ends = (
+        value(f'heartline_parameter{{{name},window="60s",figure="{figure}"}}')
+        for figure in ("min", "max")
+    )
+    nearest = min(min(x - low, high - x) for x in ends)
+    assert float(room) == pytest.approx(100 * nearest / ((high - low) / 2), abs=1e-6), name
