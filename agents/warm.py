@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.alarms.flapping import Flapping
 from pipeline.chain import Chain
 from pipeline.flights.run import load_recording, run_flight
 from pipeline.formats.importing import mission_toml
@@ -21,7 +22,7 @@ from pipeline.models.shared.contract import GroupParameter
 from pipeline.packets.record_batches import COUNT, HEAD, Columns, heads, parse_batch
 from pipeline.simulate import simulate
 from pipeline.timeline.unwrap import Unwrap
-from schemas.columns import SECOND, Grid
+from schemas.columns import SECOND, Grid, Transitions
 from schemas.mission import IntegerEncoding, ParameterType
 
 _ROWS = 3
@@ -86,6 +87,9 @@ def _judge() -> None:
         none, none, none,
     )  # fmt: skip
     Unwrap(np.arange(2), np.ones(2)).feed(grid.value, grid.quality)
+    one = np.zeros(1, np.int64)
+    raised = Transitions(one, one, one.astype(np.uint8), np.ones(1, np.uint8), one, one)
+    Flapping(2).feed(one, raised)
     for family in FAMILIES:
         family(parameters, SECOND, [family.Rule(**family.example)] * 2).feed(grid)
 

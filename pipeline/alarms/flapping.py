@@ -8,13 +8,13 @@ without a change, an alert gives their number and the present level.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.alarms.calm import NO_FLAGS, NO_RUNS
-from schemas.columns import I8, NEVER, Transitions
+from pipeline.kernel import kernel, part
+from schemas.columns import I8, NEVER, U1, Transitions
 from schemas.mission import Level
 from schemas.state import Stateful
 
@@ -23,33 +23,54 @@ WITHIN_NS = 60_000_000_000
 CALM_NS = 60_000_000_000
 
 
-class Told(NamedTuple):
-    """What is emitted for one transition, or for the calm after many. flaps: raises since the
-    flapping began; 0: a plain transition, number `i` of the monitor's."""
+PLAIN, FLAPPING, CALM = range(3)
+WORDS = ("", "flapping", "calm")
 
-    row: int
-    parameter: int
-    before: int
-    after: int
-    i: int
-    word: str = ""  # flapping, calm
-    flaps: int = 0
-    since_ns: int = 0
+
+class Told(NamedTuple):
+    """What is emitted, in order of rows and parameters: i8[n] each, u1[f] for levels.
+
+    since_ns: of the run that led to it, or, for what stands for many, when the flapping began.
+    since_offset: of that run; -1 for the calm, which no record began. word: PLAIN, FLAPPING or
+    CALM; flaps: raises since the flapping began.
+    """
+
+    row: I8
+    parameter: I8
+    before: I8
+    after: I8
+    since_ns: I8
+    since_offset: I8
+    word: I8
+    flaps: I8
+
+
+class Flaps(NamedTuple):
+    """Of f monitors. raises i8[FLAPS, f]: times of the last, oldest first; many i8: raises since
+    the flapping began, which is since; last i8: time of the last change; level u1: the highest that
+    was emitted; now u1: where the monitor stands."""
+
+    raises: I8
+    flapping: U1
+    many: I8
+    since: I8
+    last: I8
+    level: U1
+    now: U1
 
 
 class Flapping(Stateful):
     """Of f monitors."""
 
     def __init__(self, f: int) -> None:
-        self.state = {
-            "raises": np.full((FLAPS, f), NEVER, np.int64),  # times of the last, oldest first
-            "flapping": np.zeros(f, np.uint8),
-            "count": np.zeros(f, np.int64),  # raises since the flapping began
-            "since": np.zeros(f, np.int64),
-            "last": np.zeros(f, np.int64),  # time of the last change
-            "level": np.zeros(f, np.uint8),  # the highest that was emitted
-            "now": np.zeros(f, np.uint8),  # where the monitor stands
-        }
+        self._flaps = Flaps(
+            np.full((FLAPS, f), NEVER, np.int64), np.zeros(f, np.uint8), np.zeros(f, np.int64),
+            np.zeros(f, np.int64), np.zeros(f, np.int64), np.zeros(f, np.uint8),
+            np.zeros(f, np.uint8),
+        )  # fmt: skip
+        known = self._flaps._asdict()
+        self.state = {"count" if name == "many" else name: a for name, a in known.items()}
+        self._first = np.zeros(f, np.int64)
         self.bounds = {
             "flapping": (0, 1),
             "level": (0, Level.SEVERE),
@@ -75,55 +96,84 @@ class Flapping(Stateful):
         """The last level emitted while it flaps; 0 if it does not flap."""
         return int(self.state["level"][parameter]) if self.state["flapping"][parameter] else 0
 
-    def feed(self, time_ns: I8, t: Transitions) -> list[Told]:
-        """time_ns i8[k]: of each row, a time that never goes back for long."""
+    def feed(self, time_ns: I8, t: Transitions) -> Told | None:
+        """time_ns i8[k]: of each row, a time that never goes back for long.
+
+        None: nothing is said.
+        """
         if self.quiet and not len(t.row):
-            return []
-        told = list(self._rows(time_ns, t))
-        told.sort(key=lambda x: (x.row, x.parameter))
-        return told
+            return None
+        out = np.empty((2 * len(t.row) + len(self._first), len(Told._fields)), np.int64)
+        n = tell(
+            time_ns, t.row, t.parameter, t.before, t.after, t.since_ns, t.since_offset,
+            self._flaps, self._first, out,
+        )  # fmt: skip
+        if n == 0:
+            return None
+        told = out[:n]
+        if n > 1:
+            told = told[np.lexsort((told[:, 1], told[:, 0]))]
+        return Told(*told.T)
 
-    def _rows(self, time_ns: I8, t: Transitions) -> Iterator[Told]:
-        first = np.zeros(len(self.state["flapping"]), np.int64)  # row from which calm is looked for
-        for i, (row, j) in enumerate(zip(t.row.tolist(), t.parameter.tolist(), strict=True)):
-            yield from self._calm(time_ns[first[j] : row], int(first[j]), j)
-            yield from self._one(int(time_ns[row]), row, j, int(t.before[i]), int(t.after[i]), i)
-            first[j] = row + 1
-        for j in np.flatnonzero(self.state["flapping"]).tolist():
-            yield from self._calm(time_ns[first[j] :], int(first[j]), j)
 
-    def _calm(self, time_ns: I8, first: int, j: int) -> Iterator[Told]:
-        s = self.state
-        if not s["flapping"][j]:
-            return
-        # others follow a packet with a time in the future: calm is counted from their times
-        since = np.minimum.accumulate(np.concatenate([s["last"][j : j + 1], time_ns]))
-        late = np.flatnonzero(time_ns - since[1:] >= CALM_NS)
-        s["last"][j] = since[-1]
-        if len(late):
-            s["flapping"][j], s["raises"][:, j] = 0, NEVER
-            yield Told(
-                first + int(late[0]), j, int(s["level"][j]), int(s["now"][j]), -1, "calm",
-                int(s["count"][j]), int(s["since"][j]),
-            )  # fmt: skip
+@part
+def _look_for_calm(
+    time: I8, first: int, end: int, j: int, s: Flaps, out: I8, n: int
+) -> int:  # others follow a packet with a time in the future: calm is counted from their times
+    """Rows from `first` to `end`, of one that flaps. Returns the number of what is told."""
+    last, calm = s.last[j], -1
+    for i in range(first, end):
+        last = min(last, time[i])
+        if calm < 0 and time[i] - last >= CALM_NS:
+            calm = i
+    s.last[j] = last
+    if calm < 0:
+        return n
+    s.flapping[j] = 0
+    for k in range(FLAPS):
+        s.raises[k, j] = NEVER
+    out[n, 0], out[n, 1], out[n, 2], out[n, 3] = calm, j, s.level[j], s.now[j]
+    out[n, 4], out[n, 5], out[n, 6], out[n, 7] = s.since[j], -1, CALM, s.many[j]
+    return n + 1
 
-    def _one(self, now: int, row: int, j: int, before: int, after: int, i: int) -> Iterator[Told]:
-        s = self.state
-        s["last"][j], s["now"][j] = now, after
-        raised = before == 0
-        if s["flapping"][j]:
-            s["count"][j] += raised
-            if after > s["level"][j]:  # worse than all that was emitted
-                yield Told(row, j, int(s["level"][j]), after, i)
-                s["level"][j] = after
-            return
-        if raised:
-            s["raises"][:-1, j] = s["raises"][1:, j]
-            s["raises"][-1, j] = now
-        oldest = int(s["raises"][0, j])
-        if not raised or oldest == NEVER or now - oldest > WITHIN_NS:
-            yield Told(row, j, before, after, i)
-            return
-        s["flapping"][j], s["count"][j], s["since"][j] = 1, FLAPS, oldest
-        s["level"][j] = after
-        yield Told(row, j, before, after, i, "flapping", FLAPS, oldest)
+
+@kernel
+def tell(
+    time: I8, row: I8, parameter: I8, before: U1, after: U1, since_ns: I8, since_offset: I8,
+    s: Flaps, first: I8, out: I8,
+) -> int:  # fmt: skip
+    """Of transitions in order of rows. first i8[f]: scratch, the row from which on calm is looked
+    for."""
+    n = 0
+    for j in range(len(first)):
+        first[j] = 0
+    for i in range(len(row)):
+        j, now, level = parameter[i], time[row[i]], after[i]
+        if s.flapping[j]:
+            n = _look_for_calm(time, first[j], row[i], j, s, out, n)
+        first[j] = row[i] + 1
+        s.last[j], s.now[j] = now, level
+        raised = before[i] == 0
+        old, since, offset, word = np.int64(before[i]), since_ns[i], since_offset[i], PLAIN
+        flaps = np.int64(0)
+        if s.flapping[j]:
+            s.many[j] += np.int64(raised)
+            if level <= s.level[j]:
+                continue
+            old = np.int64(s.level[j])  # it is worse than all that was emitted
+            s.level[j] = level
+        elif raised:
+            for k in range(FLAPS - 1):
+                s.raises[k, j] = s.raises[k + 1, j]
+            s.raises[FLAPS - 1, j] = now
+            oldest = s.raises[0, j]
+            if oldest != NEVER and now - oldest <= WITHIN_NS:
+                s.flapping[j], s.many[j], s.since[j], s.level[j] = 1, FLAPS, oldest, level
+                since, word, flaps = oldest, FLAPPING, np.int64(FLAPS)
+        out[n, 0], out[n, 1], out[n, 2], out[n, 3] = row[i], j, old, level
+        out[n, 4], out[n, 5], out[n, 6], out[n, 7] = since, offset, word, flaps
+        n += 1
+    for j in range(len(first)):
+        if s.flapping[j]:
+            n = _look_for_calm(time, first[j], len(time), j, s, out, n)
+    return n

@@ -16,7 +16,8 @@ import numpy as np
 
 from pipeline.alarms.check import Sample
 from pipeline.alarms.checks import EVERY
-from pipeline.alarms.flapping import Flapping, Told
+from pipeline.alarms.flapping import PLAIN, Flapping
+from pipeline.alarms.flapping import WORDS as FLAPPING_WORDS
 from pipeline.alarms.tables import AlarmTable
 from pipeline.alarms.watched import Watched
 from pipeline.decode import Field, Plan
@@ -43,17 +44,22 @@ class About(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What an alert rests on that later rows may change: its dictionary is made, and encoded, when
-    its id is known. context: in force, from 1; flaps, word: of an alert that stands for many."""
+    """What an alert rests on that later rows may change, in plain numbers: its dictionary is made,
+    and encoded, when its id is known. The first eight are those of `flapping.Told`; context: in
+    force, from 1; 0: none."""
 
+    row: int
+    parameter: int
+    before: int
+    after: int
+    since_ns: int
+    since_offset: int
+    word: int
+    flaps: int
     packet: int
-    change: Change
     observed: float
     variant: int
     context: int
-    reasons: list[dict[str, Any]]
-    flaps: dict[str, int] | None
-    word: str
 
 
 class LimitCheck(Composite):
@@ -130,36 +136,35 @@ class LimitCheck(Composite):
         self._tell(batch, rows, t, out)
 
     def _tell(self, batch: PacketBatch, rows: Rows, t: Transitions, out: list[Pending]) -> None:
-        for told in self._flapping.feed(batch.reception_ns[rows.packet], t):
-            seen = self._seen(batch, rows, t, told)
-            make = partial(self._alert, batch, rows, seen)
-            order = (self._index, told.parameter)
-            out.append(
-                Pending(seen.packet, batch.record.item(seen.packet), Rank.LIMIT, order, make)
-            )
+        told = self._flapping.feed(batch.reception_ns[rows.packet], t)
+        if told is None:
+            return
+        packet = rows.packet[told.row]
+        variant = self._limits.variant[told.row, told.parameter]
+        first = np.where(told.since_offset < 0, batch.offset[packet], told.since_offset)
+        context = variant - self._limits.first[0, told.parameter]
+        observed = rows.eng[told.row, self._limits.columns[told.parameter]]
+        columns = (*told._replace(since_offset=first), packet, observed, variant, context)
+        record = batch.record[packet].tolist()
+        for i, numbers in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+            seen = _Seen(*numbers)
+            make = partial(self._alert, batch, rows, seen, self._reasons(rows, seen))
+            order = (self._index, seen.parameter)
+            out.append(Pending(seen.packet, record[i], Rank.LIMIT, order, make))
 
-    def _seen(self, batch: PacketBatch, rows: Rows, t: Transitions, told: Told) -> _Seen:
-        """What is known now of a transition, or of the one alert that stands for many of them."""
-        row, j, packet = told.row, told.parameter, rows.packet.item(told.row)
-        about, variant = self._about[j], self._limits.variant.item(row, j)
-        since = told.since_ns if told.word else t.since_ns.item(told.i)
-        offset = batch.offset.item(packet) if told.i < 0 else t.since_offset.item(told.i)
-        observed = rows.eng.item(row, about.column)
-        sample = Sample(rows, row, variant, observed, about.labels)
-        return _Seen(
-            packet,
-            Change(row, j, told.before, told.after, since, offset),
-            observed,
-            variant,
-            self._limits.context(row, j),
-            [r for check in self._judges if (r := check.reason(sample))],
-            {"raises": told.flaps, "since_ns": told.since_ns} if told.word else None,
-            told.word,
+    def _reasons(self, rows: Rows, seen: _Seen) -> list[dict[str, Any]]:
+        labels = self._about[seen.parameter].labels
+        sample = Sample(rows, seen.row, seen.variant, seen.observed, labels)
+        return [r for check in self._judges if (r := check.reason(sample))]
+
+    def _alert(
+        self, batch: PacketBatch, rows: Rows, seen: _Seen, reasons: list[dict[str, Any]], id_: str
+    ) -> Output:
+        row, variant, observed = seen.row, seen.variant, seen.observed
+        change = Change(
+            row, seen.parameter, seen.before, seen.after, seen.since_ns, seen.since_offset
         )
-
-    def _alert(self, batch: PacketBatch, rows: Rows, seen: _Seen, id_: str) -> Output:
-        change, row, variant, observed = seen.change, seen.change.row, seen.variant, seen.observed
-        about = self._about[change.parameter]
+        about = self._about[seen.parameter]
         quality = rows.quality.item(row, about.column)
         alert = alert_head(
             self._origin, about.name, self._kind, "static", change, batch, seen.packet,
@@ -172,15 +177,16 @@ class LimitCheck(Composite):
         if not about.wide:  # a wide field has only a place in this batch
             alert["raw"] = rows.raw.item(row, about.column)
         alert["limit"] = self._limits.crossed(variant, change.after, observed)
-        alert["reasons"] = seen.reasons
+        alert["reasons"] = reasons
         if seen.context:
             alert["context"] = seen.context
         alert |= self._limits.ranges_in_force(variant)
         if about.calibrator is not None:
             alert["calibrator"] = about.calibrator
         alert["fingerprint"] = self._origin.fingerprint
-        if seen.word:
-            alert["transition"], alert["flaps"] = seen.word, seen.flaps
+        if seen.word != PLAIN:
+            alert["transition"] = FLAPPING_WORDS[seen.word]
+            alert["flaps"] = {"raises": seen.flaps, "since_ns": seen.since_ns}
         return alert_output(alert, sentence, id_)
 
 

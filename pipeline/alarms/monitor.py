@@ -141,7 +141,7 @@ class Monitor(Stateful):
                 parts.append(self._out[:n].copy())
         if not parts:
             return _QUIET
-        rows, parameter, old, new, since, first = np.concatenate(parts).T
+        rows, parameter, old, new, since, first = np.concatenate(parts).T.copy()
         return Transitions(
             rows, parameter, old.astype(np.uint8), new.astype(np.uint8), since, first
         )

@@ -57,14 +57,29 @@ class Calm(NamedTuple):
     high: F8
 
 
-class _Known(NamedTuple):
-    """Bounds and bands of one variant in plain numbers, and as alerts have them. levels: those that
-    have any, the most severe first."""
+class _Bound(NamedTuple):
+    """What one level of one variant is judged by; bands: low and high of each."""
 
-    levels: tuple[Level, ...]
-    low: list[float]
-    high: list[float]
-    bands: list[tuple[int, float, float]]
+    level: Level
+    low: float
+    high: float
+    bands: tuple[tuple[float, float], ...]
+
+    def crossed(self, value: float) -> float | None:
+        """The bound that the value lies beyond, or the nearer end of the band it is in."""
+        if beyond(value, self.low, self.high):
+            return self.high if value > self.high else self.low
+        for low, high in self.bands:
+            if low <= value <= high:
+                return low if value - low <= high - value else high
+        return None
+
+
+class _Known(NamedTuple):
+    """One variant in plain numbers, and as alerts have it. by_level: those that have a bound or a
+    band, the most severe first."""
+
+    by_level: dict[int, _Bound]
     told: dict[str, Any]
 
 
@@ -147,57 +162,52 @@ class Limits(Check):
         none = self._nothing
         return Scores(self._enter[:k], self._leave[:k], none, none, none)
 
-    def context(self, row: int, column: int) -> int:
-        """Which context was in force at a row of the last feed, from 1; 0: none."""
-        return int(self.variant[row, column] - self._judged.first[column])
-
     def crossed(self, variant: int, level: int, value: float) -> float | None:
         """The bound of `level` that the value lies beyond, or the nearer end of the band it is in.
 
         None if neither applies.
         """
-        if level == 0:
-            return None
-        known = self._of(variant)
-        low, high = known.low[level - 1], known.high[level - 1]
-        if beyond(value, low, high):
-            return high if value > high else low
-        for of, low, high in known.bands:
-            if of == level and low <= value <= high:
-                return low if value - low <= high - value else high
-        return None
+        bound = self._of(variant).by_level.get(level)
+        return bound.crossed(value) if bound else None
 
     def ranges_in_force(self, variant: int) -> dict[str, Any]:
         """The ranges and bands of a variant, as alerts have them."""
         return self._of(variant).told
 
     def reason(self, sample: Sample) -> dict[str, Any] | None:
-        for level in self._of(sample.variant).levels:
-            limit = self.crossed(sample.variant, level, sample.observed)
+        for bound in self._of(sample.variant).by_level.values():
+            limit = bound.crossed(sample.observed)
             if limit is not None:
-                return {"check": self.word, "level": level.word, "limit": limit}
+                return {"check": self.word, "level": bound.level.word, "limit": limit}
         return None
 
     def _of(self, variant: int) -> _Known:
-        if variant not in self._known:
-            r = self.ranges
-            low, high = r.low[:, variant].tolist(), r.high[:, variant].tolist()
-            bands = [
-                (int(r.band_level[i]), float(r.band_low[i]), float(r.band_high[i]))
-                for i in range(*r.band_first[variant : variant + 2])
-            ]
-            outside = {
-                level.word: [number_or_none(a), number_or_none(b)]
-                for level, a, b in zip(ALARM_LEVELS, low, high, strict=True)
-                if math.isfinite(a) or math.isfinite(b)
-            }
-            inside = [[Level(v).word, number_or_none(a), number_or_none(b)] for v, a, b in bands]
-            found = {"ranges": outside, "bands": inside}
-            told = {name: value for name, value in found.items() if value}
-            some = {of for of, _, _ in bands}
-            levels = tuple(v for v in reversed(ALARM_LEVELS) if v.word in outside or v in some)
-            self._known[variant] = _Known(levels, low, high, bands, told)
-        return self._known[variant]
+        known = self._known.get(variant)
+        if known is None:
+            known = self._known[variant] = self._read(variant)
+        return known
+
+    def _read(self, variant: int) -> _Known:
+        r = self.ranges
+        bands = [
+            (int(r.band_level[i]), float(r.band_low[i]), float(r.band_high[i]))
+            for i in range(*r.band_first[variant : variant + 2])
+        ]
+        every = [
+            _Bound(level, low, high, tuple((a, b) for of, a, b in bands if of == level))
+            for level, low, high in zip(
+                ALARM_LEVELS, r.low[:, variant].tolist(), r.high[:, variant].tolist(), strict=True
+            )
+        ]
+        outside = {
+            b.level.word: [number_or_none(b.low), number_or_none(b.high)]
+            for b in every
+            if math.isfinite(b.low) or math.isfinite(b.high)
+        }
+        inside = [[Level(v).word, number_or_none(a), number_or_none(b)] for v, a, b in bands]
+        found = {"ranges": outside, "bands": inside}
+        by_level = {int(b.level): b for b in reversed(every) if b.level.word in outside or b.bands}
+        return _Known(by_level, {name: value for name, value in found.items() if value})
 
     @staticmethod
     def words(reason: dict[str, Any], unit: str) -> str:

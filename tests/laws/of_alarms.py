@@ -76,10 +76,11 @@ def _feed_flaps(stage: _Flaps, stream: Any, a: int, b: int) -> bytes:
     time, enter, leave = (s[a:b] for s in stream)
     none = np.empty((0, F))
     t = stage.monitor.feed(time, np.arange(a, b), Scores(enter, leave, none, none, none))
-    return b"".join(
-        as_bytes(x.row + a, x.parameter, x.before, x.after, x.flaps, x.since_ns) + x.word.encode()
-        for x in stage.flapping.feed(time, t)
-    )
+    told = stage.flapping.feed(time, t)
+    if told is None:
+        return b""
+    told.row[:] += a
+    return b"".join(as_bytes(*one) for one in zip(*told, strict=True))
 
 
 class _Stale(Composite):
