@@ -172,9 +172,8 @@ class Metrics:
 
     def stored(self, partition: int, unsaved: int) -> None:
         """A state was stored, or the lane began. unsaved: records since that state."""
-        if (
-            partition in self._lanes
-        ):  # a lane that leaves stores its state when it is gone from here
+        # a lane that leaves stores its state when it is gone from here
+        if partition in self._lanes:
             self._snapshot.labels(partition).set(time.time())
             self._unsaved.labels(partition).set(unsaved)
 
