@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -30,6 +32,7 @@ from schemas import topics
 
 log = logging.getLogger("heartline")
 STOP_S = 15.0
+FAUST_S = 3.0  # for which the lanes wait for Faust's own clients to stop, and once more at the end
 UNSTOPPED = (
     f"Not stopped cleanly within {STOP_S:g} s (is the broker there?): ended as it stood; what was "
     "not committed is done again by the next worker."
@@ -51,17 +54,98 @@ class LanesFirst(BootStrategy):
         return [*first, *super().server()]
 
 
+class LaneService(Service):
+    """Lanes, metrics and health; the worker exits with the reason when a lane cannot go on."""
+
+    def __init__(self, settings: Settings, running: list[Lanes], **of_faust: Any) -> None:
+        self._settings, self._running = settings, running
+        self.left = asyncio.Event()  # what could be committed is
+        super().__init__(**of_faust)
+
+    @property
+    def clean(self) -> bool:
+        """Whether every lane has left with everything committed."""
+        return not hasattr(self, "lanes") or self.lanes.clean
+
+    async def on_start(self) -> None:
+        try:
+            missions = {name: s.load() for name, s in self._settings.sources.items()}
+            if not missions:
+                raise MissionError("No source: give --source NAME=MISSION_FOLDER.")
+            metrics = Metrics(CollectorRegistry(), self._settings.parameter_gauges)
+            self.lanes = Lanes(self._settings, missions, metrics)
+            self._running.append(self.lanes)
+            self.server = serve(
+                self._settings.metrics_host,
+                self._settings.metrics_port,
+                metrics.registry,
+                self.lanes.health,
+            )
+            notify("READY=1", "STATUS=waits for a broker")  # /healthz reports its state
+            await self.lanes.connect()
+        except (MissionError, BrokerError) as error:
+            end(error)
+
+    @Service.task
+    async def process(self) -> None:
+        try:
+            await self.lanes.run()
+        except LaneFailed as error:
+            end(error)
+        if not self.lanes.closing:
+            end(LaneFailed("The lanes ended without a reason; see the log."))
+
+    async def on_stop(self) -> None:
+        notify("STOPPING=1")
+        if hasattr(self, "server"):  # else it ended before it had begun
+            self.server.shutdown()
+            async with asyncio.timeout(10):
+                await self.lanes.close()
+        self.left.set()
+
+
 class App(faust.App):
     BootStrategy = LanesFirst
-    first: tuple[Service, ...] = ()
+    first: tuple[LaneService, ...] = ()
 
     async def stop(self) -> None:
-        """Stop within STOP_S: Faust's own clients would wait for ever for a broker that is gone."""
-        deadline = threading.Timer(STOP_S, end, [LaneFailed(UNSTOPPED)])
+        """Stop within STOP_S: Faust's own clients would wait for ever for a broker that is gone.
+
+        One that is told to stop while it joins its group waits for that first, up to a minute. The
+        lanes do not wait for it: they hold the group that matters, and what is to be committed.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = threading.Timer(STOP_S, lambda: end(LaneFailed(f"{UNSTOPPED}{waits(loop)}")))
         deadline.daemon = True
         deadline.start()
-        await super().stop()
+        stopping = asyncio.ensure_future(super().stop())
+        await asyncio.wait({stopping}, timeout=FAUST_S)
+        for lanes in self.first:
+            await lanes.stop()
+            await lanes.left.wait()
+        await asyncio.wait({stopping}, timeout=FAUST_S)
         deadline.cancel()
+        if stopping.done():
+            stopping.result()
+        elif all(lanes.clean for lanes in self.first):
+            log.warning("the lanes left, everything is committed; a client of Faust's did not stop")
+            leave(0)
+        else:
+            end(LaneFailed(f"{UNSTOPPED}{waits(loop)}"))
+
+
+def waits(loop: asyncio.AbstractEventLoop) -> str:
+    """What each task of a loop waits for, a line each, to be read by whoever mends it."""
+    told = ["", "It waited for:"]
+    for task in asyncio.all_tasks(loop):
+        chain: list[str] = []
+        at: Any = task.get_coro()
+        while at is not None:  # down to the innermost coroutine that waits
+            if frame := getattr(at, "cr_frame", None):
+                chain.append(f"{frame.f_code.co_name}:{frame.f_lineno}")
+            at = getattr(at, "cr_await", None)
+        told.append(f"  {task.get_name()}: {' > '.join(chain)}")
+    return "\n".join(told)
 
 
 def faust_credentials(security: Security) -> Any:
@@ -101,56 +185,21 @@ def create_app(settings: Settings) -> App:
     kept = {topics.ALARMS: alarms.take, topics.MODELS: stage_of}
     add_desk(app, settings.bootstrap, settings.namespace, kept, alarms)
 
-    class LaneService(Service):
-        """Lanes, metrics and health; the worker exits with the reason when a lane cannot go on."""
-
-        async def on_start(self) -> None:
-            try:
-                missions = {name: s.load() for name, s in settings.sources.items()}
-                if not missions:
-                    raise MissionError("No source: give --source NAME=MISSION_FOLDER.")
-                metrics = Metrics(CollectorRegistry(), settings.parameter_gauges)
-                self.lanes = Lanes(settings, missions, metrics)
-                running.append(self.lanes)
-                self.server = serve(
-                    settings.metrics_host,
-                    settings.metrics_port,
-                    metrics.registry,
-                    self.lanes.health,
-                )
-                notify("READY=1", "STATUS=waits for a broker")  # /healthz reports its state
-                await self.lanes.connect()
-            except (MissionError, BrokerError) as error:
-                end(error)
-
-        @Service.task
-        async def process(self) -> None:
-            try:
-                await self.lanes.run()
-            except LaneFailed as error:
-                end(error)
-            if not self.lanes.closing:
-                end(LaneFailed("The lanes ended without a reason; see the log."))
-
-        async def on_stop(self) -> None:
-            notify("STOPPING=1")
-            if hasattr(self, "server"):  # else it ended before it had begun
-                self.server.shutdown()
-                async with asyncio.timeout(10):
-                    await self.lanes.close()
-
-    app.first = (LaneService(loop=app.loop, beacon=app.beacon),)
+    app.first = (LaneService(settings, running, loop=app.loop, beacon=app.beacon),)
     return app
 
 
 def end(error: Exception) -> None:
     """Exit at once and print the reason; a supervisor restarts the worker."""
-    import os
-    import sys
-
     sys.stderr.write(f"heartline: {error}\n")
+    leave(1)
+
+
+def leave(status: int) -> None:
+    """Exit at once, whatever threads still wait."""
+    logging.shutdown()
     sys.stderr.flush()
-    os._exit(1)
+    os._exit(status)
 
 
 settings = from_environment()

@@ -100,6 +100,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._paused: set[TopicPartition] = set()
         self.closing = False
+        self.clean = True  # no lane has left without its last commit
         self.heard = time.monotonic()  # when a broker last answered
         self._seal, self._authority = _seal(settings), authority(settings)
         self._topic_id: str | None = None  # of telemetry.raw, as it was when its lanes were taken
@@ -331,6 +332,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 await asyncio.gather(task, return_exceptions=True)
                 await lane.leave(save=self.closing)
         except (TimeoutError, CommitLost, KafkaError) as error:
+            self.clean = False
             log.warning(
                 "lane %d left without its last commit (%r): the next owner repeats %d records",
                 lane.partition,
