@@ -115,7 +115,7 @@ class App(faust.App):
         lanes do not wait for it: they hold the group that matters, and what is to be committed.
         """
         loop = asyncio.get_running_loop()
-        deadline = threading.Timer(STOP_S, lambda: end(LaneFailed(f"{UNSTOPPED}{waits(loop)}")))
+        deadline = threading.Timer(STOP_S, _give_up, [loop])
         deadline.daemon = True
         deadline.start()
         stopping = asyncio.ensure_future(super().stop())
@@ -124,14 +124,19 @@ class App(faust.App):
             await lanes.stop()
             await lanes.left.wait()
         await asyncio.wait({stopping}, timeout=FAUST_S)
-        deadline.cancel()
-        if stopping.done():
-            stopping.result()
-        elif all(lanes.clean for lanes in self.first):
+        if not stopping.done() and all(lanes.clean for lanes in self.first):
             log.warning("the lanes left, everything is committed; a client of Faust's did not stop")
             leave(0)
-        else:
-            end(LaneFailed(f"{UNSTOPPED}{waits(loop)}"))
+        await stopping
+        deadline.cancel()
+
+
+def _give_up(loop: asyncio.AbstractEventLoop) -> None:
+    told = ""
+    try:  # from another thread than the loop's: it may fail, and the worker ends all the same
+        told = waits(loop)
+    finally:
+        end(LaneFailed(f"{UNSTOPPED}{told}"))
 
 
 def waits(loop: asyncio.AbstractEventLoop) -> str:

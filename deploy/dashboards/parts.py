@@ -9,18 +9,15 @@ from typing import Any
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.models import common as shapes
 from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 TAG = "heartline"
 RAISED = (
     "sum by (source, level, kind) "
     '(increase(heartline_alerts_total{source=~"$source",level!="normal"}[15s])) > 0'
 )
+CHOSEN = '{source=~"$source"}'
 DATA = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
-# by level, worst last; readable at night and by those who do not tell red from green
-LEVELS = {
-    "watch": "blue", "warning": "yellow", "distress": "orange", "critical": "red",
-    "severe": "purple",
-}  # fmt: skip
 GOOD, ODD, BAD = "green", "yellow", "red"
 
 
@@ -63,7 +60,7 @@ def panel(given: Panel) -> Any:
         else:
             query.instant()
         if given.kind == "table":
-            query.format(_TABLE)
+            query.format(PromQueryFormat.TABLE)
         made.with_target(query)
     return made
 
@@ -123,9 +120,6 @@ def _steps(steps: Sequence[tuple[float, str]]) -> Any:
 def _words(words: dict[str, str]) -> models.ValueMap:
     options = {k: models.ValueMappingResult(text=text) for k, text in words.items()}
     return models.ValueMap(options=options)
-
-
-_TABLE: Any = "table"
 
 
 def variable(name: str, query: str, many: bool = True) -> Any:

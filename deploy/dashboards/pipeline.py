@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.dashboards.parts import BAD, GOOD, ODD, SOURCE, Panel, board, variable
+from deploy.dashboards.parts import BAD, CHOSEN, GOOD, ODD, SOURCE, Panel, board, variable
 
 RATE = "[$__rate_interval]"
-SHOWN = '{source=~"$source"}'
-FILLED = f"heartline_ingest_spool_bytes{SHOWN} / heartline_ingest_spool_limit_bytes{SHOWN}"
+FILLED = f"heartline_ingest_spool_bytes{CHOSEN} / heartline_ingest_spool_limit_bytes{CHOSEN}"
 YES = {"0": "no", "1": "yes"}
 
 

@@ -117,10 +117,9 @@ class Flapping(Stateful):
 
 
 @part
-def _look_for_calm(
-    time: I8, first: int, end: int, j: int, s: Flaps, out: I8, n: int
-) -> int:  # others follow a packet with a time in the future: calm is counted from their times
+def _look_for_calm(time: I8, first: int, end: int, j: int, s: Flaps, out: I8, n: int) -> int:
     """Rows from `first` to `end`, of one that flaps. Returns the number of what is told."""
+    # others follow a packet with a time in the future: calm is counted from their times
     last, calm = s.last[j], -1
     for i in range(first, end):
         last = min(last, time[i])

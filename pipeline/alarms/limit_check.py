@@ -30,6 +30,7 @@ from schemas.state import Composite
 
 WORDS = {check.word: check.words for check in EVERY}
 LIVE, RECORDED = "limit", "recorded_limit"
+_OF_CHANGE = len(Change._fields)  # with which `Told` begins
 
 
 class About(NamedTuple):
@@ -44,16 +45,10 @@ class About(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What an alert rests on that later rows may change, in plain numbers: its dictionary is made,
-    and encoded, when its id is known. The first eight are those of `flapping.Told`; context: in
-    force, from 1; 0: none."""
+    """What an alert rests on that later rows may change: its dictionary is made, and encoded, when
+    its id is known. word, flaps: of `flapping.Told`; context: in force, from 1; 0: none."""
 
-    row: int
-    parameter: int
-    before: int
-    after: int
-    since_ns: int
-    since_offset: int
+    change: Change
     word: int
     flaps: int
     packet: int
@@ -147,24 +142,21 @@ class LimitCheck(Composite):
         columns = (*told._replace(since_offset=first), packet, observed, variant, context)
         record = batch.record[packet].tolist()
         for i, numbers in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
-            seen = _Seen(*numbers)
+            seen = _Seen(Change(*numbers[:_OF_CHANGE]), *numbers[_OF_CHANGE:])
             make = partial(self._alert, batch, rows, seen, self._reasons(rows, seen))
-            order = (self._index, seen.parameter)
+            order = (self._index, seen.change.parameter)
             out.append(Pending(seen.packet, record[i], Rank.LIMIT, order, make))
 
     def _reasons(self, rows: Rows, seen: _Seen) -> list[dict[str, Any]]:
-        labels = self._about[seen.parameter].labels
-        sample = Sample(rows, seen.row, seen.variant, seen.observed, labels)
+        labels = self._about[seen.change.parameter].labels
+        sample = Sample(rows, seen.change.row, seen.variant, seen.observed, labels)
         return [r for check in self._judges if (r := check.reason(sample))]
 
     def _alert(
         self, batch: PacketBatch, rows: Rows, seen: _Seen, reasons: list[dict[str, Any]], id_: str
     ) -> Output:
-        row, variant, observed = seen.row, seen.variant, seen.observed
-        change = Change(
-            row, seen.parameter, seen.before, seen.after, seen.since_ns, seen.since_offset
-        )
-        about = self._about[seen.parameter]
+        change, variant, observed = seen.change, seen.variant, seen.observed
+        row, about = change.row, self._about[change.parameter]
         quality = rows.quality.item(row, about.column)
         alert = alert_head(
             self._origin, about.name, self._kind, "static", change, batch, seen.packet,
@@ -186,7 +178,7 @@ class LimitCheck(Composite):
         alert["fingerprint"] = self._origin.fingerprint
         if seen.word != PLAIN:
             alert["transition"] = FLAPPING_WORDS[seen.word]
-            alert["flaps"] = {"raises": seen.flaps, "since_ns": seen.since_ns}
+            alert["flaps"] = {"raises": seen.flaps, "since_ns": change.since_ns}
         return alert_output(alert, sentence, id_)
 
 

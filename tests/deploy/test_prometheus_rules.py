@@ -57,7 +57,6 @@ class Fault(NamedTuple):
 
     series: dict[str, str]
     minute: int
-    at_nine: bool = False  # whether it may fire at minute 9, before the fault
 
 
 LAG = f'heartline_consumer_lag_records{{{W},partition="0"}}'

@@ -29,7 +29,8 @@ def series(mission: Mission, sources: int) -> int:
 
 
 def test_a_source_costs_what_the_page_says(demo_mission: Mission) -> None:
-    limits = len(list(Chain(demo_mission).limits(_all(demo_mission))))
+    chain = Chain(demo_mission)
+    limits = len(list(chain.limits(Metrics(CollectorRegistry(), 200).chosen("s", chain))))
     own, two = (series(demo_mission, n) for n in (0, 2))
     each = (two - own) // 2 - limits
     assert f"A source costs {each} series" in PAGE, (each, limits)
@@ -40,8 +41,3 @@ def test_a_source_costs_what_the_page_says(demo_mission: Mission) -> None:
 def test_they_grow_with_the_sources_alone(sources: int, demo_mission: Mission) -> None:
     own, one, many = (series(demo_mission, n) for n in (0, 1, sources))
     assert many - own == sources * (one - own)
-
-
-def _all(mission: Mission) -> frozenset[str]:
-    chain = Chain(mission)
-    return Metrics(CollectorRegistry(), 200).chosen("s", chain)
