@@ -16,9 +16,6 @@ from mode import Service
 from prometheus_client import CollectorRegistry
 
 from agents.broker.security import Security, from_file, in_use, use
-from agents.desk.alarms import Alarms
-from agents.desk.desk import add_desk
-from agents.desk.models_topic import stage_of
 from agents.host.errors import BrokerError
 from agents.host.places import state
 from agents.lane.metrics import Metrics
@@ -27,6 +24,9 @@ from agents.lane.takeover import LaneFailed
 from agents.observe.http import serve
 from agents.observe.notify import notify
 from agents.settings import Settings, from_environment
+from agents.states.alarms import Alarms
+from agents.states.keep import keep_states
+from agents.states.models_topic import stage_of
 from pipeline.errors import MissionError
 from schemas import topics
 
@@ -188,7 +188,7 @@ def create_app(settings: Settings) -> App:
     )
     alarms = Alarms(lambda: running[0].topic_id if running else "")
     kept = {topics.ALARMS: alarms.take, topics.MODELS: stage_of}
-    add_desk(app, settings.bootstrap, settings.namespace, kept, alarms)
+    keep_states(app, settings.bootstrap, settings.namespace, kept, alarms)
 
     app.first = (LaneService(settings, running, loop=app.loop, beacon=app.beacon),)
     return app

@@ -66,6 +66,7 @@ Port = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=65_535)]
 Seconds = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, le=86_400)]
 Milliseconds = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=600_000)]
 SpoolBytes = Annotated[int, BeforeValidator(_no_bool), Field(ge=1 << 20)]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 Bootstrap = Annotated[str, AfterValidator(_addresses)]
 SourceName = Annotated[str, AfterValidator(_source_name)]
 Guarantee = Literal["best", "exactly-once", "at-least-once"]
@@ -121,6 +122,30 @@ class ControlSettings(Table):
     unsigned: list[str] = Field(default_factory=list)
 
 
+class TokenSettings(Table):
+    """Who may use the desk's HTTP API: made by `heartline desk token`."""
+
+    role: Literal["watch", "operate", "administer"]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class DeskSettings(Table):
+    """Of `heartline desk` (docs/desk.md)."""
+
+    host: str = "127.0.0.1"
+    port: Port = 9310
+    metrics_port: Port = 9311
+    tokens: dict[str, TokenSettings] = Field(default_factory=dict)  # by the person's name
+    alertmanagers: list[Url] = Field(default_factory=list)  # of one cluster
+    escalate_s: Seconds = 300.0  # without an acknowledgement for so long
+    escalate_from: Literal["watch", "warning", "distress", "critical", "severe"] = "warning"
+    join_s: Seconds = 60.0  # so long an incident takes in more of its group
+    storm: Count = 10  # incidents of one source within storm_s: they are one
+    storm_s: Seconds = 10.0
+    listed: Count = 200  # alarms that stand as a series each
+    control_key: str = ""  # signs what releases a latched alarm
+
+
 class Settings(Table):
     bootstrap: Bootstrap = "127.0.0.1:9092"
     kafka: str = ""  # a file with TLS and SASL (docs/kafka.md)
@@ -131,6 +156,7 @@ class Settings(Table):
     ingest: dict[str, LinkSettings] = Field(default_factory=dict)
     replay: ReplaySettings = ReplaySettings()
     control: ControlSettings = ControlSettings()
+    desk: DeskSettings = DeskSettings()
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     partitions: Count = 1  # of telemetry.raw, when it is made here
@@ -226,6 +252,7 @@ def _known(place: list[str]) -> list[str]:
         "ingest": LinkSettings,
         "replay": ReplaySettings,
         "control": ControlSettings,
+        "desk": DeskSettings,
     }
     of: type[Table] = tables[place[0]] if len(place) > 1 else Settings
     return [*of.model_fields]
@@ -248,6 +275,8 @@ def _read(path: Path) -> dict[str, Any]:
     for keys in (control.get("keys"), control.get("gates")) if isinstance(control, dict) else ():
         if isinstance(keys, dict):
             _from_here(keys, tuple(keys), path.parent)
+    if isinstance(desk := table.get("desk"), dict):
+        _from_here(desk, ("control_key",), path.parent)
     links = table.get("ingest")
     for link in links.values() if isinstance(links, dict) else ():
         if isinstance(link, dict):

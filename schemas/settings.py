@@ -160,6 +160,8 @@ class MissionSettings:
     phases: PhaseSettings = PhaseSettings()
     alarms: dict[str, AlarmRule] = field(default_factory=dict)
     gauges: tuple[str, ...] = ()  # parameters whose statistics become Prometheus gauges
+    # alarms that are one incident at the desk: name to patterns of parameters
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     outputs: OutputSettings = OutputSettings()
     models: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, metadata=READ)  # by family
     sha256: str = field(default="", metadata=READ)

@@ -73,6 +73,9 @@ TOPICS: tuple[Topic, ...] = (
           kept="compacted: the last of each key"),
     Topic("telemetry.models", "desk", "source/model", _COMPACT,
           kept="compacted: the last word on each trained model"),
+    # who did what about alarms, and what the desk made of them
+    Topic("telemetry.desk", "desk", "who wrote it", _LARGE | _KEEP,
+          schema="desk.schema.json", kept="for ever"),
 )  # fmt: skip
 BY_NAME = {topic.name: topic for topic in TOPICS}
 
@@ -87,6 +90,7 @@ STATISTICS, SAMPLES = "telemetry.statistics", "telemetry.samples"
 DEFINITIONS = "telemetry.definitions"
 REJECTS, DEAD_LETTERS = "telemetry.rejects", "telemetry.deadletters"
 ALARMS, MODELS = "telemetry.alarms", "telemetry.models"
+DESK = "telemetry.desk"
 ALERTS_OF_ALL = tuple(topic.name for topic in TOPICS if topic.ledger)  # topics with alerts
 OUTPUTS = _written_by("chain")
 LANE_OUTPUTS = _written_by("chain", "lane")

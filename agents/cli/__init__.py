@@ -29,6 +29,7 @@ COMMANDS = {
     "topics": "agents.cli.topics:topics_group", "benchmark": "agents.cli.benchmark:benchmark",
     "reproduce": "agents.cli.reproduce:reproduce", "audit": "agents.cli.audit:audit",
     "diff": "agents.cli.diff:diff", "models": "agents.cli.models:models",
+    "alarms": "agents.cli.alarms:alarms", "desk": "agents.cli.desk:desk",
 }  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def acknowledge(name: str, monitor: str, **given: Any) -> None:
 @click.option("--for", "during", metavar="2h", help="It ends by itself then: s, m, h or d.")
 def inhibit(name: str, monitor: str, during: str | None, **given: Any) -> None:
     """Silence a monitor of PARAMETER; of the stale and the refused one, of a container."""
-    until = time.time_ns() + _span_ns(during) if during else None
+    until = time.time_ns() + span_ns(during) if during else None
     _write("inhibit", name, monitor, until_ns=until, **given)
 
 
@@ -143,7 +143,7 @@ def _range(text: str) -> tuple[str, tuple[float | None, float | None]]:
     return level, (low, high)
 
 
-def _span_ns(text: str) -> int:
+def span_ns(text: str) -> int:
     found = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if not found or not int(found[1]):
         raise click.UsageError(f"--for {text!r}: say how long, as 90s, 30m, 2h or 1d.")

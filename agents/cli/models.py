@@ -19,11 +19,11 @@ from rich.table import Table
 from agents.cli.answer import tell
 from agents.cli.control import key_option
 from agents.cli.options import FILE, drawing, namespace_option, png_option, who_option, why_option
-from agents.desk.models_topic import staged
 from agents.host.terminal import Terminal
 from agents.lane.authority import read_signer
 from agents.readers.run_files import read_alerts
 from agents.readers.tail import follow
+from agents.states.models_topic import staged
 from pipeline.chain import Chain
 from pipeline.gate.folder import ModelFolder
 from pipeline.gate.in_force import check_fit

@@ -1,1 +1,1 @@
-"""The alarm desk: what stands now, kept on compacted topics."""
+"""The alarm desk: what stands, what people did about it, and who is told."""

@@ -41,7 +41,6 @@ from agents.broker.kafka import (
 )
 from agents.broker.security import all_loopback
 from agents.broker.topic_ids import topic_ids
-from agents.desk.ghosts import Ghosts
 from agents.host.addresses import hosts_of
 from agents.host.errors import BrokerError
 from agents.host.keys import seal_key
@@ -61,6 +60,7 @@ from agents.lane.state_store import KafkaSnapshots
 from agents.lane.takeover import LaneFailed, Taking
 from agents.observe.logs import BROKER
 from agents.settings import Settings
+from agents.states.ghosts import Ghosts
 from agents.warm import warm_up
 from pipeline.mission.folder import Mission
 from schemas import topics

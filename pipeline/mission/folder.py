@@ -132,6 +132,8 @@ def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettin
             if not isinstance(table[key], list):
                 raise SettingsError(f"{key} = {table[key]!r} must be a list, [...].", (), key)
             lists[key] = tuple(table.pop(key))
+    # of the desk alone: no output changes, so they are no part of the fingerprint
+    groups = {name: tuple(patterns) for name, patterns in table.pop("groups", {}).items()}
     table.setdefault("source", table.get("name", ""))
     table.setdefault("xtce", "")
     judged = {key: rules for key, rules in lists.items() if key not in DISPLAY}
@@ -139,7 +141,7 @@ def read_settings(table: dict[str, Any], folder: Path = Path()) -> MissionSettin
     models = {name: lists.pop(name) for name in BY_NAME if name in lists}
     whole = {
         **table, "time": time, "gate": gate, "phases": phases, "outputs": outputs,
-        "alarms": alarms, **lists,
+        "alarms": alarms, "groups": groups, **lists,
     }  # fmt: skip
     settings = _build(MissionSettings, whole, (), tuple(BY_NAME))
     settings = dataclasses.replace(settings, models=models, sha256=digest)
@@ -287,6 +289,9 @@ def _patterns(s: MissionSettings) -> Iterator[tuple[str, Place, *tuple[str | int
     for key in ("gauges", "ignore"):
         for i, pattern in enumerate(getattr(s, key)):
             yield pattern, (), key, i
+    for name, patterns in s.groups.items():
+        for i, pattern in enumerate(patterns):
+            yield pattern, ("groups",), name, i
     for key in DEFAULT_RULES:
         for rule, place in given(s, key):
             yield rule.match, place, "match"

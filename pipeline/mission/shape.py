@@ -36,6 +36,10 @@ def _text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _groups(value: Any) -> bool:
+    return _table(value) and all(name and _list_of(_text)(v) for name, v in value.items())
+
+
 _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "time": ("a table, [time]", _table),
     "gate": ("a table, [gate]", _table),
@@ -47,6 +51,7 @@ _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         for k in ("resample", *BY_NAME, "statistics")
     },
     **{k: ('a list of texts, ["…"]', _list_of(_text)) for k in ("ignore", "gauges", "subsystems")},
+    "groups": ("a table of lists of texts, [groups]", _groups),
     "quantiles": ("a list of numbers", _list_of(_number)),
 }
 _ALARM: dict[str, tuple[str, Callable[[Any], bool]]] = {

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from agents.broker.declared import ensure_topics
 from agents.broker.kafka import consumer
 from agents.cli import main
-from agents.desk.models_topic import staged
+from agents.states.models_topic import staged
 from pipeline.chain import Chain
 from pipeline.flights.run import load_recording
 from pipeline.mission.folder import load_mission

@@ -30,10 +30,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("agents.observe",),
     ("agents.broker",),
     ("agents.readers", "agents.watch"),
-    ("agents.ground", "agents.desk"),
+    ("agents.ground", "agents.states"),
     ("agents.settings",),
     ("agents.lane",),
-    ("agents.audit",),
+    ("agents.audit", "agents.desk"),
     ("agents.app", "agents.demo"),
     ("agents.cli",),
     ("agents.__main__",),
@@ -143,7 +143,7 @@ def test_no_import_runs_upwards() -> None:
         ("pipeline.packets.scanner", "pipeline.mission.apids"),
         ("pipeline.decode.decoder", "agents.host.plain"),
         ("agents.broker.kafka", "agents.lane.service"),
-        ("agents.watch.board", "agents.desk.desk"),
+        ("agents.watch.board", "agents.states.keep"),
     ],
 )
 def test_a_breach_is_found(name: str, imported: str) -> None:

@@ -1,4 +1,4 @@
-"""The alarm desk: the current alarm of every monitor on a compacted topic.
+"""The current alarm of every monitor, on a compacted topic.
 
 An alert holds all there is to know of its monitor; but what operators did to it (acknowledged,
 inhibited, set limits) is reported once and holds for longer. So the previous state must be known
@@ -14,9 +14,11 @@ import orjson
 
 from pipeline.outputs.alerts import monitor_key
 from pipeline.outputs.ids import Place, place_of
+from schemas.desk import LEVELS
 
 # fields that are kept of an alert; added to them are `alert`, the id of the last alert about the
-# alarm, and `evidence`, the id of the alert that the value and the sentence are from
+# alarm, `evidence`, the id of the alert that the value and the sentence are from, and `raised`, the
+# one that the alarm began with; where none stands, that the last one began with
 _KEPT = (
     "source", "parameter", "name", "container", "monitor", "transition", "generation_ns",
     "reception_ns", "since_ns", "observed", "unit", "label", "quality", "limit", "lead_s", "flaps",
@@ -41,7 +43,7 @@ def _gone(state: dict[str, Any]) -> tuple[str, int] | None:
 
 class Alarms:
     """The newest state of each key. A repeated alert changes nothing, nor does one of an alarm that
-    no state has any more (`desk.ghosts`). topic_id: the present id of telemetry.raw."""
+    no state has any more (`states.ghosts`). topic_id: the present id of telemetry.raw."""
 
     def __init__(self, topic_id: Callable[[], str] = str) -> None:
         self._known: dict[bytes, dict[str, Any]] = {}
@@ -92,6 +94,8 @@ class Alarms:
         control = alert.get("control")
         new = {name: alert[name] for name in _KEPT if name in alert}
         new |= {"level": alert["level_after"], "alert": alert["id"], "evidence": alert["id"]}
+        if begun := _raised(before, new):
+            new["raised"] = begun
         if "stage" in alert.get("model", {}):
             new["trained"] = True
         if control is None:
@@ -112,6 +116,16 @@ class Alarms:
         elif "evidence" in before:  # same alarm: the earlier alert still describes it
             told["evidence"] = before["evidence"]
         return new | seen | told | by_hand
+
+
+def _raised(before: dict[str, Any], new: dict[str, Any]) -> dict[str, Any] | None:
+    """Id and times of the alert with which the alarm began, and its highest level since."""
+    if _stands(new) and not _stands(before):
+        return {k: new[k] for k in ("alert", "generation_ns", "reception_ns", "level")}
+    known = before.get("raised")
+    if not isinstance(known, dict):
+        return None
+    return known | {"level": max(known["level"], new["level"], key=LEVELS.__getitem__)}
 
 
 def _stands(state: dict[str, Any]) -> bool:

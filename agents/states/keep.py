@@ -17,10 +17,10 @@ import faust
 import orjson
 from aiokafka.errors import KafkaError
 
-from agents.desk.alarms import Alarms
 from agents.host.errors import BrokerError
 from agents.observe.logs import BROKER
 from agents.readers.tail import follow
+from agents.states.alarms import Alarms
 from schemas import topics
 
 log = logging.getLogger("heartline.desk")
@@ -28,7 +28,7 @@ AGAIN_S = 2.0
 State = tuple[bytes, bytes] | None  # key and value; None: the alert does not affect it
 
 
-def add_desk(
+def keep_states(
     app: faust.App, bootstrap: str, namespace: str,
     kept: Mapping[str, Callable[[dict[str, Any]], State]], alarms: Alarms,
 ) -> None:  # fmt: skip

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from agents.desk.alarms import Alarms
-from agents.desk.ghosts import Ghosts
+from agents.states.alarms import Alarms
+from agents.states.ghosts import Ghosts
 
 KEY = b"m:/S/P:limit"
 

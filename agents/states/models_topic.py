@@ -1,6 +1,6 @@
 """telemetry.models: the stage of every model at work, compacted, from the alerts that report it.
 
-Written by an agent of `agents.desk.desk`, read by `heartline models list`.
+Written by an agent of `agents.states.keep`, read by `heartline models list`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,64 @@
+"""What became of a parameter's alarms, and who did what about them: from two topics, read whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from agents.readers.tail import follow, object_of
+from pipeline.outputs.alerts import monitor_key
+from schemas import topics
+from schemas.desk import DeskRecord, decode_desk
+
+
+async def history(
+    bootstrap: str, namespace: str, parameter: str, source: str = ""
+) -> list[dict[str, Any]]:
+    """Entries in the order of their times. parameter: its name, qualified or short.
+
+    BrokerError where the topics cannot be read. An alert has its generation time: that of recorded
+    flights is older than what was done about it."""
+    alerts: list[dict[str, Any]] = []
+    done: list[DeskRecord] = []
+    keys: set[str] = set()
+    async for topic, record in follow(
+        bootstrap, namespace, (topics.ALERTS, topics.DESK), True, True
+    ):
+        if topic == topics.DESK:
+            try:
+                done.append(decode_desk(record.value))
+            except ValueError:
+                continue  # the desk counts it
+        elif alert := _of(object_of(record.value), parameter, source):
+            alerts.append(alert)
+            keys.add(":".join(monitor_key(alert)))
+    entries = [*map(_changed, alerts), *(e for one in done for e in _did(one, keys))]
+    return sorted(entries, key=lambda entry: entry["when_ns"])
+
+
+def _of(alert: dict[str, Any] | None, parameter: str, source: str) -> dict[str, Any] | None:
+    if not alert or parameter not in (alert.get("name"), alert.get("parameter")):
+        return None
+    good = source in ("", alert.get("source")) and isinstance(alert.get("monitor"), dict)
+    return alert if good else None
+
+
+def _changed(alert: dict[str, Any]) -> dict[str, Any]:
+    by = alert.get("control", {}).get("who", "")
+    return {
+        "when_ns": alert["generation_ns"], "what": alert["transition"], "who": by,
+        "why": alert["sentence"], "level": alert["level_after"], "alert": alert["id"],
+    }  # fmt: skip
+
+
+def _did(record: DeskRecord, keys: set[str]) -> Iterator[dict[str, Any]]:
+    if keys.isdisjoint(record.alarms):
+        return
+    entry: dict[str, Any] = {
+        "when_ns": record.when_ns, "what": record.what, "who": record.who, "why": record.why,
+        "alarms": len(record.alarms),
+    }  # fmt: skip
+    for name in ("incident", "level", "until_ns"):
+        if value := getattr(record, name):
+            entry[name] = value
+    yield entry

@@ -1,0 +1,198 @@
+"""Which alarms are one event, when it is over, and when nobody has answered it.
+
+A pure function of the board and the time: what it notices is written to telemetry.desk, so a desk
+that is started anew knows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from agents.desk.board import ASKS, Alarm, Board, Incident
+from schemas.desk import DeskRecord
+from schemas.mission import Level
+
+DESK = "desk"  # who
+LOSS_OF_SIGNAL, STORM = "loss of signal", "storm"
+_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """hold_s: an alarm is looked at when it has stood for so long, together with what came
+    meanwhile. join_s: how long after its last alarm an incident takes in more of its group.
+    storm: so many incidents of a source within storm_s are one, whatever they are of.
+    escalate_s: without an answer for so long, an incident of level `escalate_from` or worse is
+    escalated."""
+
+    hold_s: float = 1.0
+    join_s: float = 60.0
+    storm: int = 10
+    storm_s: float = 10.0
+    escalate_s: float = 300.0
+    escalate_from: Level = Level.WARNING
+
+
+GroupOf = Callable[[Alarm], str]  # the group that mission.toml gives an alarm, or ""
+
+
+class Incidents:
+    """Notices what changed on a board."""
+
+    def __init__(self, board: Board, rules: Rules, group_of: GroupOf) -> None:
+        self._board, self._rules, self._group_of = board, rules, group_of
+
+    def notice(self, now_ns: int) -> list[DeskRecord]:
+        """What changed since, applied to the board already. now_ns: unix time."""
+        found: list[DeskRecord] = []
+        for step in (self._closed, self._new, self._worse, self._escalated):
+            for record in step(now_ns):
+                self._board.take(record)
+                found.append(record)
+        self._board.forget_closed(now_ns)
+        return found
+
+    def _closed(self, now_ns: int) -> Iterator[DeskRecord]:
+        for one in list(self._board.open_incidents()):
+            if self._board.standing_of(one, now_ns):
+                continue
+            still = [self._board.alarms[k] for k in one.members if k in self._board.standing]
+            quiet = next((q for alarm in still if (q := alarm.quiet(now_ns))), None)
+            why = "all its alarms are normal again"
+            if quiet:
+                what = quiet.what.replace("_", " ").replace("shelve", "shelved")
+                why = f"what stands of it is {what} by {quiet.who}: {quiet.why}"
+            yield DeskRecord("closed", DESK, why, now_ns, incident=one.number)
+
+    def _new(self, now_ns: int) -> Iterator[DeskRecord]:
+        by_source: dict[str, list[Alarm]] = {}
+        for key in self._board.standing:
+            alarm = self._board.alarms[key]
+            if key in self._board.within and self._is_known(alarm):
+                continue
+            if not alarm.quiet(now_ns):
+                by_source.setdefault(alarm.source, []).append(alarm)
+        for source, alarms in by_source.items():
+            if now_ns - min(a.seen_ns for a in alarms) >= self._rules.hold_s * _S:
+                alarms.sort(key=lambda a: a.order)
+                # a storm of what is only to be watched hides no warning that comes in it
+                for asks in (True, False):
+                    if some := [a for a in alarms if (a.level >= ASKS) == asks]:
+                        yield from self._of_source(source, some, asks, now_ns)
+
+    def _is_known(self, alarm: Alarm) -> bool:
+        """Whether it is of an open incident, as it stands now."""
+        one = self._board.incidents[self._board.within[alarm.key]]
+        outgrew = one.group == STORM and one.level < ASKS <= alarm.level
+        return one.members[alarm.key] == alarm.raised and not outgrew
+
+    def _of_source(
+        self, source: str, alarms: list[Alarm], asks: bool, now_ns: int
+    ) -> Iterator[DeskRecord]:
+        """asks: they are of the levels that ask for an answer."""
+        takes = self._takes_all(source, asks, now_ns)
+        if takes is None and any(a.kind == "los" for a in alarms):
+            yield self._open(source, LOSS_OF_SIGNAL, alarms, now_ns)
+            return
+        groups: dict[tuple[str, str], list[Alarm]] = {}  # (open incident or "", group)
+        for alarm in alarms:
+            number = takes.number if takes else self._of_before(alarm)
+            group = "" if number else self._group_of(alarm) or alarm.name
+            if not number and (one := self._joinable(source, group, now_ns)):
+                number, group = one.number, ""
+            groups.setdefault((number, group), []).append(alarm)
+        fresh = [some for (number, _), some in groups.items() if not number]
+        recent = self._recent(source, asks, now_ns) if fresh else []
+        if len(fresh) + len(recent) >= self._rules.storm:
+            many = sorted((a for some in fresh for a in some), key=lambda a: a.order)
+            yield self._open(source, STORM, many, now_ns, tuple(i.number for i in recent))
+            groups = {key: some for key, some in groups.items() if key[0]}
+        for (number, group), some in groups.items():
+            if number:
+                # what was joined to may have become part of the storm
+                one = self._board.incidents[number]
+                one = self._board.incidents[one.within] if one.within else one
+                yield self._join(one, some, now_ns)
+            else:
+                yield self._open(source, group, some, now_ns)
+
+    def _recent(self, source: str, asks: bool, now_ns: int) -> list[Incident]:
+        return [
+            i for i in self._board.open_incidents()
+            if i.source == source and i.group not in (STORM, LOSS_OF_SIGNAL)
+            and (i.level >= ASKS) == asks and now_ns - i.opened_ns <= self._rules.storm_s * _S
+        ]  # fmt: skip
+
+    def _of_before(self, alarm: Alarm) -> str:
+        """The open incident that it was of before it was normal for a while."""
+        number = self._board.within.get(alarm.key, "")
+        one = self._board.incidents.get(number)
+        return number if one and one.members[alarm.key] != alarm.raised else ""
+
+    def _takes_all(self, source: str, asks: bool, now_ns: int) -> Incident | None:
+        """An incident that every further alarm of the source is part of."""
+        for one in self._board.open_incidents():
+            storm = one.group == STORM and (one.level >= ASKS) == asks
+            if one.source == source and (storm or one.group == LOSS_OF_SIGNAL):
+                lasts = any(
+                    self._board.alarms[k].kind == "los" for k in one.members
+                    if k in self._board.standing
+                )  # fmt: skip
+                if lasts or now_ns - one.joined_ns <= self._rules.join_s * _S:
+                    return one
+        return None
+
+    def _joinable(self, source: str, group: str, now_ns: int) -> Incident | None:
+        """The open incident of a group that takes in more; a parameter's does while it is open."""
+        for one in self._board.open_incidents():
+            if (one.source, one.group) == (source, group):
+                first = self._board.alarms.get(one.first)
+                own = first is not None and first.name == group
+                if own or now_ns - one.joined_ns <= self._rules.join_s * _S:
+                    return one
+        return None
+
+    def _open(
+        self, source: str, group: str, alarms: list[Alarm], now_ns: int,
+        absorbs: tuple[str, ...] = (),
+    ) -> DeskRecord:  # fmt: skip
+        level = max(a.level for a in alarms)
+        for number in absorbs:
+            level = max(level, self._board.incidents[number].level)
+        return DeskRecord(
+            "opened", DESK, alarms[0].state.get("sentence") or alarms[0].name, now_ns,
+            {a.key: a.seen for a in alarms}, None, str(self._board.opened + 1), source, group,
+            level.word, absorbs,
+        )  # fmt: skip
+
+    def _join(self, one: Incident, alarms: list[Alarm], now_ns: int) -> DeskRecord:
+        why = alarms[0].state.get("sentence") or alarms[0].name
+        seen = {a.key: a.seen for a in alarms}
+        return DeskRecord("joined", DESK, why, now_ns, seen, incident=one.number)
+
+    def _worse(self, now_ns: int) -> Iterator[DeskRecord]:
+        for one in list(self._board.open_incidents()):
+            worst = max(self._board.standing_of(one, now_ns), key=lambda a: a.level, default=None)
+            if worst and worst.level > one.level:
+                why = worst.state.get("sentence") or worst.name
+                seen, word = {worst.key: worst.seen}, worst.level.word
+                yield DeskRecord(
+                    "worse", DESK, why, now_ns, seen, incident=one.number, level=word
+                )  # fmt: skip
+
+    def _escalated(self, now_ns: int) -> Iterator[DeskRecord]:
+        wait_s = self._rules.escalate_s
+        for one in list(self._board.open_incidents()):
+            if one.escalated or now_ns - one.opened_ns < wait_s * _S:
+                continue
+            open_ = [
+                a for a in self._board.standing_of(one, now_ns)
+                if not a.acknowledgement and a.level >= self._rules.escalate_from
+            ]  # fmt: skip
+            if open_:
+                why = f"nobody has acknowledged it for {wait_s:g} s"
+                yield DeskRecord(
+                    "escalated", DESK, why, now_ns, {a.key: a.seen for a in open_},
+                    incident=one.number, level=one.level.word,
+                )  # fmt: skip

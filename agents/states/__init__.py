@@ -1,0 +1,1 @@
+"""What stands now, on compacted topics, derived from alerts by agents of a worker."""

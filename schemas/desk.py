@@ -1,0 +1,120 @@
+"""What people, and the desk itself, did about alarms: the records of telemetry.desk (docs/desk.md).
+
+They change no output of the pipeline: what does is a control record (`schemas.control`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+
+from schemas.mission import Level
+
+# of people; IEC 62682 has shelving, out of service and their ends
+DONE = ("acknowledge", "shelve", "unshelve", "out_of_service", "in_service", "comment")
+NOTICED = ("opened", "joined", "worse", "escalated", "closed")  # of incidents, by the desk
+MOST_ALARMS = 100_000  # that one record names
+LONGEST = 2000
+LEVELS = {level.word: level for level in Level}
+_KNOWN = ("what", "who", "why", "when_ns", "alarms", "until_ns", "incident", "source", "group",
+          "level", "absorbs")  # fmt: skip
+_MOST_NS = 2**62
+
+
+class Seen(NamedTuple):
+    """An alarm as it was seen by who did something about it.
+
+    raised: id of the alert that it began with; empty where there was none. level: its level."""
+
+    raised: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeskRecord:
+    """One thing that was done or noticed.
+
+    alarms: by their keys on telemetry.alarms. when_ns: by the writer's clock. until_ns: of shelve.
+    incident: whose; with source, group and level only if the desk itself wrote it. absorbs: earlier
+    incidents that are part of the one opened.
+    """
+
+    what: str
+    who: str
+    why: str
+    when_ns: int
+    alarms: Mapping[str, Seen] = field(default_factory=dict)
+    until_ns: int | None = None
+    incident: str = ""
+    source: str = ""
+    group: str = ""
+    level: str = ""
+    absorbs: tuple[str, ...] = ()
+
+
+def encode_desk(record: DeskRecord) -> bytes:
+    told: dict[str, Any] = {
+        "what": record.what, "who": record.who, "why": record.why, "when_ns": record.when_ns,
+        "alarms": {key: list(seen) for key, seen in record.alarms.items()},
+    }  # fmt: skip
+    for name in ("until_ns", "incident", "source", "group", "level", "absorbs"):
+        if value := getattr(record, name):
+            told[name] = value
+    return orjson.dumps(told)
+
+
+def decode_desk(value: bytes | None) -> DeskRecord:
+    """ValueError says what is wrong with it."""
+    told = orjson.loads(value or b"null")
+    if not isinstance(told, dict):
+        raise ValueError("is no object")
+    if odd := [key for key in told if key not in _KNOWN]:
+        raise ValueError(f"{odd[0]!r} is unknown; known are {', '.join(_KNOWN)}")
+    what = told.get("what")
+    if what not in (*DONE, *NOTICED):
+        raise ValueError(f"what must be one of {', '.join((*DONE, *NOTICED))}")
+    when, until = told.get("when_ns"), told.get("until_ns")
+    if not _is_time(when):
+        raise ValueError("when_ns must be ns since 1970")
+    if (what == "shelve") != (until is not None) or (until is not None and not _is_time(until)):
+        raise ValueError('until_ns is ns since 1970, of "shelve" alone')
+    alarms = _alarms(told.get("alarms"))
+    if what in DONE and not alarms:
+        raise ValueError("alarms must name one at least")
+    level = _text(told, "level", need=what in ("opened", "worse", "escalated"))
+    if level and level not in LEVELS:
+        raise ValueError(f"{level!r} is no level; levels are {', '.join(LEVELS)}")
+    absorbs = told.get("absorbs", [])
+    if not isinstance(absorbs, list) or not all(isinstance(one, str) for one in absorbs):
+        raise ValueError("absorbs must be a list of incidents")
+    return DeskRecord(
+        what, _text(told, "who"), _text(told, "why"), int(when or 0), alarms, until,
+        _text(told, "incident", need=what in NOTICED), _text(told, "source", need=what == "opened"),
+        _text(told, "group", need=what == "opened"), level, tuple(absorbs),
+    )  # fmt: skip
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _MOST_NS
+
+
+def _text(told: Mapping[str, Any], key: str, need: bool = True) -> str:
+    text = told.get(key, "")
+    if not isinstance(text, str) or len(text) > LONGEST or (need and not text.strip()):
+        raise ValueError(f"{key} must be a text of {int(need)} to {LONGEST} characters")
+    return text
+
+
+def _alarms(told: Any) -> dict[str, Seen]:
+    if not isinstance(told, dict) or len(told) > MOST_ALARMS:
+        raise ValueError(f"alarms must be an object of at most {MOST_ALARMS} alarms")
+    found = {}
+    for key, seen in told.items():
+        good = isinstance(seen, list) and len(seen) == 2 and all(isinstance(x, str) for x in seen)
+        if not good or seen[1] not in LEVELS:
+            raise ValueError(f"alarms: {key[:80]!r} must be [id of the alert, level]")
+        found[key] = Seen(*seen)
+    return found
