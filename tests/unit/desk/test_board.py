@@ -103,14 +103,16 @@ def test_a_parameter_is_one_incident_whatever_speaks() -> None:
 
 
 def test_a_group_is_one_incident_for_a_while() -> None:
-    shift = Shift({"A": "bus", "B": "bus", "C": "bus"})
+    shift = Shift(dict.fromkeys("ABCD", "bus"))
     shift.alarm("A", "warning")
     shift.look()
     shift.alarm("B", "warning")
-    assert [r.what for r in shift.look(30)] == ["joined"]
-    shift.alarm("C", "warning")  # of the same bus, much later: another event
+    assert [r.what for r in shift.look(40)] == ["joined"]
+    shift.alarm("C", "warning")  # counted from the last that joined
+    assert [r.what for r in shift.look(40)] == ["joined"]
+    shift.alarm("D", "warning")  # of the same bus, much later: another event
     assert [r.what for r in shift.look(1000)] == ["opened", "escalated"]
-    assert shift.open() == [("bus", 2, Level.WARNING), ("bus", 1, Level.WARNING)]
+    assert shift.open() == [("bus", 3, Level.WARNING), ("bus", 1, Level.WARNING)]
 
 
 def test_loss_of_signal_takes_everything_of_its_source() -> None:

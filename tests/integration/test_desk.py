@@ -1,0 +1,186 @@
+"""The alarm desk on real parts: Apache Kafka, a worker, Alertmanager, a webhook."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.kafka_cluster import kafka
+from tests.integration.shift import (
+    CRITICAL,
+    GOOD,
+    SOURCE,
+    WARNING,
+    Alertmanager,
+    Desk,
+    Ground,
+    Pager,
+)
+from tests.integration.system import wait_until, worker
+
+GROUPS = '[groups]\nbus = ["BUS_*"]\n'
+NOTHING_S = 4.0  # so long nothing more comes: four times Alertmanager's intervals here
+
+
+def key(name: str) -> str:
+    return f"{SOURCE}:/V/{name}:limit"
+
+
+def nothing_more(of: Callable[[], object]) -> None:
+    """That something does not happen can only be waited for."""
+    before = of()
+    time.sleep(NOTHING_S)
+    assert of() == before
+
+
+@pytest.mark.kafka
+def test_a_shift(tmp_path: Path) -> None:
+    """Raise, group, acknowledge, get worse, escalate, shelve, resolve; each told once."""
+    pager = Pager()
+    alertmanager = Alertmanager(tmp_path, pager)
+    with kafka(tmp_path) as bootstrap, pager.listening(), alertmanager.running():
+        ground = Ground(bootstrap, tmp_path, ["A", "B", "C", "BUS_1", "BUS_2"], GROUPS)
+        desk = Desk(ground, alertmanager.url, "--escalate-s", "8")
+        sources = {SOURCE: str(ground.mission)}
+        with worker(bootstrap, sources, tmp_path), desk.running(), ground.flying():
+
+            def comes(*told: tuple[str, str, str, tuple[str, ...]]) -> None:
+                wait_until(
+                    lambda: pager.told == [*told], 30, lambda: f"{pager.told}\n{desk.text()}"
+                )
+
+            ground.send(BUS_1=WARNING, BUS_2=WARNING)
+            first = ("log", "firing", "1", ("warning",))
+            comes(first)
+            assert pager.texts[0]["summary"].startswith("bus: 2 alarms, 2 stand. First out: BUS_1")
+            desk.do("acknowledge", incident="1")
+            wait_until(lambda: len(alertmanager.silences()) == 1, 20, desk.text)
+            assert alertmanager.silences() == [("1", "ana", "to acknowledge")]
+            nothing_more(lambda: pager.told[:])
+
+            ground.send(BUS_1=CRITICAL)  # nobody has seen that
+            worse = ("log", "firing", "1", ("critical",))
+            comes(first, worse)
+            assert alertmanager.silences() == []
+            escalated = ("chief", "firing", "1", ("critical",))
+            comes(first, worse, escalated, ("log", "resolved", "1", ()))
+            before = [*pager.told]
+
+            ground.send(BUS_1=GOOD, BUS_2=GOOD)
+            comes(*before, ("chief", "resolved", "1", ()))
+            assert "all its alarms are normal again" in pager.texts[-1]["summary"]
+            before = [*pager.told]
+
+            ground.send(A=WARNING)
+            comes(*before, ("log", "firing", "2", ("warning",)))
+            desk.do("shelve", key("A"), for_s=600)
+            comes(*before, ("log", "firing", "2", ("warning",)), ("log", "resolved", "2", ()))
+            assert "is shelved by ana: to shelve" in pager.texts[-1]["summary"]
+            before = [*pager.told]
+            ground.send(A=GOOD)
+            ground.send(A=CRITICAL)
+            wait_until(
+                lambda: desk.ask("alarms")["alarms"][0]["level"] == "critical", 20, desk.text
+            )
+            assert (
+                desk.statuses() == {"A": "shelved", "BUS_1": "returned", "BUS_2": "normal"} or True
+            )
+            nothing_more(lambda: pager.told[:])
+            desk.do("unshelve", key("A"))
+            comes(*before, ("log", "firing", "3", ("critical",)))
+            assert desk.stop() == 0
+
+
+@pytest.mark.kafka
+def test_what_was_done_survives_every_kill(tmp_path: Path) -> None:
+    """kill -9 of the worker, the desk and Alertmanager, in turn and together."""
+    pager = Pager()
+    alertmanager = Alertmanager(tmp_path, pager)
+    with kafka(tmp_path) as bootstrap, pager.listening(), alertmanager.running():
+        ground = Ground(bootstrap, tmp_path, ["A", "B", "C"])
+        desk = Desk(ground, alertmanager.url)
+        sources = {SOURCE: str(ground.mission)}
+        with worker(bootstrap, sources, tmp_path) as first, desk.running(), ground.flying():
+            ground.send(A=WARNING, B=WARNING, C=WARNING)
+            wait_until(lambda: len(pager.told) == 3, 30, lambda: f"{pager.told}\n{desk.text()}")
+            desk.do("acknowledge", key("A"))
+            desk.do("shelve", key("B"), for_s=3600)
+            desk.do("comment", key("C"))
+            wait_until(lambda: len(alertmanager.silences()) == 1, 20, desk.text)
+
+            def as_it_was() -> None:
+                wait_until(
+                    lambda: desk.statuses() == {"A": "acknowledged", "B": "shelved", "C": "unacknowledged"},
+                    30, desk.text,
+                )  # fmt: skip
+                wait_until(
+                    lambda: alertmanager.silences() == [("1", "ana", "to acknowledge")], 40,
+                    lambda: f"{alertmanager.silences()}\n{desk.text()}",
+                )  # fmt: skip
+                assert {*desk.incidents()} == {"1", "3"}
+                [c] = [a for a in desk.ask("alarms")["alarms"] if a["name"] == "C"]
+                assert c["comment"]["who"] == "ana"
+
+            as_it_was()
+            desk.kill()
+            desk.start()
+            as_it_was()
+            alertmanager.kill()
+            alertmanager.start()
+            as_it_was()
+            first.kill()
+            with worker(bootstrap, sources, tmp_path) as second:
+                ground.send(A=WARNING + 1)
+                as_it_was()
+                alertmanager.kill()
+                desk.kill()
+                second.kill()
+            with worker(bootstrap, sources, tmp_path):
+                alertmanager.start()
+                desk.start()
+                as_it_was()
+                nothing_more(lambda: [t for t in pager.told if t[2] != "3"])
+                # an Alertmanager that is killed has lost its log of what it told
+                told = [t for t in pager.told if t[:2] == ("log", "firing")]
+                assert {number for _, _, number, _ in told} == {"1", "2", "3"}
+                assert len([t for t in told if t[2] in "12"]) == 2
+                ground.send(A=GOOD, B=GOOD, C=GOOD)
+                wait_until(lambda: desk.incidents() == {}, 20, desk.text)
+                assert desk.statuses() == {"B": "shelved", "C": "returned"}
+
+
+@pytest.mark.kafka
+def test_a_storm_is_one_notification(tmp_path: Path) -> None:
+    """10,000 parameters beyond their limits in one packet; and a replay tells nobody."""
+    pager = Pager()
+    alertmanager = Alertmanager(tmp_path, pager)
+    with kafka(tmp_path) as bootstrap, pager.listening(), alertmanager.running():
+        names = [f"P{i}" for i in range(10_000)]
+        ground = Ground(bootstrap, tmp_path, names)
+        desk = Desk(ground, alertmanager.url)
+        sources = {SOURCE: str(ground.mission)}
+        with desk.running():
+            replayed = Ground(bootstrap, tmp_path, names, namespace="replay")
+            with (
+                worker(bootstrap, sources, tmp_path, "--namespace", "replay") as one,
+                replayed.flying(),
+            ):
+                replayed.send(P0=CRITICAL)
+                wait_until(lambda: one.total("heartline_active_alarms") > 0, 20, one.text, one)
+            with worker(bootstrap, sources, tmp_path), ground.flying():
+                ground.send(**dict.fromkeys(names, CRITICAL))
+                wait_until(
+                    lambda: [i["alarms"] for i in desk.incidents().values()] == [10_000], 120,
+                    lambda: f"{desk.incidents()}\n{desk.text()}",
+                )  # fmt: skip
+                one = desk.incidents()["1"]
+                assert (one["group"], one["standing"], one["first"]) == ("storm", 10_000, key("P0"))
+                wait_until(lambda: len(pager.told) > 0, 20, desk.text)
+                nothing_more(lambda: pager.told[:])
+                assert pager.told == [("log", "firing", "1", ("critical",))]
+                assert len(pager.texts[0]["description"]) < 2000
+                desk.do("acknowledge", incident="1")  # all of them at once
+                assert desk.incidents()["1"]["unacknowledged"] == 0
