@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -23,10 +24,12 @@ from agents.desk.openapi import description
 from agents.desk.service import Desk
 from agents.desk.tokens import ANYBODY, Person, Role, person_of
 from agents.desk.views import alarm_view, alarms_shown, incident_view
+from agents.host.door import Seldom
 from agents.host.errors import BrokerError
 from agents.settings import DeskSettings
 from schemas.desk import LEVELS
 
+log = logging.getLogger("heartline.desk")
 MOST_BYTES = 2 << 20  # of a request
 MOST_HISTORY = 1000
 READ_S = 60.0
@@ -49,6 +52,8 @@ async def serve_api(desk: Desk) -> web.AppRunner:
             f"The desk would listen on {d.host} for everybody: make tokens with `heartline desk "
             "token NAME` first (docs/desk.md), or let it listen on 127.0.0.1."
         )
+    # it would log what strangers send that is no HTTP, each with a traceback
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     runner = web.AppRunner(Api(desk).application(), access_log=None)
     await runner.setup()
     try:
@@ -68,6 +73,7 @@ class Api:
         d: DeskSettings = desk.settings.desk
         self._people = {t.sha256: Person(name, t.role) for name, t in d.tokens.items()}
         self._reads = asyncio.Semaphore(1)  # a history reads whole topics
+        self._failed = Seldom()
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._guard], client_max_size=MOST_BYTES)
@@ -90,6 +96,10 @@ class Api:
         except web.HTTPException as error:
             allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
             return _problem(error.status, error.text or error.reason, allow)
+        except Exception:
+            if n := self._failed.since(asyncio.get_running_loop().time()):
+                log.exception("%s cannot be answered (%d since the last line)", request.path, n)
+            return _problem(500, "the desk's log says why", {})
 
     def _person(self, request: web.Request) -> Person:
         if self._people:
@@ -216,6 +226,8 @@ def _asked(request: web.Request, *names: str) -> dict[str, str]:
             raise web.HTTPBadRequest(text=f"{name!r} is unknown; known are {', '.join(names)}")
         if len(request.query.getall(name)) > 1:
             raise web.HTTPBadRequest(text=f"{name} is given twice")
+        if not request.query[name]:
+            raise web.HTTPBadRequest(text=f"{name} is empty")
     return {name: request.query.get(name, "") for name in names}
 
 

@@ -1,4 +1,4 @@
-"""What became of a parameter's alarms, and who did what about them: from two topics, read whole."""
+"""What became of a parameter's alarms, and who did what about them: its topics, read whole."""
 
 from __future__ import annotations
 
@@ -21,22 +21,25 @@ async def history(
     alerts: list[dict[str, Any]] = []
     done: list[DeskRecord] = []
     keys: set[str] = set()
-    async for topic, record in follow(
-        bootstrap, namespace, (topics.ALERTS, topics.DESK), True, True
-    ):
+    names = (topics.ALERTS, topics.ALARMS, topics.DESK)
+    async for topic, record in follow(bootstrap, namespace, names, True, True):
         if topic == topics.DESK:
             try:
                 done.append(decode_desk(record.value))
             except ValueError:
                 continue  # the desk counts it
-        elif alert := _of(object_of(record.value), parameter, source):
-            alerts.append(alert)
-            keys.add(":".join(monitor_key(alert)))
+        elif about := _of(object_of(record.value), parameter, source):
+            if topic == topics.ALERTS:
+                alerts.append(about)
+                keys.add(":".join(monitor_key(about)))
+            else:
+                keys.add((record.key or b"").decode(errors="replace"))
     entries = [*map(_changed, alerts), *(e for one in done for e in _did(one, keys))]
     return sorted(entries, key=lambda entry: entry["when_ns"])
 
 
 def _of(alert: dict[str, Any] | None, parameter: str, source: str) -> dict[str, Any] | None:
+    """An alert, or a state of telemetry.alarms, if it is about the parameter."""
     if not alert or parameter not in (alert.get("name"), alert.get("parameter")):
         return None
     good = source in ("", alert.get("source")) and isinstance(alert.get("monitor"), dict)

@@ -11,6 +11,7 @@ from schemas.version import VERSION
 
 _NS = {"type": "integer", "description": "ns since 1970"}
 _TEXT = {"type": "string", "minLength": 1, "maxLength": LONGEST}
+_NAME = {"type": "string", "minLength": 1}
 _DONE = {
     "description": "who did it, why and when; null: nobody, or it holds no longer",
     "type": ["object", "null"], "required": ["who", "why", "when_ns"],
@@ -71,8 +72,11 @@ _SCHEMAS: dict[str, Any] = {
             "why": _TEXT,
             "who": _TEXT | {"description": "only where the desk asks for no tokens"},
             "for_s": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_SHELVED_S,
-                      "description": "of shelve"},
+                      "description": "of shelve, and of nothing else"},
         },
+        "oneOf": [{"required": ["alarms"]}, {"required": ["incident"]}],
+        "if": {"properties": {"what": {"const": "shelve"}}},
+        "then": {"required": ["for_s"]}, "else": {"not": {"required": ["for_s"]}},
     },
     "Entry": {
         "type": "object", "required": ["when_ns", "what", "who", "why"],
@@ -99,11 +103,18 @@ def _list(name: str, of: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _next(operation: str, **more: Any) -> dict[str, Any]:
+    """A request that what was answered leads to (OpenAPI 3.1, 4.8.20)."""
+    return {"operationId": operation, **more}
+
+
 def _query(name: str, schema: dict[str, Any], words: str = "") -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": words}
 
 
-def _answers(good: str, schema: dict[str, Any], *bad: str) -> dict[str, Any]:
+def _answers(
+    good: str, schema: dict[str, Any], *bad: str, links: dict[str, Any] | None = None
+) -> dict[str, Any]:
     words = {
         "400": "The request is not understood.", "401": "No token, or one that nobody has.",
         "403": "The token's role may not.", "404": "There is no such alarm, incident or parameter.",
@@ -114,26 +125,42 @@ def _answers(good: str, schema: dict[str, Any], *bad: str) -> dict[str, Any]:
     problem = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     found = {code: {"description": words[code], "content": problem} for code in bad}
     found[good] = {"description": "Done.", "content": {"application/json": {"schema": schema}}}
+    if links:
+        found[good]["links"] = links
     return found
 
 
+_FIRST, _ITS = "$response.body#/alarms/0", "$response.body#/incidents/0/incident"
+_OF_ALARMS = {
+    **{f"{what} the first": _next("deed", requestBody={
+        "what": what, "why": "seen", "who": "ana", "alarms": [f"{_FIRST}/id"],
+        **({"for_s": 3600} if what == "shelve" else {}),
+    }) for what in DONE},
+    "history of the first": _next("history", parameters={"query.parameter": f"{_FIRST}/name"}),
+}  # fmt: skip
+_OF_INCIDENTS = {
+    "its alarms": _next("incident", parameters={"path.incident": _ITS}),
+    "acknowledge it": _next("deed", requestBody={
+        "what": "acknowledge", "why": "seen", "who": "ana", "incident": _ITS,
+    }),
+}  # fmt: skip
 _READ = ("400", "401", "403")
-_SOURCE = _query("source", {"type": "string"})
+_SOURCE = _query("source", _NAME)
 _PATHS: dict[str, Any] = {
     "/api/v1/alarms": {"get": {
         "operationId": "alarms", "summary": "Alarms, the worst first",
         "description": "Without a status: all that are not normal. Role: watch.",
         "parameters": [
-            _SOURCE, _query("parameter", {"type": "string"}, "short or qualified name"),
+            _SOURCE, _query("parameter", _NAME, "short or qualified name"),
             _query("status", {"enum": [*STATUSES]}), _query("level", _LEVEL, "that one or worse"),
         ],
-        "responses": _answers("200", _list("alarms", "Alarm"), *_READ),
+        "responses": _answers("200", _list("alarms", "Alarm"), *_READ, links=_OF_ALARMS),
     }},
     "/api/v1/incidents": {"get": {
         "operationId": "incidents", "summary": "Incidents that are open or were closed of late",
         "description": "Role: watch.",
         "parameters": [_SOURCE, _query("open", {"enum": ["true", "false"]})],
-        "responses": _answers("200", _list("incidents", "Incident"), *_READ),
+        "responses": _answers("200", _list("incidents", "Incident"), *_READ, links=_OF_INCIDENTS),
     }},
     "/api/v1/incidents/{incident}": {"get": {
         "operationId": "incident", "summary": "The alarms of an incident, as they were raised",
@@ -146,7 +173,7 @@ _PATHS: dict[str, Any] = {
         "operationId": "history", "summary": "What became of a parameter's alarms; who did what",
         "description": "Read from the topics when it is asked for. Role: watch.",
         "parameters": [
-            _query("parameter", {"type": "string", "minLength": 1}, "short or qualified name")
+            _query("parameter", _NAME, "short or qualified name")
             | {"required": True},
             _SOURCE,
             _query("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "the newest"),

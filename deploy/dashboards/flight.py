@@ -23,6 +23,37 @@ ROOM = (
     f"(abs({ENDS} - on (source, parameter) group_left () {MIDDLE})"
     f" / on (source, parameter) group_left () ({HALF})))"
 )
+
+
+def _incidents(levels: str) -> str:
+    return f'sum(heartline_desk_incidents{{source=~"$source",level=~"{levels}"}})'
+
+
+DESK = (
+    Panel(
+        "Open incidents", "none",
+        [(_incidents("warning|distress"), "warning"), (_incidents("critical|severe"), "critical")],
+        "Alarms that are one event, at the alarm desk.", "number", 6, 4, [(0, GOOD), (1, BAD)],
+    ),
+    Panel(
+        "Alarms by what was done about them", "none",
+        [(f'sum(heartline_desk_alarms{{source=~"$source",status="{status}"}})',
+          status.replace("_", " "))
+         for status in ("unacknowledged", "acknowledged", "returned", "shelved")],
+        "Returned: normal again, and never acknowledged.", "number", 12, 4,
+    ),
+    Panel(
+        "Desk looked", "s", [("time() - min(heartline_desk_last_look_seconds)", "ago")],
+        "What is shown here is as old as this.", "number", 6, 4, [(0, GOOD), (5, ODD), (30, BAD)],
+    ),
+    Panel(
+        "What is wrong, since when, and who has seen it", "dateTimeFromNow",
+        [('1000 * heartline_desk_alarm_since_seconds{source=~"$source"}', "since")],
+        "Every alarm that stands, the newest first; of more than 200 the worst (the others are "
+        "counted by heartline_desk_unlisted_alarms). `heartline alarms` does something about them.",
+        "list", 24, 9,
+    ),
+)  # fmt: skip
 NOW = (
     Panel(
         "Alarms that stand", "none",
@@ -80,5 +111,5 @@ def made() -> Any:
         "heartline-flight", "Heartline: flight",
         "What is wrong, since when, is it getting worse. One parameter closer: Parameter.",
         [variable(*SOURCE), variable(*PARAMETER)],
-        [("Now", NOW), ("Next", NEXT), ("Inside their limits", INSIDE)],
+        [("Desk", DESK), ("Now", NOW), ("Next", NEXT), ("Inside their limits", INSIDE)],
     )  # fmt: skip

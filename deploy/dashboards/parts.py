@@ -30,7 +30,7 @@ class Panel:
     unit: str
     targets: Sequence[tuple[str, str]]
     about: str
-    kind: str = "series"  # series, number, table
+    kind: str = "series"  # series, number, table, list
     wide: int = 8
     high: int = 8
     steps: Sequence[tuple[float, str]] = ()
@@ -41,7 +41,7 @@ class Panel:
 
 
 def panel(given: Panel) -> Any:
-    made = {"series": _series, "number": _number, "table": _table}[given.kind](given)
+    made = {"series": _series, "number": _number, "table": _table, "list": _list}[given.kind](given)
     made.title(given.title).description(given.about).unit(given.unit).datasource(DATA)
     made.span(given.wide).height(given.high)
     if given.steps:
@@ -59,7 +59,7 @@ def panel(given: Panel) -> Any:
             query.range()
         else:
             query.instant()
-        if given.kind == "table":
+        if given.kind in ("table", "list"):
             query.format(PromQueryFormat.TABLE)
         made.with_target(query)
     return made
@@ -106,6 +106,41 @@ def _table(given: Panel) -> Any:
             id_val="organize", options={"excludeByName": {"Time": True}, "renameByName": names}
         )
     )
+    return made
+
+
+LEVELS = {"watch": "blue", "warning": ODD, "distress": "orange", "critical": BAD, "severe": BAD}
+STATUSES = {
+    "unacknowledged": BAD,
+    "acknowledged": GOOD,
+    "shelved": "blue",
+    "out_of_service": "blue",
+}
+
+
+def _list(given: Panel) -> Any:
+    """One row a series of the one target, a column a label; the value is called by the legend."""
+    [(_, legend)] = given.targets
+    newest = common.TableSortByFieldState().display_name(legend).desc(True)
+    made = table.Panel().show_header(True).sort_by([newest])
+    hidden = ("Time", "__name__", "job", "instance")
+    columns = ("level", "status", "source", "parameter", "kind", "Value", "incident")
+    order = {name: i for i, name in enumerate(columns)}
+    options = {
+        "excludeByName": dict.fromkeys(hidden, True), "renameByName": {"Value": legend},
+        "indexByName": order,
+    }  # fmt: skip
+    made.with_transformation(models.DataTransformerConfig(id_val="organize", options=options))
+    for column, colours in (("level", LEVELS), ("status", STATUSES)):
+        found = {
+            word: models.ValueMappingResult(text=word.replace("_", " "), color=colour)
+            for word, colour in colours.items()
+        }
+        cell = {"type": "color-background", "mode": "basic"}
+        made.override_by_name(column, [
+            models.DynamicConfigValue(id_val="mappings", value=[models.ValueMap(options=found)]),
+            models.DynamicConfigValue(id_val="custom.cellOptions", value=cell),
+        ])  # fmt: skip
     return made
 
 

@@ -73,6 +73,18 @@ LINK = (
         ('heartline_ingest_kernel_drops_total{source=~"$source"}', "{{source}} kernel"),
     ], "Since the ingest began.", least=0),
 )  # fmt: skip
+DESK = (
+    Panel("Desk behind", "none", [("max(heartline_desk_behind_records)", "records")],
+          "Records that the alarm desk has not read.", "number", 6, 4, [(0, GOOD), (1, BAD)]),
+    Panel("Desk looked", "s", [("time() - min(heartline_desk_last_look_seconds)", "ago")],
+          "Since it last looked what changed.", "number", 6, 4, [(0, GOOD), (5, ODD), (30, BAD)]),
+    Panel("Alertmanager", "none", [("min(heartline_desk_alertmanager_up)", "takes it")],
+          "Whether it took the last that the desk told it.", "number", 6, 4,
+          [(0, BAD), (1, GOOD)], YES),
+    Panel("Alertmanager knows", "s", [("time() - min(heartline_desk_alertmanager_last_seconds)",
+          "ago")], "Since it was told everything that is open.", "number", 6, 4,
+          [(0, GOOD), (60, ODD), (300, BAD)]),
+)  # fmt: skip
 
 
 def made() -> Any:
@@ -80,5 +92,6 @@ def made() -> Any:
         "heartline-pipeline", "Heartline: pipeline",
         "Whether Heartline does its work. What to do: docs/pipeline-alerts.md.",
         [variable(*SOURCE)],
-        [("State", STATE), ("Flow", FLOW), ("Losses", LOSSES), ("Links", LINK)],
+        [("State", STATE), ("Flow", FLOW), ("Losses", LOSSES), ("Links", LINK),
+         ("Alarm desk", DESK)],
     )  # fmt: skip

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
+from agents.desk.metrics import DeskMetrics
 from agents.ground.ingest_metrics import IngestMetrics
 from agents.lane.metrics import Metrics
 from tests.conftest import PROJECT
@@ -20,6 +21,7 @@ from tests.conftest import PROJECT
 RULES = PROJECT / "deploy" / "prometheus" / "rules.yml"
 PAGE = PROJECT / "docs" / "pipeline-alerts.md"
 W, I = 'job="heartline",instance="w"', 'job="heartline-ingest",instance="i"'  # noqa: E741
+D = 'job="heartline-desk",instance="d"'
 LE = "heartline_latency_seconds_bucket{" + W + ',le="%s"}'
 
 # one sample a minute, in promtool's notation: begin+step×times
@@ -49,6 +51,11 @@ WELL = {
     f'heartline_ingest_spool_limit_bytes{{{I},source="s"}}': "1000000000+0x60",
     f'heartline_ingest_lost_packets_total{{{I},source="s",why="no_room"}}': "7+0x60",
     f'heartline_ingest_kernel_drops_total{{{I},source="s"}}': "2+0x60",
+    f"up{{{D}}}": "1+0x60",
+    f"heartline_desk_last_look_seconds{{{D}}}": "0+60x60",
+    f"heartline_desk_behind_records{{{D}}}": "0 9 0+0x58",
+    f'heartline_desk_alertmanager_up{{{D},url="u"}}': "1+0x60",
+    f"heartline_desk_refused_records_total{{{D}}}": "1+0x60",
 }
 
 
@@ -107,6 +114,18 @@ FAULTS = {  # each begins at minute 10, but for the slow ones
     ),
     "HeartlineInputLost, by the kernel": Fault(
         {f'heartline_ingest_kernel_drops_total{{{I},source="s"}}': "2+0x9 9+0x50"}, 12
+    ),
+    "HeartlineDeskStands": Fault(
+        {f"heartline_desk_last_look_seconds{{{D}}}": "0+60x9 540+0x50"}, 13
+    ),
+    "HeartlineDeskStands, behind": Fault(
+        {f"heartline_desk_behind_records{{{D}}}": "0+0x9 7+0x50"}, 13
+    ),
+    "HeartlineNobodyIsTold": Fault(
+        {f'heartline_desk_alertmanager_up{{{D},url="u"}}': "1+0x9 0+0x50"}, 13
+    ),
+    "HeartlineDeskRefuses": Fault(
+        {f"heartline_desk_refused_records_total{{{D}}}": "1+0x9 3+0x50"}, 12
     ),
 }  # fmt: skip
 
@@ -186,7 +205,8 @@ def test_every_metric_of_the_rules_is_one_that_is_exposed() -> None:
         sender=SimpleNamespace(connected=True, moved=0.0, since=0.0),
     )
     ingest.begin(running)
-    exposed = {f.name for r in (registry, ingest.registry) for f in r.collect()}
+    every = (registry, ingest.registry, DeskMetrics().registry)
+    exposed = {f.name for r in every for f in r.collect()}
     named = set(re.findall(r"(?<![:\w])heartline_\w+", RULES.read_text()))
     plain = {re.sub(r"_(total|count|bucket)$", "", name) for name in named}
     assert plain - exposed == set()

@@ -53,7 +53,7 @@ def test_a_shift(tmp_path: Path) -> None:
                 )
 
             ground.send(BUS_1=WARNING, BUS_2=WARNING)
-            first = ("log", "firing", "1", ("warning",))
+            first = ("shift", "firing", "1", ("warning",))
             comes(first)
             assert pager.texts[0]["summary"].startswith("bus: 2 alarms, 2 stand. First out: BUS_1")
             desk.do("acknowledge", incident="1")
@@ -62,22 +62,22 @@ def test_a_shift(tmp_path: Path) -> None:
             nothing_more(lambda: pager.told[:])
 
             ground.send(BUS_1=CRITICAL)  # nobody has seen that
-            worse = ("log", "firing", "1", ("critical",))
+            worse = ("shift", "firing", "1", ("critical",))
             comes(first, worse)
             assert alertmanager.silences() == []
             escalated = ("chief", "firing", "1", ("critical",))
-            comes(first, worse, escalated, ("log", "resolved", "1", ()))
+            comes(first, worse, escalated, worse)
             before = [*pager.told]
 
             ground.send(BUS_1=GOOD, BUS_2=GOOD)
-            comes(*before, ("chief", "resolved", "1", ()))
+            comes(*before, ("chief", "resolved", "1", ()), ("shift", "resolved", "1", ()))
             assert "all its alarms are normal again" in pager.texts[-1]["summary"]
             before = [*pager.told]
 
             ground.send(A=WARNING)
-            comes(*before, ("log", "firing", "2", ("warning",)))
+            comes(*before, ("shift", "firing", "2", ("warning",)))
             desk.do("shelve", key("A"), for_s=600)
-            comes(*before, ("log", "firing", "2", ("warning",)), ("log", "resolved", "2", ()))
+            comes(*before, ("shift", "firing", "2", ("warning",)), ("shift", "resolved", "2", ()))
             assert "is shelved by ana: to shelve" in pager.texts[-1]["summary"]
             before = [*pager.told]
             ground.send(A=GOOD)
@@ -90,7 +90,7 @@ def test_a_shift(tmp_path: Path) -> None:
             )
             nothing_more(lambda: pager.told[:])
             desk.do("unshelve", key("A"))
-            comes(*before, ("log", "firing", "3", ("critical",)))
+            comes(*before, ("shift", "firing", "3", ("critical",)))
             assert desk.stop() == 0
 
 
@@ -144,7 +144,7 @@ def test_what_was_done_survives_every_kill(tmp_path: Path) -> None:
                 as_it_was()
                 nothing_more(lambda: [t for t in pager.told if t[2] != "3"])
                 # an Alertmanager that is killed has lost its log of what it told
-                told = [t for t in pager.told if t[:2] == ("log", "firing")]
+                told = [t for t in pager.told if t[:2] == ("shift", "firing")]
                 assert {number for _, _, number, _ in told} == {"1", "2", "3"}
                 assert len([t for t in told if t[2] in "12"]) == 2
                 ground.send(A=GOOD, B=GOOD, C=GOOD)
@@ -180,7 +180,7 @@ def test_a_storm_is_one_notification(tmp_path: Path) -> None:
                 assert (one["group"], one["standing"], one["first"]) == ("storm", 10_000, key("P0"))
                 wait_until(lambda: len(pager.told) > 0, 20, desk.text)
                 nothing_more(lambda: pager.told[:])
-                assert pager.told == [("log", "firing", "1", ("critical",))]
+                assert pager.told == [("shift", "firing", "1", ("critical",))]
                 assert len(pager.texts[0]["description"]) < 2000
                 desk.do("acknowledge", incident="1")  # all of them at once
                 assert desk.incidents()["1"]["unacknowledged"] == 0
