@@ -65,6 +65,10 @@ class Ground:
         (self.mission / "mission.toml").write_text(text)
         self.values = dict.fromkeys(self.names, GOOD)
 
+    def desk(self, alertmanager: str = "", *more: str) -> Desk:
+        sources = {SOURCE: str(self.mission)}
+        return Desk(self.bootstrap, self.folder, sources, alertmanager, *more)
+
     def send(self, **values: float) -> None:
         """Packets have these values from now on."""
         for value in values.values():
@@ -158,16 +162,19 @@ class Process:
 
 
 class Desk(Process):
-    """`heartline desk` of a ground's mission."""
+    """`heartline desk`."""
 
-    def __init__(self, ground: Ground, alertmanager: str = "", *more: str) -> None:
-        self.port = free_port()
+    def __init__(
+        self, bootstrap: str, folder: Path, sources: Mapping[str, str], alertmanager: str = "",
+        *more: str,
+    ) -> None:  # fmt: skip
+        self.port, self.metrics_port = free_port(), free_port()
         told = ("--alertmanager", alertmanager) if alertmanager else ()
+        options = [x for name, where in sources.items() for x in ("--source", f"{name}={where}")]
         super().__init__(
-            [sys.executable, "-m", "agents", "desk", "--bootstrap", ground.bootstrap,
-             "--source", f"{SOURCE}={ground.mission}", "--port", str(self.port),
-             "--metrics-port", str(free_port()), "--loglevel", "info", *told, *more],
-            ground.folder / "desk.log", f"http://127.0.0.1:{self.port}/healthz",
+            [sys.executable, "-m", "agents", "desk", "--bootstrap", bootstrap, *options,
+             "--port", str(self.port), "--metrics-port", str(self.metrics_port), "--loglevel", "info", *told, *more],
+            folder / "desk.log", f"http://127.0.0.1:{self.port}/healthz",
         )  # fmt: skip
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:

@@ -48,7 +48,7 @@ def stand(bootstrap: str) -> Shift:
 def test_it_is_as_it_describes_itself(broker: str, tmp_path: Path) -> None:
     """schemathesis makes requests, good and bad, of the description alone."""
     stand(broker)
-    desk = Desk(Ground(broker, tmp_path, ["A"]))
+    desk = Ground(broker, tmp_path, ["A"]).desk()
     with desk.running():
         ran = subprocess.run(
             [sys.executable, "-m", "schemathesis.cli", "run",
@@ -91,7 +91,7 @@ def test_who_may_do_what(broker: str, tmp_path: Path) -> None:
         tokens[name], digest = new_token()
         settings += f'[desk.tokens.{name}]\nrole = "{role}"\nsha256 = "{digest}"\n'
     (tmp_path / "heartline.toml").write_text(settings)
-    desk = Desk(Ground(broker, tmp_path, ["A"]), "", "--config", str(tmp_path / "heartline.toml"))
+    desk = Ground(broker, tmp_path, ["A"]).desk("", "--config", str(tmp_path / "heartline.toml"))
     say = {"why": "seen", "alarms": [a]}
     with desk.running():
         for token in ("", "x" * 43, tokens["ana"][:-1]):
@@ -118,7 +118,7 @@ def test_a_page_in_a_browser_cannot_do_anything(broker: str, tmp_path: Path) -> 
     shift = stand(broker)
     [a, *_] = shift.board.alarms
     say = {"what": "acknowledge", "why": "x", "who": "x", "alarms": [a]}
-    desk = Desk(Ground(broker, tmp_path, ["A"]))
+    desk = Ground(broker, tmp_path, ["A"]).desk()
     with desk.running():
         form = {"Content-Type": "text/plain"}
         assert ask(desk, "POST", "/api/v1/deeds", body=say, **form)[0] == 415
@@ -134,7 +134,7 @@ def test_a_page_in_a_browser_cannot_do_anything(broker: str, tmp_path: Path) -> 
 @pytest.mark.broker
 def test_the_command_line_and_the_api_say_the_same(broker: str, tmp_path: Path) -> None:
     stand(broker)
-    desk = Desk(Ground(broker, tmp_path, ["A"]))
+    desk = Ground(broker, tmp_path, ["A"]).desk()
 
     def cli(*words: str) -> str:
         ran = CliRunner().invoke(main, ["alarms", *words, "--bootstrap", broker])
@@ -185,7 +185,7 @@ def test_mistakes_are_told_in_a_line(broker: str, tmp_path: Path) -> None:
         ran = CliRunner().invoke(main, ["alarms", *words, "--bootstrap", broker])
         assert ran.exit_code != 0
         assert said in ran.output, ran.output
-    desk = Desk(Ground(broker, tmp_path, ["A"]), "", "--host", "0.0.0.0")
+    desk = Ground(broker, tmp_path, ["A"]).desk("", "--host", "0.0.0.0")
     ran = subprocess.run(desk.command, capture_output=True, text=True, check=False, timeout=60)
     assert (ran.returncode, "make tokens with" in ran.stderr) == (1, True)
     with pytest.raises((urllib.error.URLError, ConnectionError)):

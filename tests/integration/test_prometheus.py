@@ -26,6 +26,7 @@ from pipeline.flights.run import load_recording
 from pipeline.mission.folder import Mission
 from pipeline.simulate import simulate
 from tests.conftest import PROJECT
+from tests.integration.shift import Alertmanager, Desk, Pager
 from tests.integration.system import send, wait_until, worker
 
 DEMO = PROJECT / "missions" / "demo"
@@ -65,11 +66,14 @@ def ask(port: int, path: str, **parameters: str) -> Any:
 
 
 @contextmanager
-def prometheus(folder: Path, worker_port: int, ingest_port: int) -> Iterator[int]:
+def prometheus(
+    folder: Path, worker_port: int, ingest_port: int, desk_port: int, alertmanager: str
+) -> Iterator[int]:
     """With the configuration that ships, but for where its targets are. Yields its port."""
     ours, port = PROJECT / "deploy" / "prometheus", free_port()
     config = (ours / "prometheus.yml").read_text().replace("worker:", "127.0.0.1:")
-    config = config.replace("9308", str(worker_port))
+    config = config.replace("9308", str(worker_port)).replace("desk:9311", f"127.0.0.1:{desk_port}")
+    config = config.replace("alertmanager:9093", alertmanager.removeprefix("http://"))
     config = re.sub(
         r"dns_sd_configs:\n +- .*",
         f'static_configs: [{{targets: ["127.0.0.1:{ingest_port}"]}}]',
@@ -132,10 +136,16 @@ def test_every_panel_has_data_and_no_rule_fires(
     flight = load_recording(packets, demo_mission, Chain(demo_mission)).flight
     data, ends = flight.data, flight.start + flight.length
     second = [data[a:b].tobytes() for a, b in zip(flight.start[:2000], ends[:2000], strict=True)]
+    sources, pager = {"demo": str(DEMO), "second": str(DEMO)}, Pager()
+    alertmanager = Alertmanager(tmp_path, pager)
+    desk = Desk(broker, tmp_path, sources, alertmanager.url)
     with (
-        worker(broker, {"demo": str(DEMO), "second": str(DEMO)}, tmp_path) as one,
+        pager.listening(),
+        alertmanager.running(),
+        worker(broker, sources, tmp_path) as one,
+        desk.running(),
         ingest(broker, tmp_path, second) as other,
-        prometheus(tmp_path, one.port, other) as port,
+        prometheus(tmp_path, one.port, other, desk.metrics_port, alertmanager.url) as port,
     ):
         begun = time.time()
         send(flight, "demo", broker, 11.0)
@@ -159,6 +169,16 @@ def test_every_panel_has_data_and_no_rule_fires(
         assert len(rules) > 20
         assert [(r["name"], r["lastError"]) for r in rules if r["health"] != "ok"] == []
         assert [a for a in ask(port, "alerts")["alerts"] if a["state"] == "firing"] == []
+        assert ask(port, "alertmanagers")["activeAlertmanagers"]
+        # the faults of the flight were told, a notification an incident and no storm of them
+        firing = [
+            (number, levels) for _, status, number, levels in pager.told if status == "firing"
+        ]
+        assert {number for number, _ in firing} <= {*desk.incidents()} | {*desk.incidents("false")}
+        assert "turbopump" in {
+            i["group"] for i in (desk.incidents() | desk.incidents("false")).values()
+        }
+        assert len(firing) == len({*firing}) > 0, firing
 
 
 def _room_is_right(asked: Any, series: Any) -> None:
