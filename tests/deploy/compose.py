@@ -1,6 +1,7 @@
 """`make compose-test`: the stack as it is shipped, and a flight through it whose worker is killed.
 
-Grafana apart, all of docker-compose.yml: Kafka, a worker and Prometheus in containers, and a replay.
+Grafana apart, all of docker-compose.yml: Kafka, a worker, the desk, Prometheus and Alertmanager in
+containers, and a replay.
 What stands on the topics afterwards must be, byte for byte, what the chain gives in this process.
 """
 
@@ -38,11 +39,11 @@ from tests.integration.system import collect, committed_all, end_of, expected, s
 IMAGE = "heartline:local"
 MOST_MB = 800
 WARM_S = 30  # kernels that are in the image take a few seconds, others a minute
-SERVICES = ("kafka", "worker", "prometheus")
+SERVICES = ("kafka", "worker", "desk", "prometheus", "alertmanager")
 SEED, START, END, SPEED = 7, -60, 300, 6
 STRANGER = bytes([0x08, 101, 0xC0, 0, 0, 0, 0])  # a packet cut short: a reject
 BOOTSTRAP = "kafka:9092"
-METRICS, PROMETHEUS = 9308, "http://127.0.0.1:9090"
+METRICS, PROMETHEUS, ALERTMANAGER = 9308, "http://127.0.0.1:9090", "http://127.0.0.1:9093"
 KILLS = 2
 HEALTHY_S, CAUGHT_UP_S = 180.0, 120.0
 ALONE = ("run", "--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none")
@@ -95,10 +96,13 @@ def stack(docker: Engine) -> Iterator[None]:
     try:
         docker.compose("up", "--detach", *SERVICES)
         healthy(docker, "worker")
-        told("Kafka, worker and Prometheus are up")
+        healthy(docker, "desk")
+        told("Kafka, worker, desk, Prometheus and Alertmanager are up")
         yield
     except BaseException:
-        sys.stderr.write(docker.compose("logs", "--no-color", "--tail", "40", "kafka", "worker"))
+        sys.stderr.write(
+            docker.compose("logs", "--no-color", "--tail", "40", "kafka", "worker", "desk")
+        )
         raise
     finally:
         docker.compose("down", "--volumes", "--remove-orphans")
@@ -133,6 +137,7 @@ def fly(docker: Engine, folder: Path) -> None:
         wait_until(lambda: committed_all(BOOTSTRAP), CAUGHT_UP_S, lambda: "the worker lags behind")
         told(f"{packets} packets, outputs the same: {once(want)}")
         seen_by_prometheus()
+        told_to_alertmanager(docker)
         outlive_their_containers(docker, want)
 
 
@@ -206,6 +211,18 @@ def seen_by_prometheus() -> None:
         assert answer, f"Prometheus has no {query}"
         assert float(answer[0]["value"][1]) > 0, f"Prometheus: {query} is {answer}"
     told("Prometheus has the worker's metrics")
+
+
+def told_to_alertmanager(docker: Engine) -> None:
+    """What the desk noticed of the flight stands in Alertmanager, and the command line has it."""
+    wait_until(
+        lambda: bool(json.loads(get(f"{ALERTMANAGER}/api/v2/alerts?filter=desk=heartline"))),
+        CAUGHT_UP_S, lambda: "Alertmanager has no incident",
+    )  # fmt: skip
+    alarms = ("exec", "-T", "desk", "heartline", "alarms")
+    listed = docker.compose(*alarms, "incidents", "--all", "--bootstrap", BOOTSTRAP)
+    assert "turbopump" in listed, listed
+    told(f"the desk has told Alertmanager: {listed.splitlines()[-1]}")
 
 
 def outlive_their_containers(docker: Engine, want: dict[str, dict[str, bytes]]) -> None:

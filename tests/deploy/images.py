@@ -1,7 +1,7 @@
 """The images that the Dockerfile and the compose file name: pulled, or made of Debian's packages.
 
 Where no registry can be reached a stand-in is made under the same name. It behaves as the real one
-does in what is used of it here; its version may be Debian's (Prometheus).
+does in what is used of it here; its version may be Debian's (Prometheus, Alertmanager).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def base_images(engine: Engine, folder: Path) -> None:
     """Make sure of all of them but Grafana's."""
     compose = (PROJECT / "docker-compose.yml").read_text()
     (kafka,) = re.findall(r"image: (apache/kafka:\S+)", compose)
-    (prometheus,) = re.findall(r"image: (prom/prometheus:\S+)", compose)
-    for image in (DEBIAN, kafka, prometheus):
+    of_prometheus = re.findall(r"image: (prom/\S+)", compose)
+    for image in (DEBIAN, kafka, *of_prometheus):
         if engine.has("image", "inspect", image) or engine.has("pull", "--quiet", image):
             told(f"{image} is there")
             continue
@@ -35,7 +35,7 @@ def base_images(engine: Engine, folder: Path) -> None:
         elif image == kafka:
             _kafka(engine, folder / "kafka", image)
         else:
-            _build(engine, HERE / "prometheus", image)
+            _build(engine, HERE / image.removeprefix("prom/").partition(":")[0], image)
         told(f"{image} is a stand-in of Debian's packages")
 
 

@@ -32,6 +32,7 @@ from tests.conftest import PROJECT
 
 UNITS = PROJECT / "deploy" / "systemd"
 WORKER, INGEST = "heartline.service", "heartline-ingest@.service"
+DESK = "heartline-desk.service"
 PROGRAM, CONFIG, LINK = "/opt/heartline/bin/heartline", "/etc/heartline/heartline.toml", "demo"
 MOST_EXPOSED = 1.5  # of 10, by systemd's own count
 USER = 54_321  # nobody's
@@ -74,12 +75,12 @@ def analyze(tmp_path: Path) -> Path:
     """A copy of the units whose program exists."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed (Debian's package `systemd`)")
-    for name in (WORKER, INGEST):
+    for name in (WORKER, INGEST, DESK):
         (tmp_path / name).write_text((UNITS / name).read_text().replace(PROGRAM, "/bin/true"))
     return tmp_path
 
 
-@pytest.mark.parametrize("name", [WORKER, INGEST.replace("@", f"@{LINK}")])
+@pytest.mark.parametrize("name", [WORKER, DESK, INGEST.replace("@", f"@{LINK}")])
 def test_systemd_understands_every_line(name: str, analyze: Path) -> None:
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(analyze / name)],
@@ -90,7 +91,7 @@ def test_systemd_understands_every_line(name: str, analyze: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", [WORKER, INGEST])
+@pytest.mark.parametrize("name", [WORKER, INGEST, DESK])
 def test_systemd_finds_them_confined(name: str, analyze: Path) -> None:
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager",
@@ -175,7 +176,7 @@ def ready(ear: socket.socket) -> None:
 
 
 @pytest.mark.broker
-@pytest.mark.parametrize("unit", [WORKER, INGEST])
+@pytest.mark.parametrize("unit", [WORKER, INGEST, DESK])
 def test_starts_confined(unit: str, places: dict[str, str]) -> None:
     if os.geteuid():
         pytest.skip("only root can start another user's program with a read-only root")
@@ -183,18 +184,19 @@ def test_starts_confined(unit: str, places: dict[str, str]) -> None:
         broker_binary()
     except BrokerError as error:
         pytest.skip(f"embedded broker: {error}")
-    metrics, packets = free_port(), free_port()
+    metrics, desk, packets = free_port(), free_port(), free_port()
     config = Path(places["STATE_DIRECTORY"]).parent / "heartline.toml"
     with EmbeddedBroker() as broker:
         config.write_text(
             f'bootstrap = "{broker.bootstrap}"\nmetrics_port = {metrics}\n'
             f'[sources.{LINK}]\nmission = "{PROJECT}/missions/demo"\n'
+            f"[desk]\nport = {free_port()}\nmetrics_port = {desk}\n"
             f'[ingest.{LINK}]\ninputs = ["udp://127.0.0.1:{packets}"]\nsource = "{LINK}"\n'
         )
         with started(unit, config, places) as (process, ear):
             ready(ear)
-            if unit == WORKER:
-                wait_healthy(f"http://127.0.0.1:{metrics}/healthz")
+            if unit != INGEST:
+                wait_healthy(f"http://127.0.0.1:{metrics if unit == WORKER else desk}/healthz")
             assert uid(process.pid) == USER
 
 
