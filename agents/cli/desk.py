@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 from agents.cli.options import sources_option
 from agents.cli.service_options import service_options, settings_of, source_pair
 from agents.desk.api import serve_api
+from agents.desk.journal import FencedError
 from agents.desk.service import Desk
 from agents.desk.tokens import ROLES, new_token
 from agents.host.terminal import Terminal
@@ -21,6 +23,7 @@ from agents.settings import Settings
 from pipeline.errors import MissionError
 
 console = Terminal(stderr=True)
+FENCED_STATUS = 3  # a supervisor must not start it again: the two would fence each other for ever
 
 
 @click.group(invoke_without_command=True)
@@ -69,6 +72,9 @@ async def run(settings: Settings) -> None:
     notify("READY=1")
     try:
         await one.run()
+    except FencedError as error:
+        click.echo(f"heartline: {error}", err=True)
+        sys.exit(FENCED_STATUS)
     except asyncio.CancelledError:
         notify("STOPPING=1")
     finally:

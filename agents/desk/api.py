@@ -107,8 +107,7 @@ class Api:
             if found is None:
                 raise web.HTTPUnauthorized(text="give a token: Authorization: Bearer …")
             return found
-        host = request.host.rpartition(":")[0] if ":" in request.host else request.host
-        if not is_loopback(host.strip("[]") or request.host):
+        if not is_loopback(request.url.host or ""):
             raise web.HTTPForbidden(text="without tokens only loopback is answered")
         return ANYBODY
 

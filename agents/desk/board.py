@@ -7,6 +7,7 @@ and for nothing later or worse.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,13 +21,15 @@ from schemas.mission import Level
 # of an alarm (IEC 62682, 5.2): the last two whatever its level is
 STATUSES = ("normal", "unacknowledged", "acknowledged", "returned", "shelved", "out_of_service")
 ASKS = Level.WARNING  # from there on an alarm asks to be acknowledged even after it has returned
+REMEMBERED = 16  # alerts of an alarm
 CLOSED_FOR_NS = 900_000_000_000  # a closed incident is remembered for so long
 
 
 @dataclass(slots=True)
 class Alarm:
     """One monitor's alarm. state: the record of telemetry.alarms. seen_ns: when the desk first saw
-    it stand, or, while it reads what was there before, as it began to read."""
+    it stand, or, while it reads what was there before, as it began to read. alerts: the last that
+    it had, so that a repeated one is known."""
 
     key: str
     state: dict[str, Any]
@@ -35,6 +38,12 @@ class Alarm:
     shelved: DeskRecord | None = None
     out: DeskRecord | None = None
     comment: DeskRecord | None = None
+    alerts: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def has_had(self, alert: str) -> bool:
+        """Whether an alert is an earlier one. The agent that writes states reads again what it had
+        not committed: an alarm would stand once more for a moment, and somebody would be called."""
+        return alert in self.alerts and alert != self.alerts[-1]
 
     @property
     def source(self) -> str:
@@ -175,19 +184,23 @@ class Board:
                 return
             fresh = Alarm(name, state, now_ns)
             fresh.source, fresh.name, fresh.kind, fresh.since_ns, fresh.raised, fresh.worst  # noqa: B018
-            stands = fresh.stands
+            stands, alert = fresh.stands, str(state["alert"])
         except (ValueError, KeyError, TypeError, AttributeError):
             self.refused += 1
             return
         known = self.alarms.get(name)
+        if known and known.has_had(alert):
+            return
         if known is None:
-            self.alarms[name] = fresh
+            known = self.alarms[name] = fresh
             for what, record in self._before.pop(name, {}).items():
                 setattr(fresh, what, record)
         else:
             if not (known.stands and known.raised == fresh.raised):
                 known.seen_ns = now_ns
             known.state = state
+        if not known.alerts or known.alerts[-1] != alert:
+            known.alerts.append(alert)
         if stands:
             self.standing[name] = None
         else:

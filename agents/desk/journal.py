@@ -25,6 +25,7 @@ from agents.broker.kafka import (
     partitions_of,
     producer,
     start,
+    stop,
 )
 from agents.host.errors import BrokerError
 from agents.observe.logs import BROKER
@@ -35,6 +36,7 @@ log = logging.getLogger("heartline.desk")
 HEADER = "desk"  # which process wrote a record: its own are known to it already
 STEP_S = 10.0
 PROBE_S = 5.0
+FENCED = "Another desk of this namespace has taken over: this one ends."
 
 
 class FencedError(BrokerError):
@@ -52,7 +54,7 @@ class Journal:
         self._read_up_to = asyncio.Condition()
         self._consumer: AIOKafkaConsumer | None = None
         self._producer: AIOKafkaProducer | None = None
-        self._transactions = False
+        self._transactions = self._fenced = False
         self.heard, self.behind = time.monotonic(), -1
 
     async def open(self) -> None:
@@ -80,6 +82,8 @@ class Journal:
         """
         client = self._consumer
         assert client
+        if self._fenced:
+            raise FencedError(FENCED)
         got = await client.getmany(timeout_ms=200, max_records=5000)
         if got:
             self.heard = time.monotonic()
@@ -114,12 +118,23 @@ class Journal:
         wire = topics.on_wire(topics.DESK, self._namespace)
         headers = [(HEADER, self._me)] if own else []
         async with self._writing:
-            with _written(wire):
+            with self._written(wire):
                 async with asyncio.timeout(STEP_S):
                     if self._transactions:
                         async with client.transaction():
                             return await _send(client, wire, records, headers)
                     return await _send(client, wire, records, headers)
+
+    @contextmanager
+    def _written(self, wire: str) -> Iterator[None]:
+        try:
+            yield
+        except ProducerFenced:
+            self._fenced = True
+            raise FencedError(FENCED) from None
+        except (KafkaError, IllegalOperation, TimeoutError, OSError) as error:
+            log.warning("%s: %r", wire, error, extra=BROKER)
+            raise BrokerError(f"{wire}: not known whether it was written: {error!r}.") from error
 
     async def has_read(self, offset: int) -> None:
         """Wait until the desk has taken the record of telemetry.desk at this offset."""
@@ -138,7 +153,7 @@ class Journal:
 
     async def close(self) -> None:
         if self._consumer:
-            await self._consumer.stop()
+            await stop(self._consumer)
         if self._producer:
             await discard(self._producer, abort=False)
 
@@ -152,14 +167,3 @@ async def _send(
         for r in records
     ]
     return max(int(found.offset) for found in await asyncio.gather(*sent))
-
-
-@contextmanager
-def _written(wire: str) -> Iterator[None]:
-    try:
-        yield
-    except ProducerFenced:
-        raise FencedError("Another desk of this namespace has taken over: this one ends.") from None
-    except (KafkaError, IllegalOperation, TimeoutError, OSError) as error:
-        log.warning("%s: %r", wire, error, extra=BROKER)
-        raise BrokerError(f"{wire}: not known whether it was written: {error!r}.") from error

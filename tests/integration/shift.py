@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agents.broker.declared import ensure_topics
 from agents.broker.embedded import free_port
-from agents.broker.kafka import producer
+from agents.broker.kafka import producer, start
 from pipeline.formats.importing import mission_toml
 from pipeline.formats.spec import Column, Recorded, Table, packets_of
 from pipeline.formats.xtce import write_xtce
@@ -34,6 +35,7 @@ from schemas.mission import AlarmRanges
 from schemas.records import PACKETS_HEADERS, TICK_HEADERS, encode_packets, encode_tick
 from tests.conftest import PROJECT
 from tests.integration.system import wait_until
+from tests.unit.desk.shift import Shift
 
 INF = float("inf")
 GOOD, WARNING, CRITICAL = 0.0, 70.0, 90.0
@@ -271,3 +273,21 @@ class Pager:
             self._server.shutdown()
             thread.join()
             self._server.server_close()
+
+
+def stand(bootstrap: str) -> Shift:
+    """Alarms on telemetry.alarms, as a worker would have them."""
+    shift = Shift()
+    for name, level in (("A", "warning"), ("B", "critical"), ("C", "watch"), ("D", "warning")):
+        shift.alarm(name, level)
+    shift.alarm("D", "normal")
+
+    async def write() -> None:
+        await ensure_topics(bootstrap, "", 1)
+        client = await start(producer(bootstrap), bootstrap)
+        for key, value in shift.states:
+            await client.send_and_wait(topics.ALARMS, value, key)
+        await client.stop()
+
+    asyncio.run(write())
+    return shift

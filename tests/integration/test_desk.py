@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.integration.kafka_cluster import kafka
+from tests.integration.kafka_cluster import cluster, kafka
 from tests.integration.shift import (
     CRITICAL,
     GOOD,
@@ -17,6 +18,7 @@ from tests.integration.shift import (
     Alertmanager,
     Ground,
     Pager,
+    stand,
 )
 from tests.integration.system import wait_until, worker
 
@@ -185,3 +187,30 @@ def test_a_storm_is_one_notification(tmp_path: Path) -> None:
                 assert len(pager.texts[0]["description"]) < 2000
                 desk.do("acknowledge", incident="1")  # all of them at once
                 assert desk.incidents()["1"]["unacknowledged"] == 0
+
+
+@pytest.mark.kafka
+def test_one_desk_a_namespace_and_a_broker_that_goes(tmp_path: Path) -> None:
+    """A second desk ends the first; a desk without its broker says so, and goes on when it is back."""
+    with cluster(tmp_path) as broker:
+        ground = Ground(broker.bootstrap, tmp_path, ["A"])
+        first, second = ground.desk(), ground.desk()
+        second.log = tmp_path / "second.log"
+        with first.running(), second.running():
+            stand(broker.bootstrap)
+            wait_until(lambda: len(second.incidents()) == 3, 30, second.text)
+            assert first.process
+            assert first.process.wait(30) == 3
+            assert "Another desk of this namespace has taken over" in first.text()
+            second.do("acknowledge", incident="1")
+            broker.stop()
+            wait_until(lambda: not second.ask("alarms")["following"], 60, second.text)
+            assert not second.is_ready()
+            assert len(second.ask("alarms")["alarms"]) == 4  # what stood then, and it says so
+            with pytest.raises(urllib.error.HTTPError, match="503"):
+                second.do("comment", incident="2")
+            broker.start()
+            wait_until(second.is_ready, 60, second.text)
+            assert second.ask("alarms")["following"]
+            assert second.incidents()["1"]["unacknowledged"] == 0
+            second.do("comment", incident="2")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import subprocess
@@ -14,34 +13,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from agents.broker.declared import ensure_topics
-from agents.broker.kafka import producer, start
 from agents.cli import main
 from agents.desk.tokens import new_token
-from schemas import topics
-from tests.integration.shift import Desk, Ground
+from tests.integration.shift import Desk, Ground, stand
 from tests.integration.system import wait_until
-from tests.unit.desk.shift import Shift
 
 EXAMPLES = 40  # requests of each operation and phase
-
-
-def stand(bootstrap: str) -> Shift:
-    """Alarms on telemetry.alarms, as a worker would have them."""
-    shift = Shift()
-    for name, level in (("A", "warning"), ("B", "critical"), ("C", "watch"), ("D", "warning")):
-        shift.alarm(name, level)
-    shift.alarm("D", "normal")
-
-    async def write() -> None:
-        await ensure_topics(bootstrap, "", 1)
-        client = await start(producer(bootstrap), bootstrap)
-        for key, value in shift.states:
-            await client.send_and_wait(topics.ALARMS, value, key)
-        await client.stop()
-
-    asyncio.run(write())
-    return shift
 
 
 @pytest.mark.broker

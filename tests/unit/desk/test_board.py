@@ -274,6 +274,21 @@ def test_what_is_no_record(value: bytes) -> None:
         decode_desk(value)
 
 
+def test_an_alert_that_is_repeated_calls_nobody() -> None:
+    """The agent of a worker that was killed reads again what it had not committed."""
+    shift = Shift()
+    key = shift.alarm("P", "warning")
+    shift.look()
+    shift.alarm("P", "normal")
+    assert [r.what for r in shift.look()] == ["closed"]
+    for state in shift.states:
+        shift.board.take_alarm(*state, shift.now)
+        assert shift.look() == []
+    assert shift.status(key) == "returned"
+    shift.alarm("P", "warning")
+    assert [r.what for r in shift.look()] == ["opened"]
+
+
 def test_what_is_no_alarm_is_counted() -> None:
     board = Board()
     for value in (b"{", b"[]", b"{}", b'{"source":1}', b'{"source":"m","parameter":"/P"}'):
