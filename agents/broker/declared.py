@@ -6,6 +6,7 @@ A worker makes missing topics and refuses to start if a difference breaks the pr
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -130,16 +131,20 @@ async def make(admin: AIOKafkaAdminClient, missing: list[NewTopic]) -> None:
             raise BrokerError(f"Topic {name} cannot be made: {message or error.__name__}.")
 
 
-async def ensure_topics(bootstrap: str, namespace: str, partitions: int) -> None:
-    """Make missing topics. BrokerError if a difference of existing ones breaks the promise.
+async def ensure_topics(
+    bootstrap: str, namespace: str, partitions: int, names: Collection[str] = ALL_TOPICS
+) -> None:
+    """Make missing topics of these. BrokerError if a difference of existing ones breaks the
+    promise.
 
     The embedded broker has hardly any settings: there only the partitions are checked.
     """
+    wire = {topics.on_wire(name, namespace) for name in names}
     async with administrator(bootstrap) as admin:
         found = await _plan(admin, namespace, partitions)
         refuse_vital(found)
-        await make(admin, found.missing)
-    await partitions_of(bootstrap, *(topics.on_wire(name, namespace) for name in ALL_TOPICS))
+        await make(admin, [topic for topic in found.missing if topic.name in wire])
+    await partitions_of(bootstrap, *wire)
 
 
 def refuse_vital(found: Plan) -> None:

@@ -28,9 +28,11 @@ from agents.host.errors import BrokerError
 from agents.observe.logs import BROKER
 from agents.settings import Settings
 from pipeline.mission.folder import Mission
+from schemas import topics
 from schemas.desk import LEVELS, DeskRecord
 
 log = logging.getLogger("heartline.desk")
+OWN = (topics.ALERTS, topics.ALARMS, topics.DESK)
 LOOK_S = 1.0  # between two looks at what changed
 UNHEARD_S = 20.0
 AWAY = {"about": "alertmanager"}
@@ -51,13 +53,16 @@ class Desk:
         self._latches = Latches(settings, missions)
         self._changed = [asyncio.Event() for _ in self.alertmanagers]
         self.journal: Journal | None = None
+        self._telling: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
         """Until cancelled. BrokerError: it cannot go on; another desk may have taken over."""
         s = self.settings
         self.why = f"waits for a broker at {s.bootstrap}"
-        await patiently(partial(ensure_topics, s.bootstrap, s.namespace, s.partitions), s.bootstrap)
-        telling = [
+        # how many partitions telemetry.raw has is no matter of the desk, were it the first to start
+        made = partial(ensure_topics, s.bootstrap, s.namespace, 1, OWN)
+        await patiently(made, s.bootstrap)
+        telling = self._telling = [
             asyncio.create_task(self._tell(one, changed))
             for one, changed in zip(self.alertmanagers, self._changed, strict=True)
         ]
@@ -102,6 +107,9 @@ class Desk:
                     for changed in self._changed:
                         changed.set()
                 await self._latches.release(board)
+                for task in self._telling:
+                    if task.done():  # by an error of ours: nobody would be told any more
+                        task.result()
                 self._measure(journal)
         finally:
             self.journal = None

@@ -1,0 +1,156 @@
+"""A flight that is watched: a worker of two sources, a desk, Alertmanager, an ingest, Prometheus."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.broker.embedded import free_port
+from pipeline.chain import Chain
+from pipeline.flights.run import load_recording
+from pipeline.mission.folder import Mission
+from pipeline.simulate import simulate
+from tests.conftest import PROJECT
+from tests.integration.shift import Alertmanager, Desk, Pager
+from tests.integration.system import Worker, send, wait_until, worker
+
+DEMO = PROJECT / "missions" / "demo"
+BOARDS = sorted((PROJECT / "deploy" / "grafana" / "dashboards").glob("*.json"))
+CHOSEN = {"window": "60s", "__rate_interval": "15s", "source": ".*"}  # as Grafana sets them
+
+
+def queries() -> list[tuple[str, str]]:
+    """(panel, expression) with the dashboards' variables as Grafana sets them."""
+    found = []
+    for path in BOARDS:
+        chosen = CHOSEN | {"parameter": "TP_VIB_BRG" if path.stem == "parameter" else ".*"}
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel.get("targets", ()):
+                expression = target["expr"]
+                for name, value in chosen.items():
+                    expression = expression.replace(f"${name}", value)
+                found.append((f"{path.stem}: {panel['title']}", expression))
+    return found
+
+
+def ask(port: int, path: str, **parameters: str) -> Any:
+    url = f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return json.loads(response.read())["data"]
+
+
+@contextmanager
+def prometheus(
+    folder: Path, worker_port: int, ingest_port: int, desk_port: int, alertmanager: str
+) -> Iterator[int]:
+    """With the configuration that ships, but for where its targets are. Yields its port."""
+    ours, port = PROJECT / "deploy" / "prometheus", free_port()
+    config = (ours / "prometheus.yml").read_text().replace("worker:", "127.0.0.1:")
+    config = config.replace("9308", str(worker_port)).replace("desk:9311", f"127.0.0.1:{desk_port}")
+    config = config.replace("alertmanager:9093", alertmanager.removeprefix("http://"))
+    config = re.sub(
+        r"dns_sd_configs:\n +- .*",
+        f'static_configs: [{{targets: ["127.0.0.1:{ingest_port}"]}}]',
+        config,
+    )
+    (folder / "rules.yml").write_bytes((ours / "rules.yml").read_bytes())
+    (folder / "prometheus.yml").write_text(config)
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["prometheus", f"--config.file={folder}/prometheus.yml",
+             f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{port}"],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            yield port
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@contextmanager
+def ingest(bootstrap: str, folder: Path, packets: Sequence[bytes]) -> Iterator[int]:
+    """An ingest of the source `second`, which receives one packet after the other. Yields the port
+    of its metrics."""
+    listens, port, done = free_port(), free_port(), threading.Event()
+
+    def fly() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            for packet in packets:
+                out.sendto(packet, ("127.0.0.1", listens))
+                if done.wait(0.1):
+                    return
+
+    with (folder / "ingest.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "agents", "ingest", f"udp://127.0.0.1:{listens}",
+             "--mission", str(DEMO), "--source", "second", "--bootstrap", bootstrap,
+             "--spool", str(folder / "spool"), "--metrics-port", str(port)],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+        flying = threading.Thread(target=fly)
+        flying.start()
+        try:
+            yield port
+        finally:
+            done.set()
+            flying.join()
+            process.terminate()
+            process.wait(20)
+
+
+@dataclass
+class Watched:
+    """The parts, and when the flight began and ended, unix time."""
+
+    port: int  # Prometheus'
+    worker: Worker
+    desk: Desk
+    pager: Pager
+    begun: float
+    ended: float
+
+    def series(self, query: str) -> Any:
+        """Of the whole flight, a value a second."""
+        span = {"start": str(self.begun), "end": str(self.ended), "step": "1"}
+        return ask(self.port, "query_range", query=query, **span)["result"]
+
+
+@contextmanager
+def watched(bootstrap: str, folder: Path, mission: Mission) -> Iterator[Watched]:
+    """The demo's flight around its faults, at eleven times its pace, to its end."""
+    packets = folder / "packets.bin"
+    packets.write_bytes(simulate(7, start=-60.0, end=375.0).packets)
+    flight = load_recording(packets, mission, Chain(mission)).flight
+    data, ends = flight.data, flight.start + flight.length
+    second = [data[a:b].tobytes() for a, b in zip(flight.start[:2000], ends[:2000], strict=True)]
+    sources, pager = {"demo": str(DEMO), "second": str(DEMO)}, Pager()
+    alertmanager = Alertmanager(folder, pager)
+    desk = Desk(bootstrap, folder, sources, alertmanager.url)
+    with (
+        pager.listening(),
+        alertmanager.running(),
+        worker(bootstrap, sources, folder) as one,
+        desk.running(),
+        ingest(bootstrap, folder, second) as other,
+        prometheus(folder, one.port, other, desk.metrics_port, alertmanager.url) as port,
+    ):
+        begun = time.time()
+        send(flight, "demo", bootstrap, 11.0)
+        wait_until(
+            lambda: one.total("heartline_packets_total") >= len(flight.start), 60, one.text, one
+        )
+        time.sleep(3)  # three scrapes more
+        yield Watched(port, one, desk, pager, begun, time.time())
