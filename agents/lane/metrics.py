@@ -250,6 +250,10 @@ class _AtScrape(Collector):
             "parameter_limit", "Static limits in force of chosen parameters.",
             "source", "parameter", "level", "side",
         )  # fmt: skip
+        expected = _Family(
+            "parameter_expected", "What a model expects of the next sample of chosen parameters.",
+            "source", "parameter", "model", "side",
+        )  # fmt: skip
         event = _Family("event_time_seconds", "Watermark, unix time.", "source")
         silence = _Family(
             "packet_age_seconds", "Newest tick less the reception of the newest packet.", "source"
@@ -267,6 +271,10 @@ class _AtScrape(Collector):
             for parameter, level, seconds in chain.forecasts():
                 if parameter in chosen:
                     ahead.set((name, chain.names[parameter], level.word), seconds)
+            for parameter, model, found in chain.expects(chosen):
+                if parameter in chosen:
+                    for side, value in zip(found._fields, found, strict=True):
+                        expected.set((name, chain.names[parameter], model, side), value)
             for parameter, level, side, bound in chain.limits(chosen):
                 limits.set((name, chain.names[parameter], level.word, side), bound)
             received = int(chain.packets.state["last_tick"][0])
@@ -292,7 +300,19 @@ class _AtScrape(Collector):
         )  # fmt: skip
         for source, key, value in self._metrics.figures():
             figures.set((plain(source), *key), value)
-        every = (active, silent, ahead, limits, event, lag, silence, newest, healthy, figures)
+        every = (
+            active,
+            silent,
+            ahead,
+            limits,
+            expected,
+            event,
+            lag,
+            silence,
+            newest,
+            healthy,
+            figures,
+        )
         yield from (family.told() for family in every)
 
 

@@ -28,6 +28,29 @@ VALUE = (
         wide=24, high=12, band=("mean + std", "mean - std"),
     ),
 )  # fmt: skip
+
+
+def _expected(side: str) -> str:
+    return f'heartline_parameter_expected{{{SHOWN},model="residual",side="{side}"}}'
+
+
+MODEL = (
+    Panel(
+        "What the model expects, and what came", "none",
+        [
+            (_expected("middle"), "expected"), (_expected("high"), "threshold above"),
+            (_expected("low"), "threshold below"), (figure("min"), "min"), (figure("max"), "max"),
+        ],
+        "Adaptive residual: the next sample as it predicts it, and how far it may lie off. Nothing "
+        "while it warms up. Extremes are of the window chosen.",
+        wide=16, high=9, band=("threshold above", "threshold below"),
+    ),
+    Panel(
+        "Room of the model", "none",
+        [(f"{_expected('high')} - ignoring (side) {_expected('middle')}", "threshold")],
+        "Threshold of the residual, in engineering units.", wide=8, high=9, least=0,
+    ),
+)  # fmt: skip
 FUTURE = (
     Panel(
         "Time to limit", "s", [(f"heartline_time_to_limit_seconds{{{SHOWN}}}", "{{level}}")],
@@ -48,5 +71,5 @@ def made() -> Any:
             variable(*SOURCE, many=False), variable(*PARAMETER, many=False),
             variable("window", f"label_values(heartline_parameter{{{SHOWN}}}, window)", many=False),
         ],
-        [("Value", VALUE), ("Where it heads", FUTURE)],
+        [("Value", VALUE), ("Model", MODEL), ("Where it heads", FUTURE)],
     )  # fmt: skip

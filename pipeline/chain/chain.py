@@ -44,6 +44,7 @@ from pipeline.decode.decoder import Columns, Decoded, Flat
 from pipeline.errors import MissionError
 from pipeline.fingerprint import fingerprint
 from pipeline.mission.folder import Mission, phase_values
+from pipeline.models.shared.contract import Expected
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.closings import GROUP, PACKET, Closing
 from pipeline.outputs.definitions import (
@@ -199,6 +200,11 @@ class Chain(Composite):
         """(qualified name, level, seconds to it) of every range that a parameter heads for."""
         for container in self.containers:
             yield from container.forecasts()
+
+    def expects(self, chosen: Container[str]) -> Iterator[tuple[str, str, Expected]]:
+        """(qualified name, model, what it expects of the next sample) of the chosen parameters."""
+        for container in self.containers:
+            yield from container.expects(chosen)
 
     def _defined(self) -> Iterator[Definition]:
         """Everything that its records name by hash."""

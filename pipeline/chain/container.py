@@ -19,6 +19,7 @@ from pipeline.chain.groups import make_groups, watched_columns
 from pipeline.decode import Plan
 from pipeline.mdb.reach import never_fires
 from pipeline.mission.folder import Mission
+from pipeline.models.shared.contract import Expected
 from pipeline.outputs.evidence import Origin
 from pipeline.outputs.pending import Pending
 from pipeline.timeline.order import ODD, RECORDED, Order, Sorted, Steps
@@ -110,6 +111,10 @@ class ContainerChain(Composite):
     def forecasts(self) -> Iterator[tuple[str, Level, float]]:
         for group in self.groups:
             yield from group.forecasts()
+
+    def expects(self, chosen: Container[str]) -> Iterator[tuple[str, str, Expected]]:
+        for group in self.groups:
+            yield from group.expects(chosen)
 
     def feed(
         self, batch: PacketBatch, rows: Rows, ticks: I8, unread: Unread, out: list[Pending]

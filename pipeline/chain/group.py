@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from pipeline.chain.modelled import Modelled, Site
 from pipeline.errors import MissionError
 from pipeline.mission.folder import Mission, rule_for
 from pipeline.models.families import FAMILIES, MODEL_KINDS, rules_of
+from pipeline.models.shared.contract import Expected
 from pipeline.models.shared.family import Family
 from pipeline.models.shared.phased import make
 from pipeline.outputs.closings import Closings
@@ -182,6 +183,10 @@ class GroupChain(Composite):
     def forecasts(self) -> Iterator[tuple[str, Level, float]]:
         for m in self.models:
             yield from m.forecasts()
+
+    def expects(self, chosen: Container[str]) -> Iterator[tuple[str, str, Expected]]:
+        for m in self.models:
+            yield from m.expects(chosen)
 
     def feed(self, rows: Ordered, batch: PacketBatch, out: list[Pending]) -> None:
         """Run the group on ordered rows, adding what it has to say to `out`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pipeline.alarms.monitor import Monitor
 from pipeline.alarms.watched import Watched
 from pipeline.chain.groups import Group
-from pipeline.models.shared.contract import Model
+from pipeline.models.shared.contract import Expected, Model
 from pipeline.models.shared.family import Family
 from pipeline.models.shared.phased import phases_of
 from pipeline.outputs.alerts import alert_output, number_or_none
@@ -101,6 +101,13 @@ class Modelled(Composite):
         for j, name in enumerate(self.names):
             for level, seconds in self.model.forecasts(j):
                 yield name, level, seconds
+
+    def expects(self, chosen: Container[str]) -> Iterator[tuple[str, str, Expected]]:
+        """(qualified name, model, what it expects) of the chosen parameters of which it expects a
+        range of values."""
+        for j, name in enumerate(self.names):
+            if name in chosen and (found := self.model.expects(j)):
+                yield name, self.model.name, found
 
     def of(self, grid: Grid) -> Grid:
         """Its own columns."""

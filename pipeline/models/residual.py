@@ -20,7 +20,14 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from pipeline.kernel import kernel
-from pipeline.models.shared.contract import GroupParameter, Site, cut, empty_scores, weights_sha256
+from pipeline.models.shared.contract import (
+    Expected,
+    GroupParameter,
+    Site,
+    cut,
+    empty_scores,
+    weights_sha256,
+)
 from pipeline.models.shared.family import Family
 from pipeline.models.shared.rules import Rule, setting
 from schemas.columns import F8, NO_VERDICT, U1, Grid, Quality, Scores
@@ -112,6 +119,15 @@ class Residual(Family):
 
     def threshold(self, parameter: int) -> float:
         return float(self._weights.threshold[parameter])
+
+    def expects(self, parameter: int) -> Expected | None:
+        w, p, j = self._weights, self._past, parameter
+        if p.seen[j] < w.warm_up[j]:
+            return None
+        middle = float(p.level[j] + p.trend[j])
+        scale = max(SIGMA * p.scale[j], w.floor[j], p.step[j], 1e-12 * abs(middle))
+        room = float(w.threshold[j] * scale)
+        return Expected(middle - room, middle, middle + room)
 
     @staticmethod
     def confidence(score: float) -> float:

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import orjson
@@ -59,6 +59,16 @@ class Model(Protocol):
     def clock_set(self, step_ns: int) -> None: ...
 
     def forecasts(self, parameter: int) -> Iterator[tuple[Level, float]]: ...
+
+    def expects(self, parameter: int) -> Expected | None: ...
+
+
+class Expected(NamedTuple):
+    """What a model expects of the next sample, and where its threshold lies on both sides."""
+
+    low: float
+    middle: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline.models.shared.contract import GroupParameter, Site
+from pipeline.models.shared.contract import Expected, GroupParameter, Site
 from pipeline.models.shared.rules import Rule
 from schemas.columns import Grid, Scores
 from schemas.mission import Five, Level
@@ -96,6 +96,11 @@ class Family(Stateful):
     def forecasts(self, parameter: int) -> Iterator[tuple[Level, float]]:  # noqa: ARG002
         """Seconds to each range ahead, mildest first."""
         return iter(())
+
+    def expects(self, parameter: int) -> Expected | None:  # noqa: ARG002
+        """What the next sample is expected to be; None where that is no range of values, or is not
+        known yet."""
+        return None
 
     @staticmethod
     def confidence(score: float) -> float:

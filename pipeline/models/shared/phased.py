@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.models.shared.contract import GroupParameter, Model, empty_scores
+from pipeline.models.shared.contract import Expected, GroupParameter, Model, empty_scores
 from pipeline.models.shared.family import Family
 from pipeline.timeline.after_gap import first_heard
 from schemas.columns import Grid, Scores, Stage
@@ -80,6 +80,10 @@ class Phased(Composite):
     def forecasts(self, parameter: int) -> Iterator[tuple[Level, float]]:
         phase = int(self._where.state["phase"][0])
         return self._models[max(phase, 0)].forecasts(parameter)
+
+    def expects(self, parameter: int) -> Expected | None:
+        phase = int(self._where.state["phase"][0])
+        return self._models[max(phase, 0)].expects(parameter)
 
     def feed(self, grid: Grid) -> Scores:
         """Scores of each row, by the model of its phase."""
