@@ -15,7 +15,8 @@ from schemas.mission import Level
 
 # of people; IEC 62682 has shelving, out of service and their ends
 DONE = ("acknowledge", "shelve", "unshelve", "out_of_service", "in_service", "comment")
-NOTICED = ("opened", "joined", "worse", "escalated", "closed")  # of incidents, by the desk
+# of incidents, by the desk; called: again, since there is more to it than was answered
+NOTICED = ("opened", "joined", "worse", "escalated", "answered", "called", "closed")
 MOST_ALARMS = 100_000  # that one record names
 LONGEST = 2000
 LEVELS = {level.word: level for level in Level}

@@ -87,12 +87,12 @@ def _aligned(rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _row(board: Board, alarm: Alarm, now_ns: int, several: bool) -> list[str]:
-    value = alarm.state.get("label") or figure(alarm.state.get("observed"))
+    value = alarm.state.shown.get("label") or _figure(alarm.state.shown.get("observed"))
     number = board.within.get(alarm.key)
     return [
         alarm.level.word, alarm.status(now_ns).replace("_", " "),
         f"{alarm.source} {alarm.name}" if several else alarm.name, alarm.kind.replace("_", " "),
-        f"{value} {alarm.state.get('unit', '')}".rstrip(),
+        f"{value} {alarm.state.shown.get('unit', '')}".rstrip(),
         f"since {_moment(alarm.since_ns, now_ns)}",
         f"incident {number}" if number else "",
     ]  # fmt: skip
@@ -114,6 +114,10 @@ def _moment(ns: int, now_ns: int) -> str:
     """The time alone where it is of today."""
     told, today = iso(ns)[:19], iso(now_ns)[:10]
     return f"{told[11:] if told.startswith(today) else told}Z"
+
+
+def _figure(value: Any) -> str:
+    return figure(value) if isinstance(value, int | float) else figure(None)
 
 
 def _style(alarm: Alarm) -> str:
@@ -240,7 +244,7 @@ def _keys(board: Board, name: str, source: str, monitor: str) -> list[str]:
     """Alarms of a parameter that are not normal, or, where there are none, all of it."""
     named = [
         alarm for alarm in board.alarms.values()
-        if name in (alarm.name, alarm.state["parameter"], alarm.key)
+        if name in (alarm.name, alarm.state.parameter, alarm.key)
         and source in ("", alarm.source) and monitor in ("", alarm.kind)
     ]  # fmt: skip
     if not named:

@@ -6,10 +6,11 @@ away: what is open is handed over again and again, and what was closed is for a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
@@ -23,10 +24,14 @@ BATCH = 500  # alerts in one request
 
 
 class AwayError(Exception):
-    """Alertmanager did not take it; the message says why."""
+    """Alertmanager did not take it; the message says why, and holds no password."""
 
 
 _Labels = frozenset[tuple[str, str]]
+
+
+class RefusedError(AwayError):
+    """… because it does not understand it (status 400)."""
 
 
 @dataclass(slots=True)
@@ -44,23 +49,51 @@ class Alertmanager:
     _firing: dict[_Labels, None] = field(default_factory=dict)  # what it was told to be open
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
 
+    @property
+    def name(self) -> str:
+        """Its address without a password that may stand in it."""
+        parts = urlsplit(self.url)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
     async def hand_over(
         self, notices: Sequence[Notice], answers: Mapping[str, Answer], now: float
     ) -> None:
         """now: unix time. AwayError: it was not taken, or not all of it."""
-        try:
-            told = [n for n in notices if n.ends_ns is None or self._must_end(n)]
-            # what is answered is silenced before it is told, and told to be over before its
-            # silence ends
-            await self._silence(answers, now)
-            for i in range(0, len(told), BATCH):
-                await self._ask("POST", "alerts", [_alert(n, now) for n in told[i : i + BATCH]])
-            await self._unsilence(answers)
-        except AwayError as error:
-            self.up, self.why = False, str(error)
-            raise
+        told = [n for n in notices if n.ends_ns is None or self._must_end(n)]
+        # what is answered is silenced before it is told, and told to be over before its silence
+        # ends; what fails of one of them holds up no other
+        failed = [
+            error for error in (
+                await self._tried(self._silence(answers, now)),
+                *[
+                    await self._tried(self._post(told[i : i + BATCH], now))
+                    for i in range(0, len(told), BATCH)
+                ],
+                await self._tried(self._unsilence(answers)),
+            ) if error
+        ]  # fmt: skip
+        if failed:
+            self.up, self.why = False, str(failed[0])
+            raise failed[0]
         self.up, self.taken, self.why = True, now, ""
         self._firing = dict.fromkeys(_labels(n) for n in told if n.ends_ns is None)
+
+    async def _tried(self, step: Awaitable[None]) -> AwayError | None:
+        try:
+            await step
+        except AwayError as error:
+            return error
+        return None
+
+    async def _post(self, notices: Sequence[Notice], now: float) -> None:
+        """Together; where that is refused, one by one: a bad one holds up no other."""
+        try:
+            await self._ask("POST", "alerts", [_alert(n, now) for n in notices])
+        except RefusedError as error:
+            if len(notices) == 1:
+                raise
+            failed = [await self._tried(self._post([notice], now)) for notice in notices]
+            raise next((f for f in failed if f), error) from None
 
     def _must_end(self, notice: Notice) -> bool:
         """An incident that was closed is told again and again, and labels that it has no more are
@@ -97,7 +130,10 @@ class Alertmanager:
         found = {}
         for one in await self._ask("GET", "silences") or ():
             try:
-                is_ = {m["name"]: m["value"] for m in one["matchers"] if not m["isRegex"]}
+                is_ = {
+                    m["name"]: m["value"] for m in one["matchers"]
+                    if not m["isRegex"] and m.get("isEqual", True)
+                }  # fmt: skip
                 ours = is_.keys() == {"incident", "desk"} and is_["desk"] == self.deployment
                 if ours and one["status"]["state"] != "expired":
                     found[is_["incident"]] = {
@@ -105,7 +141,7 @@ class Alertmanager:
                         "by": (one["createdBy"], one["comment"]),
                     }  # fmt: skip
             except (KeyError, TypeError, ValueError) as error:
-                raise AwayError(f"{self.url}: a silence of another format: {error!r}") from None
+                raise AwayError(f"{self.name}: a silence of another format: {error!r}") from None
         return found
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -119,10 +155,11 @@ class Alertmanager:
                     return None  # it is gone already
                 if answer.status >= 300:
                     told = (await answer.text())[:300]
-                    raise AwayError(f"{url}: status {answer.status}: {told}")
+                    kind = RefusedError if answer.status == 400 else AwayError
+                    raise kind(f"{self.name}: {path}: status {answer.status}: {told}")
                 return await answer.json() if method == "GET" else None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as e:
-            raise AwayError(f"{self.url}: {str(e) or repr(e)}") from None
+            raise AwayError(f"{self.name}: {type(e).__name__}: {e}") from None
 
 
 def _labels(notice: Notice) -> _Labels:
@@ -130,10 +167,12 @@ def _labels(notice: Notice) -> _Labels:
 
 
 def _alert(notice: Notice, now: float) -> dict[str, Any]:
-    ends = now + LASTS_S if notice.ends_ns is None else min(notice.ends_ns / 1e9, now)
+    """Never of the future, were the clock set back since: that is refused."""
+    starts = min(notice.starts_ns / 1e9, now)
+    ends = now + LASTS_S if notice.ends_ns is None else max(min(notice.ends_ns / 1e9, now), starts)
     return {
         "labels": notice.labels, "annotations": notice.annotations,
-        "startsAt": _iso(notice.starts_ns / 1e9), "endsAt": _iso(ends),
+        "startsAt": _iso(starts), "endsAt": _iso(ends),
     }  # fmt: skip
 
 

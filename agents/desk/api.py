@@ -27,7 +27,7 @@ from agents.desk.views import alarm_view, alarms_shown, incident_view
 from agents.host.door import Seldom
 from agents.host.errors import BrokerError
 from agents.settings import DeskSettings
-from schemas.desk import LEVELS
+from schemas.desk import LEVELS, Seen
 
 log = logging.getLogger("heartline.desk")
 MOST_BYTES = 2 << 20  # of a request
@@ -165,6 +165,8 @@ class Api:
             raise web.HTTPBadRequest(text=f"limit must be 1 to {MOST_HISTORY}")
         s = self._desk.settings
         try:
+            if self._reads.locked():
+                raise web.HTTPTooManyRequests(text="another history is being read: ask again")
             async with self._reads, asyncio.timeout(READ_S):
                 found = await history(s.bootstrap, s.namespace, asked["parameter"], asked["source"])
         except (BrokerError, KafkaError, TimeoutError, OSError) as error:
@@ -185,7 +187,7 @@ class Api:
         try:
             record = deed(
                 board, told["what"], who, told["why"], now, told.get("alarms", ()),
-                told.get("incident", ""), told.get("for_s"),
+                told.get("incident", ""), told.get("for_s"), _seen(told.get("seen", {})),
             )  # fmt: skip
         except UnknownError as error:
             raise web.HTTPNotFound(text=str(error)) from None
@@ -202,7 +204,7 @@ class Api:
         return self._list("alarms", [alarm_view(board, a, now) for a in mine], now, 201)
 
     def _list(self, name: str, items: list[Any], now_ns: int, status: int = 200) -> web.Response:
-        return _json({name: items, "now_ns": now_ns, "following": self._desk.following}, status)
+        return _json({name: items, "now_ns": now_ns, "following": self._desk.health()[0]}, status)
 
 
 def _json(told: Any, status: int = 200) -> web.Response:
@@ -238,7 +240,7 @@ def _one_of(asked: Mapping[str, str], name: str, known: Any) -> None:
 _SHAPE: dict[str, tuple[tuple[type, ...], str]] = {
     "what": ((str,), "a text"), "why": ((str,), "a text"), "who": ((str,), "a text"),
     "incident": ((str,), "a text"), "alarms": ((list,), "a list of ids"),
-    "for_s": ((int, float), "a number"),
+    "for_s": ((int, float), "a number"), "seen": ((dict,), "an object"),
 }  # fmt: skip
 
 
@@ -264,3 +266,12 @@ async def _body(request: web.Request) -> dict[str, Any]:
     if ("alarms" in told) == ("incident" in told):
         raise web.HTTPBadRequest(text="give alarms or incident, one of them")
     return told
+
+
+def _seen(told: dict[str, Any]) -> dict[str, Seen]:
+    """By id: [`raised`, level], as the list had them."""
+    for key, seen in told.items():
+        good = isinstance(seen, list) and len(seen) == 2 and all(isinstance(x, str) for x in seen)
+        if not good:
+            raise web.HTTPBadRequest(text=f"seen: {key[:80]!r} must be [raised, level]")
+    return {key: Seen(*seen) for key, seen in told.items()}

@@ -7,13 +7,11 @@ and for nothing later or worse.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-import orjson
-
+from agents.desk.state import State, decode_state
 from pipeline.outputs.ids import place_of
 from schemas.desk import LEVELS, NOTICED, DeskRecord, Seen
 from schemas.mission import Level
@@ -21,77 +19,68 @@ from schemas.mission import Level
 # of an alarm (IEC 62682, 5.2): the last two whatever its level is
 STATUSES = ("normal", "unacknowledged", "acknowledged", "returned", "shelved", "out_of_service")
 ASKS = Level.WARNING  # from there on an alarm asks to be acknowledged even after it has returned
-REMEMBERED = 16  # alerts of an alarm
+LONGEST_KEY = 2000
+MOST_TOLD = 50  # changes of an incident that are remembered
+_AHEAD_NS = 60_000_000_000  # a closing of the future, of a clock that was set back since, is none
 CLOSED_FOR_NS = 900_000_000_000  # a closed incident is remembered for so long
 
 
 @dataclass(slots=True)
 class Alarm:
-    """One monitor's alarm. state: the record of telemetry.alarms. seen_ns: when the desk first saw
-    it stand, or, while it reads what was there before, as it began to read. alerts: the last that
-    it had, so that a repeated one is known."""
+    """One monitor's alarm. seen_ns: when the desk first saw it stand, or, while it reads what was
+    there before, as it began to read."""
 
     key: str
-    state: dict[str, Any]
+    state: State
     seen_ns: int
     acknowledged: DeskRecord | None = None
     shelved: DeskRecord | None = None
     out: DeskRecord | None = None
     comment: DeskRecord | None = None
-    alerts: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-
-    def has_had(self, alert: str) -> bool:
-        """Whether an alert is an earlier one. The agent that writes states reads again what it had
-        not committed: an alarm would stand once more for a moment, and somebody would be called."""
-        return alert in self.alerts and alert != self.alerts[-1]
 
     @property
     def source(self) -> str:
-        return str(self.state["source"])
+        return self.state.source
 
     @property
     def name(self) -> str:
-        return str(self.state.get("name", self.state["parameter"]))
+        return self.state.name
 
     @property
     def kind(self) -> str:
-        return str(self.state["monitor"]["kind"])
+        return self.state.kind
 
     @property
     def level(self) -> Level:
-        return LEVELS[self.state["level"]]
+        return self.state.level
 
     @property
     def stands(self) -> bool:
-        return self.level > Level.NORMAL
+        return self.state.level > Level.NORMAL
 
     @property
     def raised(self) -> str:
-        """Id of the alert that it began with. States of versions before 0.9 do not tell it: the
-        alert that the value is from stands for it."""
-        begun = self.state.get("raised")
-        return str(begun["alert"] if begun else self.state.get("evidence", self.state["alert"]))
+        """The alert that it began with, or that the last one did; empty where none ever was."""
+        return self.state.begun.alert if self.state.begun else ""
 
     @property
     def since_ns(self) -> int:
-        """Generation time of its beginning."""
-        begun = self.state.get("raised")
-        return int(begun["generation_ns"] if begun else self.state["since_ns"])
+        """Generation time of its beginning; 0: there was none."""
+        return self.state.begun.generation_ns if self.state.begun else 0
+
+    @property
+    def worst(self) -> Level:
+        """Its highest level, or that of the last alarm where none stands."""
+        return self.state.begun.worst if self.state.begun else Level.NORMAL
 
     @property
     def seen(self) -> Seen:
         return Seen(self.raised, self.level.word)
 
     @property
-    def worst(self) -> Level:
-        """Its highest level, or that of the last alarm where none stands."""
-        begun = self.state.get("raised")
-        return max(self.level, LEVELS[begun["level"]] if begun else Level.NORMAL)
-
-    @property
     def order(self) -> tuple[int, int, int]:
         """In the order in which alarms of a source were raised."""
-        place = place_of(self.raised)
+        place = place_of(self.raised.partition("@")[0])
         return (place.partition, place.offset, place.n) if place else (0, 0, 0)
 
     def quiet(self, now_ns: int) -> DeskRecord | None:
@@ -105,10 +94,9 @@ class Alarm:
     @property
     def acknowledgement(self) -> DeskRecord | None:
         """Of this alarm, at this level or a worse one; by a control record, or at the desk."""
-        by_control = self.state.get("acknowledged")
-        if isinstance(by_control, dict):
-            who, why = str(by_control.get("who", "")), str(by_control.get("why", ""))
-            return DeskRecord("acknowledge", who, why, int(by_control.get("when_ns", 0)))
+        by = self.state.acknowledged
+        if by and self.level <= by.level:
+            return DeskRecord("acknowledge", by.who, by.why, by.when_ns)
         done = self.acknowledged
         seen = done.alarms[self.key] if done else None
         good = seen and seen.raised == self.raised and self.level <= LEVELS[seen.level]
@@ -124,16 +112,20 @@ class Alarm:
 
 
 class Told(NamedTuple):
+    """As what an incident is told, from when on. call: how often somebody had to be called: once,
+    and again when there is more to it than was answered."""
+
     level: str
     escalated: bool
+    call: int
     from_ns: int
 
 
 @dataclass(slots=True)
 class Incident:
     """Alarms that are one event. first: the alarm that was raised first, as its key. head: what it
-    said. members: key to the alert that each began with. told: what it was as it rose, each from
-    when on."""
+    said. members: key to the alert that each began with. told: the last is as what it is told now.
+    asked_ns: since when somebody is asked to answer. answered: by whom, and why."""
 
     number: str
     source: str
@@ -144,6 +136,8 @@ class Incident:
     members: dict[str, str]
     told: list[Told]
     joined_ns: int
+    asked_ns: int
+    answered: DeskRecord | None = None
     closed: DeskRecord | None = None
     within: str = ""  # the incident that absorbed it
 
@@ -161,6 +155,13 @@ class Incident:
     def escalated(self) -> bool:
         return self.told[-1].escalated
 
+    def tell(self, now_ns: int, **change: Any) -> None:
+        self.told.append(self.told[-1]._replace(from_ns=now_ns, **change))
+        del self.told[:-MOST_TOLD]
+
+
+Mark = tuple[dict[str, Incident], dict[str, str], int]
+
 
 @dataclass(slots=True)
 class Board:
@@ -175,40 +176,35 @@ class Board:
     _before: dict[str, dict[str, DeskRecord]] = field(default_factory=dict)  # of alarms unknown yet
 
     def take_alarm(self, key: bytes, value: bytes | None, now_ns: int) -> None:
-        """A record of telemetry.alarms."""
+        """A record of telemetry.alarms. What is none of ours is counted, and what is old is not
+        taken."""
         name = key.decode(errors="replace")
+        if value is None:
+            self.alarms.pop(name, None)
+            self.standing.pop(name, None)
+            return
         try:
-            state = orjson.loads(value or b"null")
-            if state is None:
-                self._forget(name)
-                return
-            fresh = Alarm(name, state, now_ns)
-            fresh.source, fresh.name, fresh.kind, fresh.since_ns, fresh.raised, fresh.worst  # noqa: B018
-            stands, alert = fresh.stands, str(state["alert"])
-        except (ValueError, KeyError, TypeError, AttributeError):
+            if len(name) > LONGEST_KEY:
+                raise ValueError("the key is too long")
+            state = decode_state(value)
+        except (ValueError, KeyError, TypeError):
             self.refused += 1
             return
         known = self.alarms.get(name)
-        if known and known.has_had(alert):
-            return
         if known is None:
-            known = self.alarms[name] = fresh
+            known = self.alarms[name] = Alarm(name, state, now_ns)
             for what, record in self._before.pop(name, {}).items():
-                setattr(fresh, what, record)
+                setattr(known, what, record)
+        elif state.is_before(known.state):
+            return
         else:
-            if not (known.stands and known.raised == fresh.raised):
+            was, known.state = known.state, state
+            if was.level == Level.NORMAL or was.begun != state.begun:
                 known.seen_ns = now_ns
-            known.state = state
-        if not known.alerts or known.alerts[-1] != alert:
-            known.alerts.append(alert)
-        if stands:
+        if known.stands:
             self.standing[name] = None
         else:
             self.standing.pop(name, None)
-
-    def _forget(self, name: str) -> None:
-        self.alarms.pop(name, None)
-        self.standing.pop(name, None)
 
     def take(self, record: DeskRecord) -> None:
         """A record of telemetry.desk."""
@@ -238,25 +234,43 @@ class Board:
 
     def forget_closed(self, now_ns: int) -> None:
         for number, one in list(self.incidents.items()):
-            if one.closed and now_ns - one.closed.when_ns > CLOSED_FOR_NS:
+            if one.closed and not -_AHEAD_NS < now_ns - one.closed.when_ns <= CLOSED_FOR_NS:
                 del self.incidents[number]
+
+    def mark(self) -> Mark:
+        """Its incidents as they are now, for `back`."""
+        copies = {
+            number: replace(one, members=dict(one.members), told=list(one.told))
+            for number, one in self.incidents.items()
+        }
+        return copies, dict(self.within), self.opened
+
+    def back(self, mark: Mark) -> None:
+        self.incidents, self.within, self.opened = mark
 
     def _open(self, record: DeskRecord) -> None:
         self.opened += 1
+        if record.incident.isdecimal():
+            self.opened = max(self.opened, min(int(record.incident[:18]), self.opened + 1000))
+        if record.incident in self.incidents or not record.alarms:
+            self.refused += 1  # two desks gave one number, on a broker that cannot keep them apart
+            return
         members = {key: seen.raised for key, seen in record.alarms.items()}
+        told = Told(record.level, False, 1, record.when_ns)
         one = Incident(
             record.incident, record.source, record.group, record.why, record.when_ns,
-            next(iter(members), ""), members, [Told(record.level, False, record.when_ns)],
-            record.when_ns,
+            next(iter(members)), members, [told], record.when_ns, record.when_ns,
         )  # fmt: skip
-        self.incidents[record.incident] = one
         for other in reversed(record.absorbs):  # so that the first of them stands first
             if (old := self.incidents.get(other)) and old.closed is None:
                 one.members = old.members | one.members
                 one.first, one.head = old.first, old.head
                 old.within = record.incident
                 self._close_one(old, record)
+        self.incidents[record.incident] = one
         self.within |= dict.fromkeys(one.members, record.incident)
+        if len(self.incidents) % 100 == 0:  # also while a long log is read
+            self.forget_closed(record.when_ns)
 
     def _join(self, record: DeskRecord) -> None:
         if one := self._of(record):
@@ -266,11 +280,20 @@ class Board:
 
     def _worse(self, record: DeskRecord) -> None:
         if one := self._of(record):
-            one.told.append(Told(record.level, one.escalated, record.when_ns))
+            one.tell(record.when_ns, level=record.level)
 
     def _escalate(self, record: DeskRecord) -> None:
         if one := self._of(record):
-            one.told.append(Told(one.level.word, True, record.when_ns))
+            one.tell(record.when_ns, escalated=True)
+
+    def _answer(self, record: DeskRecord) -> None:
+        if one := self._of(record):
+            one.answered = record
+
+    def _call(self, record: DeskRecord) -> None:
+        if one := self._of(record):
+            one.answered, one.asked_ns = None, record.when_ns
+            one.tell(record.when_ns, escalated=False, call=one.told[-1].call + 1)
 
     def _close(self, record: DeskRecord) -> None:
         if one := self._of(record):
@@ -295,5 +318,6 @@ _MARKS = {
 _ENDS = ("unshelve", "in_service")
 _NOTICED = {
     "opened": Board._open, "joined": Board._join, "worse": Board._worse,
-    "escalated": Board._escalate, "closed": Board._close,
+    "escalated": Board._escalate, "closed": Board._close, "answered": Board._answer,
+    "called": Board._call,
 }  # fmt: skip

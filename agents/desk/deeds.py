@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agents.desk.board import Alarm, Board
-from schemas.desk import DONE, LONGEST, DeskRecord
+from schemas.desk import DONE, LONGEST, DeskRecord, Seen
 
 MOST_SHELVED_S = 7 * 86_400.0  # what is to be silent for longer is taken out of service
 BY_ADMINISTRATORS = ("out_of_service", "in_service")
@@ -25,9 +25,10 @@ class NothingError(DeedError):
 
 def deed(
     board: Board, what: str, who: str, why: str, now_ns: int, keys: Sequence[str],
-    incident: str = "", for_s: float | None = None,
+    incident: str = "", for_s: float | None = None, seen: Mapping[str, Seen] | None = None,
 ) -> DeskRecord:  # fmt: skip
-    """The record of it. keys: of alarms; or incident: all its alarms that this concerns.
+    """The record of it. keys: of alarms; or incident: all its alarms that this concerns. seen: as
+    the person saw them, where that is known: what has changed since is not touched.
 
     DeedError says why it cannot be done."""
     for text, value in (("who", who), ("why", why)):
@@ -40,14 +41,19 @@ def deed(
     if for_s is not None and not 0 < for_s <= MOST_SHELVED_S:
         raise DeedError(f"an alarm is shelved for at most {MOST_SHELVED_S / 86_400:g} days")
     named = _of_incident(board, incident) if incident else _named(board, keys)
+    if incident and what == "acknowledge":  # whoever answers it has not seen what is shelved
+        named = [alarm for alarm in named if not alarm.quiet(now_ns)]
     good = [alarm for alarm in named if _concerns(what, alarm, now_ns)]
     if not good:
         raise NothingError(
             f"there is nothing to {what.replace('_', ' ')}: {_states(named, now_ns)}"
         )
+    for alarm in good:
+        if seen and alarm.key in seen and seen[alarm.key] != alarm.seen:
+            raise NothingError(f"{alarm.name} has changed: it is {alarm.level.word} now")
     until = now_ns + int(for_s * 1e9) if for_s is not None else None
-    seen = {alarm.key: alarm.seen for alarm in good}
-    return DeskRecord(what, who.strip(), why.strip(), now_ns, seen, until, incident)
+    as_is = {alarm.key: alarm.seen for alarm in good}
+    return DeskRecord(what, who.strip(), why.strip(), now_ns, as_is, until, incident)
 
 
 def _named(board: Board, keys: Sequence[str]) -> list[Alarm]:
@@ -62,7 +68,11 @@ def _of_incident(board: Board, number: str) -> list[Alarm]:
     one = board.incidents.get(number)
     if one is None:
         raise UnknownError(f"there is no incident {number!r}, or it was closed a while ago")
-    return [board.alarms[key] for key in one.members if key in board.alarms]
+    # one that has begun anew since may be of another incident, which nobody has seen
+    return [
+        alarm for key, raised in one.members.items()
+        if (alarm := board.alarms.get(key)) and alarm.raised == raised
+    ]  # fmt: skip
 
 
 def _concerns(what: str, alarm: Alarm, now_ns: int) -> bool:

@@ -18,7 +18,7 @@ async def history(
 
     BrokerError where the topics cannot be read. An alert has its generation time: that of recorded
     flights is older than what was done about it."""
-    alerts: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     done: list[DeskRecord] = []
     keys: set[str] = set()
     names = (topics.ALERTS, topics.ALARMS, topics.DESK)
@@ -30,11 +30,14 @@ async def history(
                 continue  # the desk counts it
         elif about := _of(object_of(record.value), parameter, source):
             if topic == topics.ALERTS:
-                alerts.append(about)
-                keys.add(":".join(monitor_key(about)))
+                try:
+                    entries.append(_changed(about))
+                    keys.add(":".join(monitor_key(about)))
+                except (KeyError, TypeError, AttributeError):
+                    continue  # no alert of ours
             else:
                 keys.add((record.key or b"").decode(errors="replace"))
-    entries = [*map(_changed, alerts), *(e for one in done for e in _did(one, keys))]
+    entries += (e for one in done for e in _did(one, keys))
     return sorted(entries, key=lambda entry: entry["when_ns"])
 
 
@@ -42,14 +45,16 @@ def _of(alert: dict[str, Any] | None, parameter: str, source: str) -> dict[str, 
     """An alert, or a state of telemetry.alarms, if it is about the parameter."""
     if not alert or parameter not in (alert.get("name"), alert.get("parameter")):
         return None
-    good = source in ("", alert.get("source")) and isinstance(alert.get("monitor"), dict)
-    return alert if good else None
+    monitor = alert.get("monitor")
+    ours = isinstance(monitor, dict) and isinstance(monitor.get("kind"), str)
+    return alert if ours and source in ("", alert.get("source")) else None
 
 
 def _changed(alert: dict[str, Any]) -> dict[str, Any]:
+    """An alert as an entry. KeyError, TypeError, AttributeError: it is none of ours."""
     by = alert.get("control", {}).get("who", "")
     return {
-        "when_ns": alert["generation_ns"], "what": alert["transition"], "who": by,
+        "when_ns": int(alert["generation_ns"]), "what": alert["transition"], "who": by,
         "why": alert["sentence"], "level": alert["level_after"], "alert": alert["id"],
     }  # fmt: skip
 

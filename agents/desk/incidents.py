@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from agents.desk.board import ASKS, Alarm, Board, Incident
-from schemas.desk import DeskRecord
+from schemas.desk import LONGEST, MOST_ALARMS, DeskRecord
 from schemas.mission import Level
 
 DESK = "desk"  # who
-LOSS_OF_SIGNAL, STORM = "loss of signal", "storm"
+# with a space: no parameter is called so
+LOSS_OF_SIGNAL, STORM = "loss of signal", "alarm storm"
+WENT = ("cleared", "calm", "changed", "raised", "flapping", "acknowledged")  # by itself
+MOST_BYTES = 4 << 20  # of the alarms in one record
 _S = 1_000_000_000
 
 
@@ -46,7 +49,10 @@ class Incidents:
     def notice(self, now_ns: int) -> list[DeskRecord]:
         """What changed since, applied to the board already. now_ns: unix time."""
         found: list[DeskRecord] = []
-        for step in (self._closed, self._new, self._worse, self._escalated):
+        every = (
+            self._closed, self._new, self._worse, self._called, self._answered, self._escalated
+        )  # fmt: skip
+        for step in every:
             for record in step(now_ns):
                 self._board.take(record)
                 found.append(record)
@@ -57,13 +63,22 @@ class Incidents:
         for one in list(self._board.open_incidents()):
             if self._board.standing_of(one, now_ns):
                 continue
-            still = [self._board.alarms[k] for k in one.members if k in self._board.standing]
-            quiet = next((q for alarm in still if (q := alarm.quiet(now_ns))), None)
-            why = "all its alarms are normal again"
-            if quiet:
-                what = quiet.what.replace("_", " ").replace("shelve", "shelved")
-                why = f"what stands of it is {what} by {quiet.who}: {quiet.why}"
-            yield DeskRecord("closed", DESK, why, now_ns, incident=one.number)
+            yield DeskRecord("closed", DESK, self._end(one, now_ns), now_ns, incident=one.number)
+
+    def _end(self, one: Incident, now_ns: int) -> str:
+        """Why nothing of it calls anybody any more."""
+        known = [alarm for k in one.members if (alarm := self._board.alarms.get(k))]
+        quiet = next((q for alarm in known if alarm.stands and (q := alarm.quiet(now_ns))), None)
+        if quiet:
+            what = quiet.what.replace("_", " ").replace("shelve", "shelved")
+            return f"what stands of it is {what} by {quiet.who}: {quiet.why}"[:LONGEST]
+        taken_back = sorted(
+            {f"{a.name} {a.kind}: {a.state.transition}" for a in known
+             if a.state.transition not in WENT}
+        )  # fmt: skip
+        if taken_back:
+            return f"none of its alarms stands; {', '.join(taken_back[:5])}"
+        return "all its alarms are normal again"
 
     def _new(self, now_ns: int) -> Iterator[DeskRecord]:
         by_source: dict[str, list[Alarm]] = {}
@@ -83,9 +98,11 @@ class Incidents:
 
     def _is_known(self, alarm: Alarm) -> bool:
         """Whether it is of an open incident, as it stands now."""
-        one = self._board.incidents[self._board.within[alarm.key]]
+        one = self._board.incidents.get(self._board.within[alarm.key])
+        if one is None:
+            return False
         outgrew = one.group == STORM and one.level < ASKS <= alarm.level
-        return one.members[alarm.key] == alarm.raised and not outgrew
+        return one.members.get(alarm.key) == alarm.raised and not outgrew
 
     def _of_source(
         self, source: str, alarms: list[Alarm], asks: bool, now_ns: int
@@ -93,7 +110,7 @@ class Incidents:
         """asks: they are of the levels that ask for an answer."""
         takes = self._takes_all(source, asks, now_ns)
         if takes is None and any(a.kind == "los" for a in alarms):
-            yield self._open(source, LOSS_OF_SIGNAL, alarms, now_ns)
+            yield from self._open(source, LOSS_OF_SIGNAL, alarms, now_ns)
             return
         groups: dict[tuple[str, str], list[Alarm]] = {}  # (open incident or "", group)
         for alarm in alarms:
@@ -106,16 +123,16 @@ class Incidents:
         recent = self._recent(source, asks, now_ns) if fresh else []
         if len(fresh) + len(recent) >= self._rules.storm:
             many = sorted((a for some in fresh for a in some), key=lambda a: a.order)
-            yield self._open(source, STORM, many, now_ns, tuple(i.number for i in recent))
+            yield from self._open(source, STORM, many, now_ns, tuple(i.number for i in recent))
             groups = {key: some for key, some in groups.items() if key[0]}
         for (number, group), some in groups.items():
             if number:
                 # what was joined to may have become part of the storm
                 one = self._board.incidents[number]
                 one = self._board.incidents[one.within] if one.within else one
-                yield self._join(one, some, now_ns)
+                yield from self._join(one.number, some, now_ns)
             else:
-                yield self._open(source, group, some, now_ns)
+                yield from self._open(source, group, some, now_ns)
 
     def _recent(self, source: str, asks: bool, now_ns: int) -> list[Incident]:
         return [
@@ -128,7 +145,7 @@ class Incidents:
         """The open incident that it was of before it was normal for a while."""
         number = self._board.within.get(alarm.key, "")
         one = self._board.incidents.get(number)
-        return number if one and one.members[alarm.key] != alarm.raised else ""
+        return number if one and one.members.get(alarm.key) != alarm.raised else ""
 
     def _takes_all(self, source: str, asks: bool, now_ns: int) -> Incident | None:
         """An incident that every further alarm of the source is part of."""
@@ -156,35 +173,64 @@ class Incidents:
     def _open(
         self, source: str, group: str, alarms: list[Alarm], now_ns: int,
         absorbs: tuple[str, ...] = (),
-    ) -> DeskRecord:  # fmt: skip
+    ) -> Iterator[DeskRecord]:  # fmt: skip
+        """Opened with the first alarms; of more than one record holds, the others join."""
         level = max(a.level for a in alarms)
         for number in absorbs:
             level = max(level, self._board.incidents[number].level)
-        return DeskRecord(
-            "opened", DESK, alarms[0].state.get("sentence") or alarms[0].name, now_ns,
-            {a.key: a.seen for a in alarms}, None, str(self._board.opened + 1), source, group,
-            level.word, absorbs,
+        number, n = str(self._board.opened + 1), _that_fit(alarms)
+        yield DeskRecord(
+            "opened", DESK, alarms[0].state.sentence, now_ns, {a.key: a.seen for a in alarms[:n]},
+            None, number, source, group[:LONGEST], level.word, absorbs,
         )  # fmt: skip
+        yield from self._join(number, alarms[n:], now_ns)
 
-    def _join(self, one: Incident, alarms: list[Alarm], now_ns: int) -> DeskRecord:
-        why = alarms[0].state.get("sentence") or alarms[0].name
-        seen = {a.key: a.seen for a in alarms}
-        return DeskRecord("joined", DESK, why, now_ns, seen, incident=one.number)
+    def _join(self, number: str, alarms: list[Alarm], now_ns: int) -> Iterator[DeskRecord]:
+        while alarms:
+            n = _that_fit(alarms)
+            seen = {a.key: a.seen for a in alarms[:n]}
+            why, alarms = alarms[0].state.sentence, alarms[n:]
+            yield DeskRecord("joined", DESK, why, now_ns, seen, incident=number)
 
     def _worse(self, now_ns: int) -> Iterator[DeskRecord]:
         for one in list(self._board.open_incidents()):
             worst = max(self._board.standing_of(one, now_ns), key=lambda a: a.level, default=None)
             if worst and worst.level > one.level:
-                why = worst.state.get("sentence") or worst.name
                 seen, word = {worst.key: worst.seen}, worst.level.word
                 yield DeskRecord(
-                    "worse", DESK, why, now_ns, seen, incident=one.number, level=word
+                    "worse", DESK, worst.state.sentence, now_ns, seen, incident=one.number,
+                    level=word,
                 )  # fmt: skip
+
+    def _called(self, now_ns: int) -> Iterator[DeskRecord]:
+        """There is more to it than somebody has answered: who answered is called again."""
+        for one in list(self._board.open_incidents()):
+            if one.answered is None:
+                continue
+            more = [
+                a for a in self._board.standing_of(one, now_ns) if a.acknowledgement is None
+            ]  # fmt: skip
+            if more:
+                seen = {a.key: a.seen for a in more[: _that_fit(more)]}
+                yield DeskRecord(
+                    "called", DESK, more[0].state.sentence, now_ns, seen, incident=one.number
+                )
+
+    def _answered(self, now_ns: int) -> Iterator[DeskRecord]:
+        """All that stands of it is acknowledged: nobody else need be called."""
+        for one in list(self._board.open_incidents()):
+            if one.answered is not None:
+                continue
+            done = [a.acknowledgement for a in self._board.standing_of(one, now_ns)]
+            if done and all(done):
+                last = max((d for d in done if d), key=lambda d: d.when_ns)
+                why = f"acknowledged by {last.who}: {last.why}"[:LONGEST]
+                yield DeskRecord("answered", last.who, why, now_ns, incident=one.number)
 
     def _escalated(self, now_ns: int) -> Iterator[DeskRecord]:
         wait_s = self._rules.escalate_s
         for one in list(self._board.open_incidents()):
-            if one.escalated or now_ns - one.opened_ns < wait_s * _S:
+            if one.escalated or now_ns - one.asked_ns < wait_s * _S:
                 continue
             open_ = [
                 a for a in self._board.standing_of(one, now_ns)
@@ -193,6 +239,18 @@ class Incidents:
             if open_:
                 why = f"nobody has acknowledged it for {wait_s:g} s"
                 yield DeskRecord(
-                    "escalated", DESK, why, now_ns, {a.key: a.seen for a in open_},
+                    "escalated", DESK, why, now_ns,
+                    {a.key: a.seen for a in open_[: _that_fit(open_)]},
                     incident=one.number, level=one.level.word,
                 )  # fmt: skip
+
+
+def _that_fit(alarms: list[Alarm]) -> int:
+    """How many of them one record holds; the first always."""
+    size, n = 0, 0
+    for alarm in alarms[:MOST_ALARMS]:
+        size += 4 * len(alarm.key) + len(alarm.raised) + 40  # a sign may take four bytes
+        if n and size > MOST_BYTES:
+            break
+        n += 1
+    return n

@@ -12,14 +12,19 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from agents.broker.kafka import producer, start
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from agents.broker.kafka import discard, producer, start
 from agents.desk.board import Alarm, Board
+from agents.host.errors import BrokerError
 from agents.lane.authority import Signer, read_signer
 from agents.observe.logs import BROKER
 from agents.settings import Settings
 from pipeline.mission.folder import Mission
 from schemas import topics
 from schemas.control import Control, encode_control
+from schemas.desk import LONGEST
 from schemas.records import CONTROL_HEADERS
 
 log = logging.getLogger("heartline.desk")
@@ -49,38 +54,44 @@ class Latches:
         return [
             alarm for alarm in (board.alarms[key] for key in board.standing)
             if alarm.kind == "limit"
-            and (alarm.source, alarm.state["parameter"]) in self._latched
-            and "acknowledged" not in alarm.state
+            and (alarm.source, alarm.state.parameter) in self._latched
+            and alarm.state.acknowledged is None
             and alarm.acknowledgement
             and now - self._asked.get(alarm.raised, float("-inf")) >= AGAIN_S
         ]  # fmt: skip
 
     async def release(self, board: Board) -> None:
-        """Write the control record of each. KafkaError, BrokerError, TimeoutError."""
+        """Write the control record of each. What cannot be written is said, and tried again."""
         now = time.monotonic()
         waiting = self.waiting(board, now)
         if not waiting:
             return
-        raw = topics.on_wire(topics.RAW, self._settings.namespace)
-        client = await start(producer(self._settings.bootstrap), self._settings.bootstrap)
+        self._asked |= {alarm.raised: now for alarm in waiting}
+        client = None
         try:
             async with asyncio.timeout(STEP_S):
+                client = await start(producer(self._settings.bootstrap), self._settings.bootstrap)
                 for alarm in waiting:
-                    value = encode_control(self._control(alarm))
-                    key, more = alarm.source.encode(), []
-                    if self._signer:
-                        more = [self._signer.header(raw, alarm.source, value)]
-                    headers = [*CONTROL_HEADERS, *more]
-                    await client.send_and_wait(raw, value, key, headers=headers)
-                    self._asked[alarm.raised] = now
-                    log.info("%s: its latch is told to let go", alarm.key, extra=BROKER)
+                    await self._write(client, alarm)
+        except (KafkaError, BrokerError, TimeoutError, OSError) as error:
+            log.warning("a latch was not released: %s", error or repr(error), extra=BROKER)
         finally:
-            await client.stop()
+            if client:
+                await discard(client, abort=False)
+
+    async def _write(self, client: AIOKafkaProducer, alarm: Alarm) -> None:
+        raw = topics.on_wire(topics.RAW, self._settings.namespace)
+        value = encode_control(self._control(alarm))
+        signed = [self._signer.header(raw, alarm.source, value)] if self._signer else []
+        headers = [*CONTROL_HEADERS, *signed]
+        await client.send_and_wait(raw, value, alarm.source.encode(), headers=headers)
+        log.info("%s: its latch is told to let go", alarm.key, extra=BROKER)
 
     def _control(self, alarm: Alarm) -> Control:
         done = alarm.acknowledgement
         assert done
         who, why = done.who, done.why
         if self._signer:  # a record is said by whoever signs it
-            who, why = self._signer.name, f"acknowledged at the desk by {who}: {why}"
-        return Control("acknowledge", str(alarm.state["parameter"]), who, why, time.time_ns())
+            who = self._signer.name
+            why = f"acknowledged at the desk by {done.who}: {why}"[:LONGEST]
+        return Control("acknowledge", alarm.state.parameter, who, why, time.time_ns())

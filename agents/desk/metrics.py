@@ -45,13 +45,16 @@ def look(board: Board, sources: frozenset[str], now_ns: int, most: int) -> Figur
         status = alarm.status(now_ns)
         count[alarm.source, status] += 1
         if status == "unacknowledged":
-            first[alarm.source] = min(first.get(alarm.source, now_ns), alarm.seen_ns)
+            begun = alarm.state.begun
+            since = begun.reception_ns if begun else now_ns
+            first[alarm.source] = min(first.get(alarm.source, now_ns), since)
         if alarm.stands:
             shown.append((alarm, status))
     shown.sort(key=lambda pair: worst_first(pair[0]))
     levels = Counter((i.source, i.level.word) for i in board.open_incidents())
     rows = tuple(
-        ((a.source, a.name, a.kind, a.level.word, status, board.within.get(a.key, "")),
+        ((a.source, a.name, str(a.state.shown.get("container", "")), a.kind, a.level.word, status,
+          board.within.get(a.key, "")),
          a.since_ns / 1e9)
         for a, status in shown[:most]
     )  # fmt: skip
@@ -78,7 +81,7 @@ class DeskMetrics(Collector):
         since = {(source,): ns / 1e9 for source, ns in f.unanswered_ns.items()}
         words = "Since when the oldest alarm waits that nobody has acknowledged, unix time."
         yield _gauge("unacknowledged_since_seconds", words, ("source",), since)
-        labels = ("source", "parameter", "kind", "level", "status", "incident")
+        labels = ("source", "parameter", "container", "kind", "level", "status", "incident")
         words = "Alarms that stand, the worst of them, by when each began, unix time."
         yield _gauge("alarm_since_seconds", words, labels, dict(f.standing))
         words = "Alarms that stand and are not among them."

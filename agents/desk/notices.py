@@ -1,7 +1,7 @@
 """What Alertmanager is told: an alert an incident, and a silence where somebody has answered it.
 
-An incident that gets worse, or is escalated, has other labels from then on, so that it is routed
-and told anew; the alert with the earlier labels is resolved in the same request.
+An incident that gets worse, is escalated, or needs another answer has other labels from then on, so
+that it is routed and told anew; the alert with the earlier labels is resolved in the same request.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from agents.desk.board import CLOSED_FOR_NS, Alarm, Board, Incident
 from pipeline.outputs.alerts import iso
-from schemas.desk import LEVELS
 
 MOST_LISTED = 10  # alarms of an incident that its description names
 
@@ -55,7 +54,10 @@ def _of(board: Board, one: Incident, deployment: str, now_ns: int) -> Iterator[N
     ends.append(one.closed.when_ns if one.closed else None)
     for was, ends_ns in zip(one.told, ends, strict=True):
         if ends_ns is None or now_ns - ends_ns < CLOSED_FOR_NS:
-            more = {"severity": was.level, "escalated": "yes" if was.escalated else "no"}
+            more = {
+                "severity": was.level, "escalated": "yes" if was.escalated else "no",
+                "call": str(was.call),
+            }  # fmt: skip
             yield Notice(labels | more, told, one.opened_ns, ends_ns, was is one.told[-1])
 
 
@@ -63,7 +65,7 @@ def _annotations(board: Board, one: Incident, now_ns: int) -> dict[str, str]:
     standing = board.standing_of(one, now_ns)
     first = board.alarms.get(one.first)
     worst = sorted(standing, key=lambda a: (-a.level, a.order))
-    lines = [f"{a.level.word}: {a.state.get('sentence') or a.name}" for a in worst[:MOST_LISTED]]
+    lines = [f"{a.level.word}: {a.state.sentence}" for a in worst[:MOST_LISTED]]
     if len(worst) > MOST_LISTED:
         lines.append(f"and {len(worst) - MOST_LISTED} more")
     many = len(one.members)
@@ -80,17 +82,14 @@ def _annotations(board: Board, one: Incident, now_ns: int) -> dict[str, str]:
     return told
 
 
-def answers(board: Board, now_ns: int) -> dict[str, Answer]:
-    """By incident: those of which every alarm that stands is acknowledged."""
-    found = {}
-    for one in board.open_incidents():
-        done = [a.acknowledgement for a in board.standing_of(one, now_ns)]
-        if done and all(done):
-            last = max((d for d in done if d), key=lambda d: d.when_ns)
-            found[one.number] = Answer(last.who, last.why)
-    return found
+def answers(board: Board) -> dict[str, Answer]:
+    """By incident: those that somebody has answered."""
+    return {
+        one.number: Answer(one.answered.who, one.answered.why)
+        for one in board.open_incidents() if one.answered
+    }  # fmt: skip
 
 
 def worst_first(alarm: Alarm) -> tuple[int, int, str]:
     """For lists: the worst and the newest first."""
-    return (-LEVELS[alarm.state["level"]], -alarm.since_ns, alarm.key)
+    return (-alarm.level, -alarm.since_ns, alarm.key)

@@ -46,7 +46,8 @@ _SCHEMAS: dict[str, Any] = {
     "Incident": {
         "type": "object",
         "required": ["incident", "source", "group", "level", "escalated", "opened_ns", "first",
-                     "alarms", "standing", "unacknowledged", "closed", "within"],
+                     "alarms", "standing", "unacknowledged", "answered", "closed",
+                     "within"],
         "additionalProperties": False,
         "properties": {
             "incident": {"type": "string"}, "source": {"type": "string"},
@@ -57,7 +58,7 @@ _SCHEMAS: dict[str, Any] = {
             "first": {"type": "string", "description": "id of the alarm that was raised first"},
             "alarms": {"type": "integer"},
             "standing": {"type": "integer", "description": "neither shelved nor out of service"},
-            "unacknowledged": {"type": "integer"}, "closed": _DONE,
+            "unacknowledged": {"type": "integer"}, "answered": _DONE, "closed": _DONE,
             "within": {"type": ["string", "null"], "description": "what it is part of"},
         },
     },
@@ -70,6 +71,10 @@ _SCHEMAS: dict[str, Any] = {
             "incident": {"type": "string", "description": "in place of alarms: all of its own that "
                          "this concerns"},
             "why": _TEXT,
+            "seen": {"type": "object", "description": "by id, [raised, level] as the list had "
+                     "them: of an alarm that has changed since nothing is done (409)",
+                     "additionalProperties": {"type": "array", "items": {"type": "string"},
+                                              "minItems": 2, "maxItems": 2}},
             "who": _TEXT | {"description": "only where the desk asks for no tokens"},
             "for_s": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_SHELVED_S,
                       "description": "of shelve, and of nothing else"},
@@ -120,6 +125,7 @@ def _answers(
         "403": "The token's role may not.", "404": "There is no such alarm, incident or parameter.",
         "409": "There is nothing to do: they are so already.",
         "413": "The request is too long.", "415": "It is no JSON.",
+        "429": "Another history is being read.",
         "503": "The desk does not follow its broker, or it is not known whether it was written.",
     }  # fmt: skip
     problem = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -178,7 +184,7 @@ _PATHS: dict[str, Any] = {
             _SOURCE,
             _query("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "the newest"),
         ],
-        "responses": _answers("200", _list("history", "Entry"), *_READ, "503"),
+        "responses": _answers("200", _list("history", "Entry"), *_READ, "429", "503"),
     }},
     "/api/v1/deeds": {"post": {
         "operationId": "deed", "summary": "Acknowledge, shelve, comment, take out of service",

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, ProducerFenced
 
 from agents.broker.declared import ensure_topics
 from agents.broker.kafka import NoBrokerError, patiently
@@ -53,6 +53,8 @@ class Desk:
         self._latches = Latches(settings, missions)
         self._changed = [asyncio.Event() for _ in self.alertmanagers]
         self.journal: Journal | None = None
+        self._unwritten, self._fenced, self._shown = False, False, ""
+        self._began_ns = time.time_ns()
         self._telling: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
@@ -74,6 +76,7 @@ class Desk:
                     raise
                 except (NoBrokerError, BrokerError, KafkaError, TimeoutError, OSError) as error:
                     self.why = str(error) or repr(error)
+                    self._fenced = isinstance(error.__cause__, ProducerFenced)
                     log.warning("the desk begins anew: %s", self.why, extra=BROKER)
                 finally:
                     self.following = False
@@ -87,7 +90,8 @@ class Desk:
 
     async def _session(self) -> None:
         """Follow the topics from their beginning. What was shown is shown until all is read."""
-        journal, board = Journal(self.settings.bootstrap, self.settings.namespace), Board()
+        s, board = self.settings, Board()
+        journal = Journal(s.bootstrap, s.namespace, self._began_ns, self._fenced)
         incidents = Incidents(board, self._rules, self._group_of)
         try:
             await journal.open()
@@ -101,8 +105,7 @@ class Desk:
                 if not self.following or (not records and time.monotonic() - looked < LOOK_S):
                     continue
                 looked = time.monotonic()
-                if noticed := incidents.notice(time.time_ns()):
-                    await journal.write(noticed, own=True)
+                noticed = await self._notice(journal, board, incidents)
                 if noticed or records:
                     for changed in self._changed:
                         changed.set()
@@ -115,23 +118,43 @@ class Desk:
             self.journal = None
             await journal.close()
 
+    async def _notice(self, journal: Journal, board: Board, incidents: Incidents) -> bool:
+        """Whether anything was noticed. It is told to nobody before it is written."""
+        mark, self._unwritten = board.mark(), True
+        try:
+            noticed = incidents.notice(time.time_ns())
+            if noticed:
+                await journal.write(noticed, own=True)
+        except BaseException:
+            board.back(mark)
+            raise
+        finally:
+            self._unwritten = False
+        return bool(noticed)
+
     def _measure(self, journal: Journal) -> None:
         found = look(
             self.board, frozenset(self.settings.sources), time.time_ns(), self.settings.desk.listed
         )
         found.behind, found.looked = journal.behind, time.time()
-        found.alertmanagers = {one.url: (one.up, one.taken) for one in self.alertmanagers}
+        found.alertmanagers = {one.name: (one.up, one.taken) for one in self.alertmanagers}
         self.metrics.figures = found
+        many = sum(1 for _ in self.board.open_incidents())
+        self._shown = (  # /healthz is answered from another thread
+            f"{len(self.board.alarms)} monitors known, {len(self.board.standing)} alarms stand, "
+            f"{many} incidents are open"
+        )
 
     async def _tell(self, one: Alertmanager, changed: asyncio.Event) -> None:
         """Hand over what is open: at once where something changed, else every AGAIN_S."""
         while True:
-            if self.following:
+            # also while the broker is away: what it showed last is still open as far as is known
+            if self._shown and not self._unwritten:
                 changed.clear()
                 now = time.time()
                 told = notices(self.board, self.settings.group_on_wire, int(now * 1e9))
                 try:
-                    await one.hand_over(told, answers(self.board, int(now * 1e9)), now)
+                    await one.hand_over(told, answers(self.board), now)
                 except AwayError as error:
                     log.warning("Alertmanager did not take it: %s", error, extra=AWAY)
             again = asyncio.create_task(changed.wait())
@@ -147,7 +170,7 @@ class Desk:
         offset = await journal.write([record], own=False)
         try:
             await journal.has_read(offset)
-        except TimeoutError:
+        except (KafkaError, TimeoutError, OSError):
             raise BrokerError("It is written, and was not read back in time.") from None
 
     def health(self) -> tuple[bool, str]:
@@ -155,19 +178,16 @@ class Desk:
         if not self.following or journal is None:
             return False, f"not following: {self.why}"
         ago = time.monotonic() - journal.heard
-        standing = len(self.board.standing)
-        many = sum(1 for _ in self.board.open_incidents())
         read = (
             f"{journal.behind} records are not read yet, it was" if journal.behind else "all read,"
         )
         told = [
             f"{read} asked {ago:.0f} s ago",
-            f"{len(self.board.alarms)} monitors known, {standing} alarms stand",
-            f"{many} incidents are open",
+            self._shown,
         ]
         for one in self.alertmanagers:
             since = f"{time.time() - one.taken:.0f} s ago" if one.taken else "never"
-            told.append(f"{one.url}: {'up' if one.up else one.why}, last told {since}")
+            told.append(f"{one.name}: {'up' if one.up else one.why}, last told {since}")
         return ago < UNHEARD_S, "; ".join(told)
 
     def _group_of(self, alarm: Alarm) -> str:
@@ -175,7 +195,7 @@ class Desk:
         mission = self._missions.get(alarm.source)
         if mission is None:
             return ""
-        below = str(alarm.state["parameter"]).removeprefix(f"/{mission.mdb.name}/")
+        below = alarm.state.parameter.removeprefix(f"/{mission.mdb.name}/")
         for name, patterns in mission.settings.groups.items():
             if any(fnmatchcase(below, pattern) for pattern in patterns):
                 return name

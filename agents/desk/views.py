@@ -9,15 +9,13 @@ from agents.desk.board import Alarm, Board, Incident
 from agents.desk.notices import worst_first
 from schemas.desk import LEVELS, DeskRecord
 
-_KEPT = ("source", "parameter", "container", "monitor", "level", "observed", "unit", "label",
-         "limit", "lead_s", "sentence", "evidence")  # fmt: skip
-
 
 def alarm_view(board: Board, alarm: Alarm, now_ns: int) -> dict[str, Any]:
     shelved = alarm.shelved if alarm.shelved and alarm.quiet(now_ns) is alarm.shelved else None
     return {
         "id": alarm.key, "name": alarm.name, "status": alarm.status(now_ns),
-        **{name: alarm.state[name] for name in _KEPT if name in alarm.state},
+        "source": alarm.source, "parameter": alarm.state.parameter, "level": alarm.level.word,
+        "sentence": alarm.state.sentence, **alarm.state.shown,
         "since_ns": alarm.since_ns, "raised": alarm.raised,
         "incident": board.within.get(alarm.key),
         "acknowledged": _done(alarm.acknowledgement), "shelved": _done(shelved),
@@ -42,7 +40,7 @@ def alarms_shown(
     least = LEVELS[level] if level else 0
     for alarm in sorted(board.alarms.values(), key=worst_first):
         its = alarm.status(now_ns)
-        named = parameter in ("", alarm.name, alarm.state["parameter"])
+        named = parameter in ("", alarm.name, alarm.state.parameter)
         good = its == status if status else its != "normal"
         if good and named and source in ("", alarm.source) and alarm.level >= least:
             yield alarm
@@ -55,5 +53,6 @@ def incident_view(board: Board, one: Incident, now_ns: int) -> dict[str, Any]:
         "escalated": one.escalated, "opened_ns": one.opened_ns, "first": one.first,
         "alarms": len(one.members), "standing": len(standing),
         "unacknowledged": sum(a.acknowledgement is None for a in standing),
-        "closed": _done(one.closed), "within": one.within or None,
+        "closed": _done(one.closed) and {**(_done(one.closed) or {}), "why": one.end},
+        "answered": _done(one.answered), "within": one.within or None,
     }  # fmt: skip

@@ -94,6 +94,8 @@ class Alarms:
         control = alert.get("control")
         new = {name: alert[name] for name in _KEPT if name in alert}
         new |= {"level": alert["level_after"], "alert": alert["id"], "evidence": alert["id"]}
+        if topic := self._topic_id():
+            new["topic_id"] = topic  # ids of alerts begin anew with another telemetry.raw
         if begun := _raised(before, new):
             new["raised"] = begun
         if "stage" in alert.get("model", {}):
@@ -106,6 +108,8 @@ class Alarms:
         seen = {name: before[name] for name in _KEPT if name in before}
         who = {"who": control["who"], "why": control["why"], "when_ns": alert["generation_ns"]}
         who |= {name: control[name] for name in ("ranges", "until_ns") if name in control}
+        if alert["transition"] == "acknowledged":
+            who["level"] = alert["level_after"]  # a worse one is another matter
         if (mark := _BY_HAND.get(alert["transition"])) is not None:
             by_hand[mark] = who
         elif alert["transition"] == "enabled":
@@ -121,7 +125,8 @@ class Alarms:
 def _raised(before: dict[str, Any], new: dict[str, Any]) -> dict[str, Any] | None:
     """Id and times of the alert with which the alarm began, and its highest level since."""
     if _stands(new) and not _stands(before):
-        return {k: new[k] for k in ("alert", "generation_ns", "reception_ns", "level")}
+        keys = ("alert", "topic_id", "generation_ns", "reception_ns", "level")
+        return {k: new[k] for k in keys if k in new}
     known = before.get("raised")
     if not isinstance(known, dict):
         return None

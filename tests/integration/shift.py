@@ -227,6 +227,11 @@ class Alertmanager(Process):
             folder / "alertmanager.log", f"{self.url}/-/ready",
         )  # fmt: skip
 
+    def incidents(self) -> set[str]:
+        """Those that fire."""
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts?active=true", timeout=5) as answer:
+            return {alert["labels"]["incident"] for alert in json.loads(answer.read())}
+
     def silences(self) -> list[tuple[str, str, str]]:
         """(incident, who, why) of those in force."""
         with urllib.request.urlopen(f"{self.url}/api/v2/silences", timeout=5) as answer:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agents.desk.alertmanager import Alertmanager as Client
+from agents.desk.alertmanager import AwayError
+from agents.desk.notices import Answer, Notice
 from tests.integration.kafka_cluster import cluster, kafka
 from tests.integration.shift import (
     CRITICAL,
@@ -43,7 +48,7 @@ def test_a_shift(tmp_path: Path) -> None:
     pager = Pager()
     alertmanager = Alertmanager(tmp_path, pager)
     with kafka(tmp_path) as bootstrap, pager.listening(), alertmanager.running():
-        ground = Ground(bootstrap, tmp_path, ["A", "B", "C", "BUS_1", "BUS_2"], GROUPS)
+        ground = Ground(bootstrap, tmp_path, ["A", "BUS_1", "BUS_2", "BUS_3"], GROUPS)
         desk = ground.desk(alertmanager.url, "--escalate-s", "8")
         sources = {SOURCE: str(ground.mission)}
         with worker(bootstrap, sources, tmp_path), desk.running(), ground.flying():
@@ -61,18 +66,25 @@ def test_a_shift(tmp_path: Path) -> None:
             assert pager.texts[0]["summary"].startswith("bus: 2 alarms, 2 stand. First out: BUS_1")
             desk.do("acknowledge", incident="1")
             wait_until(lambda: len(alertmanager.silences()) == 1, 20, desk.text)
-            assert alertmanager.silences() == [("1", "ana", "to acknowledge")]
+            assert alertmanager.silences() == [("1", "ana", "acknowledged by ana: to acknowledge")]
             nothing_more(lambda: pager.told[:])
+
+            ground.send(BUS_3=WARNING)  # no worse, and yet there is more than was answered
+            again = ("shift", "firing", "1", ("warning",))
+            comes(first, again)
+            assert alertmanager.silences() == []
+            desk.do("acknowledge", incident="1")
+            wait_until(lambda: len(alertmanager.silences()) == 1, 20, desk.text)
 
             ground.send(BUS_1=CRITICAL)  # nobody has seen that
             worse = ("shift", "firing", "1", ("critical",))
-            comes(first, worse)
+            comes(first, again, worse)
             assert alertmanager.silences() == []
             escalated = ("chief", "firing", "1", ("critical",))
-            comes(first, worse, escalated, worse)
+            comes(first, again, worse, escalated, worse)
             before = [*pager.told]
 
-            ground.send(BUS_1=GOOD, BUS_2=GOOD)
+            ground.send(BUS_1=GOOD, BUS_2=GOOD, BUS_3=GOOD)
             comes(*before, ("chief", "resolved", "1", ()), ("shift", "resolved", "1", ()))
             assert "all its alarms are normal again" in pager.texts[-1]["summary"]
             before = [*pager.told]
@@ -120,7 +132,7 @@ def test_what_was_done_survives_every_kill(tmp_path: Path) -> None:
                     30, desk.text,
                 )  # fmt: skip
                 wait_until(
-                    lambda: alertmanager.silences() == [("1", "ana", "to acknowledge")], 40,
+                    lambda: alertmanager.silences() == [("1", "ana", "acknowledged by ana: to acknowledge")], 40,
                     lambda: f"{alertmanager.silences()}\n{desk.text()}",
                 )  # fmt: skip
                 assert {*desk.incidents()} == {"1", "3"}
@@ -180,7 +192,11 @@ def test_a_storm_is_one_notification(tmp_path: Path) -> None:
                     lambda: f"{desk.incidents()}\n{desk.text()}",
                 )  # fmt: skip
                 one = desk.incidents()["1"]
-                assert (one["group"], one["standing"], one["first"]) == ("storm", 10_000, key("P0"))
+                assert (one["group"], one["standing"], one["first"]) == (
+                    "alarm storm",
+                    10_000,
+                    key("P0"),
+                )
                 wait_until(lambda: len(pager.told) > 0, 20, desk.text)
                 nothing_more(lambda: pager.told[:])
                 assert pager.told == [("shift", "firing", "1", ("critical",))]
@@ -214,3 +230,39 @@ def test_one_desk_a_namespace_and_a_broker_that_goes(tmp_path: Path) -> None:
             assert second.ask("alarms")["following"]
             assert second.incidents()["1"]["unacknowledged"] == 0
             second.do("comment", incident="2")
+
+
+def test_what_alertmanager_refuses_holds_up_nothing_else(tmp_path: Path) -> None:
+    """A bad alert among good ones; a clock that was set back; silences that are to end."""
+    pager = Pager()
+    one = Alertmanager(tmp_path, pager)
+
+    def notice(number: str, **more: Any) -> Notice:
+        labels = {"alertname": "SpacecraftAlarm", "desk": "d", "incident": number}
+        return Notice(labels | more, {"summary": number}, int(time.time() * 1e9), None, True)
+
+    async def told(client: Client, notices: list[Notice], **answers: Answer) -> str:
+        try:
+            await client.hand_over(notices, answers, time.time())
+        except AwayError as error:
+            return str(error)
+        return ""
+
+    async def both() -> None:
+        client = Client(one.url.replace("//", "//user:secret@"), "d")
+        good, bad = [notice("1"), notice("3")], notice("2", **{"no-label": "x"})
+        ana = {"1": Answer("ana", "seen"), "3": Answer("ana", "seen")}
+        assert await told(client, good, **ana) == ""
+        assert len(one.silences()) == 2
+        why = await told(client, [good[0], bad, notice("4"), good[1]], **{"3": ana["3"]})
+        assert "status 400" in why
+        assert "secret" not in why + client.name
+        assert [number for number, _, _ in one.silences()] == ["3"]
+        assert one.incidents() == {"1", "3", "4"}
+        ahead = good[1]._replace(starts_ns=2 * 10**18, ends_ns=3 * 10**18)
+        assert await told(client, [ahead]) == ""
+        assert one.silences() == []
+        await client.close()
+
+    with pager.listening(), one.running():
+        asyncio.run(both())

@@ -29,10 +29,12 @@ class Shift:
     records: list[bytes] = field(default_factory=list)
     states: list[tuple[bytes, bytes]] = field(default_factory=list)
     offset: int = 0
-    alarms: Alarms = field(default_factory=Alarms)
     levels: dict[str, str] = field(default_factory=dict)
 
+    topic: str = "one"
+
     def __post_init__(self) -> None:
+        self.alarms = Alarms(lambda: self.topic)
         self.incidents = Incidents(
             self.board, self.rules, lambda alarm: self.groups.get(alarm.name, "")
         )
@@ -42,6 +44,21 @@ class Shift:
         key = f"{source}:/S/{name}:{kind}"
         before, self.levels[key] = self.levels.get(key, "normal"), level
         word = "raised" if before == "normal" else "cleared" if level == "normal" else "changed"
+        self._alert(name, kind, source, word, before, level)
+        return key
+
+    def control(self, name: str, word: str) -> None:
+        """A control record of the limit's monitor: acknowledged or inhibited."""
+        key = f"m:/S/{name}:limit"
+        before = self.levels[key]
+        if word == "inhibited":
+            self.levels[key] = "normal"
+        by = {"control": {"who": "ben", "why": "by hand"}}
+        self._alert(name, "limit", "m", word, before, self.levels[key], **by)
+
+    def _alert(
+        self, name: str, kind: str, source: str, word: str, before: str, level: str, **more: Any
+    ) -> None:
         self.offset += 1
         alert = {
             "id": f"telemetry.raw-0-{self.offset}-0", "source": source, "parameter": f"/S/{name}",
@@ -49,12 +66,11 @@ class Shift:
             "level_before": before, "level_after": level, "generation_ns": self.now,
             "reception_ns": self.now, "since_ns": self.now, "observed": 3.0, "unit": "V",
             "quality": [], "sentence": f"{name} is {level}.",
-        }  # fmt: skip
+        } | more  # fmt: skip
         state = self.alarms.take(alert)
         assert state
         self.states.append(state)
         self.board.take_alarm(*state, self.now)
-        return key
 
     def look(self, after_s: float = 1.0) -> list[DeskRecord]:
         """What the desk notices so much later."""
@@ -101,7 +117,8 @@ def told(board: Board, now: int) -> Any:
     """All of a board that somebody could see, to be compared."""
     alarms = {k: (a.status(now), a.level, a.acknowledgement) for k, a in board.alarms.items()}
     incidents = {
-        n: (i.source, i.group, i.head, i.members, i.told, i.opened_ns, i.joined_ns, i.closed, i.within)
+        n: (i.source, i.group, i.head, i.members, i.told, i.opened_ns, i.joined_ns, i.asked_ns,
+            i.answered, i.closed, i.within)
         for n, i in board.incidents.items()
     }  # fmt: skip
     return orjson.dumps((alarms, board.within, board.opened), default=str), str(incidents)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+from dataclasses import replace
 from importlib.resources import files
+from typing import Any
 
 import jsonschema
 import pytest
@@ -13,8 +15,11 @@ import pytest
 from agents.desk.board import Board
 from agents.desk.deeds import DeedError, NothingError, UnknownError
 from agents.desk.incidents import LOSS_OF_SIGNAL, STORM, Rules
-from schemas.desk import DONE, DeskRecord, decode_desk, encode_desk
+from agents.desk.notices import notices
+from agents.desk.views import alarm_view
+from schemas.desk import DONE, NOTICED, DeskRecord, Seen, decode_desk, encode_desk
 from schemas.mission import Level
+from schemas.topics import MOST_BYTES
 from tests.unit.desk.shift import ALL_LEVELS, Shift, anew, told
 
 HOUR = 3600.0
@@ -181,9 +186,76 @@ def test_it_is_escalated_once_and_only_if_nobody_answers() -> None:
     shift.alarm("C", "watch")
     shift.look()
     shift.do("acknowledge", [a])
-    [escalated] = shift.look(300)
+    answered, escalated = shift.look(300)
+    assert (answered.what, answered.incident) == ("answered", "1")
     assert [*escalated.alarms] == [b]
     assert shift.look(300) == []
+
+
+def test_who_has_answered_is_called_again_if_there_is_more() -> None:
+    """Another alarm of the group, the same alarm anew, a shelving that ends: at no worse a level."""
+    shift = Shift(dict.fromkeys("ABC", "bus"))
+    shift.alarm("A", "warning")
+    c = shift.alarm("C", "warning")
+    shift.look()
+    shift.do("shelve", [c], for_s=50)
+    shift.do("acknowledge", incident="1")
+    assert [r.what for r in shift.look()] == ["answered"]
+    shift.alarm("B", "warning")
+    assert [r.what for r in shift.look()] == ["joined", "called"]
+    shift.do("acknowledge", incident="1")
+    shift.look()
+    shift.alarm("A", "normal")
+    shift.alarm("A", "warning")
+    assert [r.what for r in shift.look()] == ["joined", "called"]
+    shift.do("acknowledge", incident="1")
+    assert [r.what for r in shift.look()] == ["answered"]
+    assert [r.what for r in shift.look(50)] == ["called"]
+    assert shift.board.incidents["1"].told[-1].call == 4
+    assert [r.what for r in shift.look(200)] == []  # five minutes from when it was asked
+    assert [r.what for r in shift.look(150)] == ["escalated"]
+
+
+def test_a_control_acknowledgement_is_of_its_level_too() -> None:
+    shift = Shift()
+    key = shift.alarm("P", "warning")
+    shift.control("P", "acknowledged")
+    assert shift.status(key) == "acknowledged"
+    shift.alarm("P", "critical")
+    assert shift.status(key) == "unacknowledged"
+
+
+def test_an_old_incident_is_not_the_new_one() -> None:
+    shift = Shift()
+    key = shift.alarm("P", "warning")
+    shift.look()
+    shift.alarm("P", "normal")
+    shift.look()
+    shift.alarm("P", "critical")
+    shift.look()
+    with pytest.raises(NothingError):
+        shift.do("acknowledge", incident="1")
+    assert shift.status(key) == "unacknowledged"
+
+
+def test_an_alarm_that_is_taken_back_is_not_called_normal() -> None:
+    shift = Shift()
+    shift.alarm("P", "critical")
+    shift.look()
+    shift.control("P", "inhibited")
+    [closed] = shift.look()
+    assert closed.why == "none of its alarms stands; P limit: inhibited"
+
+
+def test_another_telemetry_raw_has_other_alarms() -> None:
+    """Ids of alerts begin anew where the topic was deleted and made again."""
+    shift = Shift()
+    key = shift.alarm("P", "critical")
+    shift.do("acknowledge", [key])
+    shift.alarm("P", "normal")
+    shift.topic, shift.offset = "another", 0
+    shift.alarm("P", "critical")
+    assert shift.status(key) == "unacknowledged"
 
 
 def test_what_cannot_be_done() -> None:
@@ -240,17 +312,22 @@ def test_every_record_is_of_its_schema_and_comes_back() -> None:
     shift.look()
     for what in DONE:
         shift.do(what, keys, for_s=60.0 if what == "shelve" else None)
+    shift.look()
     shift.alarm("C", "critical")
+    shift.look()
+    shift.do("acknowledge", incident="3")
+    shift.look()
+    shift.alarm("E", "warning")
     shift.look()
     shift.alarm("C", "severe")
     shift.look(400)
     shift.alarm("D", "watch")
     shift.look()
-    for name in "ABCD":
+    for name in "ABCDE":
         shift.alarm(name, "normal")
     shift.look()
     found = [decode_desk(value) for value in shift.records]
-    assert {r.what for r in found} >= {"opened", "worse", "escalated", "closed", *DONE}
+    assert {r.what for r in found} >= {*NOTICED, *DONE}
     for value, record in zip(shift.records, found, strict=True):
         jsonschema.validate(json.loads(value), schema)
         assert encode_desk(record) == value
@@ -294,5 +371,95 @@ def test_what_is_no_alarm_is_counted() -> None:
     for value in (b"{", b"[]", b"{}", b'{"source":1}', b'{"source":"m","parameter":"/P"}'):
         board.take_alarm(b"k", value, 0)
     assert (board.alarms, board.refused) == ({}, 5)
-    board.take(DeskRecord("joined", "desk", "why", 0, incident="7"))  # of an incident nobody knows
+    for name in NOTICED[1:]:  # of an incident nobody knows
+        board.take(DeskRecord(name, "desk", "why", 0, incident="7", level="watch"))
     assert board.incidents == {}
+
+
+GOOD = {
+    "source": "m", "parameter": "/S/P", "name": "P", "monitor": {"kind": "limit", "name": "x"},
+    "level": "warning", "transition": "raised", "alert": "telemetry.raw-0-1-0", "sentence": "P.",
+    "raised": {"alert": "telemetry.raw-0-1-0", "generation_ns": 1, "reception_ns": 1,
+               "level": "warning"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"source": ""}, {"source": 7}, {"parameter": [1]}, {"name": "x" * 501}, {"monitor": 1},
+        {"monitor": {"kind": None}}, {"level": "loud"}, {"level": 1}, {"alert": "x"}, {"alert": None},
+        {"raised": 1}, {"raised": {}}, {"raised": GOOD["raised"] | {"generation_ns": 1e300}},
+        {"raised": GOOD["raised"] | {"alert": "y" * 950_000}},
+        {"raised": GOOD["raised"] | {"level": None}}, {"acknowledged": {"who": "a"}},
+        {"acknowledged": {"who": "a", "why": "b", "when_ns": "z"}},
+    ],
+)  # fmt: skip
+def test_a_state_that_somebody_forged_is_refused(bad: dict[str, Any]) -> None:
+    board = Board()
+    board.take_alarm(b"k", json.dumps(GOOD | bad).encode(), 0)
+    assert (board.alarms, board.refused) == ({}, 1)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"sentence": {"x": 1}}, {"sentence": "y" * 100_000}, {"observed": "abc"}, {"unit": [2]},
+        {"transition": None}, {"label": "z" * 9999}, {"lead_s": {"a": 1}}, {"topic_id": 7},
+        {"evidence": "no id"},
+    ],
+)  # fmt: skip
+def test_an_odd_state_ends_nothing(odd: dict[str, Any]) -> None:
+    """It is shown without that, opened, told and closed; its records can be read back."""
+    shift = Shift()
+    shift.board.take_alarm(b"k", json.dumps(GOOD | odd).encode(), shift.now)
+    assert [r.what for r in shift.look(400)] == ["opened"]
+    assert [r.what for r in shift.look(400)] == ["escalated"]
+    for notice in notices(shift.board, "d", shift.now):
+        assert all(isinstance(text, str) for text in (notice.labels | notice.annotations).values())
+    [alarm] = shift.board.alarms.values()
+    json.dumps(alarm_view(shift.board, alarm, shift.now))
+    for value in shift.records:
+        decode_desk(value)
+
+
+def test_records_that_cannot_be_end_nothing() -> None:
+    """One number twice, an incident that absorbs itself, a closing of the future."""
+    shift = Shift()
+    key, other = shift.alarm("P", "warning"), shift.alarm("Q", "warning")
+    begun = {key: shift.board.alarms[key].seen}
+    first = DeskRecord("opened", "desk", "why", shift.now, begun, None, "7", "m", "P", "warning")
+    for record in (
+        replace(first, absorbs=("7",)), replace(first, alarms={other: Seen("x", "warning")}),
+        replace(first, incident="8", absorbs=("8", "9")),
+        DeskRecord("closed", "desk", "why", 2**61, incident="8"),
+    ):  # fmt: skip
+        shift.board.take(record)
+    found = [(r.what, r.group) for r in shift.look(100)]
+    assert ("opened", "Q") in found
+    shift.look(1)
+    assert {*shift.board.within} == {key, other}
+
+
+def test_more_alarms_than_one_record_holds() -> None:
+    shift = Shift()
+    names = [f"{'long' * 100}{i}" for i in range(6000)]
+    for name in names:
+        shift.alarm(name, "warning")
+    found = shift.look()
+    assert {r.what for r in found} == {"opened", "joined"}
+    assert all(len(value) < MOST_BYTES for value in shift.records)
+    assert shift.open() == [(STORM, 6000, Level.WARNING)]
+    assert told(anew(shift, True), shift.now) == told(shift.board, shift.now)
+
+
+def test_what_was_not_written_was_not_noticed() -> None:
+    shift = Shift()
+    shift.alarm("P", "warning")
+    shift.look()
+    shift.alarm("P", "critical")
+    shift.alarm("Q", "warning")
+    before, mark = told(shift.board, shift.now), shift.board.mark()
+    assert shift.incidents.notice(shift.now + 10**10)
+    shift.board.back(mark)
+    assert told(shift.board, shift.now) == before

@@ -39,7 +39,9 @@ def after(*alerts: dict[str, Any]) -> dict[str, Any]:
 def test_an_acknowledgement_keeps_the_value() -> None:
     state = after(alert(1, "raised", "critical"), by_hand(5, "acknowledged", "critical"))
     assert (state["level"], state["observed"], state["generation_ns"]) == ("critical", 30.0, 1)
-    assert state["acknowledged"] == {"who": "ada", "why": "seen", "when_ns": 5}
+    assert state["acknowledged"] == {
+        "who": "ada", "why": "seen", "when_ns": 5, "level": "critical",
+    }  # fmt: skip
     assert state["alert"] == "telemetry.raw-0-5-0"
 
 
