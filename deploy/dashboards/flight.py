@@ -82,13 +82,15 @@ NEXT = (
     Panel(
         "Time to limit", "s",
         [('heartline_time_to_limit_seconds{source=~"$source"}', "{{parameter}} {{level}}")],
-        "Is it getting worse: each range ahead, in seconds.", wide=12, least=0,
+        "Is it getting worse: each range ahead, in seconds; what is further off lies above.",
+        wide=12, least=0, most=600,
     ),
     Panel(
         "Alerts in the last minute", "none",
-        [('sum by (level, kind) (increase(heartline_alerts_total{source=~"$source"}[1m]))',
+        [('topk(6, sum by (level, kind) (increase(heartline_alerts_total{source=~"$source"}[1m])))',
           "{{level}} {{kind}}")],
-        "Since when: transitions of monitors, clearing ones as normal.", wide=12, least=0,
+        "Since when: transitions of monitors, clearing ones as normal; the six most frequent.",
+        wide=12, least=0,
     ),
 )  # fmt: skip
 INSIDE = (

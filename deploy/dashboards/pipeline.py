@@ -49,9 +49,9 @@ FLOW = (
 )  # fmt: skip
 LOSSES = (
     Panel("Refused in the last minute, by reason", "none",
-          [('sum by (reason) (increase(heartline_rejects_total{source=~"$source"}[1m]))',
+          [('topk(5, sum by (reason) (increase(heartline_rejects_total{source=~"$source"}[1m])))',
             "{{reason}}")],
-          "Byte ranges; telemetry.rejects holds them.", least=0),
+          "Byte ranges, the five most frequent reasons; telemetry.rejects holds them.", least=0),
     Panel("Packets missing", "none",
           [('sum by (source) (heartline_missing_packets_total{source=~"$source"})', "{{source}}")],
           "By sequence counts, since the worker began.", least=0),

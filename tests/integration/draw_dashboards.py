@@ -62,7 +62,7 @@ def draw(board: Any, flight: Watched, at: float, path: Path) -> None:
     panels = board["panels"]
     height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in panels)
     figure = plt.figure(figsize=(24 * COLUMN, height * ROW), facecolor=BACK)
-    chosen = CHOSEN | {"parameter": "TP_VIB_BRG" if path.stem == "parameter" else ".*"}
+    chosen = CHOSEN | _CHOSEN.get(path.stem, {"parameter": ".*"})
     for panel in panels:
         g = panel["gridPos"]
         box = (g["x"] / 24, 1 - (g["y"] + g["h"]) / height, g["w"] / 24, g["h"] / height)
@@ -109,6 +109,8 @@ def _series(figure: Any, box: tuple[float, ...], panel: Any, found: Any, at: flo
         axes.plot([], [], lw=0, label=f"and {len(lines) - MOST_SERIES} more")
     for step in panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", ())[1:]:
         axes.axhline(step["value"], color=COLOURS[step["color"]], lw=0.9, ls="--")
+    fields = panel["fieldConfig"]["defaults"]
+    axes.set_ylim(fields.get("min"), fields.get("max"))
     axes.axvline(_time(at), color=DIM, lw=0.7, ls=":")
     unit = panel["fieldConfig"]["defaults"].get("unit", "none")
     axes.yaxis.set_major_formatter(lambda v, _: _figure(v, unit))
@@ -170,11 +172,13 @@ def _rows_of_one(panel: Any, found: Any, at: float) -> Iterator[dict[str, str]]:
     [(_, every)] = found
     options = panel["transformations"][0]["options"]
     shown = [(value, s["metric"]) for s in every if (value := _value_at(s, at)) is not None]
+    # the flight has times of its own: in it the newest alarm is as old as it is told here
+    newest = max((value / 1000 for value, _ in shown), default=0.0)
     for value, labels in sorted(shown, key=lambda pair: -pair[0]):
-        columns = labels | {"Value": f"{at - value / 1000:.0f} s before"}
+        columns = labels | {"Value": f"{newest - value / 1000:.0f} s before the newest"}
         yield {
-            options["renameByName"].get(name, name): columns.get(name, "").replace("_", " ")
-            for name in options["indexByName"]
+            options["renameByName"].get(name, name): columns.get(name, "")
+            for name in sorted(options["indexByName"], key=options["indexByName"].get)
         }
 
 
@@ -193,6 +197,10 @@ def _rows_of_many(found: Any, at: float) -> Iterator[dict[str, str]]:
         yield {head: row.get(head, "") for head in heads}
 
 
+_CHOSEN = {
+    "flight": {"source": "demo", "parameter": ".*"},
+    "parameter": {"source": "demo", "parameter": "TP_VIB_BRG"},
+}
 _KINDS = {"timeseries": _series, "stat": _stat, "table": _table}
 
 
@@ -258,7 +266,7 @@ def _figure(value: float, unit: str) -> str:
         if abs(value) >= size:
             shown = value / (1e3 if letter == "k" else size)
             return f"{shown:.3g} {letter}{word.strip()}"
-    return f"{value:.3g}{word}"
+    return f"{value:,.0f}{word}" if abs(value) >= 1000 else f"{value:.3g}{word}"
 
 
 if __name__ == "__main__":
