@@ -77,6 +77,15 @@ def list_(
     )
 
 
+def lines_of(board: Board, shown: Sequence[Alarm], now_ns: int) -> Iterator[str]:
+    """A line an alarm, and below it, indented, who did what about it."""
+    several = len({alarm.source for alarm in board.alarms.values()}) > 1
+    lines = _aligned(_row(board, alarm, now_ns, several) for alarm in shown)
+    for line, alarm in zip(lines, shown, strict=True):
+        yield line
+        yield from (f"    {note}" for note in _notes(alarm, now_ns))
+
+
 def _aligned(rows: Iterable[Sequence[str]]) -> list[str]:
     """Columns of equal width, and no word cut: a line may be longer than the screen."""
     cells = [[plain(cell) for cell in row] for row in rows]

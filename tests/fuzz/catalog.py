@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.fuzz import edge_targets, flight_targets, ground_targets, targets, watch_targets
+from tests.fuzz import (
+    desk_targets,
+    edge_targets,
+    flight_targets,
+    ground_targets,
+    targets,
+    watch_targets,
+)
 from tests.fuzz.targets import Target
 
 TARGETS = (
@@ -11,6 +18,7 @@ TARGETS = (
     Target("drawn chain", 13.0, targets.drawn_chain),
     Target("control", 6.0, ground_targets.control),
     Target("watch", 1.0, watch_targets.watch),
+    Target("desk", 1.0, desk_targets.desk),
     Target("database", 15.0, targets.database),
     Target("mission.toml", 2.5, targets.mission_file),
     Target("correlation", 1.5, ground_targets.correlation),

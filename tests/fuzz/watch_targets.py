@@ -19,11 +19,11 @@ _TOPICS = (topics.ALARMS, topics.ALERTS, topics.STATISTICS)
 _KINDS = ("limit", "time_to_limit", "stale")
 _LEVELS = ("normal", "watch", "warning", "distress", "critical", "severe")
 _DONE = ("raised", "changed", "cleared", "acknowledged", "inhibited", "enabled", "limits_set")
-_WILD = (
+WILD = (
     None, True, 0, -1, 1.5, 2**63, -(2**63), 2**64 - 1, 1e308, "", "x" * 2000, "\x1b]0;x\x07", "[/s]",
     "\u202e", "\n", [], {}, [None], {"who": "ann"}, {"who": 3}, {"kind": "limit"}, {"kind": {}},
 )  # fmt: skip
-_TOKENS = (
+TOKENS = (
     "null", "NaN", "1e999", '"\\ud800"', "[" * 2000, "1" * 400, '"level"', '"severe"', '"[/s]"',
     '"\\u001b[2J"', "-0", '"lead_s":', '"acknowledged":',
 )  # fmt: skip
@@ -84,10 +84,10 @@ def record(rnd: random.Random) -> Record:
     if how == 3:
         return topic, key, damage(rnd, value, 3)
     if how == 4:
-        return topic, key, damage_text(rnd, value.decode(), _TOKENS, 3).encode(errors="replace")
+        return topic, key, damage_text(rnd, value.decode(), TOKENS, 3).encode(errors="replace")
     if how < 7:
         fields = orjson.loads(value)
         for _ in range(rnd.randint(1, 3)):
-            fields[rnd.choice((*fields, "acknowledged", "inhibited", "label"))] = rnd.choice(_WILD)
+            fields[rnd.choice((*fields, "acknowledged", "inhibited", "label"))] = rnd.choice(WILD)
         return topic, key, orjson.dumps(fields)
     return topic, key, value
