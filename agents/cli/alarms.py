@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 import orjson
-from rich.table import Table
 
 from agents.broker.kafka import NotTakenError, partitions_of, producer, start
 from agents.cli.control import span_ns
@@ -283,16 +282,22 @@ def history_(
     if as_json:
         click.echo(orjson.dumps(found))
         return
-    table = Table("when", "what", "level", "incident", "who", "why")
-    for entry in found:
-        when, what = iso(entry["when_ns"])[:23] + "Z", entry["what"].replace("_", " ")
-        level, incident = entry.get("level", ""), entry.get("incident", "")
-        row = (when, what, level, incident, entry["who"], entry["why"])
-        table.add_row(*(plain(part, 400) for part in row))
-    if found:
-        Terminal().print(table)
-    else:
+    console = Terminal()
+    for line, entry in zip(_aligned(map(_entry, found)), found, strict=True):
+        console.print(line)
+        console.print(f"    {plain(entry['why'], 400)}")
+    if not found:
         click.echo(plain(f"No alert of {name} and nothing done about it.", 400))
+
+
+def _entry(entry: dict[str, Any]) -> list[str]:
+    """when, what, level, incident, by whom, and the alert that `heartline explain` takes."""
+    number = entry.get("incident")
+    return [
+        iso(entry["when_ns"])[:23] + "Z", entry["what"].replace("_", " "), entry.get("level", ""),
+        f"incident {number}" if number else "", f"by {entry['who']}" if entry["who"] else "",
+        entry.get("alert", ""),
+    ]  # fmt: skip
 
 
 async def _write(bootstrap: str, namespace: str, record: DeskRecord) -> None:

@@ -137,6 +137,8 @@ def test_the_command_line_and_the_api_say_the_same(broker: str, tmp_path: Path) 
         assert (
             json.loads(cli("history", "B", "--json")) == desk.ask("history?parameter=B")["history"]
         )
+        assert "shelve" in (entries := cli("history", "B"))
+        assert "by ben" in entries
         told = cli("list")
         assert "3 alarms; 1 more returned unacknowledged" in told
         assert "ben shelved it at" in told
