@@ -37,7 +37,8 @@ async def history(
                     continue  # no alert of ours
             else:
                 keys.add((record.key or b"").decode(errors="replace"))
-    entries += (e for one in done for e in _did(one, keys))
+    incidents: set[str] = set()
+    entries += (e for one in done for e in _did(one, keys, incidents))
     return sorted(entries, key=lambda entry: entry["when_ns"])
 
 
@@ -59,8 +60,12 @@ def _changed(alert: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _did(record: DeskRecord, keys: set[str]) -> Iterator[dict[str, Any]]:
-    if keys.isdisjoint(record.alarms):
+def _did(record: DeskRecord, keys: set[str], incidents: set[str]) -> Iterator[dict[str, Any]]:
+    """What concerns these alarms, or an incident that they are part of, as an entry. incidents:
+    the numbers of those met so far."""
+    if not keys.isdisjoint(record.alarms):
+        incidents.add(record.incident)
+    elif record.alarms or record.incident not in incidents:
         return
     entry: dict[str, Any] = {
         "when_ns": record.when_ns, "what": record.what, "who": record.who, "why": record.why,

@@ -36,6 +36,7 @@ ELEMENTS = {
 
 
 @given(st.integers(0, 2**32 - 1))
+@example(94932479)  # a derived parameter whose trigger is one that is absent
 @example(43550)  # a CDS time of 2116, within the last 50 days that are times
 @settings(
     max_examples=200,

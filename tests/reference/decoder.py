@@ -559,11 +559,11 @@ class _Run:
     # --- algorithms ------------------------------------------------------------------------
 
     def derive(self) -> None:
-        """Algorithms whose trigger came, each after those it needs."""
+        """Algorithms whose trigger came, each after those it needs or waits for."""
         waiting = [self._algorithm(e, path) for e, path in self.of.algorithms]
         while waiting:
             outputs = {a[0] for a in waiting}
-            ready = next(a for a in waiting if not outputs.intersection(a[2]))
+            ready = next(a for a in waiting if not outputs.intersection((*a[1], *a[2])))
             waiting.remove(ready)
             output, triggers, _, compute = ready
             if any(t in self.values for t in triggers):

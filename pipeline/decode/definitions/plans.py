@@ -251,7 +251,7 @@ class _Compiler:
     def _plan(self, name: str) -> Plan:
         one = self._layouts[name]
         derived = self._derived_of(name, one)
-        fields = (*one.fields, *(self._derived_field(d, one) for d in derived))
+        fields = (*one.fields, *self._derived_fields(derived, one))
         columns: dict[str, int] = {}
         for i, f in enumerate(fields):
             columns.setdefault(f.parameter.name, i)
@@ -281,7 +281,7 @@ class _Compiler:
         )
 
     def _derived_of(self, name: str, one: Layout) -> list[Derived]:
-        """Derived parameters that this container triggers, each after those that it needs."""
+        """Derived parameters that this container triggers, each after its inputs and triggers."""
         here = set(one.names)
         chosen: list[Derived] = []
         grew = True
@@ -297,8 +297,9 @@ class _Compiler:
         while waiting:
             outputs = {d.output for d in waiting}
             ready = [
-                d for d in waiting if not outputs.intersection(r.parameter for r in _inputs(d))
-            ]
+                d for d in waiting
+                if not outputs.intersection((*d.triggers, *(r.parameter for r in _inputs(d))))
+            ]  # fmt: skip
             if not ready:
                 raise MissionError(
                     f"{self._where(name)}: {', '.join(d.output for d in waiting)} are computed "
@@ -308,13 +309,16 @@ class _Compiler:
             waiting = [d for d in waiting if d not in ready]
         return ordered
 
-    def _derived_field(self, derived: Derived, one: Layout) -> Field:
+    def _derived_fields(self, derived: list[Derived], one: Layout) -> Iterator[Field]:
+        """A field each, present where one of its triggers is: a part of the packet, or another
+        derived parameter, which may itself be absent."""
         presence = {f.parameter.name: f.presence for f in reversed(one.fields)}
-        sure = any(presence.get(t, ALWAYS) == ALWAYS for t in derived.triggers if t in presence)
-        sure |= not any(t in presence for t in derived.triggers)
-        # its own presence class, beyond those of the packet's parts
-        own = ALWAYS if sure else -1 - self._mdb.derived.index(derived)
-        return Field(self._mdb.parameters[derived.output], -1, 64, own, derived=True)
+        for d in derived:
+            sure = any(presence[t] == ALWAYS for t in d.triggers if t in presence)
+            # its own presence class, beyond those of the packet's parts
+            own = ALWAYS if sure else -1 - self._mdb.derived.index(d)
+            presence.setdefault(d.output, own)
+            yield Field(self._mdb.parameters[d.output], -1, 64, own, derived=True)
 
     def _derivations(
         self, derived: list[Derived], columns: dict[str, int], first: int,
