@@ -28,7 +28,8 @@ _MOST_NS = 2**62
 class Seen(NamedTuple):
     """An alarm as it was seen by who did something about it.
 
-    raised: id of the alert that it began with; empty where there was none. level: its level."""
+    raised: id of the alert that it began with; empty where there was none. level: its highest
+    level until then."""
 
     raised: str
     level: str

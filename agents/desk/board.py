@@ -75,7 +75,7 @@ class Alarm:
 
     @property
     def seen(self) -> Seen:
-        return Seen(self.raised, self.level.word)
+        return Seen(self.raised, self.worst.word)
 
     @property
     def order(self) -> tuple[int, int, int]:
@@ -93,13 +93,14 @@ class Alarm:
 
     @property
     def acknowledgement(self) -> DeskRecord | None:
-        """Of this alarm, at this level or a worse one; by a control record, or at the desk."""
+        """Of this alarm, once it had been as bad as it ever was; by a control record, or at the
+        desk."""
         by = self.state.acknowledged
-        if by and self.level <= by.level:
+        if by and self.worst <= by.level:
             return DeskRecord("acknowledge", by.who, by.why, by.when_ns)
         done = self.acknowledged
         seen = done.alarms[self.key] if done else None
-        good = seen and seen.raised == self.raised and self.level <= LEVELS[seen.level]
+        good = seen and seen.raised == self.raised and self.worst <= LEVELS[seen.level]
         return done if good else None
 
     def status(self, now_ns: int) -> str:

@@ -50,7 +50,7 @@ def deed(
         )
     for alarm in good:
         if seen and alarm.key in seen and seen[alarm.key] != alarm.seen:
-            raise NothingError(f"{alarm.name} has changed: it is {alarm.level.word} now")
+            raise NothingError(f"{alarm.name} has changed: it was {alarm.worst.word} since")
     until = now_ns + int(for_s * 1e9) if for_s is not None else None
     as_is = {alarm.key: alarm.seen for alarm in good}
     return DeskRecord(what, who.strip(), why.strip(), now_ns, as_is, until, incident)

@@ -32,6 +32,7 @@ _SCHEMAS: dict[str, Any] = {
                        "and never acknowledged"},
             "source": {"type": "string"}, "parameter": {"type": "string"},
             "container": {"type": "string"}, "monitor": {"type": "object"}, "level": _LEVEL,
+            "worst": _LEVEL | {"description": "its highest level since it began"},
             "observed": {"type": ["number", "null"]}, "unit": {"type": "string"},
             "label": {"type": "string"}, "limit": {"type": ["number", "null"]},
             "lead_s": {"type": ["number", "null"]}, "sentence": {"type": "string"},
@@ -71,7 +72,7 @@ _SCHEMAS: dict[str, Any] = {
             "incident": {"type": "string", "description": "in place of alarms: all of its own that "
                          "this concerns"},
             "why": _TEXT,
-            "seen": {"type": "object", "description": "by id, [raised, level] as the list had "
+            "seen": {"type": "object", "description": "by id, [raised, worst] as the list had "
                      "them: of an alarm that has changed since nothing is done (409)",
                      "additionalProperties": {"type": "array", "items": {"type": "string"},
                                               "minItems": 2, "maxItems": 2}},

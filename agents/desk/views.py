@@ -15,6 +15,7 @@ def alarm_view(board: Board, alarm: Alarm, now_ns: int) -> dict[str, Any]:
     return {
         "id": alarm.key, "name": alarm.name, "status": alarm.status(now_ns),
         "source": alarm.source, "parameter": alarm.state.parameter, "level": alarm.level.word,
+        "worst": alarm.worst.word,
         "sentence": alarm.state.sentence, **alarm.state.shown,
         "since_ns": alarm.since_ns, "raised": alarm.raised,
         "incident": board.within.get(alarm.key),

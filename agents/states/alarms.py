@@ -109,7 +109,8 @@ class Alarms:
         who = {"who": control["who"], "why": control["why"], "when_ns": alert["generation_ns"]}
         who |= {name: control[name] for name in ("ranges", "until_ns") if name in control}
         if alert["transition"] == "acknowledged":
-            who["level"] = alert["level_after"]  # a worse one is another matter
+            # a worse one is another matter, and so is one that was worse before
+            who["level"] = new.get("raised", {}).get("level", alert["level_after"])
         if (mark := _BY_HAND.get(alert["transition"])) is not None:
             by_hand[mark] = who
         elif alert["transition"] == "enabled":

@@ -52,6 +52,19 @@ def test_an_acknowledgement_is_of_what_was_seen() -> None:
     assert shift.status(key) == "acknowledged"
 
 
+def test_what_was_worse_since_nobody_has_seen() -> None:
+    shift = Shift()
+    key = shift.alarm("P", "warning")
+    shift.do("acknowledge", [key])
+    shift.alarm("P", "critical")
+    shift.alarm("P", "warning")
+    assert shift.status(key) == "unacknowledged"
+    shift.alarm("P", "normal")
+    assert shift.status(key) == "returned"
+    shift.do("acknowledge", [key])
+    assert shift.status(key) == "normal"
+
+
 def test_what_is_only_to_be_watched_asks_for_nothing_once_it_is_gone() -> None:
     shift = Shift()
     key = shift.alarm("P", "watch")
