@@ -71,6 +71,7 @@ Bootstrap = Annotated[str, AfterValidator(_addresses)]
 SourceName = Annotated[str, AfterValidator(_source_name)]
 Guarantee = Literal["best", "exactly-once", "at-least-once"]
 OtherState = Literal["refuse", "accept", "reread"]
+Role = Literal["watch", "operate", "administer"]  # each may what the ones before it may
 OTHER_STATE, GUARANTEES = get_args(OtherState), get_args(Guarantee)
 
 
@@ -125,7 +126,7 @@ class ControlSettings(Table):
 class TokenSettings(Table):
     """Who may use the desk's HTTP API: made by `heartline desk token`."""
 
-    role: Literal["watch", "operate", "administer"]
+    role: Role
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -137,7 +138,7 @@ class DeskSettings(Table):
     metrics_port: Port = 9311
     tokens: dict[str, TokenSettings] = Field(default_factory=dict)  # by the person's name
     alertmanagers: list[Url] = Field(default_factory=list)  # of one cluster
-    escalate_s: Seconds = 300.0  # without an acknowledgement for so long
+    escalate_s: Seconds = 300.0  # an incident of escalate_from or worse, unanswered for so long
     escalate_from: Literal["watch", "warning", "distress", "critical", "severe"] = "warning"
     join_s: Seconds = 60.0  # so long an incident takes in more of its group
     storm: Count = 10  # incidents of one source within storm_s: they are one

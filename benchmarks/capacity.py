@@ -11,9 +11,7 @@ import asyncio
 import os
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,8 +23,7 @@ from agents.broker.declared import ensure_topics
 from agents.broker.embedded import free_port
 from agents.broker.kafka import producer, start
 from benchmarks.chain import records, tables
-from pipeline.formats.importing import mission_toml
-from pipeline.formats.xtce import write_xtce
+from benchmarks.kafka import mission, wait_for
 from schemas import topics
 
 PARAMETERS, WARM_S, SECONDS = 1000, 20, 60
@@ -73,31 +70,20 @@ async def live(bootstrap: str, sources: int, seconds: int) -> None:
 
 
 @contextmanager
-def running(bootstrap: str, mission: Path, sources: int, snapshot_s: int) -> Iterator[int]:
+def running(bootstrap: str, folder: Path, sources: int, snapshot_s: int) -> Iterator[int]:
     """A worker's process."""
     port = free_port()
-    named = [x for s in range(sources) for x in ("--source", f"s{s}={mission}")]
+    named = [x for s in range(sources) for x in ("--source", f"s{s}={folder}")]
     process = subprocess.Popen(
         [sys.executable, "-m", "agents", "worker", "--bootstrap", bootstrap, "--metrics-port",
          str(port), "--snapshot-s", str(snapshot_s), *named], stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        _wait(port)
+        wait_for(port, "heartline_healthy", 1, 300)
         yield process.pid
     finally:
         process.terminate()
         process.wait(30)
-
-
-def _wait(port: int) -> None:
-    """Until it is healthy."""
-    for _ in range(3000):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise TimeoutError("the worker did not become healthy")
 
 
 async def measured(bootstrap: str, sources: int, worker: int, broker: int, disk: Path) -> Used:
@@ -129,10 +115,7 @@ def run() -> list[str]:
         "  " + "".join(f"{name:>13s}" for name in head),
     ]
     for sources, snapshot_s in product(SOURCES, SNAPSHOT_S):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            (folder / "x.xml").write_bytes(write_xtce("B", tables(PARAMETERS)))
-            (folder / "mission.toml").write_text(mission_toml("bench", "x.xml"))
+        with mission(PARAMETERS) as folder:
             one = Cluster(folder / "kafka")
             one.make(1)
             one.start()

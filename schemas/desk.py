@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from schemas.mission import Level
+from schemas.mission import LEVELS
 
 # of people; IEC 62682 has shelving, out of service and their ends
 DONE = ("acknowledge", "shelve", "unshelve", "out_of_service", "in_service", "comment")
@@ -19,7 +19,6 @@ DONE = ("acknowledge", "shelve", "unshelve", "out_of_service", "in_service", "co
 NOTICED = ("opened", "joined", "worse", "escalated", "answered", "called", "closed")
 MOST_ALARMS = 100_000  # that one record names
 LONGEST = 2000
-LEVELS = {level.word: level for level in Level}
 _KNOWN = ("what", "who", "why", "when_ns", "alarms", "until_ns", "incident", "source", "group",
           "level", "absorbs")  # fmt: skip
 _MOST_NS = 2**62
@@ -79,23 +78,24 @@ def decode_desk(value: bytes | None) -> DeskRecord:
     if what not in (*DONE, *NOTICED):
         raise ValueError(f"what must be one of {', '.join((*DONE, *NOTICED))}")
     when, until = told.get("when_ns"), told.get("until_ns")
-    if not _is_time(when):
+    if when is None or not _is_time(when):
         raise ValueError("when_ns must be ns since 1970")
     if (what == "shelve") != (until is not None) or (until is not None and not _is_time(until)):
         raise ValueError('until_ns is ns since 1970, of "shelve" alone')
     alarms = _alarms(told.get("alarms"))
     if what in DONE and not alarms:
         raise ValueError("alarms must name one at least")
-    level = _text(told, "level", need=what in ("opened", "worse", "escalated"))
+    level = text_of(told, "level", need=what in ("opened", "worse", "escalated"))
     if level and level not in LEVELS:
         raise ValueError(f"{level!r} is no level; levels are {', '.join(LEVELS)}")
     absorbs = told.get("absorbs", [])
     if not isinstance(absorbs, list) or not all(isinstance(one, str) for one in absorbs):
         raise ValueError("absorbs must be a list of incidents")
     return DeskRecord(
-        what, _text(told, "who"), _text(told, "why"), int(when or 0), alarms, until,
-        _text(told, "incident", need=what in NOTICED), _text(told, "source", need=what == "opened"),
-        _text(told, "group", need=what == "opened"), level, tuple(absorbs),
+        what, text_of(told, "who"), text_of(told, "why"), when, alarms, until,
+        text_of(told, "incident", need=what in NOTICED),
+        text_of(told, "source", need=what == "opened"),
+        text_of(told, "group", need=what == "opened"), level, tuple(absorbs),
     )  # fmt: skip
 
 
@@ -103,10 +103,11 @@ def _is_time(value: Any) -> bool:
     return type(value) is int and 0 <= value < _MOST_NS
 
 
-def _text(told: Mapping[str, Any], key: str, need: bool = True) -> str:
+def text_of(told: Mapping[str, Any], key: str, most: int = LONGEST, need: bool = True) -> str:
+    """ValueError: it is none, or too long; or blank, where it is needed."""
     text = told.get(key, "")
-    if not isinstance(text, str) or len(text) > LONGEST or (need and not text.strip()):
-        raise ValueError(f"{key} must be a text of {int(need)} to {LONGEST} characters")
+    if not isinstance(text, str) or len(text) > most or (need and not text.strip()):
+        raise ValueError(f"{key} must be a text of {int(need)} to {most} characters")
     return text
 
 
@@ -115,8 +116,14 @@ def _alarms(told: Any) -> dict[str, Seen]:
         raise ValueError(f"alarms must be an object of at most {MOST_ALARMS} alarms")
     found = {}
     for key, seen in told.items():
-        good = isinstance(seen, list) and len(seen) == 2 and all(isinstance(x, str) for x in seen)
-        if not good or seen[1] not in LEVELS:
+        pair = seen_of(seen)
+        if pair is None or pair.level not in LEVELS:
             raise ValueError(f"alarms: {key[:80]!r} must be [id of the alert, level]")
-        found[key] = Seen(*seen)
+        found[key] = pair
     return found
+
+
+def seen_of(value: Any) -> Seen | None:
+    """Of a list of two texts; None for anything else. Whether its level is one is not looked at."""
+    good = isinstance(value, list) and len(value) == 2 and all(isinstance(x, str) for x in value)
+    return Seen(*value) if good else None

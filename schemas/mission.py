@@ -26,6 +26,7 @@ class Level(IntEnum):
 
 
 _WORDS = tuple(level.name.lower() for level in Level)  # an enumeration's own name takes 1 us
+LEVELS = {level.word: level for level in Level}
 ALARM_LEVELS = (Level.WATCH, Level.WARNING, Level.DISTRESS, Level.CRITICAL, Level.SEVERE)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -282,3 +282,23 @@ async def partitions_of(bootstrap: str, *names: str) -> dict[str, list[int]]:
                     "start a worker or `ingest` first."
                 )
             await asyncio.sleep(0.1)
+
+
+async def parts_of(bootstrap: str, *names: str) -> list[TopicPartition]:
+    """All partitions of topics, as `partitions_of` finds them."""
+    known = await partitions_of(bootstrap, *names)
+    return [TopicPartition(topic, p) for topic, numbers in known.items() for p in numbers]
+
+
+async def append(
+    bootstrap: str, topic: str, value: bytes, key: bytes,
+    headers: Sequence[tuple[str, bytes]] = (),
+) -> Any:  # fmt: skip
+    """Append one record; returns what the broker reports on where it is. NotTakenError."""
+    client = await start(producer(bootstrap), bootstrap)
+    try:
+        return await client.send_and_wait(topic, value, key, headers=[*headers])
+    except Exception as error:
+        raise NotTakenError(topic, error) from error
+    finally:
+        await client.stop()

@@ -7,7 +7,6 @@ anything but loopback is refused, unless the host is allowed by name.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 import tomllib
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.host.addresses import hosts_of
+from agents.host.addresses import hosts_of, is_loopback
 from agents.host.keys import refuse_readable
 from pipeline.errors import MissionError
 
@@ -42,21 +41,14 @@ class Security:
         if self.protocol in ("SSL", "SASL_SSL"):
             return None
         for host in hosts_of(bootstrap):
-            if not _loopback(host) and host not in self.plaintext:
+            if not is_loopback(host) and host not in self.plaintext:
                 return host
         return None
 
 
 def all_loopback(bootstrap: str) -> bool:
     """Whether all brokers named are on this machine."""
-    return all(map(_loopback, hosts_of(bootstrap)))
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return all(map(is_loopback, hosts_of(bootstrap)))
 
 
 _used = Security()

@@ -14,19 +14,25 @@ from typing import Any
 import click
 import orjson
 
-from agents.broker.kafka import NotTakenError, partitions_of, producer, start
-from agents.cli.control import span_ns
-from agents.cli.options import bootstrap_option, namespace_option, who_option, why_option
+from agents.broker.kafka import append, partitions_of
+from agents.cli.options import (
+    bootstrap_option,
+    namespace_option,
+    span_ns,
+    who_option,
+    why_option,
+)
 from agents.desk.board import STATUSES, Alarm, Board, Incident
 from agents.desk.deeds import DeedError, deed
 from agents.desk.history import history as history_of
 from agents.desk.reading import read_board
-from agents.desk.views import alarm_view, alarms_shown, incident_view
+from agents.desk.views import alarm_view, alarms_shown, incident_view, incidents_shown
 from agents.host.plain import plain
 from agents.host.terminal import Terminal
 from pipeline.outputs.alerts import iso
 from schemas import topics
-from schemas.desk import LEVELS, DeskRecord, encode_desk
+from schemas.desk import DeskRecord, encode_desk
+from schemas.mission import LEVELS, Level
 from schemas.words import figure
 
 _COLOURS = {"watch": "cyan", "warning": "yellow", "distress": "magenta"}  # else: red
@@ -59,13 +65,8 @@ def list_(
         return
     shown = [a for a in chosen if status or a.status(now) != "returned"]
     console = Terminal()
-    several = len({alarm.source for alarm in board.alarms.values()}) > 1
-    for line, alarm in zip(
-        _aligned(_row(board, a, now, several) for a in shown), shown, strict=True
-    ):
-        console.print(line, style=_style(alarm))
-        for note in _notes(alarm, now):
-            console.print(f"    {note}")
+    for line, style in lines_of(board, shown, now):
+        console.print(line, style=style)
     returned = len(chosen) - len(shown)
     more = f"; {returned} more returned unacknowledged (--status returned)" if returned else ""
     if board.refused:
@@ -76,13 +77,13 @@ def list_(
     )
 
 
-def lines_of(board: Board, shown: Sequence[Alarm], now_ns: int) -> Iterator[str]:
-    """A line an alarm, and below it, indented, who did what about it."""
+def lines_of(board: Board, shown: Sequence[Alarm], now_ns: int) -> Iterator[tuple[str, str]]:
+    """A line an alarm, and below it, indented, who did what about it; each with its style."""
     several = len({alarm.source for alarm in board.alarms.values()}) > 1
     lines = _aligned(_row(board, alarm, now_ns, several) for alarm in shown)
     for line, alarm in zip(lines, shown, strict=True):
-        yield line
-        yield from (f"    {note}" for note in _notes(alarm, now_ns))
+        yield line, _style(alarm.level) if alarm.stands else ""
+        yield from ((f"    {note}", "") for note in _notes(alarm, now_ns))
 
 
 def _aligned(rows: Iterable[Sequence[str]]) -> list[str]:
@@ -128,8 +129,8 @@ def _figure(value: Any) -> str:
     return figure(value) if isinstance(value, int | float) else figure(None)
 
 
-def _style(alarm: Alarm) -> str:
-    return _COLOURS.get(alarm.level.word, "red") if alarm.stands else ""
+def _style(level: Level) -> str:
+    return _COLOURS.get(level.word, "red")
 
 
 @alarms.command()
@@ -143,22 +144,18 @@ def incidents(every: bool, source: str, as_json: bool, namespace: str, bootstrap
     board = asyncio.run(read_board(bootstrap, namespace))
     now = time.time_ns()
     board.forget_closed(now)
-    chosen = [
-        one for one in board.incidents.values()
-        if source in ("", one.source) and (every or one.closed is None)
-    ]  # fmt: skip
+    chosen = list(incidents_shown(board, source, None if every else True))
     if as_json:
         click.echo(orjson.dumps([incident_view(board, one, now) for one in chosen]))
         return
     console = Terminal()
     lines = _aligned(_incident_row(board, one, now) for one in chosen)
     for line, one in zip(lines, chosen, strict=True):
-        console.print(line, style="" if one.closed else _COLOURS.get(one.level.word, "red"))
+        console.print(line, style="" if one.closed else _style(one.level))
         console.print(plain(f"    first out: {one.head}", 400))
         if one.closed:
-            console.print(
-                plain(f"    closed {_moment(one.closed.when_ns, now)}: {one.closed.why}", 400)
-            )
+            closed = f"closed {_moment(one.closed.when_ns, now)}: {one.end}"
+            console.print(f"    {plain(closed, 400)}")
     click.echo(f"{len(chosen)} incidents, by {plain(bootstrap)} at {iso(now)[:19]}Z.")
 
 
@@ -303,10 +300,4 @@ def _entry(entry: dict[str, Any]) -> list[str]:
 async def _write(bootstrap: str, namespace: str, record: DeskRecord) -> None:
     wire = topics.on_wire(topics.DESK, namespace)
     await partitions_of(bootstrap, wire)  # else the broker would make it
-    client = await start(producer(bootstrap), bootstrap)
-    try:
-        await client.send_and_wait(wire, encode_desk(record), record.who.encode())
-    except Exception as error:
-        raise NotTakenError(wire, error) from error
-    finally:
-        await client.stop()
+    await append(bootstrap, wire, encode_desk(record), record.who.encode())

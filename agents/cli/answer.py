@@ -8,7 +8,7 @@ from typing import Any
 import click
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.broker.kafka import NotTakenError, consumer, partitions_of, producer, start
+from agents.broker.kafka import append, consumer, partitions_of, start
 from agents.host.plain import plain
 from agents.lane.authority import Signer
 from agents.readers.tail import object_of
@@ -59,7 +59,9 @@ async def _ask(
         reader.assign(parts)
         for part, end in (await reader.end_offsets(parts)).items():
             reader.seek(part, end)
-        at = await _write(raw, value, source, bootstrap, signer)
+        signed = [signer.header(raw, source, value)] if signer else []
+        headers = [*CONTROL_HEADERS, *signed]
+        at = await append(bootstrap, raw, value, source.encode(), headers)
         try:
             async with asyncio.timeout(ANSWER_S):
                 alerts, reason = await _answer(reader, at)
@@ -68,20 +70,6 @@ async def _ask(
     finally:
         await reader.stop()
     return f"{at.topic}-{at.partition}-{at.offset}", alerts, reason
-
-
-async def _write(raw: str, value: bytes, source: str, bootstrap: str, signer: Signer | None) -> Any:
-    """Write the record; returns what the broker reports on where it is."""
-    client = await start(producer(bootstrap), bootstrap)
-    signed = [signer.header(raw, source, value)] if signer else []
-    try:
-        return await client.send_and_wait(
-            raw, value, source.encode(), headers=[*CONTROL_HEADERS, *signed]
-        )
-    except Exception as error:
-        raise NotTakenError(raw, error) from error
-    finally:
-        await client.stop()
 
 
 async def _answer(reader: AIOKafkaConsumer, at: Any) -> tuple[list[dict[str, Any]], str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import math
-import re
 import time
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
@@ -22,6 +21,7 @@ from agents.cli.options import (
     mdb_option,
     mission_option,
     namespace_option,
+    span_ns,
     why_option,
 )
 from agents.host.plain import plain
@@ -38,7 +38,6 @@ from schemas.control import Control, encode_control
 from schemas.mission import MissionDatabase
 
 OF_CONTAINERS = ("stale", "refused")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 key_option = click.option(
     "--key",
     type=FILE,
@@ -141,13 +140,6 @@ def _range(text: str) -> tuple[str, tuple[float | None, float | None]]:
     if not equals or not all(math.isfinite(x or 0.0) for x in (low, high)):
         raise click.UsageError(f"--range {text!r}: say LEVEL=LOW,HIGH (or LOW, or ,HIGH).")
     return level, (low, high)
-
-
-def span_ns(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if not found or not int(found[1]):
-        raise click.UsageError(f"--for {text!r}: say how long, as 90s, 30m, 2h or 1d.")
-    return int(found[1]) * _UNITS[found[2]] * 1_000_000_000
 
 
 def _qualified(mdb: MissionDatabase, name: str, monitor: str) -> str:

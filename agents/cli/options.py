@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import click
 
 from pipeline.errors import MissionError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def drawing(module: str) -> Any:
@@ -60,3 +63,11 @@ name_option = click.option(
 png_option = click.option("--png", type=FILE, help="Draw it too (extra `plot`).")
 why_option = click.option("--why", required=True, help="Reason, kept with the change.")
 who_option = click.option("--who", default="", help="Your name; that of the login by default.")
+
+
+def span_ns(text: str) -> int:
+    """Of 90s, 30m, 2h or 1d. UsageError where it is none of them."""
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if not found or not int(found[1]):
+        raise click.UsageError(f"--for {text!r}: say how long, as 90s, 30m, 2h or 1d.")
+    return int(found[1]) * _UNITS[found[2]] * 1_000_000_000

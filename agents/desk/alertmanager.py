@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
-from agents.desk.notices import Answer, Notice
+from agents.desk.notices import Notice
+from schemas.desk import DeskRecord
 
 AGAIN_S = 30.0  # between two times that the same is handed over
 LASTS_S = 3600.0  # an alert ends by itself so long after the desk was last heard
@@ -27,6 +28,8 @@ class AwayError(Exception):
     """Alertmanager did not take it; the message says why, and holds no password."""
 
 
+T = TypeVar("T")
+Silences = dict[str, dict[str, Any]]  # by incident: id, ends (unix time), by (who, why)
 _Labels = frozenset[tuple[str, str]]
 
 
@@ -46,7 +49,7 @@ class Alertmanager:
     up: bool = False
     taken: float = 0.0
     why: str = "not asked yet"
-    _firing: dict[_Labels, None] = field(default_factory=dict)  # what it was told to be open
+    _firing: set[_Labels] = field(default_factory=set)  # what it was told to be open
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
 
     @property
@@ -56,34 +59,25 @@ class Alertmanager:
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
     async def hand_over(
-        self, notices: Sequence[Notice], answers: Mapping[str, Answer], now: float
+        self, notices: Sequence[Notice], answers: Mapping[str, DeskRecord], now: float
     ) -> None:
-        """now: unix time. AwayError: it was not taken, or not all of it."""
+        """answers: by incident. now: unix time. AwayError: it was not taken, or not all of it."""
+        failed: list[AwayError] = []
         told = [n for n in notices if n.ends_ns is None or self._must_end(n)]
         # what is answered is silenced before it is told, and told to be over before its silence
         # ends; what fails of one of them holds up no other
-        failed = [
-            error for error in (
-                await self._tried(self._silence(answers, now)),
-                *[
-                    await self._tried(self._post(told[i : i + BATCH], now))
-                    for i in range(0, len(told), BATCH)
-                ],
-                await self._tried(self._unsilence(answers)),
-            ) if error
-        ]  # fmt: skip
+        there = await _tried(self._silences(), failed)
+        if there is not None:
+            await _tried(self._silence(there, answers, now), failed)
+        for i in range(0, len(told), BATCH):
+            await _tried(self._post(told[i : i + BATCH], now), failed)
+        if there is not None:
+            await _tried(self._unsilence(there, answers), failed)
         if failed:
             self.up, self.why = False, str(failed[0])
             raise failed[0]
         self.up, self.taken, self.why = True, now, ""
-        self._firing = dict.fromkeys(_labels(n) for n in told if n.ends_ns is None)
-
-    async def _tried(self, step: Awaitable[None]) -> AwayError | None:
-        try:
-            await step
-        except AwayError as error:
-            return error
-        return None
+        self._firing = {_labels(n) for n in told if n.ends_ns is None}
 
     async def _post(self, notices: Sequence[Notice], now: float) -> None:
         """Together; where that is refused, one by one: a bad one holds up no other."""
@@ -92,8 +86,10 @@ class Alertmanager:
         except RefusedError as error:
             if len(notices) == 1:
                 raise
-            failed = [await self._tried(self._post([notice], now)) for notice in notices]
-            raise next((f for f in failed if f), error) from None
+            failed: list[AwayError] = []
+            for notice in notices:
+                await _tried(self._post([notice], now), failed)
+            raise failed[0] if failed else error from None
 
     def _must_end(self, notice: Notice) -> bool:
         """An incident that was closed is told again and again, and labels that it has no more are
@@ -105,11 +101,16 @@ class Alertmanager:
         if self._session:
             await self._session.close()
 
-    async def _silence(self, answers: Mapping[str, Answer], now: float) -> None:
-        there = await self._silences() if answers else {}
+    async def _silence(
+        self, there: Silences, answers: Mapping[str, DeskRecord], now: float
+    ) -> None:
         for incident, answer in answers.items():
             mine = there.get(incident)
-            if mine and mine["ends"] - now > SILENCE_S / 2 and mine["by"] == tuple(answer):
+            if (
+                mine
+                and mine["ends"] - now > SILENCE_S / 2
+                and mine["by"] == (answer.who, answer.why)
+            ):
                 continue
             body = {
                 "matchers": [_is("incident", incident), _is("desk", self.deployment)],
@@ -120,12 +121,12 @@ class Alertmanager:
                 body["id"] = mine["id"]
             await self._ask("POST", "silences", body)
 
-    async def _unsilence(self, answers: Mapping[str, Answer]) -> None:
-        for incident, mine in (await self._silences()).items():
+    async def _unsilence(self, there: Silences, answers: Mapping[str, DeskRecord]) -> None:
+        for incident, mine in there.items():
             if incident not in answers:
                 await self._ask("DELETE", f"silence/{mine['id']}")
 
-    async def _silences(self) -> dict[str, dict[str, Any]]:
+    async def _silences(self) -> Silences:
         """Our own that are in force, by incident: those on its number and this desk, exactly."""
         found = {}
         for one in await self._ask("GET", "silences") or ():
@@ -160,6 +161,15 @@ class Alertmanager:
                 return await answer.json() if method == "GET" else None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as e:
             raise AwayError(f"{self.name}: {type(e).__name__}: {e}") from None
+
+
+async def _tried(step: Awaitable[T], failed: list[AwayError]) -> T | None:
+    """What it gives; None where Alertmanager did not take it, which is put with what failed."""
+    try:
+        return await step
+    except AwayError as error:
+        failed.append(error)
+        return None
 
 
 def _labels(notice: Notice) -> _Labels:

@@ -7,7 +7,6 @@ taken as application/json alone, and where there are no tokens only a Host of lo
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,29 +18,23 @@ from aiokafka.errors import KafkaError
 
 from agents.desk.board import STATUSES
 from agents.desk.deeds import BY_ADMINISTRATORS, DeedError, NothingError, UnknownError, deed
-from agents.desk.history import history
+from agents.desk.history import MOST_HISTORY, history
 from agents.desk.openapi import description
 from agents.desk.service import Desk
-from agents.desk.tokens import ANYBODY, Person, Role, person_of
-from agents.desk.views import alarm_view, alarms_shown, incident_view
+from agents.desk.tokens import ANYBODY, Person, person_of
+from agents.desk.views import alarm_view, alarms_shown, incident_view, incidents_shown
+from agents.host.addresses import is_loopback
 from agents.host.door import Seldom
 from agents.host.errors import BrokerError
-from agents.settings import DeskSettings
-from schemas.desk import LEVELS, Seen
+from agents.settings import DeskSettings, Role
+from schemas.desk import Seen, seen_of
+from schemas.mission import LEVELS
 
 log = logging.getLogger("heartline.desk")
 MOST_BYTES = 2 << 20  # of a request
-MOST_HISTORY = 1000
 READ_S = 60.0
 _WHO = web.RequestKey("who", Person)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def serve_api(desk: Desk) -> web.AppRunner:
@@ -72,7 +65,7 @@ class Api:
         self._desk = desk
         d: DeskSettings = desk.settings.desk
         self._people = {t.sha256: Person(name, t.role) for name, t in d.tokens.items()}
-        self._reads = asyncio.Semaphore(1)  # a history reads whole topics
+        self._reads = asyncio.Lock()  # a history reads whole topics
         self._failed = Seldom()
 
     def application(self) -> web.Application:
@@ -139,11 +132,8 @@ class Api:
         asked = _asked(request, "source", "open")
         _one_of(asked, "open", ("true", "false"))
         now, board = time.time_ns(), self._desk.board
-        chosen = [
-            one for one in board.incidents.values()
-            if asked["source"] in ("", one.source)
-            and asked["open"] in ("", str(one.closed is None).lower())
-        ]  # fmt: skip
+        which = {"": None, "true": True, "false": False}[asked["open"]]
+        chosen = incidents_shown(board, asked["source"], which)
         return self._list("incidents", [incident_view(board, one, now) for one in chosen], now)
 
     async def _incident(self, request: web.Request) -> web.Response:
@@ -269,9 +259,10 @@ async def _body(request: web.Request) -> dict[str, Any]:
 
 
 def _seen(told: dict[str, Any]) -> dict[str, Seen]:
-    """By id: [`raised`, level], as the list had them."""
-    for key, seen in told.items():
-        good = isinstance(seen, list) and len(seen) == 2 and all(isinstance(x, str) for x in seen)
-        if not good:
+    """By id: [`raised`, `worst`], as the list had them."""
+    found = {}
+    for key, value in told.items():
+        if (seen := seen_of(value)) is None:
             raise web.HTTPBadRequest(text=f"seen: {key[:80]!r} must be [raised, level]")
-    return {key: Seen(*seen) for key, seen in told.items()}
+        found[key] = seen
+    return found

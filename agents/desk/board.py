@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from agents.desk.state import State, decode_state
 from pipeline.outputs.ids import place_of
-from schemas.desk import LEVELS, NOTICED, DeskRecord, Seen
-from schemas.mission import Level
+from schemas.desk import NOTICED, DeskRecord, Seen
+from schemas.mission import LEVELS, Level
 
 # of an alarm (IEC 62682, 5.2): the last two whatever its level is
 STATUSES = ("normal", "unacknowledged", "acknowledged", "returned", "shelved", "out_of_service")
@@ -53,6 +53,11 @@ class Alarm:
     @property
     def level(self) -> Level:
         return self.state.level
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is of a level that asks for an answer."""
+        return self.state.level >= ASKS
 
     @property
     def stands(self) -> bool:
@@ -147,6 +152,10 @@ class Incident:
         return LEVELS[self.told[-1].level]
 
     @property
+    def asks(self) -> bool:
+        return self.level >= ASKS
+
+    @property
     def end(self) -> str:
         """Why it was closed."""
         why = self.closed.why if self.closed else ""
@@ -221,6 +230,10 @@ class Board:
                 self._before.setdefault(key, {})[mark] = value
             else:
                 self._before.get(key, {}).pop(mark, None)
+
+    def incident_of(self, alarm: Alarm) -> Incident | None:
+        """The open one that it is of."""
+        return self.incidents.get(self.within.get(alarm.key, ""))
 
     def open_incidents(self) -> Iterator[Incident]:
         return (i for i in self.incidents.values() if i.closed is None)

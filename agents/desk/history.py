@@ -10,6 +10,8 @@ from pipeline.outputs.alerts import monitor_key
 from schemas import topics
 from schemas.desk import DeskRecord, decode_desk
 
+MOST_HISTORY = 1000  # entries in one answer
+
 
 async def history(
     bootstrap: str, namespace: str, parameter: str, source: str = ""

@@ -7,11 +7,11 @@ that is started anew knows it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from agents.desk.board import ASKS, Alarm, Board, Incident
+from agents.desk.board import Alarm, Board, Incident
+from agents.settings import DeskSettings
 from schemas.desk import LONGEST, MOST_ALARMS, DeskRecord
-from schemas.mission import Level
+from schemas.mission import LEVELS
 
 DESK = "desk"  # who
 # with a space: no parameter is called so
@@ -19,22 +19,7 @@ LOSS_OF_SIGNAL, STORM = "loss of signal", "alarm storm"
 WENT = ("cleared", "calm", "changed", "raised", "flapping", "acknowledged")  # by itself
 MOST_BYTES = 4 << 20  # of the alarms in one record
 _S = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """hold_s: an alarm is looked at when it has stood for so long, together with what came
-    meanwhile. join_s: how long after its last alarm an incident takes in more of its group.
-    storm: so many incidents of a source within storm_s are one, whatever they are of.
-    escalate_s: without an answer for so long, an incident of level `escalate_from` or worse is
-    escalated."""
-
-    hold_s: float = 1.0
-    join_s: float = 60.0
-    storm: int = 10
-    storm_s: float = 10.0
-    escalate_s: float = 300.0
-    escalate_from: Level = Level.WARNING
+HOLD_NS = _S  # an alarm is looked at when it has stood for so long, with what came meanwhile
 
 
 GroupOf = Callable[[Alarm], str]  # the group that mission.toml gives an alarm, or ""
@@ -43,7 +28,7 @@ GroupOf = Callable[[Alarm], str]  # the group that mission.toml gives an alarm, 
 class Incidents:
     """Notices what changed on a board."""
 
-    def __init__(self, board: Board, rules: Rules, group_of: GroupOf) -> None:
+    def __init__(self, board: Board, rules: DeskSettings, group_of: GroupOf) -> None:
         self._board, self._rules, self._group_of = board, rules, group_of
 
     def notice(self, now_ns: int) -> list[DeskRecord]:
@@ -84,24 +69,22 @@ class Incidents:
         by_source: dict[str, list[Alarm]] = {}
         for key in self._board.standing:
             alarm = self._board.alarms[key]
-            if key in self._board.within and self._is_known(alarm):
-                continue
-            if not alarm.quiet(now_ns):
+            if not self._is_known(alarm) and not alarm.quiet(now_ns):
                 by_source.setdefault(alarm.source, []).append(alarm)
         for source, alarms in by_source.items():
-            if now_ns - min(a.seen_ns for a in alarms) >= self._rules.hold_s * _S:
+            if now_ns - min(a.seen_ns for a in alarms) >= HOLD_NS:
                 alarms.sort(key=lambda a: a.order)
                 # a storm of what is only to be watched hides no warning that comes in it
                 for asks in (True, False):
-                    if some := [a for a in alarms if (a.level >= ASKS) == asks]:
+                    if some := [a for a in alarms if a.asks == asks]:
                         yield from self._of_source(source, some, asks, now_ns)
 
     def _is_known(self, alarm: Alarm) -> bool:
         """Whether it is of an open incident, as it stands now."""
-        one = self._board.incidents.get(self._board.within[alarm.key])
+        one = self._board.incident_of(alarm)
         if one is None:
             return False
-        outgrew = one.group == STORM and one.level < ASKS <= alarm.level
+        outgrew = one.group == STORM and alarm.asks and not one.asks
         return one.members.get(alarm.key) == alarm.raised and not outgrew
 
     def _of_source(
@@ -138,19 +121,18 @@ class Incidents:
         return [
             i for i in self._board.open_incidents()
             if i.source == source and i.group not in (STORM, LOSS_OF_SIGNAL)
-            and (i.level >= ASKS) == asks and now_ns - i.opened_ns <= self._rules.storm_s * _S
+            and i.asks == asks and now_ns - i.opened_ns <= self._rules.storm_s * _S
         ]  # fmt: skip
 
     def _of_before(self, alarm: Alarm) -> str:
         """The open incident that it was of before it was normal for a while."""
-        number = self._board.within.get(alarm.key, "")
-        one = self._board.incidents.get(number)
-        return number if one and one.members.get(alarm.key) != alarm.raised else ""
+        one = self._board.incident_of(alarm)
+        return one.number if one and one.members.get(alarm.key) != alarm.raised else ""
 
     def _takes_all(self, source: str, asks: bool, now_ns: int) -> Incident | None:
         """An incident that every further alarm of the source is part of."""
         for one in self._board.open_incidents():
-            storm = one.group == STORM and (one.level >= ASKS) == asks
+            storm = one.group == STORM and one.asks == asks
             if one.source == source and (storm or one.group == LOSS_OF_SIGNAL):
                 lasts = any(
                     self._board.alarms[k].kind == "los" for k in one.members
@@ -234,7 +216,7 @@ class Incidents:
                 continue
             open_ = [
                 a for a in self._board.standing_of(one, now_ns)
-                if not a.acknowledgement and a.level >= self._rules.escalate_from
+                if not a.acknowledgement and a.level >= LEVELS[self._rules.escalate_from]
             ]  # fmt: skip
             if open_:
                 why = f"nobody has acknowledged it for {wait_s:g} s"

@@ -23,7 +23,7 @@ from agents.broker.kafka import (
     discard,
     exactly_once_capable,
     left,
-    partitions_of,
+    parts_of,
     producer,
     start,
     stop,
@@ -65,8 +65,7 @@ class Journal:
         """BrokerError where no broker answers."""
         self._transactions = await exactly_once_capable(self._bootstrap)
         client = self._consumer = await start(consumer(self._bootstrap), self._bootstrap)
-        known = await partitions_of(self._bootstrap, *self._wire)
-        parts = [TopicPartition(t, p) for t, numbers in known.items() for p in numbers]
+        parts = await parts_of(self._bootstrap, *self._wire)
         client.assign(parts)
         for part, first in (await client.beginning_offsets(parts)).items():
             client.seek(part, first)
@@ -174,14 +173,10 @@ class Journal:
         assert client
         part = TopicPartition(topics.on_wire(topics.DESK, self._namespace), 0)
 
-        async def there() -> bool:
-            return bool(await client.position(part) > offset)
-
-        async with asyncio.timeout(STEP_S):
-            async with self._read_up_to:
-                while not await there():
-                    await self._read_up_to.wait()
-                await self._read_up_to.wait()  # what was read is taken before the next read
+        async with asyncio.timeout(STEP_S), self._read_up_to:
+            while await client.position(part) <= offset:
+                await self._read_up_to.wait()
+            await self._read_up_to.wait()  # what was read is taken before the next read
 
     async def close(self) -> None:
         if self._consumer:

@@ -66,7 +66,8 @@ class Latches:
         waiting = self.waiting(board, now)
         if not waiting:
             return
-        self._asked |= {alarm.raised: now for alarm in waiting}
+        lately = {raised: at for raised, at in self._asked.items() if now - at < AGAIN_S}
+        self._asked = lately | {alarm.raised: now for alarm in waiting}
         client = None
         try:
             async with asyncio.timeout(STEP_S):

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from agents.desk.board import STATUSES, Board
-from agents.desk.notices import worst_first
+from agents.desk.views import worst_first
 from agents.host.plain import plain
 from schemas.mission import ALARM_LEVELS
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from agents.desk.board import CLOSED_FOR_NS, Alarm, Board, Incident
+from agents.desk.board import CLOSED_FOR_NS, Board, Incident
 from pipeline.outputs.alerts import iso
+from schemas.desk import DeskRecord
 
 MOST_LISTED = 10  # alarms of an incident that its description names
 
@@ -26,29 +27,18 @@ class Notice(NamedTuple):
     last: bool
 
 
-class Answer(NamedTuple):
-    """Who has answered an incident, so that nobody else is called."""
-
-    who: str
-    why: str
-
-
 def notices(board: Board, deployment: str, now_ns: int) -> list[Notice]:
     """Of every incident that is open or closed of late. deployment: the label `desk`."""
     return [n for one in board.incidents.values() for n in _of(board, one, deployment, now_ns)]
 
 
-def labels_of(one: Incident, first: Alarm | None, deployment: str) -> dict[str, str]:
-    """That never change; a silence on `incident` and `desk` meets this incident alone."""
-    return {
+def _of(board: Board, one: Incident, deployment: str, now_ns: int) -> Iterator[Notice]:
+    first = board.alarms.get(one.first)
+    labels = {  # that never change: a silence on `incident` and `desk` meets this one alone
         "alertname": "SpacecraftAlarm", "desk": deployment, "incident": one.number,
         "source": one.source, "group": one.group,
         **({"parameter": first.name, "kind": first.kind} if first else {}),
     }  # fmt: skip
-
-
-def _of(board: Board, one: Incident, deployment: str, now_ns: int) -> Iterator[Notice]:
-    labels = labels_of(one, board.alarms.get(one.first), deployment)
     told = _annotations(board, one, now_ns)
     ends: list[int | None] = [after.from_ns for after in one.told[1:]]
     ends.append(one.closed.when_ns if one.closed else None)
@@ -82,14 +72,6 @@ def _annotations(board: Board, one: Incident, now_ns: int) -> dict[str, str]:
     return told
 
 
-def answers(board: Board) -> dict[str, Answer]:
-    """By incident: those that somebody has answered."""
-    return {
-        one.number: Answer(one.answered.who, one.answered.why)
-        for one in board.open_incidents() if one.answered
-    }  # fmt: skip
-
-
-def worst_first(alarm: Alarm) -> tuple[int, int, str]:
-    """For lists: the worst and the newest first."""
-    return (-alarm.level, -alarm.since_ns, alarm.key)
+def answers(board: Board) -> dict[str, DeskRecord]:
+    """By incident: who has answered it, and why, so that nobody else is called."""
+    return {one.number: one.answered for one in board.open_incidents() if one.answered}

@@ -6,7 +6,9 @@ from typing import Any
 
 from agents.desk.board import STATUSES
 from agents.desk.deeds import MOST_SHELVED_S
-from schemas.desk import DONE, LEVELS, LONGEST
+from agents.desk.history import MOST_HISTORY
+from schemas.desk import DONE, LONGEST, MOST_ALARMS
+from schemas.mission import LEVELS
 from schemas.version import VERSION
 
 _NS = {"type": "integer", "description": "ns since 1970"}
@@ -68,7 +70,7 @@ _SCHEMAS: dict[str, Any] = {
         "properties": {
             "what": {"enum": [*DONE]},
             "alarms": {"type": "array", "items": {"type": "string"}, "minItems": 1,
-                       "maxItems": 10000, "description": "ids"},
+                       "maxItems": MOST_ALARMS, "description": "ids"},
             "incident": {"type": "string", "description": "in place of alarms: all of its own that "
                          "this concerns"},
             "why": _TEXT,
@@ -183,7 +185,8 @@ _PATHS: dict[str, Any] = {
             _query("parameter", _NAME, "short or qualified name")
             | {"required": True},
             _SOURCE,
-            _query("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "the newest"),
+            _query("limit", {"type": "integer", "minimum": 1, "maximum": MOST_HISTORY},
+                   "the newest"),
         ],
         "responses": _answers("200", _list("history", "Entry"), *_READ, "429", "503"),
     }},

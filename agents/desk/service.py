@@ -15,10 +15,10 @@ from functools import partial
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from agents.broker.declared import ensure_topics
-from agents.broker.kafka import NoBrokerError, patiently
+from agents.broker.kafka import patiently
 from agents.desk.alertmanager import AGAIN_S, Alertmanager, AwayError
 from agents.desk.board import Alarm, Board
-from agents.desk.incidents import Incidents, Rules
+from agents.desk.incidents import Incidents
 from agents.desk.journal import FencedError, Journal
 from agents.desk.latches import Latches
 from agents.desk.metrics import DeskMetrics, look
@@ -29,7 +29,7 @@ from agents.observe.logs import BROKER
 from agents.settings import Settings
 from pipeline.mission.folder import Mission
 from schemas import topics
-from schemas.desk import LEVELS, DeskRecord
+from schemas.desk import DeskRecord
 
 log = logging.getLogger("heartline.desk")
 OWN = (topics.ALERTS, topics.ALARMS, topics.DESK)
@@ -39,16 +39,13 @@ AWAY = {"about": "alertmanager"}
 
 
 class Desk:
-    """board: what it shows. following: whether that is what stands on the broker now."""
+    """board: what it shows. journal: of the topics that it follows; None: it does not, `why`."""
 
     def __init__(self, settings: Settings, missions: Mapping[str, Mission]) -> None:
         self.settings, self._missions = settings, missions
-        self.board, self.following, self.why = Board(), False, "it has not begun"
+        self.board, self.why = Board(), "it has not begun"
         self.metrics = DeskMetrics()
         d = settings.desk
-        self._rules = Rules(
-            1.0, d.join_s, d.storm, d.storm_s, d.escalate_s, LEVELS[d.escalate_from]
-        )
         self.alertmanagers = [Alertmanager(u, settings.group_on_wire) for u in d.alertmanagers]
         self._latches = Latches(settings, missions)
         self._changed = [asyncio.Event() for _ in self.alertmanagers]
@@ -64,7 +61,7 @@ class Desk:
         # how many partitions telemetry.raw has is no matter of the desk, were it the first to start
         made = partial(ensure_topics, s.bootstrap, s.namespace, 1, OWN)
         await patiently(made, s.bootstrap)
-        telling = self._telling = [
+        self._telling = [
             asyncio.create_task(self._tell(one, changed))
             for one, changed in zip(self.alertmanagers, self._changed, strict=True)
         ]
@@ -74,17 +71,15 @@ class Desk:
                     await self._session()
                 except FencedError:
                     raise
-                except (NoBrokerError, BrokerError, KafkaError, TimeoutError, OSError) as error:
+                except (BrokerError, KafkaError, TimeoutError, OSError) as error:
                     self.why = str(error) or repr(error)
                     self._fenced = isinstance(error.__cause__, ProducerFenced)
                     log.warning("the desk begins anew: %s", self.why, extra=BROKER)
-                finally:
-                    self.following = False
                 await asyncio.sleep(LOOK_S)
         finally:
-            for task in telling:
+            for task in self._telling:
                 task.cancel()
-            await asyncio.gather(*telling, return_exceptions=True)
+            await asyncio.gather(*self._telling, return_exceptions=True)
             for one in self.alertmanagers:
                 await one.close()
 
@@ -92,7 +87,7 @@ class Desk:
         """Follow the topics from their beginning. What was shown is shown until all is read."""
         s, board = self.settings, Board()
         journal = Journal(s.bootstrap, s.namespace, self._began_ns, self._fenced)
-        incidents = Incidents(board, self._rules, self._group_of)
+        incidents = Incidents(board, s.desk, self._group_of)
         try:
             await journal.open()
             self.why, looked = "it still reads what there was", 0.0
@@ -100,9 +95,9 @@ class Desk:
                 records = await journal.read()
                 for topic, record in records:
                     take(board, topic, record, time.time_ns())
-                if not self.following and journal.behind == 0:
-                    self.board, self.journal, self.following, self.why = board, journal, True, ""
-                if not self.following or (not records and time.monotonic() - looked < LOOK_S):
+                if self.journal is None and journal.behind == 0:
+                    self.board, self.journal, self.why = board, journal, ""
+                if not self.journal or (not records and time.monotonic() - looked < LOOK_S):
                     continue
                 looked = time.monotonic()
                 noticed = await self._notice(journal, board, incidents)
@@ -175,16 +170,13 @@ class Desk:
 
     def health(self) -> tuple[bool, str]:
         journal = self.journal
-        if not self.following or journal is None:
+        if journal is None:
             return False, f"not following: {self.why}"
         ago = time.monotonic() - journal.heard
         read = (
             f"{journal.behind} records are not read yet, it was" if journal.behind else "all read,"
         )
-        told = [
-            f"{read} asked {ago:.0f} s ago",
-            self._shown,
-        ]
+        told = [f"{read} asked {ago:.0f} s ago", self._shown]
         for one in self.alertmanagers:
             since = f"{time.time() - one.taken:.0f} s ago" if one.taken else "never"
             told.append(f"{one.name}: {'up' if one.up else one.why}, last told {since}")

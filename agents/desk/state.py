@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from pipeline.outputs.ids import Place, place_of
-from schemas.desk import LEVELS, LONGEST
-from schemas.mission import Level
+from schemas.desk import LONGEST, text_of
+from schemas.mission import LEVELS, Level
 
 _MOST_NS = 2**62
 _SHOWN = ("container", "monitor", "observed", "unit", "label", "limit", "lead_s", "evidence")
@@ -71,16 +71,16 @@ def decode_state(value: bytes) -> State:
     monitor = told.get("monitor")
     if not isinstance(monitor, dict):
         raise ValueError("monitor is no object")
-    parameter = _text(told, "parameter", LONGEST_NAME)
-    name = _text(told, "name", LONGEST_NAME) if "name" in told else parameter
+    parameter = text_of(told, "parameter", LONGEST_NAME)
+    name = text_of(told, "name", LONGEST_NAME) if "name" in told else parameter
     place, level = place_of(told.get("alert")), _level(told.get("level"))
     if place is None:
         raise ValueError("alert is no id")
     topic = told.get("topic_id", "")
     sentence = told.get("sentence")
     return State(
-        _text(told, "source", LONGEST_NAME), parameter, name, _text(monitor, "kind", LONGEST_NAME),
-        level, str(told.get("transition"))[:LONGEST_NAME],
+        text_of(told, "source", LONGEST_NAME), parameter, name,
+        text_of(monitor, "kind", LONGEST_NAME), level, str(told.get("transition"))[:LONGEST_NAME],
         sentence[:LONGEST_SENTENCE] if isinstance(sentence, str) and sentence.strip() else name,
         place, topic if isinstance(topic, str) else "", _begun(told, level),
         _by_control(told.get("acknowledged")),
@@ -89,8 +89,8 @@ def decode_state(value: bytes) -> State:
 
 
 def _begun(told: dict[str, Any], level: Level) -> Begun | None:
-    """States of versions before 0.9 do not tell it: the alert that the value is from stands for it,
-    while there is an alarm."""
+    """States that were written before there was a desk do not tell it: the alert that the value is
+    from stands for it, while there is an alarm."""
     begun = told.get("raised")
     if begun is None:
         if level == Level.NORMAL:
@@ -108,19 +108,12 @@ def _begun(told: dict[str, Any], level: Level) -> Begun | None:
 
 
 def _by_control(told: Any) -> ByControl | None:
-    """Of versions before 0.9 it has no level, and holds for all of them."""
+    """One that was written before there was a desk has no level, and holds for all of them."""
     if not isinstance(told, dict):
         return None
-    who, why = _text(told, "who", LONGEST), _text(told, "why", LONGEST)
+    who, why = text_of(told, "who", LONGEST), text_of(told, "why", LONGEST)
     level = _level(told["level"]) if "level" in told else Level.SEVERE
     return ByControl(who, why, _time(told.get("when_ns")), level)
-
-
-def _text(told: Mapping[str, Any], key: str, most: int) -> str:
-    text = told.get(key)
-    if not isinstance(text, str) or not text.strip() or len(text) > most:
-        raise ValueError(f"{key} must be a text of 1 to {most} characters")
-    return text
 
 
 def _level(word: Any) -> Level:

@@ -7,10 +7,11 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
-Role = Literal["watch", "operate", "administer"]
-ROLES: tuple[Role, ...] = ("watch", "operate", "administer")  # each may what the ones before may
+from agents.settings import Role
+
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True, slots=True)

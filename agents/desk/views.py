@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from agents.desk.board import Alarm, Board, Incident
-from agents.desk.notices import worst_first
-from schemas.desk import LEVELS, DeskRecord
+from schemas.desk import DeskRecord
+from schemas.mission import LEVELS
 
 
 def alarm_view(board: Board, alarm: Alarm, now_ns: int) -> dict[str, Any]:
@@ -47,6 +48,20 @@ def alarms_shown(
             yield alarm
 
 
+def worst_first(alarm: Alarm) -> tuple[int, int, str]:
+    """The worst and the newest first."""
+    return (-alarm.level, -alarm.since_ns, alarm.key)
+
+
+def incidents_shown(
+    board: Board, source: str = "", open_: bool | None = None
+) -> Iterator[Incident]:
+    """As they were opened. open_: those alone, or (False) those closed of late alone."""
+    for one in board.incidents.values():
+        if source in ("", one.source) and open_ in (None, one.closed is None):
+            yield one
+
+
 def incident_view(board: Board, one: Incident, now_ns: int) -> dict[str, Any]:
     standing = board.standing_of(one, now_ns)
     return {
@@ -54,6 +69,6 @@ def incident_view(board: Board, one: Incident, now_ns: int) -> dict[str, Any]:
         "escalated": one.escalated, "opened_ns": one.opened_ns, "first": one.first,
         "alarms": len(one.members), "standing": len(standing),
         "unacknowledged": sum(a.acknowledgement is None for a in standing),
-        "closed": _done(one.closed) and {**(_done(one.closed) or {}), "why": one.end},
+        "closed": _done(one.closed and replace(one.closed, why=one.end)),
         "answered": _done(one.answered), "within": one.within or None,
     }  # fmt: skip

@@ -47,3 +47,11 @@ def checked_host(host: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{host!r} is no name of a host")
     return host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by its address or its name, is this machine and nobody else can reach it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

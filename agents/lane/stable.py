@@ -13,7 +13,7 @@ import time
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from agents.broker.kafka import consumer, partitions_of, start, stop
+from agents.broker.kafka import consumer, parts_of, start, stop
 from agents.host.errors import BrokerError
 from agents.lane.metrics import Metrics
 from schemas import topics
@@ -49,8 +49,7 @@ class Stable:
             for level in ("read_committed", "read_uncommitted"):
                 one = consumer(self._bootstrap, isolation_level=level)
                 clients.append(await start(one, self._bootstrap))
-            known = await partitions_of(self._bootstrap, *self._names)
-            parts = [TopicPartition(n, p) for n in self._names for p in known[n]]
+            parts = await parts_of(self._bootstrap, *self._names)
             while True:
                 try:
                     async with asyncio.timeout(EVERY_S):

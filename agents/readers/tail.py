@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 
-from agents.broker.kafka import consumer, left, partitions_of, start
+from agents.broker.kafka import consumer, left, parts_of, start
 from agents.host.errors import BrokerError
 from schemas import topics
 
@@ -41,8 +41,7 @@ async def follow(
     client = await start(consumer(bootstrap), bootstrap)
     try:
         wire = {topics.on_wire(n, namespace): n for n in names}
-        known = await partitions_of(bootstrap, *wire)
-        parts = [TopicPartition(t, p) for t, numbers in known.items() for p in numbers]
+        parts = await parts_of(bootstrap, *wire)
         client.assign(parts)
         first, last = await client.beginning_offsets(parts), await client.end_offsets(parts)
         for part in parts:

@@ -14,7 +14,7 @@ import orjson
 
 from pipeline.outputs.alerts import monitor_key
 from pipeline.outputs.ids import Place, place_of
-from schemas.desk import LEVELS
+from schemas.mission import LEVELS
 
 # fields that are kept of an alert; added to them are `alert`, the id of the last alert about the
 # alarm, `evidence`, the id of the alert that the value and the sentence are from, and `raised`, the

@@ -16,9 +16,8 @@ import pyarrow as pa
 from pipeline.outputs.alerts import monitor_key
 from pipeline.outputs.ids import Place, place_of
 from pipeline.outputs.statistics import read_statistics
-from schemas.mission import Level
+from schemas.mission import LEVELS, Level
 
-LEVELS = {level.word: level for level in Level}
 MOST_BYTES = 256 * 1024  # of an alarm or alert; an honest one has a few kB
 MOST_PANE_BYTES = 8 * 1024 * 1024
 MOST_NAME = 1000  # characters of a source or parameter

@@ -11,13 +11,12 @@ import orjson
 
 from schemas import topics
 from schemas.columns import QUALITY_WORDS, Output
-from schemas.mission import Level
+from schemas.mission import LEVELS
 from schemas.words import figure
 
 # text of an alert for people, from the alert, its parameter with value, and the unit
 Words = Callable[[dict[str, Any], str, str], str]
 _JSON = orjson.OPT_SERIALIZE_NUMPY
-_LEVELS = {level.word: int(level) for level in Level}
 _WORDS_OF = tuple([w for i, w in enumerate(QUALITY_WORDS) if bits >> i & 1] for bits in range(256))
 
 
@@ -114,7 +113,7 @@ def alert_output(
     field, is entered before it is encoded. words: of its kind."""
     full = {"id": id_, **alert, "sentence": sentence(alert, words)}
     key = f"{alert['source']}:{alert['parameter']}".encode()
-    level, kind = _LEVELS[alert["level_after"]], alert["monitor"]["kind"]
+    level, kind = LEVELS[alert["level_after"]], alert["monitor"]["kind"]
     return Output(topic, id_, key, b"", level, kind, full)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from agents.desk.metrics import DeskMetrics
 from agents.ground.ingest_metrics import IngestMetrics
 from agents.lane.metrics import Metrics
 from tests.conftest import PROJECT
+from tests.deploy.tools import run_tool
 
 RULES = PROJECT / "deploy" / "prometheus" / "rules.yml"
 PAGE = PROJECT / "docs" / "pipeline-alerts.md"
@@ -152,14 +152,7 @@ def case(name: str, fault: dict[str, str], told: dict[int, list[str]]) -> dict[s
     }
 
 
-def promtool(*arguments: str) -> str:
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool is not installed (Debian's package `prometheus`)")
-    done = subprocess.run(
-        ["promtool", *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+promtool = partial(run_tool, "promtool", "prometheus")
 
 
 def run(tmp_path: Path, *cases: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -62,7 +63,7 @@ def watch(rnd: random.Random, _: Path) -> tuple[Input, Refused]:
 
 
 def record(rnd: random.Random) -> Record:
-    """As it should be, with another field, with other characters, or with other bytes."""
+    """Of one of the topics, damaged or not."""
     topic = rnd.choice(_TOPICS)
     name = rnd.choice(("/S/A/P", "/S/B/P", "P", "/", rnd.choice(WORDS)))
     kind, level, when = rnd.choice(_KINDS), rnd.choice(_LEVELS), NOW - rnd.randrange(10**12)
@@ -74,6 +75,15 @@ def record(rnd: random.Random) -> Record:
         value = alert(
             name, level, rnd.randrange(1000), kind=kind, transition=rnd.choice(_DONE), **more
         )
+    return damaged(rnd, (topic, key, value), ("acknowledged", "inhibited", "label"))
+
+
+def damaged(
+    rnd: random.Random, given: tuple[str, bytes, bytes], more: Sequence[str], within: str = ""
+) -> Record:
+    """As it should be, with another field, with other characters, or with other bytes. more: fields
+    that it may get. within: a field that is an object itself, whose fields are others too."""
+    topic, key, value = given
     how = rnd.randrange(8)
     if how == 0:
         return topic, rnd.choice((key, b"")), None
@@ -87,7 +97,9 @@ def record(rnd: random.Random) -> Record:
         return topic, key, damage_text(rnd, value.decode(), TOKENS, 3).encode(errors="replace")
     if how < 7:
         fields = orjson.loads(value)
+        inside = fields.get(within) if within and rnd.random() < 0.4 else None
+        where = inside if isinstance(inside, dict) else fields
         for _ in range(rnd.randint(1, 3)):
-            fields[rnd.choice((*fields, "acknowledged", "inhibited", "label"))] = rnd.choice(WILD)
+            where[rnd.choice((*where, *more))] = rnd.choice(WILD)
         return topic, key, orjson.dumps(fields)
     return topic, key, value

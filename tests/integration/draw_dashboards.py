@@ -23,7 +23,7 @@ import numpy as np
 from agents.broker.embedded import EmbeddedBroker
 from pipeline.mission.folder import load_mission
 from tests.conftest import PROJECT
-from tests.integration.watched import BOARDS, CHOSEN, DEMO, Watched, watched
+from tests.integration.watched import BOARDS, DEMO, Watched, filled, watched
 
 mpl.use("Agg")
 import matplotlib.dates as mdates
@@ -62,7 +62,8 @@ def draw(board: Any, flight: Watched, at: float, path: Path) -> None:
     panels = board["panels"]
     height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in panels)
     figure = plt.figure(figsize=(24 * COLUMN, height * ROW), facecolor=BACK)
-    chosen = CHOSEN | _CHOSEN.get(path.stem, {"parameter": ".*"})
+    # boards of one vehicle show the one that flies
+    one = {} if path.stem in ("fleet", "pipeline") else {"source": "demo"}
     for panel in panels:
         g = panel["gridPos"]
         box = (g["x"] / 24, 1 - (g["y"] + g["h"]) / height, g["w"] / 24, g["h"] / height)
@@ -71,18 +72,12 @@ def draw(board: Any, flight: Watched, at: float, path: Path) -> None:
             figure.text(x, y, panel["title"], color=TEXT, fontsize=11, weight="bold")
             continue
         found = [
-            (target, list(_asked(flight, target["expr"], chosen)))
+            (target, flight.series(filled(target["expr"], path.stem, **one)))
             for target in panel.get("targets", ())
         ]
         _KINDS[panel["type"]](figure, box, panel, found, at)
     figure.savefig(path, dpi=DPI, facecolor=BACK)
     plt.close(figure)
-
-
-def _asked(flight: Watched, query: str, chosen: dict[str, str]) -> Iterator[Series]:
-    for name, value in chosen.items():
-        query = query.replace(f"${name}", value)
-    yield from flight.series(query)
 
 
 def _pane(figure: Any, box: tuple[float, ...], panel: Any) -> Any:
@@ -107,12 +102,12 @@ def _series(figure: Any, box: tuple[float, ...], panel: Any, found: Any, at: flo
         axes.plot(when, value, lw=1.3, color=LINES[i % len(LINES)], label=label)
     if len(lines) > MOST_SERIES:
         axes.plot([], [], lw=0, label=f"and {len(lines) - MOST_SERIES} more")
-    for step in panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", ())[1:]:
-        axes.axhline(step["value"], color=COLOURS[step["color"]], lw=0.9, ls="--")
     fields = panel["fieldConfig"]["defaults"]
+    for step in fields.get("thresholds", {}).get("steps", ())[1:]:
+        axes.axhline(step["value"], color=COLOURS[step["color"]], lw=0.9, ls="--")
     axes.set_ylim(fields.get("min"), fields.get("max"))
     axes.axvline(_time(at), color=DIM, lw=0.7, ls=":")
-    unit = panel["fieldConfig"]["defaults"].get("unit", "none")
+    unit = fields.get("unit", "none")
     axes.yaxis.set_major_formatter(lambda v, _: _figure(v, unit))
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M:%S"))
     axes.xaxis.set_major_locator(mdates.AutoDateLocator(maxticks=6))
@@ -197,10 +192,6 @@ def _rows_of_many(found: Any, at: float) -> Iterator[dict[str, str]]:
         yield {head: row.get(head, "") for head in heads}
 
 
-_CHOSEN = {
-    "flight": {"source": "demo", "parameter": ".*"},
-    "parameter": {"source": "demo", "parameter": "TP_VIB_BRG"},
-}
 _KINDS = {"timeseries": _series, "stat": _stat, "table": _table}
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from agents.desk.alertmanager import Alertmanager as Client
 from agents.desk.alertmanager import AwayError
-from agents.desk.notices import Answer, Notice
+from agents.desk.notices import Notice
+from schemas.desk import DeskRecord
 from tests.integration.kafka_cluster import cluster, kafka
 from tests.integration.shift import (
     CRITICAL,
@@ -254,7 +255,7 @@ def test_what_alertmanager_refuses_holds_up_nothing_else(tmp_path: Path) -> None
         labels = {"alertname": "SpacecraftAlarm", "desk": "d", "incident": number}
         return Notice(labels | more, {"summary": number}, int(time.time() * 1e9), None, True)
 
-    async def told(client: Client, notices: list[Notice], **answers: Answer) -> str:
+    async def told(client: Client, notices: list[Notice], **answers: DeskRecord) -> str:
         try:
             await client.hand_over(notices, answers, time.time())
         except AwayError as error:
@@ -264,7 +265,8 @@ def test_what_alertmanager_refuses_holds_up_nothing_else(tmp_path: Path) -> None
     async def both() -> None:
         client = Client(one.url.replace("//", "//user:secret@"), "d")
         good, bad = [notice("1"), notice("3")], notice("2", **{"no-label": "x"})
-        ana = {"1": Answer("ana", "seen"), "3": Answer("ana", "seen")}
+        answer = DeskRecord("answered", "ana", "seen", 0)
+        ana = {"1": answer, "3": answer}
         assert await told(client, good, **ana) == ""
         assert len(one.silences()) == 2
         why = await told(client, [good[0], bad, notice("4"), good[1]], **{"3": ana["3"]})

@@ -35,14 +35,18 @@ def queries() -> list[tuple[str, str]]:
     """(panel, expression) with the dashboards' variables as Grafana sets them."""
     found = []
     for path in BOARDS:
-        chosen = CHOSEN | {"parameter": "TP_VIB_BRG" if path.stem == "parameter" else ".*"}
         for panel in json.loads(path.read_text())["panels"]:
             for target in panel.get("targets", ()):
-                expression = target["expr"]
-                for name, value in chosen.items():
-                    expression = expression.replace(f"${name}", value)
-                found.append((f"{path.stem}: {panel['title']}", expression))
+                found.append((f"{path.stem}: {panel['title']}", filled(target["expr"], path.stem)))
     return found
+
+
+def filled(query: str, board: str, **chosen: str) -> str:
+    """A query of a board with its variables as Grafana sets them. chosen: others than those."""
+    every = CHOSEN | {"parameter": "TP_VIB_BRG" if board == "parameter" else ".*"} | chosen
+    for name, value in every.items():
+        query = query.replace(f"${name}", value)
+    return query
 
 
 def ask(port: int, path: str, **parameters: str) -> Any:

@@ -10,10 +10,11 @@ import orjson
 
 from agents.desk.board import Board
 from agents.desk.deeds import deed
-from agents.desk.incidents import Incidents, Rules
+from agents.desk.incidents import Incidents
+from agents.settings import DeskSettings
 from agents.states.alarms import Alarms
-from schemas.desk import LEVELS, DeskRecord, decode_desk, encode_desk
-from schemas.mission import Level
+from schemas.desk import DeskRecord, decode_desk, encode_desk
+from schemas.mission import LEVELS, Level
 
 S = 1_000_000_000
 
@@ -23,7 +24,7 @@ class Shift:
     """records: what stands on telemetry.desk; states: on telemetry.alarms, in their order."""
 
     groups: dict[str, str] = field(default_factory=dict)  # parameter to group
-    rules: Rules = field(default_factory=Rules)
+    rules: DeskSettings = field(default_factory=DeskSettings)
     now: int = 1_000_000 * S
     board: Board = field(default_factory=Board)
     records: list[bytes] = field(default_factory=list)

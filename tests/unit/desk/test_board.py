@@ -14,9 +14,10 @@ import pytest
 
 from agents.desk.board import Board
 from agents.desk.deeds import DeedError, NothingError, UnknownError
-from agents.desk.incidents import LOSS_OF_SIGNAL, STORM, Rules
+from agents.desk.incidents import LOSS_OF_SIGNAL, STORM
 from agents.desk.notices import notices
 from agents.desk.views import alarm_view
+from agents.settings import DeskSettings
 from schemas.desk import DONE, NOTICED, DeskRecord, Seen, decode_desk, encode_desk
 from schemas.mission import Level
 from schemas.topics import MOST_BYTES
@@ -160,7 +161,7 @@ def test_a_storm_is_one_incident() -> None:
 
 
 def test_a_storm_that_comes_bit_by_bit_takes_in_what_was_there() -> None:
-    shift = Shift(rules=Rules(storm=4))
+    shift = Shift(rules=DeskSettings(storm=4))
     for name in "ABC":
         shift.alarm(name, "warning")
         assert [r.what for r in shift.look()] == ["opened"]
@@ -294,7 +295,9 @@ def test_a_desk_that_is_started_anew_knows_as_much(seed: int) -> None:
     rnd = random.Random(seed)
     for _ in range(30):
         names = [f"P{i}" for i in range(rnd.randint(1, 12))]
-        shift = Shift({n: rnd.choice(["", "", "bus", "tank"]) for n in names}, Rules(storm=4))
+        shift = Shift(
+            {n: rnd.choice(["", "", "bus", "tank"]) for n in names}, DeskSettings(storm=4)
+        )
         for _ in range(60):
             if rnd.random() < 0.6:
                 kind = "los" if rnd.random() < 0.05 else rnd.choice(["limit", "residual"])
@@ -320,7 +323,7 @@ def _do_anything(shift: Shift, rnd: random.Random) -> None:
 
 def test_every_record_is_of_its_schema_and_comes_back() -> None:
     schema = json.loads(files("schemas").joinpath("json/desk.schema.json").read_text())
-    shift = Shift(rules=Rules(storm=3))
+    shift = Shift(rules=DeskSettings(storm=3))
     keys = [shift.alarm(n, "warning") for n in "AB"]
     shift.look()
     for what in DONE:
