@@ -63,12 +63,12 @@ def read(
     async def started(client: Slow, _: str) -> Slow:
         return client
 
-    async def parts(*_: str) -> dict[str, list[int]]:
-        return {PART.topic: [0]}
+    async def parts(*_: str) -> list[TopicPartition]:
+        return [PART]
 
     monkeypatch.setattr(tail, "consumer", lambda _: Slow(polls, end))
     monkeypatch.setattr(tail, "start", started)
-    monkeypatch.setattr(tail, "partitions_of", parts)
+    monkeypatch.setattr(tail, "parts_of", parts)
 
     async def run() -> list[int]:
         coming = tail.follow("b:1", "", (topics.ALERTS,), True, True, lambda: told.append(None))
