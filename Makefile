@@ -80,11 +80,11 @@ chaos: .venv/installed
 	@touch $@
 
 # Needs uv. Every version, with its hashes, for every supported Python and platform: of all extras,
-# and (requirements-run.lock, the image's) of what a worker needs alone.
+# and (requirements-run.lock, the image's) of what the services need alone.
 lock:
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes \
+	uv pip compile --universal --python-version 3.11 --extra postgres --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements-run.lock
 
 clean:

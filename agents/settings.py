@@ -147,6 +147,13 @@ class DeskSettings(Table):
     control_key: str = ""  # signs what releases a latched alarm
 
 
+class TableSettings(Table):
+    """Of `heartline table` (docs/table.md). url: postgresql://USER@HOST/DATABASE."""
+
+    url: Annotated[str, Field(pattern=r"^(|postgres(ql)?://\S+)$")] = ""
+    metrics_port: Port = 9312
+
+
 class Settings(Table):
     bootstrap: Bootstrap = "127.0.0.1:9092"
     kafka: str = ""  # a file with TLS and SASL (docs/kafka.md)
@@ -158,6 +165,7 @@ class Settings(Table):
     replay: ReplaySettings = ReplaySettings()
     control: ControlSettings = ControlSettings()
     desk: DeskSettings = DeskSettings()
+    table: TableSettings = TableSettings()
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     partitions: Count = 1  # of telemetry.raw, when it is made here
@@ -254,6 +262,7 @@ def _known(place: list[str]) -> list[str]:
         "replay": ReplaySettings,
         "control": ControlSettings,
         "desk": DeskSettings,
+        "table": TableSettings,
     }
     of: type[Table] = tables[place[0]] if len(place) > 1 else Settings
     return [*of.model_fields]

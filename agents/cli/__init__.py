@@ -30,6 +30,7 @@ COMMANDS = {
     "reproduce": "agents.cli.reproduce:reproduce", "audit": "agents.cli.audit:audit",
     "diff": "agents.cli.diff:diff", "models": "agents.cli.models:models",
     "alarms": "agents.cli.alarms:alarms", "desk": "agents.cli.desk:desk",
+    "table": "agents.cli.table:table",
 }  # fmt: skip
 
 

@@ -21,10 +21,9 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from agents.host.plain import plain
+from agents.lane.at_scrape import AtScrape, Figure
 from agents.lane.chains import Chains
 from pipeline.chain import Chain, Fed
 from pipeline.chain.control import MONITORS
@@ -38,7 +37,6 @@ log = logging.getLogger("heartline.metrics")
 LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 GAUGED = ("mean", "min", "max", "std", "rate")
 _COUNTED = ("packets", "gaps", "missing", "idle")  # of `Chain.packets.counters`
-Figure = tuple[str, str, str]  # parameter as people call it, window, figure
 
 
 @dataclass(slots=True)
@@ -113,7 +111,7 @@ class Metrics:
         self._lanes: dict[int, _Lane] = {}
         self._chosen: dict[str, frozenset[str]] = {}
         self._born: set[str] = set()
-        registry.register(_AtScrape(self))
+        registry.register(AtScrape(self))
 
     # --- a lane comes and goes -------------------------------------------------------------------
 
@@ -231,105 +229,3 @@ class Metrics:
             for source, figures in list(lane.figures.items()):
                 for key, value in list(figures.items()):
                     yield source, key, value
-
-
-class _AtScrape(Collector):
-    """What is read off the lanes' state when Prometheus asks."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        active = _Family("active_alarms", "Alarms that stand.", "source", "level")
-        silent = _Family("inhibited_monitors", "Told to be silent by somebody.", "source", "kind")
-        ahead = _Family(
-            "time_to_limit_seconds", "Time to a range ahead, where the slope is significant.",
-            "source", "parameter", "level",
-        )  # fmt: skip
-        limits = _Family(
-            "parameter_limit", "Static limits in force of chosen parameters.",
-            "source", "parameter", "level", "side",
-        )  # fmt: skip
-        expected = _Family(
-            "parameter_expected", "What a model expects of the next sample of chosen parameters.",
-            "source", "parameter", "model", "side",
-        )  # fmt: skip
-        event = _Family("event_time_seconds", "Watermark, unix time.", "source")
-        silence = _Family(
-            "packet_age_seconds", "Newest tick less the reception of the newest packet.", "source"
-        )
-        lag = _Family(
-            "event_time_lag_seconds", "Newest reception time less the watermark.", "source"
-        )
-        for _, source, chain in self._metrics.chains():
-            name, chosen = plain(source), self._metrics.chosen(source, chain)
-            counts = Tally(s.level for s in chain.standing())
-            for level in ALARM_LEVELS:
-                active.add((name, level.word), counts[level])
-            for kind, n in Tally(kind for kind, _ in chain.inhibited()).items():
-                silent.add((name, kind), n)
-            for parameter, level, seconds in chain.forecasts():
-                if parameter in chosen:
-                    ahead.set((name, chain.names[parameter], level.word), seconds)
-            for parameter, model, found in chain.expects(chosen):
-                if parameter in chosen:
-                    for side, value in zip(found._fields, found, strict=True):
-                        expected.set((name, chain.names[parameter], model, side), value)
-            for parameter, level, side, bound in chain.limits(chosen):
-                limits.set((name, chain.names[parameter], level.word, side), bound)
-            received = int(chain.packets.state["last_tick"][0])
-            if received > 0 and (heard_ns := chain.last_packet_ns) > 0:
-                silence.set((name,), max(0.0, (received - heard_ns) / 1e9))
-            if chain.watermark_ns > 0:
-                event.set((name,), chain.watermark_ns / 1e9)
-                if received > 0:
-                    lag.set((name,), max(0.0, (received - chain.watermark_ns) / 1e9))
-        newest = _Family(
-            "last_record_seconds",
-            "When the newest record, or tick, was appended, unix time.",
-            "source",
-        )
-        for source, at in self._metrics.newest().items():
-            newest.set((plain(source),), at)
-        healthy = _Family("healthy", "1: /healthz says 200.")
-        if self._metrics.health:
-            healthy.set((), float(self._metrics.health()[0]))
-        figures = _Family(
-            "parameter", "Rolling statistics of chosen parameters.",
-            "source", "parameter", "window", "figure",
-        )  # fmt: skip
-        for source, key, value in self._metrics.figures():
-            figures.set((plain(source), *key), value)
-        every = (
-            active,
-            silent,
-            ahead,
-            limits,
-            expected,
-            event,
-            lag,
-            silence,
-            newest,
-            healthy,
-            figures,
-        )
-        yield from (family.told() for family in every)
-
-
-class _Family:
-    """A gauge with each series only once, even if several lanes or containers report it."""
-
-    def __init__(self, name: str, words: str, *labels: str) -> None:
-        self._family = GaugeMetricFamily(f"heartline_{name}", words, labels=labels)
-        self._values: dict[tuple[str, ...], float] = {}
-
-    def set(self, labels: tuple[str, ...], value: float) -> None:
-        self._values.setdefault(labels, value)
-
-    def add(self, labels: tuple[str, ...], value: float) -> None:
-        self._values[labels] = self._values.get(labels, 0.0) + value
-
-    def told(self) -> GaugeMetricFamily:
-        for labels, value in self._values.items():
-            self._family.add_metric(labels, value)
-        return self._family

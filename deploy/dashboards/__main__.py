@@ -6,12 +6,12 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from deploy.dashboards import fleet, flight, parameter, pipeline
+from deploy.dashboards import alerts, fleet, flight, parameter, pipeline
 
 FOLDER = Path(__file__).parent.parent / "grafana" / "dashboards"
 BOARDS = {
     "flight": flight.made, "parameter": parameter.made, "pipeline": pipeline.made,
-    "fleet": fleet.made,
+    "fleet": fleet.made, "alerts": alerts.made,
 }  # fmt: skip
 
 

@@ -58,12 +58,16 @@ NOW = (
     Panel(
         "Alarms that stand", "none",
         [('sum by (level) (heartline_active_alarms{source=~"$source"})', "{{level}}")],
-        "Active alarms by level, of the worker's lanes.", "number", 10, 5,
+        "Active alarms by level, of the worker's lanes.", "number", 7, 5,
         [(0, GOOD), (1, BAD)],
     ),
     Panel(
+        "Phase", "none", [('heartline_phase{source=~"$source"} == 1', "{{source}}: {{phase}}")],
+        "As the vehicle told it last, of missions with [phases].", "name", 5, 5,
+    ),
+    Panel(
         "Silent for", "s", [('max(heartline_packet_age_seconds{source=~"$source"})', "silent")],
-        "Newest tick less the reception of the newest packet.", "number", 4, 5,
+        "Newest tick less the reception of the newest packet.", "number", 3, 5,
         [(0, GOOD), (10, ODD), (60, BAD)],
     ),
     Panel(
@@ -74,7 +78,7 @@ NOW = (
     Panel(
         "Least time to a limit", "s",
         [('min by (level) (heartline_time_to_limit_seconds{source=~"$source"})', "{{level}}")],
-        "Of all parameters that head for one, where the slope is significant.", "number", 5, 5,
+        "Of all parameters that head for one, where the slope is significant.", "number", 4, 5,
         [(0, BAD), (30, ODD), (120, GOOD)],
     ),
 )  # fmt: skip

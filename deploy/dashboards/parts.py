@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common as shapes
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 TAG = "heartline"
 RAISED = (
-    "sum by (source, level, kind) "
-    '(increase(heartline_alerts_total{source=~"$source",level!="normal"}[15s])) > 0'
+    "sum by (source, level, kind) (increase("
+    'heartline_alerts_total{source=~"$source",level!="normal"}[$__rate_interval])) > 0'
 )
+PHASE = 'heartline_phase{source=~"$source"} == 1'
 CHOSEN = '{source=~"$source"}'
 DATA = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GOOD, ODD, BAD = "green", "yellow", "red"
@@ -30,7 +33,7 @@ class Panel:
     unit: str
     targets: Sequence[tuple[str, str]]
     about: str
-    kind: str = "series"  # series, number, table, list
+    kind: str = "series"  # series, number, name, table, list; rows: of SQL
     wide: int = 8
     high: int = 8
     steps: Sequence[tuple[float, str]] = ()
@@ -40,9 +43,11 @@ class Panel:
     band: tuple[str, str] | None = None  # legends between which the area is filled
 
 
-def panel(given: Panel) -> Any:
-    made = {"series": _series, "number": _number, "table": _table, "list": _list}[given.kind](given)
-    made.title(given.title).description(given.about).unit(given.unit).datasource(DATA)
+def panel(given: Panel, sql: str = "") -> Any:
+    """sql: the data source of its rows, where it is no Prometheus."""
+    made = _KINDS[given.kind](given)
+    source = _database(sql) if sql else DATA
+    made.title(given.title).description(given.about).unit(given.unit).datasource(source)
     made.span(given.wide).height(given.high)
     if given.steps:
         made.thresholds(_steps(given.steps))
@@ -53,6 +58,9 @@ def panel(given: Panel) -> Any:
     if given.most is not None:
         made.max(given.most)
     for i, (expression, legend) in enumerate(given.targets):
+        if sql:
+            made.with_target(Sql(expression, sql, chr(ord("A") + i)))
+            continue
         query = prometheus.Dataquery().expr(expression).legend_format(legend)
         query.ref_id(chr(ord("A") + i)).datasource(DATA)
         if given.kind == "series":
@@ -96,6 +104,11 @@ def _number(given: Panel) -> Any:
     return made.color_mode(colour).orientation(shapes.VizOrientation.AUTO)
 
 
+def _name(given: Panel) -> Any:
+    """The legend instead of the number."""
+    return _number(given).text_mode(shapes.BigValueTextMode.NAME)
+
+
 def _table(given: Panel) -> Any:
     """One row a source, a column a target."""
     names = {f"Value #{chr(ord('A') + i)}": legend for i, (_, legend) in enumerate(given.targets)}
@@ -131,6 +144,15 @@ def _list(given: Panel) -> Any:
         "indexByName": order,
     }  # fmt: skip
     made.with_transformation(models.DataTransformerConfig(id_val="organize", options=options))
+    return _coloured(made)
+
+
+def _rows(_: Panel) -> Any:
+    """As the query gives them."""
+    return _coloured(table.Panel().show_header(True))
+
+
+def _coloured(made: Any) -> Any:
     for column, colours in (("level", LEVELS), ("status", STATUSES)):
         found = {
             word: models.ValueMappingResult(text=word.replace("_", " "), color=colour)
@@ -142,6 +164,16 @@ def _list(given: Panel) -> Any:
             models.DynamicConfigValue(id_val="custom.cellOptions", value=cell),
         ])  # fmt: skip
     return made
+
+
+_KINDS = {
+    "series": _series,
+    "number": _number,
+    "name": _name,
+    "table": _table,
+    "list": _list,
+    "rows": _rows,
+}
 
 
 def _steps(steps: Sequence[tuple[float, str]]) -> Any:
@@ -157,13 +189,80 @@ def _words(words: dict[str, str]) -> models.ValueMap:
     return models.ValueMap(options=options)
 
 
-def variable(name: str, query: str, many: bool = True) -> Any:
-    made = dashboard.QueryVariable(name).query(query).datasource(DATA)
+STEP = "5s"  # Grafana would look once a minute, and take marks that are not further apart for one
+
+
+def _database(sql: str) -> models.DataSourceRef:
+    return models.DataSourceRef(type_val="grafana-postgresql-datasource", uid=sql)
+
+
+class _Rows(Dataquery):
+    """A query of Grafana's PostgreSQL source, which the SDK has no model of."""
+
+    def __init__(self, told: dict[str, object]) -> None:
+        self._told = told
+
+    def to_json(self) -> dict[str, object]:
+        return self._told
+
+
+@dataclass(frozen=True, slots=True)
+class Sql(Builder[Dataquery]):
+    query: str
+    source: str
+    ref: str
+
+    def build(self) -> Dataquery:
+        told: dict[str, object] = {
+            "refId": self.ref, "datasource": _database(self.source), "rawQuery": True,
+            "editorMode": "code", "format": "table", "rawSql": self.query,
+        }  # fmt: skip
+        return _Rows(told)
+
+
+class _Marks(models.AnnotationQuery):
+    """With what Grafana's Prometheus source reads of it, which is not among the SDK's models."""
+
+    marks: dict[str, str]
+
+    def to_json(self) -> dict[str, object]:
+        return super().to_json() | self.marks
+
+
+@dataclass(frozen=True, slots=True)
+class Marks(Builder[models.AnnotationQuery]):
+    """Annotations where an expression is above 0, as the SDK's builders are. title, text: in the
+    labels of its series."""
+
+    name: str
+    expression: str
+    colour: str
+    title: str
+    text: str
+
+    def build(self) -> models.AnnotationQuery:
+        made = _Marks(name=self.name, datasource=DATA, expr=self.expression, icon_color=self.colour)
+        made.marks = {"titleFormat": self.title, "textFormat": self.text, "step": STEP}
+        return made
+
+
+def choice(name: str, label: str, values: Mapping[str, str]) -> Any:
+    """A variable of these words; the first one is chosen. values: by what people call them."""
+    told = ",".join(f"{word} : {value}" for word, value in values.items())
+    word, value = next(iter(values.items()))
+    made = dashboard.CustomVariable(name).label(label).values(told)
+    return made.current(models.VariableOption(text=word, value=value, selected=True))
+
+
+def variable(name: str, query: str, many: bool = True, sql: str = "") -> Any:
+    made = dashboard.QueryVariable(name).query(query).datasource(_database(sql) if sql else DATA)
     made.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(
         models.VariableSort.ALPHABETICAL_ASC
     )
     if many:
-        made.multi(True).include_all(True).all_value(".*")
+        made.multi(True).include_all(True)
+        if not sql:  # else Grafana writes them all out, as texts of SQL
+            made.all_value(".*")
         made.current(models.VariableOption(text="All", value="$__all"))
     return made
 
@@ -178,9 +277,12 @@ def board(
     about: str,
     variables: Sequence[Any],
     rows: Sequence[tuple[str, Sequence[Panel]]],
+    sql: str = "",
 ) -> Any:
+    """sql: a variable that names the PostgreSQL source of all its panels."""
     made = dashboard.Dashboard(title).uid(uid).description(about).tags([TAG])
-    made.refresh("2s").time("now-15m", "now").timezone("utc").readonly()
+    often, since = ("10s", "now-24h") if sql else ("2s", "now-15m")
+    made.refresh(often).time(since, "now").timezone("utc").readonly()
     made.tooltip(models.DashboardCursorSync.CROSSHAIR)
     made.link(
         dashboard.DashboardLink("Heartline")
@@ -189,19 +291,22 @@ def board(
         .include_vars(True)
         .keep_time(True)
     )
-    made.with_variable(dashboard.DatasourceVariable("datasource").type("prometheus"))
+    if sql:
+        chosen = dashboard.DatasourceVariable(sql.strip("${}"))
+        made.with_variable(chosen.type("grafana-postgresql-datasource"))
+    else:
+        made.with_variable(dashboard.DatasourceVariable("datasource").type("prometheus"))
     for one in variables:
         made.with_variable(one)
-    made.annotation(
-        dashboard.AnnotationQuery()
-        .name("Alarms raised")
-        .datasource(DATA)
-        .expr(RAISED)
-        .enable(True)
-        .icon_color("orange")
-    )
+    if not sql:
+        _mark(made)
     for name, panels in rows:
         made.with_row(dashboard.Row(name))
         for one in panels:
-            made.with_panel(panel(one))
+            made.with_panel(panel(one, sql))
     return made
+
+
+def _mark(made: Any) -> None:
+    made.annotation(Marks("Alarms raised", RAISED, "orange", "{{level}}: {{kind}}", "{{source}}"))
+    made.annotation(Marks("Flight phases", PHASE, "blue", "{{phase}}", "{{source}}"))

@@ -73,6 +73,18 @@ LINK = (
         ('heartline_ingest_kernel_drops_total{source=~"$source"}', "{{source}} kernel"),
     ], "Since the ingest began.", least=0),
 )  # fmt: skip
+MODELS = (
+    Panel("Trained models", "none",
+          [('sum by (stage) (heartline_models{source=~"$source"})', "{{stage}}")],
+          "At work: active ones alert, those in the shadow do not.", "number", 8, 6),
+    Panel("False alarms of trained models", "none", [
+        ('sum by (source, model) (heartline_model_false_alarms{source=~"$source"})',
+         "{{source}} {{model}}"),
+        ('sum by (source, model) (heartline_model_expected_false_alarms{source=~"$source"})',
+         "{{source}} {{model}}: its budget"),
+    ], "Since each was made active. Three or more, and far beyond its budget: it is demoted.",
+          wide=16, high=6, least=0),
+)  # fmt: skip
 DESK = (
     Panel("Desk behind", "none", [("max(heartline_desk_behind_records)", "records")],
           "Records that the alarm desk has not read.", "number", 6, 4, [(0, GOOD), (1, BAD)]),
@@ -93,5 +105,5 @@ def made() -> Any:
         "Whether Heartline does its work. What to do: docs/pipeline-alerts.md.",
         [variable(*SOURCE)],
         [("State", STATE), ("Flow", FLOW), ("Losses", LOSSES), ("Links", LINK),
-         ("Alarm desk", DESK)],
+         ("Trained models", MODELS), ("Alarm desk", DESK)],
     )  # fmt: skip

@@ -206,6 +206,11 @@ class Chain(Composite):
         for container in self.containers:
             yield from container.expects(chosen)
 
+    def phase(self) -> str | None:
+        """Name of the phase that was told last; None: none was yet, or the mission has none."""
+        now = self._phases.now if self._phases else None
+        return None if now is None else self.mission.settings.phases.names[now]
+
     def _defined(self) -> Iterator[Definition]:
         """Everything that its records name by hash."""
         yield of_fingerprint(self.fingerprint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -31,6 +31,15 @@ class Working:
     slot: int
 
 
+class Cost(NamedTuple):
+    """False alarms of a model since it was made active, and how many its budget allows."""
+
+    model: str
+    active: bool
+    false_alarms: int
+    expected: float
+
+
 class Registry:
     """Puts models to work in the groups of a chain's containers, and takes them away."""
 
@@ -42,6 +51,17 @@ class Registry:
         """A model at work, a part for each group that it looks at."""
         groups = (g for c in self._containers for g in c.groups)
         return [m for g in groups if (m := g.gated(name))]
+
+    def costs(self) -> list[Cost]:
+        """Of every model at work."""
+        found = []
+        for name in list(self.working):
+            parts = self.parts(name)
+            found.append(Cost(
+                name, any(p.active for p in parts), sum(p.budget.false_alarms for p in parts),
+                sum(p.budget.expected for p in parts),
+            ))  # fmt: skip
+        return found
 
     def apply(self, change: ModelStage) -> list[tuple[str, int]]:
         """Set a model's stage; returns (parameter, level) of its alarms that were active until now.

@@ -53,6 +53,12 @@ class Phases(Stateful):
         least, top = np.array([NEVER, NEVER, 0]), np.array([most, most, len(values)])
         self.bounds = {"phase": (0, len(values)), "clock": (least, top)}
 
+    @property
+    def now(self) -> int | None:
+        """The phase that the newest packet told; None before the first."""
+        s = self.state
+        return None if s["clock"][_LATEST] == NEVER else int(s["phase"][-1])
+
     def feed(self, rows: Mapping[int, Rows]) -> Changes:
         """What the decoded rows of a batch change. rows: by container."""
         parts = [np.zeros((0, 3), np.int64)]

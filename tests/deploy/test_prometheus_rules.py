@@ -15,13 +15,14 @@ from prometheus_client import CollectorRegistry
 from agents.desk.metrics import DeskMetrics
 from agents.ground.ingest_metrics import IngestMetrics
 from agents.lane.metrics import Metrics
+from agents.table.metrics import TableMetrics
 from tests.conftest import PROJECT
 from tests.deploy.tools import run_tool
 
 RULES = PROJECT / "deploy" / "prometheus" / "rules.yml"
 PAGE = PROJECT / "docs" / "pipeline-alerts.md"
 W, I = 'job="heartline",instance="w"', 'job="heartline-ingest",instance="i"'  # noqa: E741
-D = 'job="heartline-desk",instance="d"'
+D, T = 'job="heartline-desk",instance="d"', 'job="heartline-table",instance="t"'
 LE = "heartline_latency_seconds_bucket{" + W + ',le="%s"}'
 
 # one sample a minute, in promtool's notation: begin+step×times
@@ -56,6 +57,7 @@ WELL = {
     f"heartline_desk_behind_records{{{D}}}": "0 9 0+0x58",
     f'heartline_desk_alertmanager_up{{{D},url="u"}}': "1+0x60",
     f"heartline_desk_refused_records_total{{{D}}}": "1+0x60",
+    f"heartline_table_last_look_seconds{{{T}}}": "0+60x60",
 }
 
 
@@ -126,6 +128,9 @@ FAULTS = {  # each begins at minute 10, but for the slow ones
     ),
     "HeartlineDeskRefuses": Fault(
         {f"heartline_desk_refused_records_total{{{D}}}": "1+0x9 3+0x50"}, 12
+    ),
+    "HeartlineTableStands": Fault(
+        {f"heartline_table_last_look_seconds{{{T}}}": "0+60x9 540+0x50"}, 13
     ),
 }  # fmt: skip
 
@@ -198,7 +203,7 @@ def test_every_metric_of_the_rules_is_one_that_is_exposed() -> None:
         sender=SimpleNamespace(connected=True, moved=0.0, since=0.0),
     )
     ingest.begin(running)
-    every = (registry, ingest.registry, DeskMetrics().registry)
+    every = (registry, ingest.registry, DeskMetrics().registry, TableMetrics().registry)
     exposed = {f.name for r in every for f in r.collect()}
     named = set(re.findall(r"(?<![:\w])heartline_\w+", RULES.read_text()))
     plain = {re.sub(r"_(total|count|bucket)$", "", name) for name in named}

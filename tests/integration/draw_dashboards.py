@@ -134,10 +134,10 @@ def _stat(figure: Any, box: tuple[float, ...], panel: Any, found: Any, at: float
                                facecolor=colour or PANE)  # fmt: skip
         for spine in area.spines.values():
             spine.set_visible(False)
-        area.text(
-            0.5, 0.56, _words(fields, value), color="white", fontsize=15, ha="center", va="center"
-        )
-        area.text(0.5, 0.14, label, color=TEXT, fontsize=7, ha="center", va="center")
+        named = panel["options"]["textMode"] == "name"
+        large, small = (label, "") if named else (_words(fields, value), label)
+        area.text(0.5, 0.56, large, color="white", fontsize=15, ha="center", va="center")
+        area.text(0.5, 0.14, small, color=TEXT, fontsize=7, ha="center", va="center")
 
 
 def _table(figure: Any, box: tuple[float, ...], panel: Any, found: Any, at: float) -> None:

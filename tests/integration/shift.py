@@ -125,11 +125,15 @@ class Process:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self.launch()
+        wait_until(self.is_ready, 60, self.text)
+
+    def launch(self) -> None:
+        """Start it, well or not."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 self.command, stdout=out, stderr=out, start_new_session=True
             )
-        wait_until(self.is_ready, 60, self.text)
 
     def is_ready(self) -> bool:
         assert self.process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -18,13 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from agents.broker.embedded import free_port
+from agents.broker.kafka import append
 from pipeline.chain import Chain
 from pipeline.flights.run import load_recording
 from pipeline.mission.folder import Mission
 from pipeline.simulate import simulate
+from schemas import topics
+from schemas.control import Control, ModelStage, encode_control
+from schemas.records import CONTROL_HEADERS
 from tests.conftest import PROJECT
 from tests.integration.shift import Alertmanager, Desk, Pager
 from tests.integration.system import Worker, send, wait_until, worker
+from tests.laws.gated_cases import artefact_of
 
 DEMO = PROJECT / "missions" / "demo"
 BOARDS = sorted((PROJECT / "deploy" / "grafana" / "dashboards").glob("*.json"))
@@ -32,12 +38,14 @@ CHOSEN = {"window": "60s", "__rate_interval": "15s", "source": ".*"}  # as Grafa
 
 
 def queries() -> list[tuple[str, str]]:
-    """(panel, expression) with the dashboards' variables as Grafana sets them."""
+    """(panel or annotation, expression) with the dashboards' variables as Grafana sets them."""
     found = []
     for path in BOARDS:
-        for panel in json.loads(path.read_text())["panels"]:
-            for target in panel.get("targets", ()):
-                found.append((f"{path.stem}: {panel['title']}", filled(target["expr"], path.stem)))
+        board = json.loads(path.read_text())
+        asked = [(a["name"], a["expr"]) for a in board["annotations"]["list"]]
+        for panel in board["panels"]:
+            asked += [(panel["title"], target["expr"]) for target in panel.get("targets", ())]
+        found += [(f"{path.stem}: {name}", filled(query, path.stem)) for name, query in asked]
     return found
 
 
@@ -65,7 +73,7 @@ def prometheus(
     config = config.replace("9308", str(worker_port)).replace("desk:9311", f"127.0.0.1:{desk_port}")
     config = config.replace("alertmanager:9093", alertmanager.removeprefix("http://"))
     config = re.sub(
-        r"dns_sd_configs:\n +- .*",
+        r"dns_sd_configs:\n +- .names: .ingest.*",
         f'static_configs: [{{targets: ["127.0.0.1:{ingest_port}"]}}]',
         config,
     )
@@ -115,6 +123,15 @@ def ingest(bootstrap: str, folder: Path, packets: Sequence[bytes]) -> Iterator[i
             process.wait(20)
 
 
+def put_to_work(bootstrap: str, mission: Mission) -> None:
+    """A trained model of the source `demo`, active from here on."""
+    names = tuple(f"/HL1/{name}" for name in ("LOX_T", "HE_P", "BATT_V"))
+    artefact = artefact_of(mission, "residual", "tanks-quiet", names, threshold=12.0)
+    model = ModelStage(artefact.name, "active", artefact)
+    value = encode_control(Control("model", "", "Ada", "for this flight", 7, "", model=model))
+    asyncio.run(append(bootstrap, topics.RAW, value, b"demo", CONTROL_HEADERS))
+
+
 @dataclass
 class Watched:
     """The parts, and when the flight began and ended, unix time."""
@@ -152,6 +169,7 @@ def watched(bootstrap: str, folder: Path, mission: Mission) -> Iterator[Watched]
         prometheus(folder, one.port, other, desk.metrics_port, alertmanager.url) as port,
     ):
         begun = time.time()
+        put_to_work(bootstrap, mission)
         send(flight, "demo", bootstrap, 11.0)
         wait_until(
             lambda: one.total("heartline_packets_total") >= len(flight.start), 60, one.text, one

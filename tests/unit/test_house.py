@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("agents.ground", "agents.states"),
     ("agents.settings",),
     ("agents.lane",),
-    ("agents.audit", "agents.desk"),
+    ("agents.audit", "agents.desk", "agents.table"),
     ("agents.app", "agents.demo"),
     ("agents.cli",),
     ("agents.__main__",),
