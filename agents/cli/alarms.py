@@ -289,10 +289,11 @@ def history_(
 
 def _entry(entry: dict[str, Any]) -> list[str]:
     """when, what, level, incident, by whom, and the alert that `heartline explain` takes."""
-    number = entry.get("incident")
+    number, absorbed = entry.get("incident"), ", ".join(entry.get("absorbs", ()))
+    took = f", takes in {absorbed}" if absorbed else ""
     return [
         iso(entry["when_ns"])[:23] + "Z", entry["what"].replace("_", " "), entry.get("level", ""),
-        f"incident {number}" if number else "", f"by {entry['who']}" if entry["who"] else "",
+        f"incident {number}{took}" if number else "", f"by {entry['who']}" if entry["who"] else "",
         entry.get("alert", ""),
     ]  # fmt: skip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,14 @@ from typing import Any
 import click
 
 from agents.cli.options import sources_option
+from agents.cli.running import until_told
 from agents.cli.service_options import service_options, settings_of, source_pair
-from agents.desk.api import serve_api
+from agents.desk.api import served
 from agents.desk.journal import FencedError
 from agents.desk.service import Desk
 from agents.desk.tokens import ROLES, new_token
 from agents.host.terminal import Terminal
 from agents.observe.http import serve
-from agents.observe.notify import notify
 from agents.settings import Settings
 from pipeline.errors import MissionError
 
@@ -56,7 +55,11 @@ def desk(
 async def run(settings: Settings) -> None:
     """Until interrupted or told to stop."""
     one = Desk(settings, {name: s.load() for name, s in settings.sources.items()})
-    api = await serve_api(one)
+    async with served(one):
+        await _run(one, settings)
+
+
+async def _run(one: Desk, settings: Settings) -> None:
     d = settings.desk
     server = serve(settings.metrics_host, d.metrics_port, one.metrics.registry, one.health)
     told = ", ".join(d.alertmanagers) or "nobody (no --alertmanager)"
@@ -65,20 +68,12 @@ async def run(settings: Settings) -> None:
         f"API on http://{d.host}:{d.port}, tells {told}",
         highlight=False, markup=False,
     )  # fmt: skip
-    running = asyncio.current_task()
-    assert running
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-    notify("READY=1")
     try:
-        await one.run()
+        await until_told(one.run())
     except FencedError as error:
         click.echo(f"heartline: {error}", err=True)
         sys.exit(FENCED_STATUS)
-    except asyncio.CancelledError:
-        notify("STOPPING=1")
     finally:
-        await api.cleanup()
         server.shutdown()
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import signal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
+from agents.cli.running import until_told
 from agents.cli.service_options import service_options, settings_of
 from agents.host.errors import BrokerError
 from agents.host.terminal import Terminal
 from agents.observe.http import serve
-from agents.observe.notify import notify
 from agents.settings import Settings
 
 console = Terminal(stderr=True)
@@ -53,14 +52,7 @@ async def run(settings: Settings) -> None:
         f"alerts of {settings.bootstrap} to {at.hostname or 'this machine'}{at.path}",
         highlight=False, markup=False,
     )  # fmt: skip
-    running = asyncio.current_task()
-    assert running
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-    notify("READY=1")
     try:
-        await one.run()
-    except asyncio.CancelledError:
-        notify("STOPPING=1")
+        await until_told(one.run())
     finally:
         server.shutdown()

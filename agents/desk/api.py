@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from agents.desk.board import STATUSES
 from agents.desk.deeds import BY_ADMINISTRATORS, DeedError, NothingError, UnknownError, deed
 from agents.desk.history import MOST_HISTORY, history
 from agents.desk.openapi import description
+from agents.desk.places import Places
 from agents.desk.service import Desk
 from agents.desk.tokens import ANYBODY, Person, person_of
 from agents.desk.views import alarm_view, alarms_shown, incident_view, incidents_shown
@@ -37,8 +39,9 @@ _WHO = web.RequestKey("who", Person)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-async def serve_api(desk: Desk) -> web.AppRunner:
-    """Serve until `.cleanup()`. BrokerError: it may not, or cannot, listen there."""
+@asynccontextmanager
+async def served(desk: Desk, places: Places | None = None) -> AsyncIterator[None]:
+    """While the block lasts. BrokerError: it may not, or cannot, listen there."""
     d = desk.settings.desk
     if not d.tokens and not is_loopback(d.host):
         raise BrokerError(
@@ -47,22 +50,32 @@ async def serve_api(desk: Desk) -> web.AppRunner:
         )
     # it would log what strangers send that is no HTTP, each with a traceback
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    runner = web.AppRunner(Api(desk).application(), access_log=None)
+    places = places or Places()
+    runner = web.AppRunner(Api(desk, places).application(), access_log=None)
     await runner.setup()
+    assert runner.server
+    keeping = asyncio.create_task(places.keep(runner.server))
+    try:
+        await _listen(runner, d)
+        yield
+    finally:
+        keeping.cancel()
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, d: DeskSettings) -> None:
     try:
         await web.TCPSite(runner, d.host, d.port).start()
     except OSError as error:
-        await runner.cleanup()
         raise BrokerError(
             f"The desk cannot listen on {d.host}:{d.port}: {error.strerror}. Name another with "
             "--port."
         ) from None
-    return runner
 
 
 class Api:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, places: Places) -> None:
+        self._desk, self._places = desk, places
         d: DeskSettings = desk.settings.desk
         self._people = {t.sha256: Person(name, t.role) for name, t in d.tokens.items()}
         self._reads = asyncio.Lock()  # a history reads whole topics
@@ -82,6 +95,7 @@ class Api:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Who asks; and every refusal as an object that says why."""
+        self._places.begins(request)
         try:
             if request.path.startswith("/api/"):
                 request[_WHO] = self._person(request)
@@ -93,6 +107,8 @@ class Api:
             if n := self._failed.since(asyncio.get_running_loop().time()):
                 log.exception("%s cannot be answered (%d since the last line)", request.path, n)
             return _problem(500, "the desk's log says why", {})
+        finally:
+            self._places.ends(request)
 
     def _person(self, request: web.Request) -> Person:
         if self._people:
@@ -165,7 +181,7 @@ class Api:
 
     async def _deed(self, request: web.Request) -> web.Response:
         person = self._may(request, "operate")
-        told = await _body(request)
+        told = await self._body(request)
         if told["what"] in BY_ADMINISTRATORS:
             self._may(request, "administer")
         who = told.get("who", "")
@@ -192,6 +208,16 @@ class Api:
         now, board = time.time_ns(), self._desk.board
         mine = [board.alarms[key] for key in record.alarms if key in board.alarms]
         return self._list("alarms", [alarm_view(board, a, now) for a in mine], now, 201)
+
+    async def _body(self, request: web.Request) -> dict[str, Any]:
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType(text="say it in JSON, as application/json")
+        try:
+            async with asyncio.timeout(self._places.body_s):
+                content = await request.read()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text="the request did not come to its end") from None
+        return _told(content)
 
     def _list(self, name: str, items: list[Any], now_ns: int, status: int = 200) -> web.Response:
         return _json({name: items, "now_ns": now_ns, "following": self._desk.health()[0]}, status)
@@ -234,11 +260,10 @@ _SHAPE: dict[str, tuple[tuple[type, ...], str]] = {
 }  # fmt: skip
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
-    if request.content_type != "application/json":
-        raise web.HTTPUnsupportedMediaType(text="say it in JSON, as application/json")
+def _told(content: bytes) -> dict[str, Any]:
+    """What a request says."""
     try:
-        told = orjson.loads(await request.read())
+        told = orjson.loads(content)
     except ValueError:
         raise web.HTTPBadRequest(text="it is no JSON") from None
     if not isinstance(told, dict):

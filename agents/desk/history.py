@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from agents.readers.tail import follow, object_of
@@ -39,8 +39,7 @@ async def history(
                     continue  # no alert of ours
             else:
                 keys.add((record.key or b"").decode(errors="replace"))
-    incidents: set[str] = set()
-    entries += (e for one in done for e in _did(one, keys, incidents))
+    entries += done_about(done, keys)
     return sorted(entries, key=lambda entry: entry["when_ns"])
 
 
@@ -62,10 +61,17 @@ def _changed(alert: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def done_about(records: Iterable[DeskRecord], keys: set[str]) -> list[dict[str, Any]]:
+    """What of it concerns these alarms, as entries; the records in their order."""
+    incidents: set[str] = set()
+    return [entry for one in records for entry in _did(one, keys, incidents)]
+
+
 def _did(record: DeskRecord, keys: set[str], incidents: set[str]) -> Iterator[dict[str, Any]]:
     """What concerns these alarms, or an incident that they are part of, as an entry. incidents:
-    the numbers of those met so far."""
-    if not keys.isdisjoint(record.alarms):
+    the numbers of those met so far, with those that took them in."""
+    taken_in = [one for one in record.absorbs if one in incidents]
+    if taken_in or not keys.isdisjoint(record.alarms):
         incidents.add(record.incident)
     elif record.alarms or record.incident not in incidents:
         return
@@ -76,4 +82,6 @@ def _did(record: DeskRecord, keys: set[str], incidents: set[str]) -> Iterator[di
     for name in ("incident", "level", "until_ns"):
         if value := getattr(record, name):
             entry[name] = value
+    if taken_in:
+        entry["absorbs"] = taken_in
     yield entry

@@ -92,6 +92,8 @@ _SCHEMAS: dict[str, Any] = {
             "when_ns": _NS, "what": {"type": "string"}, "who": {"type": "string"},
             "why": {"type": "string"}, "level": {"type": "string"}, "alert": {"type": "string"},
             "incident": {"type": "string"}, "until_ns": _NS, "alarms": {"type": "integer"},
+            "absorbs": {"type": "array", "items": {"type": "string"},
+                        "description": "incidents of before that are part of it now"},
         },
     },
     "Problem": {"type": "object", "required": ["why"], "properties": {"why": {"type": "string"}}},
@@ -126,6 +128,7 @@ def _answers(
     words = {
         "400": "The request is not understood.", "401": "No token, or one that nobody has.",
         "403": "The token's role may not.", "404": "There is no such alarm, incident or parameter.",
+        "408": "The request did not come to its end.",
         "409": "There is nothing to do: they are so already.",
         "413": "The request is too long.", "415": "It is no JSON.",
         "429": "Another history is being read.",
@@ -195,8 +198,8 @@ _PATHS: dict[str, Any] = {
         "description": "Role: operate; administer for out_of_service and in_service.",
         "requestBody": {"required": True, "content": {"application/json": {
             "schema": {"$ref": "#/components/schemas/Deed"}}}},
-        "responses": _answers("201", _list("alarms", "Alarm"), *_READ, "404", "409", "413", "415",
-                              "503"),
+        "responses": _answers("201", _list("alarms", "Alarm"), *_READ, "404", "408", "409", "413",
+                              "415", "503"),
     }},
 }  # fmt: skip
 

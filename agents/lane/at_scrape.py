@@ -42,6 +42,9 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "event_time_seconds": ("Watermark, unix time.", ("source",)),
     "event_time_lag_seconds": ("Newest reception time less the watermark.", ("source",)),
     "packet_age_seconds": ("Newest tick less the reception of the newest packet.", ("source",)),
+    "lag_seconds": (
+        "How old the newest record processed is while others wait; else 0.", ("partition",),
+    ),
     "last_record_seconds": (
         "When the newest record, or tick, was appended, unix time.", ("source",),
     ),
@@ -57,6 +60,7 @@ class Seen(Protocol):
     def chains(self) -> Iterator[tuple[int, str, Chain]]: ...
     def chosen(self, source: str, chain: Chain) -> Container[str]: ...
     def newest(self) -> Mapping[str, float]: ...
+    def late(self) -> Mapping[int, float]: ...
     def figures(self) -> Iterator[tuple[str, Figure, float]]: ...
 
 
@@ -74,6 +78,8 @@ class AtScrape(Collector):
             _time(gauges, name, chain)
         for source, at in self._seen.newest().items():
             gauges.set("last_record_seconds", at, plain(source))
+        for partition, seconds in self._seen.late().items():
+            gauges.set("lag_seconds", seconds, str(partition))
         for source, key, value in self._seen.figures():
             gauges.set("parameter", value, plain(source), *key)
         if self._seen.health:

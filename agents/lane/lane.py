@@ -123,6 +123,7 @@ class Lane:
         self._metrics.begin(self.partition, self.chains)
         self.silent_until, self.next_offset = committed, start
         self.committed, self._backlog = committed, end
+        self._metrics.committed.labels(self.partition).set(max(committed, 0))
         self._stored(start)
         self._reread()
         self._metrics.restore.labels(self.partition).set(time.monotonic() - self._given)
@@ -338,6 +339,7 @@ class Lane:
     ) -> None:
         await sealed
         self.committed = offset
+        self._metrics.committed.labels(self.partition).set(offset)
         now = time.time()
         for one in done:
             self._metrics.latency.observe(max(0.0, now - one.appended))

@@ -42,12 +42,20 @@ _COUNTED = ("packets", "gaps", "missing", "idle")  # of `Chain.packets.counters`
 @dataclass(slots=True)
 class _Lane:
     """What is known of one lane. counted: each chain's own counters when last observed.
-    appended: when the broker took the newest record of each source, unix s."""
+    appended: when the broker took the newest record of each source, unix s. begun: when it was
+    given the partition. behind: records that wait; None: not known."""
 
     chains: Chains
     counted: dict[str, dict[str, int]] = field(default_factory=dict)
     figures: dict[str, dict[Figure, float]] = field(default_factory=dict)
     appended: dict[str, float] = field(default_factory=dict)
+    begun: float = field(default_factory=time.time)
+    behind: int | None = None
+
+    def late_s(self) -> float:
+        """How old the newest record is that it has processed; 0 while none waits."""
+        newest = max(self.appended.values(), default=self.begun)
+        return max(0.0, time.time() - newest) if self.behind else 0.0
 
 
 class Metrics:
@@ -74,7 +82,8 @@ class Metrics:
         self._outputs = counter("outputs", "Records published.", "source", "topic")
         self._rejects = counter("rejects", "Byte ranges refused.", "source", "reason")
         self._alerts = counter("alerts", "Alerts published.", "source", "level", "kind")
-        self.consumer_lag = gauge("consumer_lag_records", "Records not yet read.", "partition")
+        self._lag = gauge("consumer_lag_records", "Records not yet processed.", "partition")
+        self.committed = gauge("committed_offset", "Of telemetry.raw.", "partition")
         self.lanes = gauge("lanes", "Lanes of this worker.")
         self.exactly_once = gauge("exactly_once", "1: outputs and offsets in one transaction.")
         self.held_back = gauge(
@@ -125,7 +134,14 @@ class Metrics:
     def forget(self, partition: int) -> None:
         """A lane is no longer ours: its metrics are removed."""
         self._lanes.pop(partition, None)
-        of_lane = (self.consumer_lag, self.restore, self.recovery, self._snapshot, self._unsaved)
+        of_lane = (
+            self._lag,
+            self.committed,
+            self.restore,
+            self.recovery,
+            self._snapshot,
+            self._unsaved,
+        )
         for metric in of_lane:
             with contextlib.suppress(KeyError):  # it never had one
                 metric.remove(partition)
@@ -174,6 +190,17 @@ class Metrics:
         if partition in self._lanes:
             self._snapshot.labels(partition).set(time.time())
             self._unsaved.labels(partition).set(unsaved)
+
+    def lag(self, partition: int, records: int) -> None:
+        """So many wait."""
+        self._lag.labels(partition).set(records)
+        if partition in self._lanes:
+            self._lanes[partition].behind = records
+
+    def late(self) -> dict[int, float]:
+        """Of each lane whose lag is known, in seconds."""
+        lanes = list(self._lanes.items())
+        return {p: lane.late_s() for p, lane in lanes if lane.behind is not None}
 
     def unsaved(self, partition: int, records: int) -> None:
         self._unsaved.labels(partition).set(records)

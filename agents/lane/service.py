@@ -217,7 +217,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                     if lane.full:
                         client.pause(partition)
                         self._paused.add(partition)
-            self._measure()
+            await self._measure()
 
     def _chunks(self, partition: int, fetched: list[Any]) -> list[Chunk]:
         """What a fetch gave of one partition: chunks, or the client's own records."""
@@ -261,12 +261,13 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             if partition in self._consumer.assignment():
                 self._consumer.resume(partition)
 
-    def _measure(self) -> None:
+    async def _measure(self) -> None:
         self._metrics.lanes.set(len(self._lanes))
-        for number in self._lanes:
+        for number, lane in list(self._lanes.items()):
             behind = self.behind(number)
             if behind is not None:
-                self._metrics.consumer_lag.labels(number).set(behind)
+                at_end = behind and lane.idle and await self._at_end(number)
+                self._metrics.lag(number, 0 if at_end else behind)
 
     def behind(self, number: int) -> int | None:
         """Records of a partition that its lane has not processed; None while it is not known."""

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 
 from agents.host.door import Seldom
 from agents.host.errors import BrokerError
@@ -45,7 +45,10 @@ class Limits:
 def serve(
     host: str, port: int, registry: CollectorRegistry, health: Health, limits: Limits | None = None
 ) -> Server:
-    """Serve from a daemon thread; `.shutdown()` ends it. Port 0 takes a free one."""
+    """Serve from a daemon thread; `.shutdown()` ends it. Port 0 takes a free one.
+
+    The registry gets the figures of the process too: when it began, its CPU, its memory."""
+    ProcessCollector(registry=registry)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         if not 0 <= port <= 65535:

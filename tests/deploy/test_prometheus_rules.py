@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from agents.desk.metrics import DeskMetrics
 from agents.ground.ingest_metrics import IngestMetrics
@@ -32,7 +32,9 @@ WELL = {
     f"heartline_healthy{{{W}}}": "1+0x60",
     f"heartline_lanes{{{W}}}": "2+0x60",
     f'heartline_consumer_lag_records{{{W},partition="0"}}': "0 3 0 5 0+0x56",
-    f"heartline_compute_seconds_count{{{W}}}": "0+600x60",
+    f'heartline_committed_offset{{{W},partition="0"}}': "0+600x60",
+    f'heartline_lag_seconds{{{W},partition="0"}}': "0 1 0 2 0+0x56",
+    f"process_start_time_seconds{{{W}}}": "7+0x60",
     f'heartline_last_record_seconds{{{W},source="s"}}': "0+60x60",
     f'heartline_packet_age_seconds{{{W},source="s"}}': "0 1 0 200 250 0+0x55",
     f'heartline_last_snapshot_seconds{{{W},partition="0"}}': "0+60x60",
@@ -69,7 +71,8 @@ class Fault(NamedTuple):
 
 
 LAG = f'heartline_consumer_lag_records{{{W},partition="0"}}'
-COMPUTED = f"heartline_compute_seconds_count{{{W}}}"
+LATE = f'heartline_lag_seconds{{{W},partition="0"}}'
+COMMITTED = f'heartline_committed_offset{{{W},partition="0"}}'
 RECORD = f'heartline_last_record_seconds{{{W},source="s"}}'
 HEARD = f'heartline_packet_age_seconds{{{W},source="s"}}'
 SPOOL = f'heartline_ingest_spool_bytes{{{I},source="s"}}'
@@ -78,9 +81,12 @@ FAULTS = {  # each begins at minute 10, but for the slow ones
     "HeartlineTargetAbsent, of an ingest": Fault({f"up{{{I}}}": "1+0x9 0+0x50"}, 12),
     "HeartlineTargetAbsent, gone altogether": Fault({f"up{{{W}}}": "1+0x9 stale"}, 12),
     "HeartlineUnhealthy": Fault({f"heartline_healthy{{{W}}}": "1+0x9 0+0x50"}, 12),
+    "HeartlineRestarts": Fault(
+        {f"process_start_time_seconds{{{W}}}": "7+0x9 8+1x50"}, 14
+    ),
     "HeartlineNoLane": Fault({f"heartline_lanes{{{W}}}": "2+0x9 0+0x50"}, 14),
-    "HeartlineLaneStalled": Fault({LAG: "0+0x9 10+1x50", COMPUTED: "0+600x9 5400+0x50"}, 14),
-    "HeartlineBehind": Fault({LAG: "0+0x9 900+0x50", RECORD: "0+60x9 540+30x50"}, 14),
+    "HeartlineLaneStalled": Fault({LAG: "0+0x9 10+1x50", COMMITTED: "0+600x9 5400+0x50"}, 14),
+    "HeartlineBehind": Fault({LAG: "0+0x9 900+0x50", LATE: "0+0x9 0+30x50"}, 14),
     "HeartlineLagGrows": Fault({LAG: "0+0x9 2000+600x50"}, 20),
     "HeartlineSlow": Fault({LE % "0.1": "0+600x9 5400+0x50"}, 20),
     "HeartlineSnapshotOld": Fault(
@@ -208,3 +214,6 @@ def test_every_metric_of_the_rules_is_one_that_is_exposed() -> None:
     named = set(re.findall(r"(?<![:\w])heartline_\w+", RULES.read_text()))
     plain = {re.sub(r"_(total|count|bucket)$", "", name) for name in named}
     assert plain - exposed == set()
+    assert "process_start_time_seconds" in {
+        f.name for f in ProcessCollector(registry=registry).collect()
+    }

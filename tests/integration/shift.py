@@ -54,21 +54,23 @@ class Ground:
     names: Sequence[str]
     more: str = ""  # of mission.toml
     namespace: str = ""
+    source: str = SOURCE
+    off_ns: int = 0  # of the clock on board
     count: int = 0
     values: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         alarm = AlarmRanges((-INF, -60.0, -INF, -80.0, -INF), (INF, 60.0, INF, 80.0, INF), 1)
         self.table = Table("C", 1, tuple(Column(n, "f4", "V", alarm=alarm) for n in self.names))
-        self.mission = self.folder / "mission"
+        self.mission = self.folder / f"mission-{self.source}"
         self.mission.mkdir(exist_ok=True)
         (self.mission / "x.xml").write_bytes(write_xtce("V", [self.table]))
-        text = mission_toml(SOURCE, "x.xml") + self.more + QUIET
+        text = mission_toml(self.source, "x.xml") + self.more + QUIET
         (self.mission / "mission.toml").write_text(text)
         self.values = dict.fromkeys(self.names, GOOD)
 
     def desk(self, alertmanager: str = "", *more: str) -> Desk:
-        sources = {SOURCE: str(self.mission)}
+        sources = {self.source: str(self.mission)}
         return Desk(self.bootstrap, self.folder, sources, alertmanager, *more)
 
     def send(self, **values: float) -> None:
@@ -101,7 +103,7 @@ class Ground:
                 records = ((self._packets(values, now), PACKETS_HEADERS),
                            (encode_tick(now + 1), TICK_HEADERS))  # fmt: skip
                 for value, headers in records:
-                    await client.send_and_wait(raw, value, SOURCE.encode(), headers=[*headers])
+                    await client.send_and_wait(raw, value, self.source.encode(), headers=[*headers])
                 if values is self.values:
                     self._sent.set()
                 await asyncio.sleep(0.25)
@@ -110,7 +112,9 @@ class Ground:
 
     def _packets(self, values: Mapping[str, float], now: int) -> bytes:
         columns = {n: np.array([v], np.float32) for n, v in values.items()}
-        recorded = Recorded(self.table, np.array([now]), columns, np.array([self.count]))
+        recorded = Recorded(
+            self.table, np.array([now + self.off_ns]), columns, np.array([self.count])
+        )
         self.count += 1
         return encode_packets([now], packets_of(recorded, np.array([0])).tobytes())
 
