@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TELEMETRY_DATA ?= ../shared/data
 
-.PHONY: demo test lint unit integration compose-test bench bench-kafka dashboards peers corridor coverage flights lead-time fuzz chaos lock clean
+.PHONY: demo test lint unit integration compose-test bench bench-kafka dashboards peers corridor coverage flights lead-time fuzz chaos faults lock clean
 
 demo: .venv/installed
 	$(BIN)/heartline demo
@@ -65,6 +65,10 @@ fuzz: .venv/installed
 SEEDS ?= 100
 chaos: .venv/installed
 	$(BIN)/python -m tests.integration.chaos --seeds $(SEEDS) $(if $(FIRST),--first $(FIRST))
+
+# every rule of Prometheus on its fault, on real parts, 20 minutes (docs/pipeline-alerts.md)
+faults: .venv/installed
+	$(BIN)/python -m tests.integration.faults
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

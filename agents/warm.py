@@ -26,7 +26,7 @@ from schemas.columns import SECOND, Grid, Transitions
 from schemas.mission import IntegerEncoding, ParameterType
 
 _ROWS = 3
-# stages that a mission must ask for; groups of one with phases are not run together
+# stages that a mission must ask for
 _MISSION = """segmented_apids = [2000]
 [[statistics]]
 window_s = 2

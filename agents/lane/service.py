@@ -299,7 +299,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             if stalled := self._stalled(number):
                 return False, stalled
         promise = "exactly once" if self.exactly_once else "at least once"
-        told = f"{len(self._lanes)} lanes, {promise}; a broker answered {unheard:.0f} s ago"
+        lanes = f"{len(self._lanes)} lanes" if self._lanes else "stands by without a partition"
+        told = f"{lanes}, {promise}; a broker answered {unheard:.0f} s ago"
         told += self._heard_of()
         begun = sum(lane.begun for lane in list(self._lanes.values()))
         if begun < len(self._lanes):
@@ -354,6 +355,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._lanes[partition.partition] = lane
             task = asyncio.create_task(self._work(lane, partition))
             self._tasks[partition.partition] = task
+        if not self._lanes:
+            self.ready.set()  # others have all partitions: it stands by for one of them to end
 
     def _new_lane(self, partition: TopicPartition) -> Lane:
         s, number = self._settings, partition.partition

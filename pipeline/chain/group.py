@@ -119,7 +119,7 @@ class GroupChain(Composite):
     @property
     def is_plain(self) -> bool:
         """Whether its rows are those of its container, and one call may run many like it."""
-        return self.group.always and not self._unwrap and not self._settings.phases.parameter
+        return self.group.always and not self._unwrap
 
     def others(self) -> list[Listener]:
         """What receives its grid beside the models of the settings."""

@@ -9,6 +9,7 @@ well must stay silent.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -22,7 +23,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, cycle
 from pathlib import Path
-from typing import Any
 
 from agents.broker.apache import Cluster
 from agents.broker.embedded import free_port
@@ -43,15 +43,15 @@ from tests.integration.watched import ask
 WELL_S = 200  # longer than most rules look back
 MOST_S = 24 * 60
 INGESTED = ("well", "gone", "lost", "away")  # sources that come by an ingest; the others directly
-SHARE, TURN_S = 0.03, 1.0  # of each second a starved process runs
+SHARE, TURN_S = 0.08, 0.5  # of each half second a starved process runs
 # who has which fault; what may fire for it besides, since it is a fault too
 EXPECTED: dict[str, tuple[str, str]] = {
     "HeartlineTargetAbsent": ("gone", "an ingest is killed"),
     "HeartlineUnhealthy": ("away", "the worker's broker is stopped"),
     "HeartlineRestarts": ("stalled", "a lane that stands still, and a supervisor"),
-    "HeartlineNoLane": ("pair", "the second worker of one partition, as a job of its own"),
+    "HeartlineNoLane": ("spare", "the second worker of one partition, as a job of its own"),
     "HeartlineLaneStalled": ("stalled", "somebody's transaction hangs on telemetry.raw"),
-    "HeartlineBehind": ("starved", "the worker runs three hundredths of the time"),
+    "HeartlineBehind": ("starved", "the worker runs a twelfth of the time"),
     "HeartlineLagGrows": ("starved", "the same"),
     "HeartlineSlow": ("starved", "the same"),
     "HeartlineSnapshotOld": ("input", "--snapshot-s of a day"),
@@ -73,13 +73,13 @@ EXPECTED: dict[str, tuple[str, str]] = {
 }
 ALSO = {
     # records that cannot be read are late
-    ("HeartlineBehind", "stalled"),
+    ("HeartlineBehind", "stalled"), ("HeartlineUnhealthy", "stalled"),
     # a process that runs now and then is scraped now and then, commits so, and cannot hurry
     ("HeartlineTargetAbsent", "starved"), ("HeartlineUnhealthy", "starved"),
     ("HeartlineHeldBack", "starved"), ("HeartlineRecovers", "starved"),
     # of the ingest that was killed nothing comes any more, nor of a broker that is stopped
     ("HeartlineSourceSilent", "gone"), ("HeartlineSourceSilent", "away"),
-    ("HeartlineSourceLost", "away"),
+    ("HeartlineSourceLost", "away"), ("HeartlineRecovers", "away"),
 }  # fmt: skip
 
 
@@ -94,7 +94,15 @@ class Site:
     targets: dict[str, list[tuple[str, int]]]
 
     def scraped(self, job: str, who: str, port: int) -> None:
+        """By Prometheus, from now on."""
         self.targets.setdefault(job, []).append((who, port))
+        told = [
+            {"targets": [f"127.0.0.1:{p}"], "labels": {"job": job, "who": w}}
+            for job, every in self.targets.items() for w, p in every
+        ]  # fmt: skip
+        fresh = self.folder / "targets.json.new"
+        fresh.write_text(json.dumps(told))
+        fresh.replace(self.folder / "targets.json")
 
     def ground(self, source: str, namespace: str = "") -> Ground:
         return Ground(self.kafka.bootstrap, self.folder, ["A"], namespace=namespace, source=source)
@@ -143,17 +151,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
-        clusters = [_cluster(folder / n, stack) for n in ("one", "two")]
-        site = Site(folder, stack, *clusters, {})
+        one, two = (_cluster(folder / name, stack) for name in ("one", "two"))
+        site = Site(folder, stack, one, two, {})
         inject = build(site)
-        port = stack.enter_context(prometheus(folder, site.targets))
+        port = stack.enter_context(prometheus(folder))
         wait_until(lambda: _all_up(port, site.targets), 120, lambda: "not every part is scraped")
         time.sleep(WELL_S)
-        early = firing(port)
+        parts = {f"127.0.0.1:{p}": who for every in site.targets.values() for who, p in every}
+        early = firing(port, parts)
         _say(f"after {WELL_S} s, all well: {sorted(early) or 'nothing fires'}")
         begun = time.monotonic()
         later = inject()
-        return report(early, watch(port, begun, later))
+        return report(early, watch(port, parts, begun, later))
 
 
 def _cluster(folder: Path, stack: ExitStack) -> Cluster:
@@ -187,8 +196,7 @@ def build(site: Site) -> Callable[[], dict[float, Callable[[], None]]]:
     enter(_supervised(site.worker("stalled", {"stalled": missions["stalled"]})))
     site.worker("away", {"away": missions["away"]}, cluster=site.other)
     starved = site.worker("starved", {"starved": str(heavy)})
-    for job in ("heartline-pair", "heartline-pair-2"):
-        site.worker("pair", {"pair": missions["pair"]}, job=job)
+    site.worker("pair", {"pair": missions["pair"]})
     site.desk("well", one, alertmanager.url, "")
     flying = {s: enter(_until_told(g)) for s, g in grounds.items() if s not in INGESTED}
     ingests = {}
@@ -215,6 +223,7 @@ def build(site: Site) -> Callable[[], dict[float, Callable[[], None]]]:
         enter(_hanging(one, "stalled.telemetry.raw"))
         enter(_hanging(one, "input.telemetry.statistics"))
         enter(_damage(grounds["damaged"]))
+        site.worker("pair", {"pair": missions["pair"]}, job="heartline-spare")
         grounds["clock"].off_ns = -3600 * 10**9
         flying["silent"].set()
         _QUIET.set()
@@ -323,7 +332,7 @@ def _heavy(folder: Path) -> Path:
 
 @contextmanager
 def _blast(bootstrap: str, namespace: str, source: str) -> Iterator[None]:
-    """Some two hundred records of a thousand samples a second."""
+    """Some four hundred records of a thousand samples a second."""
     given, over = records(tables(1000), 300), threading.Event()
 
     async def run() -> None:
@@ -336,7 +345,7 @@ def _blast(bootstrap: str, namespace: str, source: str) -> Iterator[None]:
             await client.send(
                 f"{namespace}.{topics.RAW}", record.value, source.encode(), headers=[*headers]
             )
-            if n % 8 == 0:
+            if n % 16 == 0:
                 await asyncio.sleep(0.02)
             if over.is_set():
                 break
@@ -399,18 +408,15 @@ async def _take_id(bootstrap: str, name: str) -> None:
 
 
 @contextmanager
-def prometheus(folder: Path, targets: Mapping[str, Sequence[tuple[str, int]]]) -> Iterator[int]:
-    """With the rules that ship. Every series has the label `who`."""
+def prometheus(folder: Path) -> Iterator[int]:
+    """With the rules that ship, and the targets of targets.json. Every series has the label `who`."""
     ours, port = PROJECT / "deploy" / "prometheus", free_port()
     (folder / "rules.yml").write_bytes((ours / "rules.yml").read_bytes())
-    jobs = [
-        f"  - job_name: {job}\n    static_configs:\n" + "".join(
-            f'      - {{targets: ["127.0.0.1:{p}"], labels: {{who: "{who}"}}}}\n'
-            for who, p in every
-        ) for job, every in targets.items()
-    ]  # fmt: skip
-    head = "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yml]\n"
-    (folder / "prometheus.yml").write_text(f"{head}scrape_configs:\n{''.join(jobs)}")
+    (folder / "prometheus.yml").write_text(
+        "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yml]\n"
+        "scrape_configs:\n  - job_name: all\n    file_sd_configs:\n"
+        "      - {files: [targets.json], refresh_interval: 1s}\n"
+    )
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
             ["prometheus", f"--config.file={folder}/prometheus.yml",
@@ -432,20 +438,20 @@ def _all_up(port: int, targets: Mapping[str, Sequence[tuple[str, int]]]) -> bool
     return len(found) == sum(len(every) for every in targets.values())
 
 
-def firing(port: int) -> set[tuple[str, str]]:
-    """(alert, who): of the part that it is about, or the source or job where that is all it has."""
+def firing(port: int, parts: Mapping[str, str]) -> set[tuple[str, str]]:
+    """(alert, who): of the source or part that it is about, or the job where that is all it has.
+    parts: by instance."""
     found = set()
     for alert in ask(port, "alerts")["alerts"]:
         if alert["state"] == "firing":
             labels = alert["labels"]
-            who = labels.get("source") or labels.get("who") or labels.get("job", "")
-            who = who.removeprefix("heartline-").removesuffix("-2")
-            found.add((labels["alertname"], who))
+            who = labels.get("source") or parts.get(labels.get("instance", "")) or labels["job"]
+            found.add((labels["alertname"], who.removeprefix("heartline-")))
     return found
 
 
 def watch(
-    port: int, begun: float, later: dict[float, Callable[[], None]]
+    port: int, parts: Mapping[str, str], begun: float, later: dict[float, Callable[[], None]]
 ) -> dict[tuple[str, str], float]:
     """When each began to fire, seconds after the faults; until all that must have, or MOST_S."""
     seen: dict[tuple[str, str], float] = {}
@@ -454,7 +460,7 @@ def watch(
         now = time.monotonic() - begun
         for at in [at for at in later if at <= now]:
             later.pop(at)()
-        for one in firing(port) - seen.keys():
+        for one in firing(port, parts) - seen.keys():
             seen[one] = now
             _say(f"{now:6.0f} s  {one[0]}, {one[1]}")
         time.sleep(1)

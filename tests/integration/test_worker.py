@@ -40,9 +40,10 @@ def test_second_worker_takes_over(
         worker(broker, DEMO, tmp_path, *quick) as first,
         worker(broker, DEMO, tmp_path, *quick, ready=False) as second,
     ):
-        for what in ("its kernels", "a partition"):  # the first worker has the only one
-            waits = f"not ready: waits for {what}"
-            wait_until(lambda w=waits: w in second.health()[1], 60, second.text, second)  # type: ignore[misc]
+        # the first worker has the only one; who stands by is well, or a supervisor would end it
+        for good, says in ((False, "not ready: waits for its kernels"), (True, "stands by")):
+            wait_until(lambda g=good, s=says: second.health()[0] == g and s in second.health()[1],  # type: ignore[misc]
+                       60, second.text, second)  # fmt: skip
         send(small_flight, "demo", broker, 30.0)
         first.kill()
         wait_until(lambda: committed_all(broker), 60, second.text, second)

@@ -9,6 +9,8 @@ import numpy as np
 
 from pipeline.chain import Chain
 from pipeline.mission.folder import Mission
+from pipeline.models.level import LevelRule
+from pipeline.models.shared.rules import LEAST_HISTORY
 from pipeline.models.voting import VotingRule
 from pipeline.outputs.definitions import Definitions, of_fingerprint
 from pipeline.outputs.ledger import Ledger
@@ -21,7 +23,7 @@ from schemas.columns import (
 from schemas.records import (
     RawRecord,
 )
-from schemas.settings import WindowSettings
+from schemas.settings import PhaseSettings, WindowSettings
 from tests.laws.case import Case, N, Rng
 from tests.laws.gated_cases import gated_chain
 from tests.laws.streams import clock_records, raw_records
@@ -106,6 +108,17 @@ def _voting() -> Mission:
     return replace(made, settings=replace(made.settings, models={"voting": (VotingRule(), rule)}))
 
 
+def _phases() -> Mission:
+    """Each phase has a past of its own, by a family that looks at every value."""
+    made = vehicle_mission()
+    rule = LevelRule("*", True, margin=1e-9, history=LEAST_HISTORY)
+    settings = replace(
+        made.settings, models={"level": (LevelRule(), rule)},
+        phases=PhaseSettings("ENGINE_ON", ("True",)),
+    )  # fmt: skip
+    return replace(made, settings=settings)
+
+
 CASES = [
     Case("ledger", Ledger, _alerts, _feed_ledger),
     Case("definitions", _definitions, _places, _feed_definitions),
@@ -113,5 +126,6 @@ CASES = [
     Case("chain", lambda: Chain(vehicle_mission()), raw_records, _feed_chain),
     Case("chain, clock", lambda: Chain(vehicle_mission()), clock_records, _feed_chain),
     Case("cross container", lambda: Chain(_voting()), raw_records, _feed_chain),
+    Case("phases", lambda: Chain(_phases()), raw_records, _feed_chain),
     Case("gated, budget", lambda: gated_chain(vehicle_mission()), raw_records, _feed_chain),
 ]

@@ -16,6 +16,7 @@ from pipeline.chain.program.windows import Windows
 from pipeline.kernel import kernel
 from pipeline.outputs.closings import Closings
 from pipeline.outputs.pending import Pending
+from pipeline.timeline.phases import phase_of
 from pipeline.timeline.resample import resample
 from schemas.columns import I8, PacketBatch
 
@@ -114,6 +115,8 @@ class _Plain:
             group, apart = self._groups[i], self._apart[i]
             if apart or group.installed or group.listeners:
                 grid = group.resample.grid(int(rows[i]), int(advances[i]))
+                if batch.phases is not None:
+                    grid.phase = phase_of(grid.time_ns, grid.packet, batch.phases)
                 mine = offset[first[i] : first[i + 1]]
                 for one in (*apart, *group.others()):
                     one.feed(grid, mine, batch, out)
