@@ -5,18 +5,24 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.alarms.flapping import Flapping
 from pipeline.chain import Chain
+from pipeline.chain.program.program import Program
 from pipeline.flights.run import load_recording, run_flight
 from pipeline.formats.importing import mission_toml
-from pipeline.mission.folder import load_mission
+from pipeline.kernel import CACHE
+from pipeline.mission.folder import Mission, load_mission
 from pipeline.models.families import FAMILIES
 from pipeline.models.shared.contract import GroupParameter
 from pipeline.packets.record_batches import COUNT, HEAD, Columns, heads, parse_batch
@@ -26,6 +32,7 @@ from schemas.columns import SECOND, Grid, Transitions
 from schemas.mission import IntegerEncoding, ParameterType
 
 _ROWS = 3
+_BEHIND = "behind-the-decoder"  # what the helper is told
 # stages that a mission must ask for
 _MISSION = """segmented_apids = [2000]
 [[statistics]]
@@ -39,17 +46,28 @@ labels = ["ASCENT"]
 
 
 def warm_up() -> float:
-    """Returns the seconds it took: minutes if the cache was empty, else three or four.
+    """Returns the seconds it took: half a minute and more if the cache was empty, else one or two.
 
     Not compiled here but when first called, in a second each: alarms of states, of changes and in
     contexts, which only an XTCE document can define.
     """
     begun = time.monotonic()
+    helper = None if Path(CACHE).exists() or len(os.sched_getaffinity(0)) < 2 else _help()
     _fetch()
     _fly(_MISSION)
     _fly(_MISSION + _PHASES)
+    if helper:
+        helper.wait()  # what it could not do is done here
     _judge()
     return time.monotonic() - begun
+
+
+def _help() -> subprocess.Popen[bytes]:
+    """Compile what comes behind the decoder in a process of its own: numba does one at a time."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "agents.warm", _BEHIND], cwd=Path(__file__).parent.parent,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def _fetch() -> None:
@@ -62,6 +80,23 @@ def _fetch() -> None:
 
 def _fly(settings: str) -> None:
     """A moment of the simulated vehicle, from its packets on."""
+    with _moment(settings) as (mission, packets):
+        chain = Chain(mission)
+        for _ in run_flight(load_recording(packets, mission, chain).flight, chain):
+            pass
+
+
+def _behind_the_decoder() -> None:
+    """The stages of a chain that are run in one call over all containers: made, they are compiled
+    from the types of their arrays alone."""
+    with _moment(_MISSION) as (mission, _):
+        chain = Chain(mission)
+        Program(chain.containers, chain.statistics.pool)
+
+
+@contextmanager
+def _moment(settings: str) -> Iterator[tuple[Mission, Path]]:
+    """A mission of the simulated vehicle, and four seconds of its packets."""
     moment = simulate(0, (), -3.0, 1.0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -69,10 +104,7 @@ def _fly(settings: str) -> None:
         (folder / "mission.toml").write_text(mission_toml("warm", "warm.xml") + settings)
         packets = folder / "packets.bin"
         packets.write_bytes(moment.packets)
-        mission = load_mission(folder)
-        chain = Chain(mission)
-        for _ in run_flight(load_recording(packets, mission, chain).flight, chain):
-            pass
+        yield load_mission(folder), packets
 
 
 def _judge() -> None:
@@ -95,4 +127,8 @@ def _judge() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == [_BEHIND]:
+        _behind_the_decoder()
+        _judge()
+        sys.exit()
     sys.stdout.write(f"Kernels are compiled, in {warm_up():.0f} s.\n")

@@ -49,7 +49,7 @@ EXPECTED: dict[str, tuple[str, str]] = {
     "HeartlineTargetAbsent": ("gone", "an ingest is killed"),
     "HeartlineUnhealthy": ("away", "the worker's broker is stopped"),
     "HeartlineRestarts": ("stalled", "a lane that stands still, and a supervisor"),
-    "HeartlineNoLane": ("spare", "the second worker of one partition, as a job of its own"),
+    "HeartlineNoLane": ("pair", "the second worker of one partition, as a job of its own"),
     "HeartlineLaneStalled": ("stalled", "somebody's transaction hangs on telemetry.raw"),
     "HeartlineBehind": ("starved", "the worker runs a twelfth of the time"),
     "HeartlineLagGrows": ("starved", "the same"),
@@ -196,7 +196,7 @@ def build(site: Site) -> Callable[[], dict[float, Callable[[], None]]]:
     enter(_supervised(site.worker("stalled", {"stalled": missions["stalled"]})))
     site.worker("away", {"away": missions["away"]}, cluster=site.other)
     starved = site.worker("starved", {"starved": str(heavy)})
-    site.worker("pair", {"pair": missions["pair"]})
+    site.worker("pair", {"pair": missions["pair"]}, job="heartline-pair")
     site.desk("well", one, alertmanager.url, "")
     flying = {s: enter(_until_told(g)) for s, g in grounds.items() if s not in INGESTED}
     ingests = {}
@@ -223,7 +223,7 @@ def build(site: Site) -> Callable[[], dict[float, Callable[[], None]]]:
         enter(_hanging(one, "stalled.telemetry.raw"))
         enter(_hanging(one, "input.telemetry.statistics"))
         enter(_damage(grounds["damaged"]))
-        site.worker("pair", {"pair": missions["pair"]}, job="heartline-spare")
+        site.worker("pair", {"pair": missions["pair"]}, job="heartline-pair-2")
         grounds["clock"].off_ns = -3600 * 10**9
         flying["silent"].set()
         _QUIET.set()
@@ -445,8 +445,9 @@ def firing(port: int, parts: Mapping[str, str]) -> set[tuple[str, str]]:
     for alert in ask(port, "alerts")["alerts"]:
         if alert["state"] == "firing":
             labels = alert["labels"]
-            who = labels.get("source") or parts.get(labels.get("instance", "")) or labels["job"]
-            found.add((labels["alertname"], who.removeprefix("heartline-")))
+            who = labels.get("source") or parts.get(labels.get("instance", ""))
+            job = labels.get("job", "").removeprefix("heartline-").removesuffix("-2")
+            found.add((labels["alertname"], who or job))
     return found
 
 
