@@ -21,30 +21,37 @@ _LONGEST = 2000
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """States that a model passed the gate. key, signature: of the gate that reports it (base64)."""
+    """States that a model passed the gate. key, signature: of the gate that reports it (base64).
+
+    enough: whether it was heard for long enough to show that it keeps to its budget of false
+    alarms; else a person must admit it."""
 
     sha256: str  # of the model
     mission_database: str
     passed: bool
     key: str
     signature: str
+    enough: bool = True
 
     @property
     def signed(self) -> bytes:
         """The bytes that the signature covers."""
         told = ["heartline gate 1", self.sha256, self.mission_database, self.passed]
-        return orjson.dumps(told)
+        return orjson.dumps(told if self.enough else [*told, "heard too little"])
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStage:
     """A model's stage from here on. artefact: complete, unless the model is retired, so that the
-    input alone shows what was in force. report: of the gate, to become active."""
+    input alone shows what was in force. report: of the gate, to become active. admitted: by who
+    writes the control record, though too little was heard of it to show that it keeps to its
+    budget."""
 
     name: str
     stage: str
     artefact: Artefact | None
     report: GateReport | None = None
+    admitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,8 @@ def encode_control(control: Control) -> bytes:
             told["artefact"] = orjson.Fragment(encode_artefact(control.model.artefact))
         if control.model.report:
             told["report"] = asdict(control.model.report)
+        if control.model.admitted:
+            told["admitted"] = True
     if control.ranges:
         told["ranges"] = {level: list(pair) for level, pair in control.ranges.items()}
     if control.until_ns is not None:
@@ -106,7 +115,7 @@ def decode(value: bytes, monitors: Collection[str]) -> Control:
     if what not in ACTIONS:
         raise ValueError(f"what must be one of {', '.join(ACTIONS)}")
     own = (
-        ("name", "stage", "artefact", "report")
+        ("name", "stage", "artefact", "report", "admitted")
         if what == "model"
         else ("parameter", "monitor", "ranges", "until_ns")
     )
@@ -144,7 +153,10 @@ def _model(told: dict[str, Any]) -> ModelStage:
     artefact = None if given is None else decode_artefact(content)
     if artefact and artefact.name != name:
         raise ValueError(f"name {name!r} is not that of the artefact, {artefact.name!r}")
-    return ModelStage(name, stage, artefact, _report(told))
+    admitted = told.get("admitted", False)
+    if type(admitted) is not bool or (admitted and stage != "active"):
+        raise ValueError("admitted is true or false, of an active model alone")
+    return ModelStage(name, stage, artefact, _report(told), admitted)
 
 
 def _report(told: dict[str, Any]) -> GateReport | None:
@@ -156,7 +168,8 @@ def _report(told: dict[str, Any]) -> GateReport | None:
     except TypeError:
         raise ValueError("report is none of the gate") from None
     texts = (report.sha256, report.mission_database, report.key, report.signature)
-    if not all(isinstance(t, str) and len(t) <= 200 for t in texts) or report.passed is not True:
+    flags = report.passed is True and type(report.enough) is bool
+    if not all(isinstance(t, str) and len(t) <= 200 for t in texts) or not flags:
         raise ValueError("report is none of the gate")
     return report
 

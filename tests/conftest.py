@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,14 @@ from pipeline.simulate import simulate
 HERE = Path(__file__).parent
 PROJECT = HERE.parent
 DATA = Path(os.environ.get("TELEMETRY_DATA", PROJECT.parent / "shared" / "data"))
+
+
+def demo_without_phases(folder: Path) -> Path:
+    """The demo's mission in a folder of its own, with one past for the whole flight."""
+    shutil.copytree(PROJECT / "missions" / "demo", folder)
+    toml = folder / "mission.toml"
+    toml.write_text(re.sub(r"\[phases\]\n(?:.+\n)+", "", toml.read_text()))
+    return folder
 
 
 @pytest.fixture(scope="session")

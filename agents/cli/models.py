@@ -79,11 +79,14 @@ def train(
         )  # fmt: skip
     path = ModelFolder(folder).add(artefact)
     low, high = rate.interval
+    budget = mission.settings.gate.false_alarms_per_parameter_day
     n = sum(len(p.parameters) for p in artefact.parts)
     console.print(
         f"{path}: {family} of {n} parameters, SHA-256 {artefact.sha256}\n"
         f"{rate.false_alarms} false alarms in {rate.parameter_days:.3g} parameter-days, each "
-        f"flight left out once: {rate.a_day:.3g} a day (80 %: {low:.3g} to {high:.3g}).\n"
+        f"flight left out once: {rate.a_day:.3g} a day (80 %: {low:.3g} to {high:.3g}). The "
+        f"budget is {budget:g}; {rate.days_to_show(budget):.3g} parameter-days show that it is "
+        "kept.\n"
         f"Next: heartline models validate {name} FLIGHT… --mission {folder}",
     )
 
@@ -120,8 +123,9 @@ def validate(
     mission, kept = load_mission(folder), ModelFolder(folder)
     result = backtest(kept.artefact(name), mission, flights)
     report = told(result, mission)
-    if gate and report["passed"]:
-        report["gate_report"] = asdict(gate.report(report["sha256"], mission.mdb.sha256))
+    if gate and not report["reasons"]:
+        enough = report["exposure"]["enough"]
+        report["gate_report"] = asdict(gate.report(report["sha256"], mission.mdb.sha256, enough))
     text = markdown(report)
     path = kept.add_report(name, report, text)
     click.echo(text)
@@ -142,12 +146,16 @@ def validate(
 @namespace_option
 @broker_option
 @key_option
+@click.option("--despite-exposure", "admitted", is_flag=True,
+              help="Answer for it by name, where too little was heard of it.")  # fmt: skip
 def promote(
     name: str, stage: str, why: str, who: str, folder: Path, source: str, namespace: str,
-    bootstrap: str, key: Path | None,
+    bootstrap: str, key: Path | None, admitted: bool,
 ) -> None:  # fmt: skip
     """Put NAME into the shadow, or let it speak where it has earned it."""
-    _move(name, stage, why, who, folder, source, namespace, bootstrap, key)
+    if admitted and not who:
+        raise click.UsageError("--despite-exposure: say who answers for it: --who NAME.")
+    _move(name, stage, why, who, folder, source, namespace, bootstrap, key, admitted)
 
 
 @models.command()
@@ -169,12 +177,12 @@ def retire(
 
 def _move(
     name: str, stage: str, why: str, who: str, folder: Path, source: str, namespace: str,
-    bootstrap: str, signed: Path | None,
+    bootstrap: str, signed: Path | None, admitted: bool = False,
 ) -> None:  # fmt: skip
     mission, kept = load_mission(folder), ModelFolder(folder)
     if stage != "retired":
         check_fit(Chain(mission), ModelStage(name, stage, kept.artefact(name)))
-    move = kept.move(name, stage, who or getpass.getuser(), why, time.time_ns())
+    move = kept.move(name, stage, who or getpass.getuser(), why, time.time_ns(), admitted)
     console.print(f"{name} is {stage} in {kept.path}")
     if bootstrap:
         value = encode_control(kept.control(move))

@@ -74,6 +74,8 @@ class Authority:
         key = self.gates.get(report.key)
         if key is None or not _holds(key, report.signature, report.signed):
             return "the gate's signature does not hold"
+        if not report.enough and not stage.admitted:
+            return "too little was heard of this model, and nobody admits it by name"
         return ""
 
 
@@ -105,9 +107,9 @@ class Signer:
         signature = self.sign(signed_part(topic, source, value))
         return HEADER, f"{self.name}:{signature}".encode()
 
-    def report(self, sha256: str, mission_database: str) -> GateReport:
-        """A gate's signed report that a model has passed."""
-        told = GateReport(sha256, mission_database, True, self.name, "")
+    def report(self, sha256: str, mission_database: str, enough: bool) -> GateReport:
+        """A gate's signed report that a model has passed. enough: was heard of it."""
+        told = GateReport(sha256, mission_database, True, self.name, "", enough)
         return replace(told, signature=self.sign(told.signed))
 
 

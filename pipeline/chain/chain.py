@@ -320,7 +320,7 @@ class Chain(Composite):
             return [event(control, one, at) for one in changed]
         old = self.models.working.get(control.model.name)
         artefact = control.model.artefact or (old.artefact if old else None)
-        standing = self.models.apply(control.model)
+        standing = self.models.apply(control.model, control.who, control.why)
         assert artefact  # else `apply` has raised: there was nothing to retire
         said = [(self._root, 0), *standing]
         return [stage_event(control, artefact, name, level, at) for name, level in said]

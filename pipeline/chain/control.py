@@ -132,11 +132,14 @@ def stage_event(
     assert control.model
     stage = control.model.stage
     alert = _event(control, name, artefact.family, artefact.name, Level(level), at)
+    model: dict[str, Any] = {"id": artefact.name, "stage": stage, "weights_sha256": artefact.sha256}
+    if control.model.admitted:
+        model["admitted"] = {"who": control.who, "why": control.why}
     return alert | {
         "transition": STAGED[stage],
         "level_after": "normal",
         "control": {"who": control.who, "why": control.why},
-        "model": {"id": artefact.name, "stage": stage, "weights_sha256": artefact.sha256},
+        "model": model,
     }
 
 

@@ -70,6 +70,7 @@ class Gated(Modelled):
         model.restore(part.weights)
         super().__init__(family, len(FAMILIES) + slot, site, columns, model, phases)
         self.artefact = artefact
+        self.admitted: dict[str, str] = {}  # by whom, and why, though too little was heard of it
         self._digest = artefact.sha256
         self.budget = Budget(parameters, period_ns, mission.settings.gate)
         self._flags = _Flags(len(parameters))
@@ -87,13 +88,17 @@ class Gated(Modelled):
         return bool(self._flags.state["active"][0])
 
     def label(self, active: bool) -> dict[str, Any]:
-        return {"id": self.artefact.name, "stage": "active" if active else "shadow"}
+        if not active:
+            return {"id": self.artefact.name, "stage": "shadow"}
+        admitted = {"admitted": self.admitted} if self.admitted else {}
+        return {"id": self.artefact.name, "stage": "active"} | admitted
 
     def sha256(self, parameter: int) -> str:  # noqa: ARG002
         return self._digest
 
-    def activate(self, active: bool) -> None:
+    def activate(self, active: bool, admitted: dict[str, str]) -> None:
         """Make it active from here on, at normal and with a new budget; or put it in the shadow."""
+        self.admitted = admitted
         if active:
             self.budget.reset()
             for j in range(len(self.columns)):

@@ -7,7 +7,7 @@ force. Their artefacts are part of the chain's state, since a restore must build
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,15 +20,18 @@ from schemas.artefact import Artefact, decode_artefact, encode_artefact
 from schemas.columns import State
 from schemas.control import ModelStage
 
+Admitted = dict[str, str]
 MAX_MODELS = 32  # at work at once; each is at most schemas.artefact.MAX_BYTES
 
 
 @dataclass(slots=True)
 class Working:
-    """A model at work. slot: its number among them, which orders its alerts."""
+    """A model at work. slot: its number among them, which orders its alerts. admitted: who let it
+    speak, and why, though too little was heard of it; empty where nobody had to."""
 
     artefact: Artefact
     slot: int
+    admitted: Admitted = field(default_factory=dict)
 
 
 class Cost(NamedTuple):
@@ -63,8 +66,10 @@ class Registry:
             ))  # fmt: skip
         return found
 
-    def apply(self, change: ModelStage) -> list[tuple[str, int]]:
+    def apply(self, change: ModelStage, who: str = "", why: str = "") -> list[tuple[str, int]]:
         """Set a model's stage; returns (parameter, level) of its alarms that were active until now.
+
+        who, why: of the control record.
 
         The same artefact keeps all that it has learnt; a different one of that name begins with its
         own weights. ValueError if it does not fit this mission; then nothing is changed.
@@ -80,8 +85,10 @@ class Registry:
             install = self._prepare(change.artefact, old.slot if old else self._free())
             self._remove(change.name)
             install()
+        admitted = {"who": who, "why": why} if change.admitted else {}
+        self.working[change.name].admitted = admitted
         for part in self.parts(change.name):
-            part.activate(change.stage == "active")
+            part.activate(change.stage == "active", admitted)
         return standing
 
     def _free(self) -> int:
@@ -124,7 +131,11 @@ class Registry:
 
     def snapshot(self) -> State:
         told: list[Any] = [
-            {"slot": w.slot, "artefact": orjson.Fragment(encode_artefact(w.artefact))}
+            {
+                "slot": w.slot,
+                "artefact": orjson.Fragment(encode_artefact(w.artefact)),
+                "admitted": w.admitted,
+            }
             for w in self.working.values()
         ]
         return {"working": np.frombuffer(orjson.dumps(told), np.uint8).copy()}
@@ -136,3 +147,11 @@ class Registry:
         for told in orjson.loads(state["working"].tobytes()):
             artefact = decode_artefact(orjson.dumps(told["artefact"]))
             self._prepare(artefact, told["slot"])()
+            self._admit(artefact.name, told.get("admitted", {}))
+
+    def _admit(self, name: str, admitted: Any) -> None:
+        if not isinstance(admitted, dict) or not all(isinstance(x, str) for x in admitted.values()):
+            raise ValueError("snapshot with impossible values: who admitted a model")
+        self.working[name].admitted = admitted
+        for part in self.parts(name):
+            part.admitted = admitted

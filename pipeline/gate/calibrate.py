@@ -50,7 +50,17 @@ class Rate:
         if not days:
             return 0.0, float("inf")
         low = _solve(lambda x: at_least(n, x) - TAIL) if n else 0.0
-        return low / days, _solve(lambda x: at_least(n + 1, x) - (1 - TAIL)) / days
+        return low / days, self._most / days
+
+    @property
+    def _most(self) -> float:
+        """False alarms that are expected, at the upper end of the interval."""
+        return _solve(lambda x: at_least(self.false_alarms + 1, x) - (1 - TAIL))
+
+    def days_to_show(self, budget: float) -> float:
+        """Parameter-days in all after which the upper end of the interval is within a budget, if
+        no further false alarm is raised."""
+        return self._most / budget if budget else float("inf")
 
 
 def _solve(rising: Callable[[float], float]) -> float:

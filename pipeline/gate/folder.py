@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from pipeline.errors import MissionError
+from pipeline.gate.report import exposure_words
 from schemas.artefact import RESERVED, Artefact, decode_artefact, encode_artefact
 from schemas.control import STAGES, Control, GateReport, ModelStage
 
@@ -29,6 +30,7 @@ class Move:
     who: str
     why: str
     when_ns: int
+    admitted: bool = False  # by who moved it, though too little was heard of it
 
 
 class ModelFolder:
@@ -106,8 +108,12 @@ class ModelFolder:
     def stages(self) -> dict[str, Move]:
         return {move.name: move for move in self.moves()}
 
-    def move(self, name: str, stage: str, who: str, why: str, when_ns: int) -> Move:
-        """Move a model to a stage. MissionError says why that is not allowed."""
+    def move(
+        self, name: str, stage: str, who: str, why: str, when_ns: int, admitted: bool = False
+    ) -> Move:
+        """Move a model to a stage. MissionError says why that is not allowed.
+
+        admitted: who moves it answers for it by name, though too little was heard of it."""
         now = self.stages().get(name)
         before = now.stage if now else STAGES[0]
         if stage == "retired":  # its file is not read: the file may be the reason
@@ -117,9 +123,9 @@ class ModelFolder:
         else:
             artefact = self.artefact(name)
             sha256 = artefact.sha256
-            if why_not := _refused(artefact, before, stage, now, self.report(name)):
+            if why_not := _refused(artefact, before, stage, now, self.report(name), admitted):
                 raise MissionError(f"model {name} stays {before}: {why_not}.")
-        move = Move(name, stage, sha256, who, why, when_ns)
+        move = Move(name, stage, sha256, who, why, when_ns, admitted)
         content = [asdict(m) for m in (*self.moves(), move)]
         fresh = self.path / f"{_KEPT}.new"
         fresh.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
@@ -133,20 +139,30 @@ class ModelFolder:
             raise MissionError(
                 f"{self.path / move.name}.json: is not the model that is {move.stage}."
             )
-        staged = ModelStage(move.name, move.stage, artefact, self._signed(move))
+        staged = ModelStage(
+            move.name, move.stage, artefact, self._signed(move), move.admitted
+        )  # fmt: skip
         return Control("model", "", move.who, move.why, move.when_ns, "", model=staged)
 
 
 def _refused(
-    artefact: Artefact, before: str, stage: str, now: Move | None, report: dict[str, Any] | None
-) -> str:
+    artefact: Artefact, before: str, stage: str, now: Move | None, report: dict[str, Any] | None,
+    admitted: bool,
+) -> str:  # fmt: skip
     """Why a model may not go from one stage to the other; empty where it may."""
     if stage == "shadow":
-        return ""
+        return "only an active model is admitted" if admitted else ""
     if before not in ("shadow", "active") or now is None or now.sha256 != artefact.sha256:
         return "it must be in the shadow first (--to shadow)"
     if report is None or report.get("sha256") != artefact.sha256:
         return "nothing is known of it: `heartline models validate` comes first"
-    if not report.get("passed"):
-        return "; ".join(report.get("reasons", ["its report is not one"]))
+    if reasons := report.get("reasons", ["its report is not one"]):
+        return "; ".join(reasons)
+    if "exposure" not in report:
+        return "its report is of an earlier version: validate it anew"
+    if not report["exposure"]["enough"] and not admitted:
+        return (
+            f"{exposure_words(report)}. Or answer for it by name: --despite-exposure --who NAME "
+            "--why REASON; both stand in its alerts"
+        )
     return ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.gate.validate import Backtest, Event, Judge, timing, verdict
+from pipeline.gate.validate import Backtest, Event, Judge, heard_enough, timing, verdict
 from pipeline.mission.folder import Mission
 
 JUDGE = ("judge", "found", "false alarms", "a parameter-day (80 % interval)", "after onset",
@@ -16,10 +17,17 @@ EVENT = ("flight", "fault", "found on", "after onset", "before the limit")
 def told(result: Backtest, mission: Mission) -> dict[str, Any]:
     """The report, as JSON."""
     gate = mission.settings.gate
-    reasons = verdict(result, mission)
+    reasons, enough = verdict(result, mission), heard_enough(result, mission)
+    rate = result.judges[0].rate
+    needed = rate.days_to_show(gate.false_alarms_per_parameter_day)
+    exposure = {
+        "enough": enough, "upper_80": rate.interval[1],
+        "needed_parameter_days": needed if math.isfinite(needed) else None,
+    }  # fmt: skip
     return {
         "model": result.artefact.name, "sha256": result.artefact.sha256,
-        "mission_database": mission.mdb.sha256, "passed": not reasons, "reasons": reasons,
+        "mission_database": mission.mdb.sha256, "passed": not reasons and enough,
+        "reasons": reasons, "exposure": exposure,
         "gate": {
             "false_alarms_per_parameter_day": gate.false_alarms_per_parameter_day,
             "found": gate.found,
@@ -75,12 +83,16 @@ def _mean(values: list[float]) -> float | None:
 
 def markdown(report: dict[str, Any]) -> str:
     """The report for people."""
-    passed = "passes the gate" if report["passed"] else "is refused"
+    too_little = not report["exposure"]["enough"]
+    waits = "passes the gate but for its exposure" if too_little else "passes the gate"
+    passed = "is refused" if report["reasons"] else waits
     over = (
         f"SHA-256 `{report['sha256']}`, over {len(report['flights'])} flights, "
         f"{report['hours']:.2f} h, {report['parameter_days']:.3g} parameter-days."
     )
     reasons = [f"- {reason}" for reason in report["reasons"]]
+    if too_little:
+        reasons.append(f"- {exposure_words(report)}")
     lines = [
         f"# Model {report['model']}: {passed}", "", *reasons, *([""] if reasons else []), over, "",
         _row(JUDGE), _row(["---"] * len(JUDGE)),
@@ -101,6 +113,18 @@ def markdown(report: dict[str, Any]) -> str:
         )  # fmt: skip
         lines.append(_row(event))
     return "\n".join(lines) + "\n"
+
+
+def exposure_words(report: Mapping[str, Any]) -> str:
+    """What was not shown, and how much more would show it."""
+    e, budget = report["exposure"], report["gate"]["false_alarms_per_parameter_day"]
+    needed = e["needed_parameter_days"]
+    more = "no exposure shows that" if needed is None else f"{needed:.3g} would show it"
+    return (
+        f"{report['judges'][0]['false_alarms']} false alarms in {report['parameter_days']:.3g} "
+        f"parameter-days: it may raise up to {e['upper_80']:.3g} a parameter-day (80 % interval), "
+        f"and {budget:g} are allowed; {more}"
+    )
 
 
 def _seconds(x: float | None) -> str:

@@ -210,8 +210,15 @@ def timing(event: Event, at_ns: int) -> float:
     return 1.0 / (1.0 + (x / (length - x)) ** math.e) if x < length else 0.0
 
 
+def heard_enough(result: Backtest, mission: Mission) -> bool:
+    """Whether it was heard for long enough to show that it keeps to its budget of false alarms: the
+    upper end of the rate's interval is within it, not the rate alone."""
+    budget = mission.settings.gate.false_alarms_per_parameter_day
+    return result.judges[0].rate.interval[1] <= budget
+
+
 def verdict(result: Backtest, mission: Mission) -> list[str]:
-    """Why the model does not pass the gate; empty if it passes."""
+    """Why the model does not pass the gate, were it heard for ever so long; empty if it passes."""
     gate, model, events = mission.settings.gate, result.judges[0], len(result.events)
     reasons = []
     if not events:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import orjson
@@ -20,7 +19,7 @@ from pipeline.flights.run import load_recording
 from pipeline.mission.folder import load_mission
 from pipeline.simulate import simulate
 from schemas import topics
-from tests.conftest import PROJECT
+from tests.conftest import demo_without_phases
 from tests.integration.kafka_cluster import kafka
 from tests.integration.system import collect, committed_all, send, wait_until, worker
 
@@ -52,8 +51,7 @@ async def _end(bootstrap: str) -> int:
 
 @pytest.mark.kafka
 def test_the_gate_through_kafka(tmp_path: Path) -> None:
-    mission = tmp_path / "m"
-    shutil.copytree(PROJECT / "missions" / "demo", mission)
+    mission = demo_without_phases(tmp_path / "m")
     toml = mission / "mission.toml"
     toml.write_text(toml.read_text() + "\n[gate]\nconfirm_s = 20\n")
     nominal = [fly(tmp_path / f"n{i}", 400 + i, (), -5.0) for i in range(4)]
@@ -66,7 +64,8 @@ def test_the_gate_through_kafka(tmp_path: Path) -> None:
     held = (faulty[3], nominal[3])
     png = tmp_path / "good.png"
     done = ask("models", "validate", "good", *held, "--mission", mission, "--png", png)
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 1, done.output
+    assert "passes the gate but for its exposure" in done.output
     assert png.read_bytes().startswith(b"\x89PNG")
     done = ask("models", "validate", "bad", *held, "--mission", mission)
     assert done.exit_code == 1
@@ -81,9 +80,21 @@ def test_the_gate_through_kafka(tmp_path: Path) -> None:
         assert "must be found" in done.output
         assert asyncio.run(_end(bootstrap)) == 0, "the refused model reached the input"
         with worker(bootstrap, {"demo": str(mission)}, tmp_path) as one:
-            for name, stage in (("good", "shadow"), ("good", "active"), ("bad", "shadow")):
-                done = ask("models", "promote", name, "--to", stage, *where)
+            for name in ("good", "bad"):
+                done = ask("models", "promote", name, "--to", "shadow", *where)
                 assert done.exit_code == 0, done.output
+            done = ask("models", "promote", "good", "--to", "active", *where)
+            assert done.exit_code == 1, done.output
+            assert "would show it" in done.output
+            admitted = ("--despite-exposure", "--who", "Ada")
+            assert (
+                ask(
+                    "models", "promote", "good", "--to", "active", *where, "--despite-exposure"
+                ).exit_code
+                == 2
+            )
+            done = ask("models", "promote", "good", "--to", "active", *where, *admitted)
+            assert done.exit_code == 0, done.output
             loaded = load_mission(mission)
             path = fly(tmp_path / "launch", 420, (), 90.0)  # it has never seen one
             send(load_recording(path, loaded, Chain(loaded)).flight, "demo", bootstrap)
@@ -95,6 +106,8 @@ def test_the_gate_through_kafka(tmp_path: Path) -> None:
         mine = [a for a in alerts if a.get("model", {}).get("id") == "good"]
         said = [a["transition"] for a in mine]
         assert said[:2] == ["shadowed", "activated"]
+        by = {"who": "Ada", "why": "tested"}
+        assert [a["model"]["admitted"] for a in mine if a["transition"] == "activated"] == [by]
         out = next(a for a in mine if a["transition"] == "demoted")
         assert out["budget"]["false_alarms"] >= 3
         later = [a for a in mine[mine.index(out) :] if a["transition"] != "demoted"]

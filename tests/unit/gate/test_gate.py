@@ -36,7 +36,7 @@ from schemas.control import Control, ModelStage, encode_control
 from schemas.mission import FloatEncoding, ParameterType
 from schemas.records import CONTROL_HEADERS, RawRecord
 from schemas.settings import GateSettings
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, demo_without_phases
 from tests.laws.gated_cases import NEEDED, SETS, artefact_of, gated_chain
 from tests.laws.streams import raw_records
 from tests.laws.vehicle import vehicle_mission
@@ -417,10 +417,7 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def mission(tmp_path: Path) -> Mission:
-    import shutil
-
-    shutil.copytree(PROJECT / "missions" / "demo", tmp_path / "m")
-    return load_mission(tmp_path / "m")
+    return load_mission(demo_without_phases(tmp_path / "m"))
 
 
 def trained(mission: Mission, name: str, *paths: Path) -> Artefact:
@@ -445,14 +442,74 @@ def test_the_gate(mission: Mission, flights: dict[str, Path]) -> None:
     for made in (good, bad):
         reports[made.name] = told(validate(made, mission, held), mission)
         folder.add_report(made.name, reports[made.name], markdown(reports[made.name]))
-    assert reports["good"]["passed"], reports["good"]["reasons"]
+    assert not reports["good"]["reasons"]
     assert reports["good"]["judges"][0]["found"] == 2
-    assert folder.move("good", "active", "Ada", "passed", 7).stage == "active"
+    assert folder.move("good", "active", "Ada", "passed", 7, admitted=True).stage == "active"
     assert not reports["bad"]["passed"]
     with pytest.raises(MissionError, match="must be found"):
-        folder.move("bad", "active", "Ada", "please", 7)
+        folder.move("bad", "active", "Ada", "please", 7, admitted=True)
     assert {n: m.stage for n, m in folder.stages().items()} == {"good": "active", "bad": "shadow"}
     assert "| good | 2 of 2 | 0 |" in markdown(reports["good"])
+
+
+def test_a_model_of_which_too_little_was_heard(mission: Mission, flights: dict[str, Path]) -> None:
+    """No false alarm in a few minutes shows nothing: it is refused, and says what would show it;
+    or a person answers for it, whose name and reason stand in each of its alerts."""
+    folder = ModelFolder(mission.folder)
+    made = trained(mission, "x", flights["n1"], flights["n2"])
+    report = told(validate(made, mission, [flights["f2"], flights["n3"]]), mission)
+    assert (report["passed"], report["reasons"]) == (False, [])
+    days, budget = report["parameter_days"], mission.settings.gate.false_alarms_per_parameter_day
+    # Garwood: without any, the bound is -ln(.1) over the exposure
+    assert report["exposure"]["upper_80"] == pytest.approx(math.log(10) / days)
+    assert report["exposure"]["needed_parameter_days"] == pytest.approx(math.log(10) / budget)
+    text = markdown(report)
+    assert "passes the gate but for its exposure" in text
+    assert "46.1 would show it" in text
+    folder.add_report("x", report, text)
+    folder.move("x", "shadow", "Ada", "to be looked at", 7)
+    with pytest.raises(MissionError, match=r"46\.1 would show it.*--despite-exposure"):
+        folder.move("x", "active", "Ada", "it looks good", 7)
+    with pytest.raises(MissionError, match="only an active model"):
+        folder.move("x", "shadow", "Ada", "it looks good", 7, admitted=True)
+    move = folder.move("x", "active", "Ada", "static fire on Monday", 7, admitted=True)
+    record = RawRecord(0, encode_control(folder.control(move)), CONTROL_HEADERS)
+    chain = Chain(mission)
+    by = {"who": "Ada", "why": "static fire on Monday"}
+    [(_, event)] = events(chain, [record])
+    assert (event["transition"], event["model"]["admitted"]) == ("activated", by)
+    again = Chain(mission)
+    again.restore(chain.snapshot())
+    for one in (chain, again):
+        for part in one.models.parts("x"):
+            assert [w.model["admitted"] for w in part.watched() if w.model] == [by]
+
+
+def test_who_admitted_it_stands_in_its_alerts(rng: np.random.Generator) -> None:
+    stage = ModelStage("noisy", "active", noisy(), admitted=True)
+    control = Control("model", "", "Ada", "static fire", 7, "", model=stage)
+    first = RawRecord(0, encode_control(control), CONTROL_HEADERS)
+    said = events(Chain(vehicle_mission()), [first, *moved(raw_records(rng), 1)])
+    mine = [a for _, a in said if a.get("model", {}).get("id") == "noisy"]
+    active = [a for a in mine if a["model"]["stage"] == "active"]
+    assert len(active) > 1
+    for alert in active:
+        assert alert["model"]["admitted"] == {"who": "Ada", "why": "static fire"}
+    assert all("admitted" not in a["model"] for a in mine if a["model"]["stage"] == "shadow")
+
+
+def test_enough_was_heard(mission: Mission) -> None:
+    """The bound decides, not the rate: at half the budget, and with none at all."""
+    budget = mission.settings.gate.false_alarms_per_parameter_day
+    for n, days in ((0, 46.0), (0, 46.1), (5, 180.0), (5, 190.0)):
+        rate = Rate(n, days)
+        assert rate.a_day < budget
+        assert (
+            (rate.interval[1] <= budget)
+            == (days >= rate.days_to_show(budget))
+            == (days in (46.1, 190.0))
+        )
+    assert Rate(0, 1e9).days_to_show(0.0) == math.inf
 
 
 def test_a_report_of_other_weights_opens_nothing(

@@ -104,13 +104,20 @@ def test_a_model_is_active_by_the_word_of_a_gate(tmp_path: Path, ada: Signer) ->
         given = record(None, control)
         return why_not(known, given)
 
-    good = gate.report(model.sha256, "mdb")
+    good = gate.report(model.sha256, "mdb", True)
     assert active(report=good) == ""
     assert "no gate has reported" in active()
-    assert "no gate has reported" in active(report=gate.report("00" * 32, "mdb"))
+    assert "no gate has reported" in active(report=gate.report("00" * 32, "mdb", True))
     assert "does not hold" in active(report=replace(good, mission_database="other"))
-    assert "does not hold" in active(report=ada.report(model.sha256, "mdb"))
-    assert "does not hold" in active(report=replace(ada.report(model.sha256, "mdb"), key="gate"))
+    assert "does not hold" in active(report=ada.report(model.sha256, "mdb", True))
+    assert "does not hold" in active(
+        report=replace(ada.report(model.sha256, "mdb", True), key="gate")
+    )
+    little = gate.report(model.sha256, "mdb", False)
+    assert "too little was heard" in active(report=little)
+    assert active(report=little, admitted=True) == ""
+    assert "does not hold" in active(report=replace(little, enough=True))
+    assert "does not hold" in active(report=replace(good, enough=False), admitted=True)
     shadow = Control("model", "", "a", "b", NOW, "", model=ModelStage(model.name, "shadow", model))
     assert why_not(known, record(None, shadow)) == ""
 
