@@ -32,6 +32,7 @@ from pipeline.gate.report import markdown, told
 from pipeline.gate.side_by_side import side_by_side
 from pipeline.gate.train import train as fit
 from pipeline.gate.validate import validate as backtest
+from pipeline.gate.words import calibration_words
 from pipeline.mission.folder import Mission, load_mission, read_rule
 from pipeline.models.families import BY_NAME
 from pipeline.outputs.alerts import iso
@@ -66,20 +67,24 @@ def train(
 ) -> None:  # fmt: skip
     """Fit NAME on recorded nominal FLIGHTs, each one file. It is a candidate then, and silent.
 
-    Its threshold is the least that keeps to the mission's budget of false alarms on them.
+    Its threshold is the least that keeps to the mission's budget of false alarms on them, or the
+    one that --set gives.
     """
     mission = load_mission(folder)
     chosen = dict(_setting(family, text) for text in settings)
     read_rule(family, chosen)
     with Progress(console=console) as bar:
         task = bar.add_task(f"train {name}", total=None)
-        artefact, rate = fit(
+        artefact, found = fit(
             name, family, mission, flights, patterns, chosen,
             lambda done, of: bar.update(task, completed=done, total=of),
         )  # fmt: skip
     path = ModelFolder(folder).add(artefact)
-    low, high = rate.interval
+    rate, (low, high) = found.chosen.rate, found.chosen.rate.interval
     budget = mission.settings.gate.false_alarms_per_parameter_day
+    theta = BY_NAME[family].theta
+    for line in calibration_words(found, theta, budget, [p.parent.name for p in flights]):
+        console.print(line)
     n = sum(len(p.parameters) for p in artefact.parts)
     console.print(
         f"{path}: {family} of {n} parameters, SHA-256 {artefact.sha256}\n"

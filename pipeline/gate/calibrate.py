@@ -3,16 +3,21 @@ nominal recordings show which threshold stays within that.
 
 Each flight is left out once: the family learns the others and judges it with every candidate. The
 flight is nominal, so every alarm raised on it is false. The lowest threshold whose rate is within
-the budget is taken. The rate is reported with a confidence interval, as the count is small (Garwood
-1936).
+the budget is taken, or the one that was given, whatever its rate. The rate is reported with a
+confidence interval, as the count is small (Garwood 1936).
+
+What a threshold costs is tried on the same flights: from the middle of one on a parameter is too
+high by a share of its range, and counts as found if it has an alarm more than without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,12 +28,15 @@ from pipeline.gate.grids import Heard
 from pipeline.models.shared.contract import Model
 from pipeline.models.shared.family import Family
 from pipeline.models.shared.phased import make
-from pipeline.timeline.after_gap import after_gap
-from schemas.columns import State
+from pipeline.timeline.after_gap import UNHEARD, after_gap
+from schemas.columns import I8, Grid, State
 
 STEPS = tuple(2.0 ** (i / 2) for i in range(-10, 11))  # factors of the family's own threshold
 BLIND = 1e6  # a threshold that nothing crosses
 THREADS = 4  # kernels release the interpreter lock
+SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # of a parameter's range
+SHOWN = 3  # thresholds on either side of the one chosen of which it is told what they find
+HARDLY = 0.05  # a flight with so many alarms that others would have them so seldom is odd
 TAIL = 0.1  # on each side of an 80 % interval
 
 
@@ -63,6 +71,38 @@ class Rate:
         return self._most / budget if budget else float("inf")
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A threshold on the flights left out. by_flight: its false alarms on each, in their order."""
+
+    threshold: float
+    rate: Rate
+    by_flight: tuple[int, ...]
+
+
+class _LeftOut(NamedTuple):
+    """A group of one flight that its model does not know."""
+
+    number: int  # of the flight
+    flight: Heard
+    known: State
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was decided. tried: every candidate, from the least on; given: there was no choice.
+    finds: of the threshold chosen and its neighbours, the least share of its range by which most
+    parameters can be too high and be found; None: not even by all of it. odd: flights without which
+    a lower threshold would do, and which."""
+
+    rule: Any
+    chosen: Tried
+    tried: tuple[Tried, ...]
+    given: bool
+    finds: dict[float, float | None]
+    odd: tuple[tuple[int, float], ...]
+
+
 def _solve(rising: Callable[[float], float]) -> float:
     """Where a function that rises crosses zero."""
     low, high = 0.0, 1.0
@@ -89,15 +129,33 @@ def fit(
 
 
 def judge(
-    flight: Heard, family: type[Family], rule: Any, phases: tuple[str, ...], known: State
-) -> Rate:
-    """Alarms that a model with this state raises on one further flight."""
-    model, (grid, _) = _model(flight, family, rule, phases), after_gap(flight.whole)
+    flight: Heard,
+    family: type[Family],
+    rule: Any,
+    phases: tuple[str, ...],
+    known: State,
+    grid: Grid | None = None,
+) -> I8:
+    """Alarms that a model with this state raises on one further flight, by parameter. grid: in
+    place of the flight's own."""
+    model = _model(flight, family, rule, phases)
     model.restore(known)
+    rows = after_gap(grid or flight.whole)[0]
     monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
-    t = monitor.feed(grid.time_ns, grid.packet, model.feed(grid))
-    raised = int(np.count_nonzero((t.before == 0) & (t.after > 0)))
-    return Rate(raised, flight.parameter_days)
+    t = monitor.feed(rows.time_ns, rows.packet, model.feed(rows))
+    raised = t.parameter[(t.before == 0) & (t.after > 0)]
+    return np.bincount(raised, minlength=len(flight.columns)).astype(np.int64)
+
+
+def too_high(grid: Grid, share: float) -> Grid:
+    """Every parameter too high by a share of its range, from the middle on."""
+    value, middle = grid.value.copy(), len(grid.time_ns) // 2
+    heard = np.where((grid.quality & UNHEARD) == 0, value, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a parameter that was never heard
+        span = np.nanmax(heard, axis=0, initial=-np.inf) - np.nanmin(heard, axis=0, initial=np.inf)
+    value[middle:] += share * np.where(np.isfinite(span), span, 0.0)
+    return replace(grid, value=value)
 
 
 def _model(flight: Heard, family: type[Family], rule: Any, phases: tuple[str, ...]) -> Model:
@@ -110,35 +168,83 @@ def _model(flight: Heard, family: type[Family], rule: Any, phases: tuple[str, ..
 
 def calibrate(
     groups: Sequence[Sequence[Heard]], family: type[Family], rule: Any, phases: tuple[str, ...],
-    budget: float, on_step: Callable[[], None],
-) -> tuple[Any, Rate]:  # fmt: skip
-    """The rule with the least threshold within the budget, and its rate on flights left out.
+    budget: float, on_step: Callable[[], None], given: bool = False,
+) -> Calibration:  # fmt: skip
+    """The rule with the least threshold within the budget, and what it does on flights left out.
 
-    groups: the flights of each group, two or more. FlightError where no threshold is within budget.
+    groups: the flights of each group, two or more. given: the rule's threshold is kept.
+    FlightError where no threshold is within budget.
     """
     theta = getattr(rule, family.theta)
-    rules = [replace(rule, **{family.theta: theta * s}) for s in STEPS]
+    steps = (1.0,) if given else STEPS
+    rules = [replace(rule, **{family.theta: theta * s}) for s in steps]
     left_out = [(g, k) for g in groups for k in range(len(g))]
 
-    def without(one: tuple[Sequence[Heard], int]) -> list[Rate]:
+    def without(one: tuple[Sequence[Heard], int]) -> tuple[_LeftOut, list[int]]:
+        """What is known without a flight, and the false alarms of each rule on it."""
         flights, k = one
         known = fit([*flights[:k], *flights[k + 1 :]], family, rule, phases)
-        rates = [judge(flights[k], family, r, phases, known) for r in rules]
+        alarms = [int(judge(flights[k], family, r, phases, known).sum()) for r in rules]
         on_step()
-        return rates
+        return _LeftOut(k, flights[k], known), alarms
 
     with ThreadPoolExecutor(THREADS) as pool:
-        found = [*zip(*pool.map(without, left_out), strict=True)]
-    totals = [_sum(rates) for rates in found]
-    for candidate, rate in zip(rules, totals, strict=True):
-        if rate.a_day <= budget:
-            return candidate, rate
-    raise FlightError(
-        f"{family.name}: even with {family.theta} = {getattr(rules[-1], family.theta):g} it raises "
-        f"{totals[-1].a_day:.3g} alarms a parameter-day on these flights, and the mission allows "
-        f"{budget:g}: they are not nominal, or this family is not for these parameters."
-    )
+        found = [*pool.map(without, left_out)]
+    n = len(groups[0])
+    tried = [_tried(getattr(r, family.theta), i, found, n) for i, r in enumerate(rules)]
+    within = [i for i, one in enumerate(tried) if given or one.rate.a_day <= budget]
+    if not within:
+        last = tried[-1]
+        raise FlightError(
+            f"{family.name}: even with {family.theta} = {last.threshold:g} it raises "
+            f"{last.rate.a_day:.3g} alarms a parameter-day on these flights, and the mission "
+            f"allows {budget:g}: they are not nominal, or this family is not for these parameters."
+        )
+    at = within[0]
+    shown = range(max(0, at - SHOWN), min(len(rules), at + SHOWN + 1))
+    flights = [one for one, _ in found]
+    finds = {tried[i].threshold: _least(flights, family, rules[i], phases) for i in shown}
+    odd = tuple(_odd(tried, at, budget, n))
+    return Calibration(rules[at], tried[at], tuple(tried), given, finds, odd)
 
 
-def _sum(rates: Sequence[Rate]) -> Rate:
-    return Rate(sum(r.false_alarms for r in rates), sum(r.parameter_days for r in rates))
+def _tried(threshold: float, i: int, found: Sequence[tuple[_LeftOut, list[int]]], n: int) -> Tried:
+    """The i-th rule on n flights."""
+    by_flight = [0] * n
+    for one, alarms in found:
+        by_flight[one.number] += alarms[i]
+    days = sum(one.flight.parameter_days for one, _ in found)
+    return Tried(threshold, Rate(sum(by_flight), days), tuple(by_flight))
+
+
+def _least(
+    flights: Sequence[_LeftOut], family: type[Family], rule: Any, phases: tuple[str, ...]
+) -> float | None:
+    """The least of SHARES by which half of the parameters can be too high and be found."""
+
+    def more(one: _LeftOut, share: float) -> int:
+        plain, higher = (
+            judge(one.flight, family, rule, phases, one.known, grid)
+            for grid in (None, too_high(one.flight.whole, share))
+        )
+        return int((higher > plain).sum())
+
+    of = sum(len(one.flight.columns) for one in flights)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for share in SHARES:
+            if 2 * sum(pool.map(partial(more, share=share), flights)) >= of:
+                return share
+    return None
+
+
+def _odd(tried: Sequence[Tried], at: int, budget: float, n: int) -> Iterator[tuple[int, float]]:
+    """Flights whose alarms alone keep a lower threshold from being taken, and are more than the
+    others let expect."""
+    for k in range(n if n > 2 else 0):
+        for one in tried[:at]:
+            mine = one.by_flight[k]
+            others = one.rate.false_alarms - mine
+            days = one.rate.parameter_days * (n - 1) / n  # of flights that are about as long
+            if others / days <= budget and at_least(mine, (others + 1) / (n - 1)) < HARDLY:
+                yield k, one.threshold
+                break

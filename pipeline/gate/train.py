@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.errors import FlightError
 from pipeline.gate.baselines import baseline
-from pipeline.gate.calibrate import Rate, calibrate, fit
+from pipeline.gate.calibrate import Calibration, calibrate, fit
 from pipeline.gate.grids import Heard, Recorded, hear, read_flight
 from pipeline.kernel import source_sha256
 from pipeline.mission.folder import Mission
@@ -26,11 +26,11 @@ Progress = Callable[[int, int], None]  # (steps done, of all)
 def train(
     name: str, family_name: str, mission: Mission, paths: Sequence[Path | Sequence[Path]],
     patterns: Sequence[str], settings: dict[str, Any], on_progress: Progress,
-) -> tuple[Artefact, Rate]:  # fmt: skip
-    """A model of every parameter that matches, and its rate of false alarms on these flights.
+) -> tuple[Artefact, Calibration]:  # fmt: skip
+    """A model of every parameter that matches, and how its threshold was found on these flights.
 
-    FlightError where nothing matches, where no threshold stays within the mission's budget, or
-    where the artefact would be too large.
+    settings: of the family; a threshold among them is kept. FlightError where nothing matches,
+    where no threshold stays within the mission's budget, or where the artefact would be too large.
     """
     try:
         check_name(name)
@@ -68,7 +68,9 @@ def train(
         raise FlightError(f"{what}: no number of {mission.mdb.path} has such a name.")
     budget = mission.settings.gate.false_alarms_per_parameter_day
     phases = mission.settings.phases.names
-    rule, rate = calibrate(groups, family, rule, phases, budget, step)
+    given = family.theta in settings
+    found = calibrate(groups, family, rule, phases, budget, step, given)
+    rule = found.rule
     known = [fit(g, family, rule, phases) for g in groups]
     told = {k: v for k, v in asdict(rule).items() if k not in ("match", "enabled")}
     parts = [
@@ -84,7 +86,7 @@ def train(
         encode_artefact(made)
     except ValueError as error:
         raise FlightError(f"model {name}: {error}.") from None
-    return made, rate
+    return made, found
 
 
 def _trained(flight: Recorded, heard: list[Heard]) -> Trained:

@@ -25,6 +25,7 @@ from pipeline.gate.knowledge import knowledge
 from pipeline.gate.report import markdown, told
 from pipeline.gate.train import train
 from pipeline.gate.validate import Event, timing, validate
+from pipeline.gate.words import calibration_words
 from pipeline.mission.folder import Mission, load_mission
 from pipeline.models.families import FAMILIES
 from pipeline.models.shared.contract import GroupParameter
@@ -537,6 +538,31 @@ def test_a_model_is_retired_whatever_its_file(mission: Mission, flights: dict[st
         assert folder.control(folder.move("one", "retired", "Ada", "x", 7)).model
 
 
+def test_a_threshold_says_what_it_costs(mission: Mission, flights: dict[str, Path]) -> None:
+    """A flight with faults among the nominal ones is named, and costs: with it nothing is found any
+    more. One that is given is kept, whatever it costs."""
+    paths, names = [flights[n] for n in ("n1", "f1", "n2", "n3")], ("HE_P", "LOX_T")
+    _, found = train("x", "level", mission, paths, names, {}, lambda *_: None)
+    alarms = [one.rate.false_alarms for one in found.tried]
+    assert alarms == sorted(alarms, reverse=True)
+    [(flight, without)] = found.odd
+    assert paths[flight] == flights["f1"]
+    _, nominal = train("x", "level", mission, [paths[0], *paths[2:]], names, {}, lambda *_: None)
+    assert nominal.odd == ()
+    assert without < nominal.chosen.threshold < found.chosen.threshold
+    assert nominal.finds[nominal.chosen.threshold] == 1.0
+    assert found.finds[found.chosen.threshold] is None
+    words = "\n".join(calibration_words(found, "margin", 0.05, ["n1", "f1", "n2", "n3"]))
+    assert (
+        f"f1 is unlike the others: {found.tried[0].by_flight[1]}" in words
+        or "f1 is unlike" in words
+    )
+    made, kept = train("x", "level", mission, paths, names, {"margin": 0.01}, lambda *_: None)
+    assert {part.settings["margin"] for part in made.parts} == {0.01}
+    assert (kept.given, len(kept.tried), kept.chosen.rate.a_day > 0.05) == (True, 1, True)
+    assert "as given" in "\n".join(calibration_words(kept, "margin", 0.05, ["a", "b", "c", "d"]))
+
+
 def test_training_refuses_what_it_cannot_do(mission: Mission, flights: dict[str, Path]) -> None:
     with pytest.raises(FlightError, match="two nominal flights"):
         trained(mission, "x", flights["n1"])
@@ -562,8 +588,8 @@ def test_every_family_is_trained_and_shows_what_it_knows(
     paths = [flights[n] for n in ("n1", "n2", "n3")]
     given = NEEDED.get(family, {})
     names = ("LOX_T", "LOX_P") if family in SETS else ("HE_P", "LOX_T")
-    made, rate = train("x", family, mission, paths, names, given, lambda *_: None)
-    assert rate.a_day <= mission.settings.gate.false_alarms_per_parameter_day
+    made, found = train("x", family, mission, paths, names, given, lambda *_: None)
+    assert found.chosen.rate.a_day <= mission.settings.gate.false_alarms_per_parameter_day
     assert decode_artefact(encode_artefact(made)) == made
     chain = Chain(mission)
     chain.models.apply(ModelStage("x", "active", made))
