@@ -16,7 +16,7 @@ from pipeline.scoring import labelled
 from pipeline.scoring.column import METRICS, SPACECRAFT
 from pipeline.scoring.nab import PROFILES, said, series
 from pipeline.scoring.nab import score as nab_score
-from pipeline.scoring.rules import Interval, Scored, Tally, pooled
+from pipeline.scoring.rules import Interval, RowTally, Scored, Tally, pooled
 from pipeline.scoring.smap import CROPS, Channel, channels, false_a_day, floors, score
 
 Some = Sequence[Interval]
@@ -35,7 +35,8 @@ def benchmark() -> None:
 def smap(folder: Path, each: bool, out: Path | None, png: Path | None) -> None:
     """FOLDER in SMAP's layout: train/ID.npy, test/ID.npy, labeled_anomalies.csv."""
     found = channels(folder)
-    by_crop = {crop: list(score(found, crop)) for crop in CROPS}
+    every = {crop: list(score(found, crop)) for crop in CROPS}
+    by_crop = {crop: scored for crop, scored in every.items() if scored}
     if out:
         out.write_bytes(orjson.dumps({s.series.name: s.predicted for s in by_crop[0]}))
     if png:
@@ -83,12 +84,16 @@ def nab(folder: Path) -> None:
 @benchmark.command("csv")
 @click.argument("folder", type=FILE)
 @click.option("--label", default="", help="Column of the labels: label, anomaly or is_anomaly.")
+@click.option("--past", type=FILE, help="A nominal file that each series is judged after.")
 @click.option("--files", "each", is_flag=True, help="A line for every file too.")
 @click.option("--out", type=FILE, help="JSON of {file: [[first, last], …]} of the first.")
-def csv_(folder: Path, label: str, each: bool, out: Path | None) -> None:
-    """FOLDER of labelled CSVs: a file a series, a row a time, columns of numbers and of labels."""
-    found = labelled.files(folder, label)
-    scored, others = labelled.score(found, SPACECRAFT), labelled.score(found, METRICS)
+def csv_(folder: Path, label: str, past: Path | None, each: bool, out: Path | None) -> None:
+    """FOLDER of labelled CSVs: a file a series, a row a time, columns of numbers and of labels.
+
+    A file without labels is left out, and may be the --past of the others."""
+    found, unlabelled = labelled.files(folder, label)
+    before = labelled.past(past) if past else {}
+    scored, others = (labelled.score(found, families, before) for families in (SPACECRAFT, METRICS))
     if out:
         out.write_bytes(orjson.dumps({s.series.name: s.predicted for s in scored}))
     console = Terminal()
@@ -98,10 +103,22 @@ def csv_(folder: Path, label: str, each: bool, out: Path | None) -> None:
             for s in scored
         ]))  # fmt: skip
     table = Table("families", "rule", "precision", "recall", "F1", "hit/false/missed")
+    points = Table("families", "row by row: F1", "false alarm rate", "missed alarm rate")
     for families, made in ((SPACECRAFT, scored), (METRICS, others)):
+        names = ", ".join(f.name for f in families)
         for rule, tally in pooled(made).items():
-            table.add_row(", ".join(f.name for f in families), rule, *_cells(tally))
+            table.add_row(names, rule, *_cells(tally))
+        by_row = sum((labelled.row_by_row(s) for s in made), RowTally())
+        points.add_row(
+            names,
+            f"{by_row.f1:.3f}",
+            f"{by_row.false_alarm_rate:.2%}",
+            f"{by_row.missed_alarm_rate:.2%}",
+        )
     console.print(table)
+    console.print(points)
+    for path in unlabelled:
+        console.print(f"{path} has no labels, and is left out.", markup=False)
     rows, events = sum(s.series.rows for s in scored), sum(len(s.series.true) for s in scored)
     console.print(f"{len(scored)} files, {rows} rows, {events} labelled anomalies.")
 
@@ -112,14 +129,16 @@ def _cells(t: Tally) -> tuple[str, ...]:
 
 
 def _summary(by_crop: dict[int, list[Scored[Channel]]]) -> Table:
-    table = Table("first rows left out", "rule", "precision", "recall", "F1", "hit/false/missed")
+    table = Table(
+        "first rows left out", "channels", "rule", "precision", "recall", "F1", "hit/false/missed"
+    )
     means: dict[str, list[float]] = {"telemanom": [], "Orion": []}
     for crop, scored in by_crop.items():
         for rule, t in pooled(scored).items():
             means[rule].append(t.f1)
-            table.add_row(str(crop), rule, *_cells(t))
+            table.add_row(str(crop), str(len(scored)), rule, *_cells(t))
     for rule, f1 in means.items():
-        table.add_row("mean", rule, "", "", f"{np.mean(f1):.3f}", "")
+        table.add_row("mean", "", rule, "", "", f"{np.mean(f1):.3f}", "")
     return table
 
 

@@ -5,16 +5,20 @@ no, normal or empty is normal, all else an anomaly; a run of labelled rows is on
 column of numbers beside it is judged, except a time and the columns of other marks (NOT_VALUES); a
 row is odd where any of them is. Cells that are not numbers count as missing.
 
-Every file is judged from its first row on, as by a worker, without earlier data.
+Every file is judged from its first row on, as by a worker, without earlier data, or after the rows
+of one nominal file and a gap. A file without a column of labels is left out and named. Links are
+followed.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +28,10 @@ from pipeline.formats.series import unique_names
 from pipeline.formats.times import is_time_name
 from pipeline.models.shared.family import Family
 from pipeline.scoring.column import GAP, judged
-from pipeline.scoring.rules import Interval, Scored, intervals
+from pipeline.scoring.rules import Interval, RowTally, Scored, intervals
 from schemas.columns import F8
 
+_NONE = np.zeros(0)
 LABELS = ("label", "anomaly", "is_anomaly")
 NOT_VALUES = ("changepoint", "index", "id")
 NORMAL = ("", "0", "0.0", "false", "no", "normal", "nan")
@@ -42,15 +47,50 @@ class Labelled:
     rows: int
 
 
-def files(folder: Path, label: str = "") -> list[Labelled]:
-    """Every *.csv under the folder. FlightError: none is there, or one that cannot be read."""
-    paths = sorted(folder.rglob("*.csv"))
+def files(folder: Path, label: str = "") -> tuple[list[Labelled], list[Path]]:
+    """Every *.csv under the folder, and those of them without labels. FlightError: none is there,
+    none is labelled, or one cannot be read."""
+    paths = sorted(_csv_files(folder))
     if not paths:
         raise FlightError(f"{folder}: no CSV file in it.")
-    return [_labelled(folder, path, label) for path in paths]
+    found = [(path, _read(folder, path, label)) for path in paths]
+    unlabelled = [path for path, one in found if one.true is None]
+    if len(unlabelled) == len(paths):
+        marks = " or ".join((label,) if label else LABELS)
+        raise FlightError(f"{paths[0]}: no column {marks}, nor in any other; --label names it.")
+    return [
+        Labelled(one.name, one.values, one.true, one.rows)
+        for _, one in found if one.true is not None
+    ], unlabelled  # fmt: skip
 
 
-def _labelled(folder: Path, path: Path, label: str) -> Labelled:
+def past(path: Path) -> dict[str, F8]:
+    """Columns of numbers of a nominal file, by name; labels in it are not looked at."""
+    return _read(path.parent, path, "").values
+
+
+def _csv_files(folder: Path) -> Iterator[Path]:
+    """Also behind links, each folder once."""
+    seen: set[str] = set()
+    for where, below, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(where)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        yield from (Path(where) / name for name in names if name.endswith(".csv"))
+
+
+class _Read(NamedTuple):
+    """A file; true: None where it has no labels."""
+
+    name: str
+    values: dict[str, F8]
+    true: tuple[Interval, ...] | None
+    rows: int
+
+
+def _read(folder: Path, path: Path, label: str) -> _Read:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
@@ -65,19 +105,19 @@ def _labelled(folder: Path, path: Path, label: str) -> Labelled:
     names = unique_names(header)
     marks = (label.lower(),) if label else LABELS
     at = next((i for m in marks for i, n in enumerate(names) if n.lower() == m), None)
-    if at is None:
-        raise FlightError(f"{path}: no column {' or '.join(marks)}; --label names it.")
     for i, row in enumerate(rows):
         if len(row) != len(names):
             raise FlightError(f"{path}, row {i + 2}: {len(row)} cells under {len(names)} names.")
-    odd = np.array([row[at].strip().lower() not in NORMAL for row in rows], np.bool_)
     others = (i for i, n in enumerate(header) if i != at and not _no_value(n))
     columns = {names[i]: _numbers([row[i] for row in rows]) for i in others}
     values = {n: c for n, c in columns.items() if np.isfinite(c).any()}
     if not values:
-        raise FlightError(f"{path}: no column of numbers beside {names[at]}.")
+        raise FlightError(f"{path}: no column of numbers beside its labels.")
     name = path.relative_to(folder).as_posix()
-    return Labelled(name, values, tuple(intervals(odd)), len(rows))
+    if at is None:
+        return _Read(name, values, None, len(rows))
+    odd = np.array([row[at].strip().lower() not in NORMAL for row in rows], np.bool_)
+    return _Read(name, values, tuple(intervals(odd)), len(rows))
 
 
 def _no_value(name: str) -> bool:
@@ -95,12 +135,35 @@ def _number(cell: str) -> float:
         return np.nan
 
 
-def odd_rows(series: Labelled, families: Sequence[type[Family]]) -> NDArray[np.bool_]:
+def odd_rows(
+    series: Labelled, families: Sequence[type[Family]], before: Mapping[str, F8]
+) -> NDArray[np.bool_]:
+    """before: what each column was in the past, by name; a column that is not there has none."""
     odd = np.zeros(series.rows, np.bool_)
-    for column in series.values.values():
-        odd |= judged(column, None, families)[0]
+    for name, column in series.values.items():
+        old = before.get(name, _NONE)
+        gap = len(old) if len(old) else None
+        odd |= judged(np.concatenate([old, column]), gap, families)[0][len(old) :]
     return odd
 
 
-def score(found: list[Labelled], families: Sequence[type[Family]]) -> list[Scored[Labelled]]:
-    return [Scored(one, intervals(odd_rows(one, families), GAP)) for one in found]
+def score(
+    found: list[Labelled], families: Sequence[type[Family]], before: Mapping[str, F8]
+) -> list[Scored[Labelled]]:
+    return [Scored(one, intervals(odd_rows(one, families, before), GAP)) for one in found]
+
+
+def row_by_row(scored: Scored[Labelled]) -> RowTally:
+    """The predicted intervals and the labelled ones, row by row."""
+    said, true = (
+        _rows(scored.series.rows, some) for some in (scored.predicted, scored.series.true)
+    )
+    hits, false = int((said & true).sum()), int((said & ~true).sum())
+    return RowTally(hits, false, int((~said & true).sum()), int((~said & ~true).sum()))
+
+
+def _rows(rows: int, some: Sequence[Interval]) -> NDArray[np.bool_]:
+    marked = np.zeros(rows, np.bool_)
+    for first, last in some:
+        marked[first : last + 1] = True
+    return marked

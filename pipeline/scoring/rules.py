@@ -39,6 +39,36 @@ class Tally:
         return 2 * self.hits / max(2 * self.hits + self.false + self.missed, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class RowTally:
+    """Rows: rightly said to be odd, wrongly, wrongly said to be normal, rightly."""
+
+    hits: int = 0
+    false: int = 0
+    missed: int = 0
+    calm: int = 0
+
+    def __add__(self, other: RowTally) -> RowTally:
+        return RowTally(
+            self.hits + other.hits, self.false + other.false, self.missed + other.missed,
+            self.calm + other.calm,
+        )  # fmt: skip
+
+    @property
+    def f1(self) -> float:
+        return Tally(self.hits, self.false, self.missed).f1
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """Of the normal rows, as SKAB has it."""
+        return self.false / max(self.false + self.calm, 1)
+
+    @property
+    def missed_alarm_rate(self) -> float:
+        """Of the labelled rows."""
+        return self.missed / max(self.missed + self.hits, 1)
+
+
 def overlap(a: Interval, b: Interval) -> bool:
     return a[0] <= b[1] and a[1] >= b[0]
 

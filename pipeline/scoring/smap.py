@@ -88,9 +88,11 @@ def floor_rows(channel: Channel) -> NDArray[np.bool_]:
 
 
 def score(found: list[Channel], crop: int) -> Iterator[Scored[Channel]]:
-    """Every channel with the first `crop` rows of its test left out."""
+    """Every channel with the first `crop` rows of its test left out; those that have more."""
     known: dict[str, list[Interval]] = {}
     for whole in found:
+        if len(whole.test) <= crop:
+            continue
         channel = whole.cropped(crop)
         if channel.name not in known:
             known[channel.name] = intervals(odd_rows(channel), GAP)

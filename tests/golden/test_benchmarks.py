@@ -73,10 +73,11 @@ def test_a_folder_of_labelled_csvs_is_scored(tmp_path: Path) -> None:
     other = ["\ufeff;A;Label", *(f"{i};{a:.4f};false" for i, a in enumerate(plain))]
     (tmp_path / "below" / "two.csv").write_text("\n".join(other))
 
-    below, one = labelled.files(tmp_path)
+    (below, one), unlabelled = labelled.files(tmp_path)
+    assert unlabelled == []
     assert (below.name, list(below.values), below.true) == ("below/two.csv", ["A"], ())
     assert (one.name, list(one.values), one.true) == ("one.csv", ["A", "B"], ((2000, 2049),))
-    found = labelled.score([below, one], SPACECRAFT)
+    found = labelled.score([below, one], SPACECRAFT, {})
     assert [s.telemanom for s in found] == [Tally(), Tally(hits=1)]
     out = tmp_path / "out.json"
     done = CliRunner().invoke(

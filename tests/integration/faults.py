@@ -74,6 +74,7 @@ EXPECTED: dict[str, tuple[str, str]] = {
 ALSO = {
     # records that cannot be read are late
     ("HeartlineBehind", "stalled"), ("HeartlineUnhealthy", "stalled"),
+    ("HeartlineLagGrows", "stalled"),
     # a process that runs now and then is scraped now and then, commits so, and cannot hurry
     ("HeartlineTargetAbsent", "starved"), ("HeartlineUnhealthy", "starved"),
     ("HeartlineHeldBack", "starved"), ("HeartlineRecovers", "starved"),

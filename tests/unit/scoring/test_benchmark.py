@@ -10,9 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from agents.cli import main
+from pipeline.scoring import labelled
+from pipeline.scoring.column import SPACECRAFT
 from pipeline.scoring.nab import Series, worth
 from pipeline.scoring.nab import score as score_nab
-from pipeline.scoring.rules import Tally, intervals, orion, telemanom
+from pipeline.scoring.rules import RowTally, Tally, intervals, orion, telemanom
 from pipeline.scoring.smap import channels
 
 
@@ -107,3 +109,61 @@ def test_nab_takes_the_best_threshold_and_the_best_of_a_window() -> None:
     said[900] = 4.0  # louder than the truth: it costs .11 of 2
     assert score_nab([(one, said)], "standard")[0] == pytest.approx(100 * (2 - 0.11) / 2)
     assert score_nab([(one, said)], "low false positives")[0] == pytest.approx(100 * (2 - 0.22) / 2)
+
+
+def test_a_test_that_is_shorter_than_a_crop(folder: Path, rng: np.random.Generator) -> None:
+    """It is judged by the crops that leave some of it."""
+    np.save(folder / "test" / "B-1.npy", rng.uniform(-1, 1, (2100, 25)))
+    done = CliRunner().invoke(main, ["benchmark", "smap", str(folder)])
+    assert done.exit_code == 0, done.output
+    counts = {
+        line.split()[1]: line.split()[3] for line in done.output.splitlines() if "Orion" in line
+    }
+    assert {"0": "2", "2000": "2", "3500": "1", "4200": "1"}.items() <= counts.items(), done.output
+    for name in ("A-1", "B-1"):
+        np.save(folder / "test" / f"{name}.npy", rng.uniform(-1, 1, (300, 25)))
+    done = CliRunner().invoke(main, ["benchmark", "smap", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert "3500" not in done.output
+
+
+def test_rows_of_a_tally() -> None:
+    both = RowTally(3, 1, 0, 6) + RowTally(0, 1, 2, 2)
+    assert both == RowTally(3, 2, 2, 8)
+    assert (both.false_alarm_rate, both.missed_alarm_rate) == (2 / 10, 2 / 5)
+    assert both.f1 == pytest.approx(2 * 3 / (2 * 3 + 2 + 2))
+    assert (RowTally().false_alarm_rate, RowTally().missed_alarm_rate) == (0.0, 0.0)
+
+
+def test_labelled_files_behind_links_and_a_nominal_one(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """The nominal file has no labels: it is named, left out, and may be the past of the others:
+    what was never there before is odd then from the first row on."""
+    kept, folder = tmp_path / "kept", tmp_path / "folder"
+    kept.mkdir()
+    folder.mkdir()
+    calm = rng.uniform(-1, 1, 2000)
+    (kept / "nominal.csv").write_text("a\n" + "\n".join(f"{x:.4f}" for x in calm) + "\n")
+    rows = [(f"{x:.4f}", "0") for x in rng.uniform(-0.9, 0.9, 400)]
+    rows[100:140] = [("9.0", "1")] * 40
+    (kept / "odd.csv").write_text("a,label\n" + "\n".join(",".join(r) for r in rows) + "\n")
+    (folder / "linked").symlink_to(kept)
+    (kept / "round").symlink_to(folder)  # a link that leads back
+    found, unlabelled = labelled.files(folder)
+    assert ([one.name for one in found], [p.name for p in unlabelled]) == (
+        ["linked/odd.csv"], ["nominal.csv"],
+    )  # fmt: skip
+    with_past = labelled.past(kept / "nominal.csv")
+    [alone], [after] = (labelled.score(found, SPACECRAFT, past) for past in ({}, with_past))
+    assert alone.predicted == []  # 400 rows are too few to know it by
+    tally = labelled.row_by_row(after)
+    assert tally.missed < 10
+    assert tally.hits >= 30
+    command = ["benchmark", "csv", str(folder), "--past", str(kept / "nominal.csv")]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert "nominal.csv has no labels" in done.output.replace("\n", "")
+    (kept / "odd.csv").unlink()
+    done = CliRunner().invoke(main, ["benchmark", "csv", str(folder)])
+    assert (done.exit_code, "no column label or anomaly" in done.output) == (1, True)
