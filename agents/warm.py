@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import subprocess
 import sys
@@ -31,6 +33,7 @@ from pipeline.timeline.unwrap import Unwrap
 from schemas.columns import SECOND, Grid, Transitions
 from schemas.mission import IntegerEncoding, ParameterType
 
+_HERE = Path(__file__).parent.parent  # numba keeps its files by the place of their source
 _ROWS = 3
 _BEHIND = "behind-the-decoder"  # what the helper is told
 # stages that a mission must ask for
@@ -52,20 +55,23 @@ def warm_up() -> float:
     contexts, which only an XTCE document can define.
     """
     begun = time.monotonic()
-    helper = None if Path(CACHE).exists() or len(os.sched_getaffinity(0)) < 2 else _help()
+    done = Path(CACHE) / f"warm-{hashlib.sha256(str(_HERE).encode()).hexdigest()[:16]}"
+    helper = None if done.exists() or len(os.sched_getaffinity(0)) < 2 else _help()
     _fetch()
     _fly(_MISSION)
     _fly(_MISSION + _PHASES)
     if helper:
         helper.wait()  # what it could not do is done here
     _judge()
+    with contextlib.suppress(OSError):  # a cache that may only be read has what it needs, or not
+        done.touch()
     return time.monotonic() - begun
 
 
 def _help() -> subprocess.Popen[bytes]:
     """Compile what comes behind the decoder in a process of its own: numba does one at a time."""
     return subprocess.Popen(
-        [sys.executable, "-m", "agents.warm", _BEHIND], cwd=Path(__file__).parent.parent,
+        [sys.executable, "-m", "agents.warm", _BEHIND], cwd=_HERE,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 

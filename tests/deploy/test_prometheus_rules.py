@@ -108,7 +108,7 @@ FAULTS = {  # each begins at minute 10, but for the slow ones
         {f'heartline_rejects_total{{{W},source="x",reason="unknown_source"}}': "0+0x9 0+2x50"}, 12
     ),
     "HeartlineUnknownSource, once": Fault(
-        {f'heartline_rejects_total{{{W},source="x",reason="unknown_source"}}': "_x9 1+0x50"}, 12
+        {f'heartline_rejects_total{{{W},source="x",reason="unknown_source"}}': "_x10 1+0x50"}, 12
     ),
     "HeartlineDeadLetters": Fault({f"heartline_dead_letters_total{{{W}}}": "4+0x9 6+0x50"}, 12),
     "HeartlineClockChanged": Fault(
