@@ -45,6 +45,9 @@ pane_s = 1
 _PHASES = """[phases]
 parameter = "PHASE"
 labels = ["ASCENT"]
+[[level]]
+match = "BATT_*"
+enabled = true
 """
 
 
