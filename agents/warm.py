@@ -34,6 +34,7 @@ from schemas.columns import SECOND, Grid, Transitions
 from schemas.mission import IntegerEncoding, ParameterType
 
 _HERE = Path(__file__).parent.parent  # numba keeps its files by the place of their source
+HELP_S = 300.0
 _ROWS = 3
 _BEHIND = "behind-the-decoder"  # what the helper is told
 # stages that a mission must ask for
@@ -59,12 +60,14 @@ def warm_up() -> float:
     """
     begun = time.monotonic()
     done = Path(CACHE) / f"warm-{hashlib.sha256(str(_HERE).encode()).hexdigest()[:16]}"
-    helper = None if done.exists() or len(os.sched_getaffinity(0)) < 2 else _help()
+    helper = None if done.exists() or (os.cpu_count() or 1) < 2 else _help()
     _fetch()
     _fly(_MISSION)
     _fly(_MISSION + _PHASES)
     if helper:
-        helper.wait()  # what it could not do is done here
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            helper.wait(HELP_S)
+        helper.kill()  # what it could not do is done here
     _judge()
     with contextlib.suppress(OSError):  # a cache that may only be read has what it needs, or not
         done.touch()
@@ -72,7 +75,9 @@ def warm_up() -> float:
 
 
 def _help() -> subprocess.Popen[bytes]:
-    """Compile what comes behind the decoder in a process of its own: numba does one at a time."""
+    """Compile what comes behind the decoder in a process of its own: numba does one at a time.
+
+    A kernel has one signature, so where both compile the same one they keep the same code."""
     return subprocess.Popen(
         [sys.executable, "-m", "agents.warm", _BEHIND], cwd=_HERE,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -31,13 +31,13 @@ class GateReport:
     passed: bool
     key: str
     signature: str
-    enough: bool = True
+    enough: bool
 
     @property
     def signed(self) -> bytes:
         """The bytes that the signature covers."""
-        told = ["heartline gate 1", self.sha256, self.mission_database, self.passed]
-        return orjson.dumps(told if self.enough else [*told, "heard too little"])
+        said = [self.sha256, self.mission_database, self.passed, self.enough]
+        return orjson.dumps(["heartline gate 2", *said])
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,9 @@ def train(
     rate, (low, high) = found.chosen.rate, found.chosen.rate.interval
     budget = mission.settings.gate.false_alarms_per_parameter_day
     theta = BY_NAME[family].theta
-    for line in calibration_words(found, theta, budget, [p.parent.name for p in flights]):
+    for line in calibration_words(
+        found, theta, budget, [f"{p.parent.name}/{p.name}" for p in flights]
+    ):
         console.print(line)
     n = sum(len(p.parameters) for p in artefact.parts)
     console.print(

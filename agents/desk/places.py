@@ -7,7 +7,7 @@ not read: a hundred idle connections would be kept for ever.
 from __future__ import annotations
 
 import asyncio
-from asyncio import BaseTransport
+from asyncio import BaseTransport, WriteTransport
 
 from aiohttp import web
 
@@ -24,6 +24,7 @@ class Places:
         self.body_s, self._idle_s, self._most = body_s, idle_s, most
         self._busy: set[BaseTransport] = set()
         self._since: dict[BaseTransport, float] = {}
+        self._unread: dict[BaseTransport, int] = {}  # bytes of its answer, when last looked at
 
     def begins(self, request: web.Request) -> None:
         """A request has come as far as its head."""
@@ -45,8 +46,15 @@ class Places:
             now = loop.time()
             open_ = [c.transport for c in server.connections if c.transport]
             self._busy.intersection_update(open_)
-            self._since = {t: self._since.get(t, now) for t in open_}
+            self._since = {
+                t: now if self._reads(t) else self._since.get(t, now) for t in open_
+            }  # fmt: skip
+            self._unread = {t: t.get_write_buffer_size() for t in open_}
             idle = sorted((t for t in open_ if t not in self._busy), key=self._since.__getitem__)
             for at, transport in enumerate(idle):
                 if at < len(open_) - self._most or now - self._since[transport] > self._idle_s:
                     transport.abort()
+
+    def _reads(self, transport: WriteTransport) -> bool:
+        """Whether more of its answer has left since."""
+        return transport.get_write_buffer_size() < self._unread.get(transport, 0)

@@ -124,6 +124,7 @@ class Lane:
         self.silent_until, self.next_offset = committed, start
         self.committed, self._backlog = committed, end
         self._metrics.committed.labels(self.partition).set(max(committed, 0))
+        self._metrics.processed.labels(self.partition).set(start)
         self._stored(start)
         self._reread()
         self._metrics.restore.labels(self.partition).set(time.monotonic() - self._given)
@@ -248,6 +249,7 @@ class Lane:
     ) -> None:
         await self.commit.send(outputs)
         self.next_offset = chunk.next_offset
+        self._metrics.processed.labels(self.partition).set(self.next_offset)
         self._metrics.unsaved(self.partition, self.next_offset - self._stored_at)
         self._reread()
         self._open -= 1

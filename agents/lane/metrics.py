@@ -84,6 +84,9 @@ class Metrics:
         self._alerts = counter("alerts", "Alerts published.", "source", "level", "kind")
         self._lag = gauge("consumer_lag_records", "Records not yet processed.", "partition")
         self.committed = gauge("committed_offset", "Of telemetry.raw.", "partition")
+        self.processed = gauge(
+            "processed_offset", "Below the committed one while it reads again.", "partition"
+        )
         self.lanes = gauge("lanes", "Lanes of this worker.")
         self.exactly_once = gauge("exactly_once", "1: outputs and offsets in one transaction.")
         self.held_back = gauge(
@@ -137,6 +140,7 @@ class Metrics:
         of_lane = (
             self._lag,
             self.committed,
+            self.processed,
             self.restore,
             self.recovery,
             self._snapshot,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -13,12 +14,12 @@ from schemas import topics
 
 
 class TableMetrics(Collector):
-    """written: rows by topic. behind: records not written yet; -1: not known. looked: when broker
-    and database last answered, unix time."""
+    """written: rows by topic. missed: records that the broker deleted first. behind: not written
+    yet; -1: not known. looked: when broker and database last answered, or it began, unix time."""
 
     def __init__(self) -> None:
         self.written = Counter({topics.ALERTS: 0, topics.DESK: 0})
-        self.refused, self.behind, self.looked = 0, -1, 0.0
+        self.refused, self.missed, self.behind, self.looked = 0, 0, -1, time.time()
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -30,6 +31,9 @@ class TableMetrics(Collector):
         refused = CounterMetricFamily("heartline_table_refused_records", "That were none of ours.")
         refused.add_metric([], self.refused)
         yield refused
+        missed = CounterMetricFamily("heartline_table_missed_records", "Deleted before.")
+        missed.add_metric([], self.missed)
+        yield missed
         for name, words, value in (
             ("behind_records", "Not written yet; -1: not known.", self.behind),
             (

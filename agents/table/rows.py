@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from agents.readers.tail import object_of
 from schemas.desk import decode_desk
 
+_MOST_NS = 2**62
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -18,7 +19,7 @@ class Place(NamedTuple):
     topic_id: str
     partition: int
     offset: int
-    stamp_ms: int  # when the broker got it
+    stamp_ms: int  # of the record
 
 
 def alert_row(place: Place, value: bytes | None) -> tuple[Any, ...]:
@@ -29,14 +30,21 @@ def alert_row(place: Place, value: bytes | None) -> tuple[Any, ...]:
             raise ValueError("is no object")
         monitor, by = alert["monitor"], alert.get("control") or {}
         observed = alert.get("observed")
-        made = (
+        made: tuple[Any, ...] = (
             *(alert[key] for key in ("source", "parameter", "name")), alert.get("container", ""),
             monitor["kind"], monitor["name"], alert["transition"], alert["level_before"],
             alert["level_after"], None if observed is None else float(observed),
             alert.get("unit", ""), alert["sentence"], by.get("who", ""),
         )  # fmt: skip
-        generation_ns = int(alert["generation_ns"])
-        head = (place.namespace, place.topic_id, str(alert["id"]), generation_ns)
+        generation_ns = alert["generation_ns"]
+        if type(generation_ns) is not int or not abs(generation_ns) < _MOST_NS:
+            raise ValueError("generation_ns is no ns since 1970")
+        if not all(
+            isinstance(x, str)
+            for x in (alert["id"], *(x for x in made if x is not None and type(x) is not float))
+        ):
+            raise ValueError("has a text that is none")
+        head = (place.namespace, place.topic_id, alert["id"], generation_ns)
         times = (_time(place.stamp_ms * 1_000_000), _time(generation_ns))
         return tuple(_text(x) for x in (*head, *times, *made, value.decode()))
     except (KeyError, TypeError, AttributeError, OverflowError) as error:

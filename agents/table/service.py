@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -18,7 +19,7 @@ from aiokafka.errors import KafkaError
 
 from agents.broker.declared import ensure_topics
 from agents.broker.kafka import consumer, left, parts_of, patiently, start, stop
-from agents.broker.topic_ids import topic_ids
+from agents.broker.topic_ids import UNKNOWN, topic_ids
 from agents.host.errors import BrokerError
 from agents.observe.logs import BROKER
 from agents.settings import Settings
@@ -35,7 +36,22 @@ AGAIN_S = 2.0
 PROBE_S = 5.0
 UNHEARD_S = 20.0
 MOST = 5000  # records of one transaction
+# a writer whose machine is gone holds the lock no longer than this lets the server believe in it
+KEEPALIVE = {
+    "tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3",
+}  # fmt: skip
 AWAY = {"about": "postgresql"}
+
+
+class _Rows(NamedTuple):
+    """Of a batch. refused: (offset, why) of what is none of ours."""
+
+    made: list[tuple[object, ...]]
+    refused: list[tuple[int, str]]
+
+
+class OtherWriterError(Exception):
+    """One is enough."""
 
 
 class Table:
@@ -58,6 +74,8 @@ class Table:
         while True:
             try:
                 await self._session()
+            except OtherWriterError as error:
+                self._failed("waits", error)
             except (BrokerError, KafkaError) as error:
                 self._failed("the broker", error)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, OSError) as error:
@@ -73,9 +91,11 @@ class Table:
         client = await start(consumer(s.bootstrap), s.bootstrap)
         database = None
         try:
-            database = await asyncpg.connect(self._url, timeout=10, command_timeout=STEP_S)
+            database = await asyncpg.connect(
+                self._url, timeout=10, command_timeout=STEP_S, server_settings=KEEPALIVE
+            )
             if not await database.fetchval(LOCK, s.namespace):
-                raise BrokerError("another `heartline table` writes for this namespace")
+                raise OtherWriterError("another `heartline table` writes for this namespace")
             await database.execute(TABLES)
             parts = await parts_of(s.bootstrap, *self._wire)
             self._ids = await topic_ids(client, *self._wire)
@@ -91,18 +111,24 @@ class Table:
     ) -> None:
         """To where the last transaction ended; of a topic that was made anew to its beginning."""
         client.assign(parts)
-        known = {}
+        known: dict[TopicPartition, int] = {}
         for wire, id_ in self._ids.items():
             for topic, partition, offset in await database.fetch(
                 READ, self._settings.namespace, id_
             ):
-                if topic == self._wire[wire]:
+                # a broker without ids of topics may have made it anew: repeats do no harm
+                if topic == self._wire[wire] and id_ != UNKNOWN:
                     known[TopicPartition(wire, partition)] = offset
-        first, last = await client.beginning_offsets(parts), await client.end_offsets(parts)
+        first = await client.beginning_offsets(parts)
         for part in parts:
-            at = known.get(part, 0)
-            # beyond its end: a broker without ids of topics made it anew
-            client.seek(part, max(at, first[part]) if at <= last[part] else first[part])
+            at = known.get(part, first[part])
+            if gone := max(0, first[part] - at):
+                self.metrics.missed += gone
+                log.error(
+                    "%s: %d records were deleted by the broker before they were written: from "
+                    "offset %d to %d", part.topic, gone, at, first[part], extra=BROKER,
+                )  # fmt: skip
+            client.seek(part, max(at, first[part]))
 
     async def _follow(
         self, client: AIOKafkaConsumer, database: asyncpg.Connection, parts: list[TopicPartition]
@@ -116,6 +142,8 @@ class Table:
                 probed = time.monotonic()
                 if await topic_ids(client, *self._wire) != self._ids:
                     raise BrokerError("a topic was made anew")
+                if {*await parts_of(self._settings.bootstrap, *self._wire)} != {*parts}:
+                    raise BrokerError("there are more partitions than before")
                 figures.behind = await left(client, await client.end_offsets(parts))
                 await database.execute("SELECT 1")
                 figures.looked, self.why = time.time(), ""
@@ -125,29 +153,30 @@ class Table:
         database: asyncpg.Connection,
         got: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]],
     ) -> None:
-        namespace = self._settings.namespace
+        namespace, every = self._settings.namespace, {
+            part: self._rows(part, records) for part, records in got.items()
+        }  # fmt: skip
         async with asyncio.timeout(STEP_S), database.transaction():
             for part, records in got.items():
                 topic, id_ = self._wire[part.topic], self._ids[part.topic]
-                rows = self._rows(topic, id_, records)
-                await database.executemany(_ROWS[topic][1], rows)
+                await database.executemany(_ROWS[topic][1], every[part].made)
                 mark = (namespace, topic, id_, part.partition, records[-1].offset + 1)
                 await database.execute(MARK, *mark)
-                self.metrics.written[topic] += len(rows)
+        for part, rows in every.items():
+            self.metrics.written[self._wire[part.topic]] += len(rows.made)
+            self.metrics.refused += len(rows.refused)
+            for offset, why in rows.refused:
+                log.warning("%s, offset %d: %s", part.topic, offset, why, extra=BROKER)
 
-    def _rows(
-        self, topic: str, id_: str, records: Sequence[ConsumerRecord[bytes, bytes]]
-    ) -> list[tuple[object, ...]]:
-        """What is none of ours is counted, and said in the log."""
-        made, namespace = [], self._settings.namespace
+    def _rows(self, part: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]]) -> _Rows:
+        rows, topic, id_ = _Rows([], []), self._wire[part.topic], self._ids[part.topic]
         for r in records:
+            place = Place(self._settings.namespace, id_, r.partition, r.offset, r.timestamp)
             try:
-                place = Place(namespace, id_, r.partition, r.offset, r.timestamp)
-                made.append(_ROWS[topic][0](place, r.value))
+                rows.made.append(_ROWS[topic][0](place, r.value))
             except ValueError as error:
-                self.metrics.refused += 1
-                log.warning("%s, offset %d: %s", topic, r.offset, error, extra=BROKER)
-        return made
+                rows.refused.append((r.offset, str(error)))
+        return rows
 
     def health(self) -> tuple[bool, str]:
         if self.why:

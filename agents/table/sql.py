@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS heartline_deeds (
     "offset" bigint NOT NULL, at timestamptz NOT NULL, what text NOT NULL, who text NOT NULL,
     why text NOT NULL, source text NOT NULL, incident text NOT NULL, level text NOT NULL,
     alarms integer NOT NULL, record json NOT NULL,
-    PRIMARY KEY (namespace, topic_id, "partition", "offset")
+    PRIMARY KEY (namespace, topic_id, "partition", "offset", at)
 );
 CREATE INDEX IF NOT EXISTS heartline_deeds_at ON heartline_deeds (at);
 CREATE TABLE IF NOT EXISTS heartline_read (

@@ -10,7 +10,10 @@ from typing import Any
 from deploy.dashboards.parts import Panel, board, choice, variable
 
 SQL = "${alerts_db}"
-WHICH = "$__timeFilter($clock) AND source IN ($source) AND level IN ($level)"
+WHICH = (
+    "$__timeFilter($clock) AND namespace IN ($namespace) AND source IN ($source) "
+    "AND level IN ($level)"
+)
 EVERY = f"""
 SELECT $clock AS "time", level, transition, source, name AS parameter, kind, sentence, who, id
 FROM heartline_alerts WHERE {WHICH} ORDER BY $clock DESC, id DESC LIMIT 1000
@@ -23,8 +26,10 @@ GROUP BY source, name, kind ORDER BY raised DESC, last DESC LIMIT 20
 """.strip()
 DEEDS = """
 SELECT at AS "time", what, who, why, source, incident, alarms
-FROM heartline_deeds WHERE $__timeFilter(at) ORDER BY at DESC LIMIT 1000
+FROM heartline_deeds WHERE $__timeFilter(at) AND namespace IN ($namespace)
+ORDER BY at DESC LIMIT 1000
 """.strip()
+NAMESPACES = "SELECT DISTINCT namespace FROM heartline_read ORDER BY 1"  # '': that of live data
 PANELS = (
     Panel("Alerts", "none", [(EVERY, "")],
           "Transitions of monitors, the newest thousand. `heartline explain ID` says all of one.",
@@ -42,6 +47,7 @@ def made() -> Any:
         "Every alert there was, from PostgreSQL. What stands now: Flight.",
         [
             variable("source", "SELECT DISTINCT source FROM heartline_alerts ORDER BY 1", sql=SQL),
+            variable("namespace", NAMESPACES, sql=SQL),
             variable("level", "SELECT DISTINCT level FROM heartline_alerts ORDER BY 1", sql=SQL),
             choice("clock", "Time of", {"alert": "told", "flight": "generated"}),
         ],

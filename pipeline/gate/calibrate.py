@@ -73,11 +73,11 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A threshold on the flights left out. by_flight: its false alarms on each, in their order."""
+    """A threshold on the flights left out. by_flight: its rate on each, in their order."""
 
     threshold: float
     rate: Rate
-    by_flight: tuple[int, ...]
+    by_flight: tuple[Rate, ...]
 
 
 class _LeftOut(NamedTuple):
@@ -92,7 +92,7 @@ class _LeftOut(NamedTuple):
 class Calibration:
     """What was decided. tried: every candidate, from the least on; given: there was no choice.
     finds: of the threshold chosen and its neighbours, the least share of its range by which most
-    parameters can be too high and be found; None: not even by all of it. odd: flights without which
+    parameters can be too high and be found; None: by none of SHARES. odd: flights without which
     a lower threshold would do, and which."""
 
     rule: Any
@@ -180,11 +180,11 @@ def calibrate(
     rules = [replace(rule, **{family.theta: theta * s}) for s in steps]
     left_out = [(g, k) for g in groups for k in range(len(g))]
 
-    def without(one: tuple[Sequence[Heard], int]) -> tuple[_LeftOut, list[int]]:
+    def without(one: tuple[Sequence[Heard], int]) -> tuple[_LeftOut, list[I8]]:
         """What is known without a flight, and the false alarms of each rule on it."""
         flights, k = one
         known = fit([*flights[:k], *flights[k + 1 :]], family, rule, phases)
-        alarms = [int(judge(flights[k], family, r, phases, known).sum()) for r in rules]
+        alarms = [judge(flights[k], family, r, phases, known) for r in rules]
         on_step()
         return _LeftOut(k, flights[k], known), alarms
 
@@ -202,34 +202,37 @@ def calibrate(
         )
     at = within[0]
     shown = range(max(0, at - SHOWN), min(len(rules), at + SHOWN + 1))
-    flights = [one for one, _ in found]
-    finds = {tried[i].threshold: _least(flights, family, rules[i], phases) for i in shown}
+    finds = {
+        tried[i].threshold: _least([(one, a[i]) for one, a in found], family, rules[i], phases)
+        for i in shown
+    }  # fmt: skip
     odd = tuple(_odd(tried, at, budget, n))
     return Calibration(rules[at], tried[at], tuple(tried), given, finds, odd)
 
 
-def _tried(threshold: float, i: int, found: Sequence[tuple[_LeftOut, list[int]]], n: int) -> Tried:
+def _tried(threshold: float, i: int, found: Sequence[tuple[_LeftOut, list[I8]]], n: int) -> Tried:
     """The i-th rule on n flights."""
-    by_flight = [0] * n
-    for one, alarms in found:
-        by_flight[one.number] += alarms[i]
-    days = sum(one.flight.parameter_days for one, _ in found)
-    return Tried(threshold, Rate(sum(by_flight), days), tuple(by_flight))
+    alarms, days = [0] * n, [0.0] * n
+    for one, every in found:
+        alarms[one.number] += int(every[i].sum())
+        days[one.number] += one.flight.parameter_days
+    by_flight = tuple(map(Rate, alarms, days))
+    return Tried(threshold, Rate(sum(alarms), sum(days)), by_flight)
 
 
 def _least(
-    flights: Sequence[_LeftOut], family: type[Family], rule: Any, phases: tuple[str, ...]
-) -> float | None:
-    """The least of SHARES by which half of the parameters can be too high and be found."""
+    flights: Sequence[tuple[_LeftOut, I8]], family: type[Family], rule: Any,
+    phases: tuple[str, ...],
+) -> float | None:  # fmt: skip
+    """The least of SHARES by which half of the parameters can be too high and be found. flights:
+    each with its false alarms without that."""
 
-    def more(one: _LeftOut, share: float) -> int:
-        plain, higher = (
-            judge(one.flight, family, rule, phases, one.known, grid)
-            for grid in (None, too_high(one.flight.whole, share))
-        )
-        return int((higher > plain).sum())
+    def more(pair: tuple[_LeftOut, I8], share: float) -> int:
+        one, plain = pair
+        grid = too_high(one.flight.whole, share)
+        return int((judge(one.flight, family, rule, phases, one.known, grid) > plain).sum())
 
-    of = sum(len(one.flight.columns) for one in flights)
+    of = sum(len(plain) for _, plain in flights)
     with ThreadPoolExecutor(THREADS) as pool:
         for share in SHARES:
             if 2 * sum(pool.map(partial(more, share=share), flights)) >= of:
@@ -239,12 +242,13 @@ def _least(
 
 def _odd(tried: Sequence[Tried], at: int, budget: float, n: int) -> Iterator[tuple[int, float]]:
     """Flights whose alarms alone keep a lower threshold from being taken, and are more than the
-    others let expect."""
+    others let expect in so long a flight."""
     for k in range(n if n > 2 else 0):
         for one in tried[:at]:
             mine = one.by_flight[k]
-            others = one.rate.false_alarms - mine
-            days = one.rate.parameter_days * (n - 1) / n  # of flights that are about as long
-            if others / days <= budget and at_least(mine, (others + 1) / (n - 1)) < HARDLY:
+            others = one.rate.false_alarms - mine.false_alarms
+            days = one.rate.parameter_days - mine.parameter_days
+            expected = (others + 1) * mine.parameter_days / days
+            if others / days <= budget and at_least(mine.false_alarms, expected) < HARDLY:
                 yield k, one.threshold
                 break

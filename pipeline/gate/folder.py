@@ -123,7 +123,9 @@ class ModelFolder:
         else:
             artefact = self.artefact(name)
             sha256 = artefact.sha256
-            if why_not := _refused(artefact, before, stage, now, self.report(name), admitted):
+            report = self.report(name)
+            admitted = admitted and not _heard_enough(report)
+            if why_not := _refused(artefact, before, stage, now, report, admitted):
                 raise MissionError(f"model {name} stays {before}: {why_not}.")
         move = Move(name, stage, sha256, who, why, when_ns, admitted)
         content = [asdict(m) for m in (*self.moves(), move)]
@@ -143,6 +145,11 @@ class ModelFolder:
             move.name, move.stage, artefact, self._signed(move), move.admitted
         )  # fmt: skip
         return Control("model", "", move.who, move.why, move.when_ns, "", model=staged)
+
+
+def _heard_enough(report: dict[str, Any] | None) -> bool:
+    """Nobody has to answer for it by name."""
+    return bool(report and report.get("exposure", {}).get("enough"))
 
 
 def _refused(

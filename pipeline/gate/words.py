@@ -24,9 +24,9 @@ def calibration_words(
                 f"found: {finds}"
             )
     if found.given and chosen.rate.a_day > budget:
-        yield f"That is more than the budget of {budget:g} a day: the gate will refuse it."
+        yield f"That is more than the budget of {budget:g} a day, by which the gate judges."
     for flight, threshold in found.odd:
-        n = next(t for t in found.tried if t.threshold == threshold).by_flight[flight]
+        n = next(t for t in found.tried if t.threshold == threshold).by_flight[flight].false_alarms
         yield (
             f"{flights[flight]} is unlike the others: {n} false alarms of a model of them; without "
             f"it {theta} = {threshold:.3g} would do. Is it nominal?"

@@ -33,6 +33,7 @@ WELL = {
     f"heartline_lanes{{{W}}}": "2+0x60",
     f'heartline_consumer_lag_records{{{W},partition="0"}}': "0 3 0 5 0+0x56",
     f'heartline_committed_offset{{{W},partition="0"}}': "0+600x60",
+    f'heartline_processed_offset{{{W},partition="0"}}': "0+600x60",
     f'heartline_lag_seconds{{{W},partition="0"}}': "0 1 0 2 0+0x56",
     f"process_start_time_seconds{{{W}}}": "7+0x60",
     f'heartline_last_record_seconds{{{W},source="s"}}': "0+60x60",
@@ -188,6 +189,23 @@ def test_nothing_fires_while_all_is_well(tmp_path: Path) -> None:
 def test_each_fires_on_its_fault_alone(name: str, tmp_path: Path) -> None:
     fault, alert = FAULTS[name], name.split(",", maxsplit=1)[0]
     run(tmp_path, case(name, fault.series, {9: [], fault.minute: [alert]}))
+
+
+MOVED = 'job="heartline",instance="b"'
+NO_FAULT = {
+    "a source that another worker goes on with": {
+        RECORD: "0 60 120 stale", f'heartline_last_record_seconds{{{MOVED},source="s"}}': "_x3 180+60x50",
+    },
+    "a state that is read again, for twenty minutes": {
+        LAG: "60000-2000x20 0+0x40", COMMITTED: "50000+0x20 50600+600x40",
+        f'heartline_processed_offset{{{W},partition="0"}}': "0+2500x20 50600+600x40",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_FAULT)
+def test_what_is_no_fault_is_not_told(name: str, tmp_path: Path) -> None:
+    run(tmp_path, case(name, NO_FAULT[name], {minute: [] for minute in range(2, 19)}))
 
 
 def test_each_alert_has_a_fault_and_says_what_to_do() -> None:

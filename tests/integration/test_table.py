@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import orjson
 import pytest
 
 from agents.broker.declared import ensure_topics
@@ -90,6 +91,7 @@ def filled(query: str, since: float) -> str:
         query = query.replace("$clock", "told").replace(
             f"$__timeFilter({clock})", f"{clock} BETWEEN {span}"
         )
+    query = query.replace("($namespace)", "(SELECT DISTINCT namespace FROM heartline_read)")
     for name in ("source", "level"):
         query = query.replace(f"(${name})", f"(SELECT DISTINCT {name} FROM heartline_alerts)")
     return query
@@ -115,7 +117,12 @@ def test_every_alert_is_one_row_whatever_dies(
             )
             for what in ("acknowledge", "comment")
         ]
-        write(broker, topics.ALERTS, [*alerts[half:], alerts[0], b"{}", b"\xff"])
+        wrong = orjson.loads(alerts[0])
+        strange = [orjson.dumps(wrong | change) for change in (
+            {"source": 5}, {"sentence": ["a"]}, {"generation_ns": 2**63}, {"observed": "x"},
+            {"monitor": {"kind": None, "name": "x"}}, {"generation_ns": True},
+        )]  # fmt: skip
+        write(broker, topics.ALERTS, [*alerts[half:], alerts[0], b"{}", b"\xff", *strange])
         write(broker, topics.DESK, deeds)
         database.stop()
         writer.launch()
@@ -133,7 +140,7 @@ def test_every_alert_is_one_row_whatever_dies(
         with urllib.request.urlopen(
             writer.ready.replace("healthz", "metrics"), timeout=5
         ) as answer:
-            assert b"heartline_table_refused_records_total 2.0" in answer.read()
+            assert b"heartline_table_refused_records_total 8.0" in answer.read()
         _grafana_shows_something(database.url, begun)
         _only_one_writes(broker, tmp_path, database.url)
         assert writer.stop() == 0
