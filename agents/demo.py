@@ -202,7 +202,7 @@ def _row(fault: Any) -> tuple[str, ...]:
         return "–" if t is None else f"T{t:+.0f} s"
 
     if not fault.slow:
-        first = f"noticed {at(fault.first_s)}" if fault.first_s is not None else "–"
+        first = f"noticed {at(fault.first_s)}" if fault.first_s is not None else "NOT NOTICED"
         return fault.kind, at(fault.onset_s), first, "", "", "abrupt: nothing to predict"
     lead = "MISSED" if fault.lead_s is None else f"{fault.lead_s:.0f} s"
     return (

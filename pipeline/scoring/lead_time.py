@@ -28,7 +28,8 @@ class FaultScore:
     predicted_s: float | None = None
     predicted_by: str = ""
     limit_s: float | None = None  # first static limit alarm at warning or above
-    first_s: float | None = None  # first alert at warning or above of any kind
+    # first alert of any kind: of an abrupt fault at any level, since what is stuck may be right
+    first_s: float | None = None
 
     @property
     def lead_s(self) -> float | None:
@@ -59,10 +60,11 @@ def score_alerts(truth: dict[str, Any], alerts: Iterable[dict[str, Any]]) -> Sco
         if not rising:
             continue
         result.by_level[alert["level_after"]] += 1
-        if Level[alert["level_after"].upper()] < Level.WARNING:
-            continue
         name = alert["parameter"].rsplit("/", 1)[1]
         t = (alert["generation_ns"] - truth["t0_ns"]) / 1e9
+        if Level[alert["level_after"].upper()] < Level.WARNING:
+            _notice(faults, scores, name, t)
+            continue
         hit = False
         for fault, score in zip(faults, scores, strict=True):
             if name in fault["parameters"] and t >= fault["onset"]:
@@ -73,6 +75,14 @@ def score_alerts(truth: dict[str, Any], alerts: Iterable[dict[str, Any]]) -> Sco
         else:
             result.false_alarms.append(alert)
     return result
+
+
+def _notice(faults: list[dict[str, Any]], scores: list[FaultScore], name: str, t: float) -> None:
+    """A watch-level alert while an abrupt fault lasts: it predicts nothing, and tells of it."""
+    for fault, score in zip(faults, scores, strict=True):
+        inside = name in fault["parameters"] and fault["onset"] <= t <= fault["until"]
+        if not fault["slow"] and inside and score.first_s is None:
+            score.first_s = t
 
 
 def _credit(score: FaultScore, alert: dict[str, Any], t: float) -> None:
