@@ -29,26 +29,24 @@ def alert_row(place: Place, value: bytes | None) -> tuple[Any, ...]:
         if not alert or not value:
             raise ValueError("is no object")
         monitor, by = alert["monitor"], alert.get("control") or {}
-        observed = alert.get("observed")
-        made: tuple[Any, ...] = (
-            *(alert[key] for key in ("source", "parameter", "name")), alert.get("container", ""),
+        texts = (
+            alert["source"], alert["parameter"], alert["name"], alert.get("container", ""),
             monitor["kind"], monitor["name"], alert["transition"], alert["level_before"],
-            alert["level_after"], None if observed is None else float(observed),
-            alert.get("unit", ""), alert["sentence"], by.get("who", ""),
+            alert["level_after"], alert.get("unit", ""), alert["sentence"], by.get("who", ""),
         )  # fmt: skip
-        generation_ns = alert["generation_ns"]
-        if type(generation_ns) is not int or not abs(generation_ns) < _MOST_NS:
-            raise ValueError("generation_ns is no ns since 1970")
-        if not all(
-            isinstance(x, str)
-            for x in (alert["id"], *(x for x in made if x is not None and type(x) is not float))
-        ):
-            raise ValueError("has a text that is none")
-        head = (place.namespace, place.topic_id, alert["id"], generation_ns)
-        times = (_time(place.stamp_ms * 1_000_000), _time(generation_ns))
-        return tuple(_text(x) for x in (*head, *times, *made, value.decode()))
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        id_, at, observed = alert["id"], alert["generation_ns"], alert.get("observed")
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"is no alert: {error!r}") from None
+    if not all(isinstance(text, str) for text in (id_, *texts)):
+        raise ValueError("is no alert: a text of it is none")
+    if type(at) is not int or not abs(at) < _MOST_NS:
+        raise ValueError("is no alert: generation_ns is no ns since 1970")
+    if observed is not None and type(observed) not in (int, float):
+        raise ValueError("is no alert: observed is no number")
+    seen = None if observed is None else float(observed)
+    head = (place.namespace, place.topic_id, id_, at, _time(place.stamp_ms * 1_000_000), _time(at))
+    row = (*head, *texts[:9], seen, *texts[9:], value.decode())
+    return tuple(_text(x) for x in row)
 
 
 def deed_row(place: Place, value: bytes | None) -> tuple[Any, ...]:

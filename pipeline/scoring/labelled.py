@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,16 +68,16 @@ def past(path: Path) -> dict[str, F8]:
     return _read(path.parent, path, "").values
 
 
-def _csv_files(folder: Path) -> Iterator[Path]:
-    """Also behind links, each folder once."""
-    seen: set[str] = set()
-    for where, below, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(where)
-        if real in seen:
-            below.clear()
-            continue
-        seen.add(real)
-        yield from (Path(where) / name for name in names if name.endswith(".csv"))
+def _csv_files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Also behind links; one that leads back to a folder above is not followed."""
+    real = folder.resolve()
+    if real in above:
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _csv_files(path, above | {real})
+        elif path.suffix == ".csv":
+            yield path
 
 
 class _Read(NamedTuple):
