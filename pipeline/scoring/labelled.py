@@ -110,11 +110,11 @@ def _read(folder: Path, path: Path, label: str) -> _Read:
     others = (i for i, n in enumerate(header) if i != at and not _no_value(n))
     columns = {names[i]: _numbers([row[i] for row in rows]) for i in others}
     values = {n: c for n, c in columns.items() if np.isfinite(c).any()}
-    if not values:
-        raise FlightError(f"{path}: no column of numbers beside its labels.")
     name = path.relative_to(folder).as_posix()
     if at is None:
         return _Read(name, values, None, len(rows))
+    if not values:
+        raise FlightError(f"{path}: no column of numbers beside its labels.")
     odd = np.array([row[at].strip().lower() not in NORMAL for row in rows], np.bool_)
     return _Read(name, values, tuple(intervals(odd)), len(rows))
 
