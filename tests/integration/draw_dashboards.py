@@ -13,7 +13,8 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ import numpy as np
 from agents.broker.embedded import EmbeddedBroker
 from pipeline.mission.folder import load_mission
 from tests.conftest import PROJECT
+from tests.integration.postgres import postgres
+from tests.integration.system import wait_until
+from tests.integration.test_table import BOARD as ALERTS
+from tests.integration.test_table import Writer
+from tests.integration.test_table import ask as ask_rows
+from tests.integration.test_table import filled as in_sql
 from tests.integration.watched import BOARDS, DEMO, Watched, filled, watched
 
 mpl.use("Agg")
@@ -43,12 +50,48 @@ def main() -> int:
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name, EmbeddedBroker() as broker:
         mission = load_mission(DEMO)
-        with watched(broker.bootstrap, Path(name), mission) as flight:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with postgres(folder) as database, watched(broker.bootstrap, folder, mission) as flight:
             at = busiest(flight)
+            with Writer(broker.bootstrap, folder, database.url).running() as writer:
+                wait_until(lambda: writer.is_ready() and _all_written(writer), 30, writer.text)
+            draw_rows(json.loads(ALERTS.read_text()), database.url, flight, OUT / "alerts.png")
+            sys.stdout.write(f"{OUT / 'alerts.png'}\n")
             for path in BOARDS:
                 draw(json.loads(path.read_text()), flight, at, OUT / f"{path.stem}.png")
                 sys.stdout.write(f"{OUT / path.stem}.png\n")
     return 0
+
+
+def _all_written(writer: Writer) -> bool:
+    return "0 records are not written" in writer.health()
+
+
+def draw_rows(board: Any, url: str, flight: Watched, path: Path) -> None:
+    """The board whose panels are tables of PostgreSQL."""
+    panels = board["panels"]
+    height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in panels)
+    figure = plt.figure(figsize=(24 * COLUMN, height * ROW), facecolor=BACK)
+    for panel in panels:
+        g = panel["gridPos"]
+        box = (g["x"] / 24, 1 - (g["y"] + g["h"]) / height, g["w"] / 24, g["h"] / height)
+        if panel["type"] == "row":
+            continue
+        [target] = panel["targets"]
+        rows = ask_rows(url, in_sql(target["rawSql"], flight.begun))
+        x, y, w, h = _pane(figure, box, panel)
+        most = int(g["h"] * ROW / 0.25) - 2
+        told = [{key: _cell(value) for key, value in row.items()} for row in rows[:most]]
+        area = figure.add_axes((x + 0.006, y, w - 0.012, h), facecolor=PANE)
+        if drawn := _draw_table(area, panel, told):
+            drawn.auto_set_column_width([*range(len(told[0]))])
+    figure.savefig(path, dpi=DPI, facecolor=BACK)
+    plt.close(figure)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:%H:%M:%S}" if isinstance(value, datetime) else str(value)[:90]
 
 
 def busiest(flight: Watched) -> float:
@@ -144,11 +187,16 @@ def _table(figure: Any, box: tuple[float, ...], panel: Any, found: Any, at: floa
     x, y, w, h = _pane(figure, box, panel)
     rows = [*(_rows_of_one(panel, found, at) if len(found) == 1 else _rows_of_many(found, at))]
     area = figure.add_axes((x + 0.006, y, w - 0.012, h), facecolor=PANE)
+    _draw_table(area, panel, rows[:MOST_ROWS])
+
+
+def _draw_table(area: Any, panel: Any, rows: Sequence[dict[str, Any]]) -> Any:
+    """The table, None where it has no rows."""
     area.axis("off")
     if not rows:
-        return
+        return None
     heads = [*rows[0]]
-    cells = [[str(row.get(head, "")) for head in heads] for row in rows[:MOST_ROWS]]
+    cells = [[str(row.get(head, "")) for head in heads] for row in rows]
     drawn = area.table(cells, colLabels=heads, loc="upper left", cellLoc="left", edges="horizontal")
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(8)
@@ -160,6 +208,7 @@ def _table(figure: Any, box: tuple[float, ...], panel: Any, found: Any, at: floa
         if row and (colour := colours.get(heads[column], {}).get(cells[row - 1][column])):
             cell.get_text().set_color(colour)
             cell.get_text().set_weight("bold")
+    return drawn
 
 
 def _rows_of_one(panel: Any, found: Any, at: float) -> Iterator[dict[str, str]]:

@@ -18,11 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from agents.broker.embedded import free_port
 from agents.broker.kafka import append
 from pipeline.chain import Chain
 from pipeline.flights.run import load_recording
-from pipeline.mission.folder import Mission
+from pipeline.formats.importing import import_flight
+from pipeline.formats.series import Options
+from pipeline.mission.folder import Mission, load_mission
 from pipeline.simulate import simulate
 from schemas import topics
 from schemas.control import Control, ModelStage, encode_control
@@ -93,8 +97,29 @@ def prometheus(
             process.wait(20)
 
 
+def fresh_mission(folder: Path) -> tuple[Path, list[bytes]]:
+    """As `heartline import` makes it of a table of two sensors, with nothing set by hand; and packets
+    of the next minutes, ten a second."""
+    folder.mkdir()
+    time_s = time.time() + np.arange(3000) / 10
+    rng = np.random.default_rng(1)
+    values = np.column_stack([20 + np.cumsum(rng.normal(0, 0.01, 3000)), rng.normal(3, 0.2, 3000)])
+    rows = (f"{t:.3f},{a:.4f},{b:.4f}" for t, (a, b) in zip(time_s, values, strict=True))
+    (folder / "table.csv").write_text("\n".join(("time,T,P", *rows)) + "\n")
+    made = import_flight([folder / "table.csv"], "second", Options())
+    (folder / "xtce.xml").write_bytes(made.xtce)
+    (folder / "mission.toml").write_text(made.mission_toml)
+    (folder / "packets.bin").write_bytes(made.packets)
+    mission = load_mission(folder)
+    flight = load_recording(folder / "packets.bin", mission, Chain(mission)).flight
+    ends = flight.start + flight.length
+    return folder, [
+        flight.data[a:b].tobytes() for a, b in zip(flight.start, ends, strict=True)
+    ]  # fmt: skip
+
+
 @contextmanager
-def ingest(bootstrap: str, folder: Path, packets: Sequence[bytes]) -> Iterator[int]:
+def ingest(bootstrap: str, folder: Path, mission: Path, packets: Sequence[bytes]) -> Iterator[int]:
     """An ingest of the source `second`, which receives one packet after the other. Yields the port
     of its metrics."""
     listens, port, done = free_port(), free_port(), threading.Event()
@@ -109,7 +134,7 @@ def ingest(bootstrap: str, folder: Path, packets: Sequence[bytes]) -> Iterator[i
     with (folder / "ingest.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "agents", "ingest", f"udp://127.0.0.1:{listens}",
-             "--mission", str(DEMO), "--source", "second", "--bootstrap", bootstrap,
+             "--mission", str(mission), "--source", "second", "--bootstrap", bootstrap,
              "--spool", str(folder / "spool"), "--metrics-port", str(port)],
             stdout=log, stderr=log,
         )  # fmt: skip
@@ -156,9 +181,8 @@ def watched(bootstrap: str, folder: Path, mission: Mission) -> Iterator[Watched]
     packets = folder / "packets.bin"
     packets.write_bytes(simulate(7, start=-60.0, end=375.0).packets)
     flight = load_recording(packets, mission, Chain(mission)).flight
-    data, ends = flight.data, flight.start + flight.length
-    second = [data[a:b].tobytes() for a, b in zip(flight.start[:2000], ends[:2000], strict=True)]
-    sources, pager = {"demo": str(DEMO), "second": str(DEMO)}, Pager()
+    fresh, second = fresh_mission(folder / "fresh")
+    sources, pager = {"demo": str(DEMO), "second": str(fresh)}, Pager()
     alertmanager = Alertmanager(folder, pager)
     desk = Desk(bootstrap, folder, sources, alertmanager.url)
     with (
@@ -166,7 +190,7 @@ def watched(bootstrap: str, folder: Path, mission: Mission) -> Iterator[Watched]
         alertmanager.running(),
         worker(bootstrap, sources, folder) as one,
         desk.running(),
-        ingest(bootstrap, folder, second) as other,
+        ingest(bootstrap, folder, fresh, second) as other,
         prometheus(folder, one.port, other, desk.metrics_port, alertmanager.url) as port,
     ):
         begun = time.time()
