@@ -272,11 +272,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     def behind(self, number: int) -> int | None:
         """Records of a partition that its lane has not processed; None while it is not known."""
         assert self._consumer
-        partition = TopicPartition(self._topic, number)
-        if partition not in self._consumer.assignment():
-            return None
+        partition, lane = TopicPartition(self._topic, number), self._lanes.get(number)
+        if lane is None or partition not in self._consumer.assignment():
+            return None  # it may have left while somebody waited
         high = self._consumer.highwater(partition)
-        return None if high is None else max(0, high - self._lanes[number].next_offset)
+        return None if high is None else max(0, high - lane.next_offset)
 
     @property
     def topic_id(self) -> str:
