@@ -249,9 +249,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         return bool(position >= (self._consumer.highwater(part) or 0))
 
     def _stalled(self, number: int) -> str:
-        behind, idle = self.behind(number), time.monotonic() - self._lanes[number].progress
-        if behind and idle > STALLED_S:
-            return f"lane {number} stands still for {idle:.0f} s with {behind} records waiting"
+        if behind := self.behind(number):
+            idle = time.monotonic() - self._lanes[number].progress
+            if idle > STALLED_S:
+                return f"lane {number} stands still for {idle:.0f} s with {behind} records waiting"
         return ""
 
     def _resume(self, partition: TopicPartition) -> None:
