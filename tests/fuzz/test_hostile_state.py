@@ -25,9 +25,6 @@ TRIES = 700
 WILD = (-7, -1, 1, 2, 9, 200, 65_537, 2**31, 2**40, -(2**40), 2**62, 2**63 - 1, -(2**63))
 FIRST = "segmented_apids = [2000]\n"
 EXTRA = """
-[phases]
-parameter = "PHASE"
-labels = ["ASCENT"]
 [[shape]]
 enabled = true
 [[seasonal]]
