@@ -45,7 +45,9 @@ FLOW = (
     Panel("Lag", "s", [
         ('heartline_event_time_lag_seconds{source=~"$source"}', "{{source}}: event time"),
         ('time() - heartline_last_record_seconds{source=~"$source"}', "{{source}}: last record"),
-    ], "Newest tick less the watermark; and now less the newest record.", least=0),
+        ("heartline_lag_seconds", "partition {{partition}}: judged late"),
+    ], "Newest tick less the watermark; now less the newest record; how old is what was judged "
+       "last, while others wait.", least=0),
 )  # fmt: skip
 LOSSES = (
     Panel("Refused in the last minute, by reason", "none",
