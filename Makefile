@@ -8,14 +8,12 @@ export TELEMETRY_DATA ?= ../shared/data
 demo: .venv/installed
 	$(BIN)/heartline demo
 
-# the tests on brokers wait more than they work: half of them run beside the others, and the other half
-# after those, told at the end
+# the tests on brokers wait more than they work: the others run beside them, and are told after them
 test: lint
 	@$(BIN)/python -m agents.warm
-	@( $(BIN)/pytest tests/unit tests/laws tests/contracts tests/golden tests/fuzz tests/deploy; here=$$?; \
-		$(BIN)/pytest tests/integration/test_[s-z]*.py; exit $$((here + $$?)) ) > .others.log 2>&1 & others=$$!; \
-	trap "pkill -P $$others; kill $$others" INT TERM; \
-	$(BIN)/pytest tests/integration/test_[a-r]*.py; brokers=$$?; \
+	@$(BIN)/pytest tests/unit tests/laws tests/contracts tests/golden tests/fuzz tests/deploy > .others.log 2>&1 & others=$$!; \
+	trap "kill $$others" INT TERM; \
+	$(BIN)/pytest tests/integration; brokers=$$?; \
 	wait $$others; here=$$?; cat .others.log; rm .others.log; exit $$((brokers + here))
 
 lint: .venv/installed
