@@ -60,28 +60,33 @@ def warm_up() -> float:
     """
     begun = time.monotonic()
     done = Path(CACHE) / f"warm-{hashlib.sha256(str(_HERE).encode()).hexdigest()[:16]}"
-    helper = None if done.exists() or (os.cpu_count() or 1) < 2 else _help()
-    _fetch()
-    _fly(_MISSION)
-    _fly(_MISSION + _PHASES)
-    if helper:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            helper.wait(HELP_S)
-        helper.kill()  # what it could not do is done here
+    alone = done.exists() or (os.cpu_count() or 1) < 2
+    with contextlib.nullcontext() if alone else _helped():
+        _fetch()
+        _fly(_MISSION)
+        _fly(_MISSION + _PHASES)
     _judge()
     with contextlib.suppress(OSError):  # a cache that may only be read has what it needs, or not
         done.touch()
     return time.monotonic() - begun
 
 
-def _help() -> subprocess.Popen[bytes]:
-    """Compile what comes behind the decoder in a process of its own: numba does one at a time.
+@contextmanager
+def _helped() -> Iterator[None]:
+    """What comes behind the decoder is compiled by a process of its own: numba does one at a time.
+    What it could not do within HELP_S more is left to this one.
 
     A kernel has one signature, so where both compile the same one they keep the same code."""
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "agents.warm", _BEHIND], cwd=_HERE,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    ) as helper:  # fmt: skip
+        try:
+            yield
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                helper.wait(HELP_S)
+        finally:
+            helper.kill()
 
 
 def _fetch() -> None:

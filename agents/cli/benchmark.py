@@ -35,8 +35,7 @@ def benchmark() -> None:
 def smap(folder: Path, each: bool, out: Path | None, png: Path | None) -> None:
     """FOLDER in SMAP's layout: train/ID.npy, test/ID.npy, labeled_anomalies.csv."""
     found = channels(folder)
-    every = {crop: list(score(found, crop)) for crop in CROPS}
-    by_crop = {crop: scored for crop, scored in every.items() if scored}
+    by_crop = {crop: scored for crop in CROPS if (scored := list(score(found, crop)))}
     if out:
         out.write_bytes(orjson.dumps({s.series.name: s.predicted for s in by_crop[0]}))
     if png:
@@ -109,12 +108,8 @@ def csv_(folder: Path, label: str, past: Path | None, each: bool, out: Path | No
         for rule, tally in pooled(made).items():
             table.add_row(names, rule, *_cells(tally))
         by_row = sum((labelled.row_by_row(s) for s in made), RowTally())
-        points.add_row(
-            names,
-            f"{by_row.f1:.3f}",
-            f"{by_row.false_alarm_rate:.2%}",
-            f"{by_row.missed_alarm_rate:.2%}",
-        )
+        shares = (by_row.false_alarm_rate, by_row.missed_alarm_rate)
+        points.add_row(names, f"{by_row.f1:.3f}", *(f"{x:.2%}" for x in shares))
     console.print(table)
     console.print(points)
     for path in unlabelled:

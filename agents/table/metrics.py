@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from schemas import topics
 
 
-class TableMetrics(Collector):
-    """written: rows by topic. missed: records that the broker deleted first. behind: not written
+class TableMetrics:
+    """rows: written, by topic. missed: records that the broker deleted first. behind: not written
     yet; -1: not known. looked: when broker and database last answered, or it began, unix time."""
 
     def __init__(self) -> None:
-        self.written = Counter({topics.ALERTS: 0, topics.DESK: 0})
-        self.refused, self.missed, self.behind, self.looked = 0, 0, -1, time.time()
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
-
-    def collect(self) -> Iterator[Metric]:
-        rows = CounterMetricFamily("heartline_table_rows", "Rows written.", labels=["topic"])
-        for topic, n in list(self.written.items()):
-            rows.add_metric([topic], n)
-        yield rows
-        refused = CounterMetricFamily("heartline_table_refused_records", "That were none of ours.")
-        refused.add_metric([], self.refused)
-        yield refused
-        missed = CounterMetricFamily("heartline_table_missed_records", "Deleted before.")
-        missed.add_metric([], self.missed)
-        yield missed
-        for name, words, value in (
-            ("behind_records", "Not written yet; -1: not known.", self.behind),
-            (
-                "last_look_seconds",
-                "When broker and database last answered, unix time.",
-                self.looked,
-            ),
-        ):
-            yield GaugeMetricFamily(f"heartline_table_{name}", words, value=value)
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = of = CollectorRegistry()
+        self.rows = Counter("heartline_table_rows", "Rows written.", ["topic"], registry=of)
+        for topic in (topics.ALERTS, topics.DESK):
+            self.rows.labels(topic)  # from 0 on
+        self.refused = Counter(
+            "heartline_table_refused_records", "That were none of ours.", registry=of
+        )
+        self.missed = Counter(
+            "heartline_table_missed_records", "Deleted by the broker before.", registry=of
+        )
+        self.behind, self.looked = -1, time.time()
+        words = "Not written yet; -1: not known."
+        behind = Gauge("heartline_table_behind_records", words, registry=of)
+        behind.set_function(lambda: self.behind)
+        words = "When broker and database last answered, unix time."
+        looked = Gauge("heartline_table_last_look_seconds", words, registry=of)
+        looked.set_function(lambda: self.looked)

@@ -123,7 +123,7 @@ class Table:
         for part in parts:
             at = known.get(part, first[part])
             if gone := max(0, first[part] - at):
-                self.metrics.missed += gone
+                self.metrics.missed.inc(gone)
                 log.error(
                     "%s: %d records were deleted by the broker before they were written: from "
                     "offset %d to %d", part.topic, gone, at, first[part], extra=BROKER,
@@ -138,15 +138,23 @@ class Table:
             got = await client.getmany(timeout_ms=500, max_records=MOST)
             if got:
                 await self._write(database, got)
-            if figures.behind or time.monotonic() - probed > PROBE_S:
+            due = time.monotonic() - probed > PROBE_S
+            if due:
                 probed = time.monotonic()
-                if await topic_ids(client, *self._wire) != self._ids:
-                    raise BrokerError("a topic was made anew")
-                if {*await parts_of(self._settings.bootstrap, *self._wire)} != {*parts}:
-                    raise BrokerError("there are more partitions than before")
+                await self._probe(client, database, parts)
+            if due or figures.behind:
                 figures.behind = await left(client, await client.end_offsets(parts))
-                await database.execute("SELECT 1")
                 figures.looked, self.why = time.time(), ""
+
+    async def _probe(
+        self, client: AIOKafkaConsumer, database: asyncpg.Connection, parts: list[TopicPartition]
+    ) -> None:
+        """Ask both sides: a fetch returns nothing too where the broker is gone."""
+        if await topic_ids(client, *self._wire) != self._ids:
+            raise BrokerError("a topic was made anew")
+        if {*await parts_of(self._settings.bootstrap, *self._wire)} != {*parts}:
+            raise BrokerError("there are more partitions than before")
+        await database.execute("SELECT 1")
 
     async def _write(
         self,
@@ -163,8 +171,8 @@ class Table:
                 mark = (namespace, topic, id_, part.partition, records[-1].offset + 1)
                 await database.execute(MARK, *mark)
         for part, rows in every.items():
-            self.metrics.written[self._wire[part.topic]] += len(rows.made)
-            self.metrics.refused += len(rows.refused)
+            self.metrics.rows.labels(self._wire[part.topic]).inc(len(rows.made))
+            self.metrics.refused.inc(len(rows.refused))
             for offset, why in rows.refused:
                 log.warning("%s, offset %d: %s", part.topic, offset, why, extra=BROKER)
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.dashboards.parts import Panel, board, choice, variable
+from deploy.dashboards.parts import POSTGRESQL, Panel, board, choice, variable
 
-SQL = "${alerts_db}"
 WHICH = (
     "$__timeFilter($clock) AND namespace IN ($namespace) AND source IN ($source) "
     "AND level IN ($level)"
@@ -29,7 +28,6 @@ SELECT at AS "time", what, who, why, source, incident, alarms
 FROM heartline_deeds WHERE $__timeFilter(at) AND namespace IN ($namespace)
 ORDER BY at DESC LIMIT 1000
 """.strip()
-NAMESPACES = "SELECT DISTINCT namespace FROM heartline_read ORDER BY 1"  # '': that of live data
 PANELS = (
     Panel("Alerts", "none", [(EVERY, "")],
           "Transitions of monitors, the newest thousand. `heartline explain ID` says all of one.",
@@ -41,15 +39,20 @@ PANELS = (
 )  # fmt: skip
 
 
+def _distinct(column: str, table: str = "heartline_alerts") -> Any:
+    query = f"SELECT DISTINCT {column} FROM {table} ORDER BY 1"
+    return variable(column, query, source=POSTGRESQL)
+
+
 def made() -> Any:
     return board(
         "heartline-alerts", "Heartline: alerts",
         "Every alert there was, from PostgreSQL. What stands now: Flight.",
         [
-            variable("source", "SELECT DISTINCT source FROM heartline_alerts ORDER BY 1", sql=SQL),
-            variable("namespace", NAMESPACES, sql=SQL),
-            variable("level", "SELECT DISTINCT level FROM heartline_alerts ORDER BY 1", sql=SQL),
+            _distinct("source"),
+            _distinct("namespace", "heartline_read"),  # empty: that of live data
+            _distinct("level"),
             choice("clock", "Time of", {"alert": "told", "flight": "generated"}),
         ],
-        [("Alerts", PANELS)], sql=SQL,
+        [("Alerts", PANELS)], source=POSTGRESQL,
     )  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Any
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table, timeseries
@@ -20,7 +21,7 @@ RAISED = (
 )
 PHASE = 'heartline_phase{source=~"$source"} == 1'
 CHOSEN = '{source=~"$source"}'
-DATA = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+STEP = "5s"  # Grafana would look once a minute, and take marks that are not further apart for one
 GOOD, ODD, BAD = "green", "yellow", "red"
 
 
@@ -43,11 +44,106 @@ class Panel:
     band: tuple[str, str] | None = None  # legends between which the area is filled
 
 
-def panel(given: Panel, sql: str = "") -> Any:
-    """sql: the data source of its rows, where it is no Prometheus."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A kind of data source. variable: that names it on a board; every: what stands for all values
+    of a variable, where Grafana is not to write them out; often, since: how often a board asks, and
+    from when on; query: of a panel's kind, expression, legend and letter; marks: on time axes."""
+
+    kind: str
+    variable: str
+    every: str
+    often: str
+    since: str
+    query: Callable[[str, str, str, str], Any]
+    marks: Sequence[Any] = ()
+
+    @property
+    def ref(self) -> models.DataSourceRef:
+        return models.DataSourceRef(type_val=self.kind, uid=f"${{{self.variable}}}")
+
+
+class _Rows(Dataquery):
+    """A query of Grafana's PostgreSQL source, which the SDK has no model of."""
+
+    def __init__(self, told: dict[str, object]) -> None:
+        self._told = told
+
+    def to_json(self) -> dict[str, object]:
+        return self._told
+
+
+@dataclass(frozen=True, slots=True)
+class _Sql(Builder[Dataquery]):
+    query: str
+    letter: str
+
+    def build(self) -> Dataquery:
+        told: dict[str, object] = {
+            "refId": self.letter, "datasource": POSTGRESQL.ref, "rawQuery": True,
+            "editorMode": "code", "format": "table", "rawSql": self.query,
+        }  # fmt: skip
+        return _Rows(told)
+
+
+def _of_rows(_kind: str, expression: str, _legend: str, letter: str) -> Any:
+    return _Sql(expression, letter)
+
+
+def _of_series(kind: str, expression: str, legend: str, letter: str) -> Any:
+    query = prometheus.Dataquery().expr(expression).legend_format(legend)
+    query.ref_id(letter).datasource(PROMETHEUS.ref)
+    if kind == "series":
+        query.range()
+    else:
+        query.instant()
+    if kind in ("table", "list"):
+        query.format(PromQueryFormat.TABLE)
+    return query
+
+
+class _Marks(models.AnnotationQuery):
+    """With what Grafana's Prometheus source reads of it, which is not among the SDK's models."""
+
+    marks: dict[str, str]
+
+    def to_json(self) -> dict[str, object]:
+        return super().to_json() | self.marks
+
+
+@dataclass(frozen=True, slots=True)
+class Marks(Builder[models.AnnotationQuery]):
+    """Annotations where an expression is above 0, as the SDK's builders are. title, text: in the
+    labels of its series."""
+
+    name: str
+    expression: str
+    colour: str
+    title: str
+    text: str
+
+    def build(self) -> models.AnnotationQuery:
+        made = _Marks(
+            name=self.name, datasource=PROMETHEUS.ref, expr=self.expression,
+            icon_color=self.colour,
+        )  # fmt: skip
+        made.marks = {"titleFormat": self.title, "textFormat": self.text, "step": STEP}
+        return made
+
+
+PROMETHEUS = Source(
+    "prometheus", "datasource", ".*", "2s", "now-15m", _of_series,
+    (Marks("Alarms raised", RAISED, "orange", "{{level}}: {{kind}}", "{{source}}"),
+     Marks("Flight phases", PHASE, "blue", "{{phase}}", "{{source}}")),
+)  # fmt: skip
+POSTGRESQL = Source(
+    "grafana-postgresql-datasource", "alerts_db", "", "10s", "now-24h", _of_rows
+)  # fmt: skip
+
+
+def panel(given: Panel, source: Source) -> Any:
     made = _KINDS[given.kind](given)
-    source = _database(sql) if sql else DATA
-    made.title(given.title).description(given.about).unit(given.unit).datasource(source)
+    made.title(given.title).description(given.about).unit(given.unit).datasource(source.ref)
     made.span(given.wide).height(given.high)
     if given.steps:
         made.thresholds(_steps(given.steps))
@@ -57,19 +153,8 @@ def panel(given: Panel, sql: str = "") -> Any:
         made.min(given.least)
     if given.most is not None:
         made.max(given.most)
-    for i, (expression, legend) in enumerate(given.targets):
-        if sql:
-            made.with_target(Sql(expression, sql, chr(ord("A") + i)))
-            continue
-        query = prometheus.Dataquery().expr(expression).legend_format(legend)
-        query.ref_id(chr(ord("A") + i)).datasource(DATA)
-        if given.kind == "series":
-            query.range()
-        else:
-            query.instant()
-        if given.kind in ("table", "list"):
-            query.format(PromQueryFormat.TABLE)
-        made.with_target(query)
+    for letter, (expression, legend) in zip(ascii_uppercase, given.targets, strict=False):
+        made.with_target(source.query(given.kind, expression, legend, letter))
     return made
 
 
@@ -111,7 +196,8 @@ def _name(given: Panel) -> Any:
 
 def _table(given: Panel) -> Any:
     """One row a source, a column a target."""
-    names = {f"Value #{chr(ord('A') + i)}": legend for i, (_, legend) in enumerate(given.targets)}
+    lettered = zip(ascii_uppercase, given.targets, strict=False)
+    names = {f"Value #{letter}": legend for letter, (_, legend) in lettered}
     made = table.Panel().show_header(True)
     made.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
     made.with_transformation(
@@ -189,63 +275,6 @@ def _words(words: dict[str, str]) -> models.ValueMap:
     return models.ValueMap(options=options)
 
 
-STEP = "5s"  # Grafana would look once a minute, and take marks that are not further apart for one
-
-
-def _database(sql: str) -> models.DataSourceRef:
-    return models.DataSourceRef(type_val="grafana-postgresql-datasource", uid=sql)
-
-
-class _Rows(Dataquery):
-    """A query of Grafana's PostgreSQL source, which the SDK has no model of."""
-
-    def __init__(self, told: dict[str, object]) -> None:
-        self._told = told
-
-    def to_json(self) -> dict[str, object]:
-        return self._told
-
-
-@dataclass(frozen=True, slots=True)
-class Sql(Builder[Dataquery]):
-    query: str
-    source: str
-    ref: str
-
-    def build(self) -> Dataquery:
-        told: dict[str, object] = {
-            "refId": self.ref, "datasource": _database(self.source), "rawQuery": True,
-            "editorMode": "code", "format": "table", "rawSql": self.query,
-        }  # fmt: skip
-        return _Rows(told)
-
-
-class _Marks(models.AnnotationQuery):
-    """With what Grafana's Prometheus source reads of it, which is not among the SDK's models."""
-
-    marks: dict[str, str]
-
-    def to_json(self) -> dict[str, object]:
-        return super().to_json() | self.marks
-
-
-@dataclass(frozen=True, slots=True)
-class Marks(Builder[models.AnnotationQuery]):
-    """Annotations where an expression is above 0, as the SDK's builders are. title, text: in the
-    labels of its series."""
-
-    name: str
-    expression: str
-    colour: str
-    title: str
-    text: str
-
-    def build(self) -> models.AnnotationQuery:
-        made = _Marks(name=self.name, datasource=DATA, expr=self.expression, icon_color=self.colour)
-        made.marks = {"titleFormat": self.title, "textFormat": self.text, "step": STEP}
-        return made
-
-
 def choice(name: str, label: str, values: Mapping[str, str]) -> Any:
     """A variable of these words; the first one is chosen. values: by what people call them."""
     told = ",".join(f"{word} : {value}" for word, value in values.items())
@@ -254,15 +283,15 @@ def choice(name: str, label: str, values: Mapping[str, str]) -> Any:
     return made.current(models.VariableOption(text=word, value=value, selected=True))
 
 
-def variable(name: str, query: str, many: bool = True, sql: str = "") -> Any:
-    made = dashboard.QueryVariable(name).query(query).datasource(_database(sql) if sql else DATA)
+def variable(name: str, query: str, many: bool = True, source: Source = PROMETHEUS) -> Any:
+    made = dashboard.QueryVariable(name).query(query).datasource(source.ref)
     made.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(
         models.VariableSort.ALPHABETICAL_ASC
     )
     if many:
         made.multi(True).include_all(True)
-        if not sql:  # else Grafana writes them all out, as texts of SQL
-            made.all_value(".*")
+        if source.every:
+            made.all_value(source.every)
         made.current(models.VariableOption(text="All", value="$__all"))
     return made
 
@@ -277,12 +306,11 @@ def board(
     about: str,
     variables: Sequence[Any],
     rows: Sequence[tuple[str, Sequence[Panel]]],
-    sql: str = "",
+    source: Source = PROMETHEUS,
 ) -> Any:
-    """sql: a variable that names the PostgreSQL source of all its panels."""
+    """source: of all its panels."""
     made = dashboard.Dashboard(title).uid(uid).description(about).tags([TAG])
-    often, since = ("10s", "now-24h") if sql else ("2s", "now-15m")
-    made.refresh(often).time(since, "now").timezone("utc").readonly()
+    made.refresh(source.often).time(source.since, "now").timezone("utc").readonly()
     made.tooltip(models.DashboardCursorSync.CROSSHAIR)
     made.link(
         dashboard.DashboardLink("Heartline")
@@ -291,22 +319,13 @@ def board(
         .include_vars(True)
         .keep_time(True)
     )
-    if sql:
-        chosen = dashboard.DatasourceVariable(sql.strip("${}"))
-        made.with_variable(chosen.type("grafana-postgresql-datasource"))
-    else:
-        made.with_variable(dashboard.DatasourceVariable("datasource").type("prometheus"))
+    made.with_variable(dashboard.DatasourceVariable(source.variable).type(source.kind))
     for one in variables:
         made.with_variable(one)
-    if not sql:
-        _mark(made)
+    for marks in source.marks:
+        made.annotation(marks)
     for name, panels in rows:
         made.with_row(dashboard.Row(name))
         for one in panels:
-            made.with_panel(panel(one, sql))
+            made.with_panel(panel(one, source))
     return made
-
-
-def _mark(made: Any) -> None:
-    made.annotation(Marks("Alarms raised", RAISED, "orange", "{{level}}: {{kind}}", "{{source}}"))
-    made.annotation(Marks("Flight phases", PHASE, "blue", "{{phase}}", "{{source}}"))

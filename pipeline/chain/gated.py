@@ -96,9 +96,8 @@ class Gated(Modelled):
     def sha256(self, parameter: int) -> str:  # noqa: ARG002
         return self._digest
 
-    def activate(self, active: bool, admitted: dict[str, str]) -> None:
+    def activate(self, active: bool) -> None:
         """Make it active from here on, at normal and with a new budget; or put it in the shadow."""
-        self.admitted = admitted
         if active:
             self.budget.reset()
             for j in range(len(self.columns)):

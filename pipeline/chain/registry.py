@@ -86,9 +86,9 @@ class Registry:
             self._remove(change.name)
             install()
         admitted = {"who": who, "why": why} if change.admitted else {}
-        self.working[change.name].admitted = admitted
+        self._admit(change.name, admitted)
         for part in self.parts(change.name):
-            part.activate(change.stage == "active", admitted)
+            part.activate(change.stage == "active")
         return standing
 
     def _free(self) -> int:
@@ -147,11 +147,14 @@ class Registry:
         for told in orjson.loads(state["working"].tobytes()):
             artefact = decode_artefact(orjson.dumps(told["artefact"]))
             self._prepare(artefact, told["slot"])()
-            self._admit(artefact.name, told.get("admitted", {}))
+            admitted = told.get("admitted", {})
+            if not isinstance(admitted, dict) or not all(
+                isinstance(x, str) for x in admitted.values()
+            ):
+                raise ValueError("snapshot with impossible values: who admitted a model")
+            self._admit(artefact.name, admitted)
 
-    def _admit(self, name: str, admitted: Any) -> None:
-        if not isinstance(admitted, dict) or not all(isinstance(x, str) for x in admitted.values()):
-            raise ValueError("snapshot with impossible values: who admitted a model")
+    def _admit(self, name: str, admitted: Admitted) -> None:
         self.working[name].admitted = admitted
         for part in self.parts(name):
             part.admitted = admitted

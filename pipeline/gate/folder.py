@@ -167,7 +167,7 @@ def _refused(
         return "; ".join(reasons)
     if "exposure" not in report:
         return "its report is of an earlier version: validate it anew"
-    if not report["exposure"]["enough"] and not admitted:
+    if not _heard_enough(report) and not admitted:
         return (
             f"{exposure_words(report)}. Or answer for it by name: --despite-exposure --who NAME "
             "--why REASON; both stand in its alerts"

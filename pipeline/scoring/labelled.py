@@ -17,7 +17,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,20 +51,17 @@ def files(folder: Path, label: str = "") -> tuple[list[Labelled], list[Path]]:
     paths = sorted(_csv_files(folder))
     if not paths:
         raise FlightError(f"{folder}: no CSV file in it.")
-    found = [(path, _read(folder, path, label)) for path in paths]
-    unlabelled = [path for path, one in found if one.true is None]
+    found = [(path, *_read(folder, path, label)) for path in paths]
+    unlabelled = [path for path, _, has_labels in found if not has_labels]
     if len(unlabelled) == len(paths):
         marks = " or ".join((label,) if label else LABELS)
         raise FlightError(f"{paths[0]}: no column {marks}, nor in any other; --label names it.")
-    return [
-        Labelled(one.name, one.values, one.true, one.rows)
-        for _, one in found if one.true is not None
-    ], unlabelled  # fmt: skip
+    return [one for _, one, has_labels in found if has_labels], unlabelled
 
 
 def past(path: Path) -> dict[str, F8]:
     """Columns of numbers of a nominal file, by name; labels in it are not looked at."""
-    return _read(path.parent, path, "").values
+    return _read(path.parent, path, "")[0].values
 
 
 def _csv_files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
@@ -80,16 +76,8 @@ def _csv_files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[P
             yield path
 
 
-class _Read(NamedTuple):
-    """A file; true: None where it has no labels."""
-
-    name: str
-    values: dict[str, F8]
-    true: tuple[Interval, ...] | None
-    rows: int
-
-
-def _read(folder: Path, path: Path, label: str) -> _Read:
+def _read(folder: Path, path: Path, label: str) -> tuple[Labelled, bool]:
+    """A file, and whether it has labels."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
@@ -112,11 +100,11 @@ def _read(folder: Path, path: Path, label: str) -> _Read:
     values = {n: c for n, c in columns.items() if np.isfinite(c).any()}
     name = path.relative_to(folder).as_posix()
     if at is None:
-        return _Read(name, values, None, len(rows))
+        return Labelled(name, values, (), len(rows)), False
     if not values:
         raise FlightError(f"{path}: no column of numbers beside its labels.")
     odd = np.array([row[at].strip().lower() not in NORMAL for row in rows], np.bool_)
-    return _Read(name, values, tuple(intervals(odd)), len(rows))
+    return Labelled(name, values, tuple(intervals(odd)), len(rows)), True
 
 
 def _no_value(name: str) -> bool:

@@ -6,8 +6,8 @@ Point-adjusted scores are not comparable with either rule, and are not here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,9 @@ class Tally:
     false: int = 0
     missed: int = 0
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(self.hits + other.hits, self.false + other.false, self.missed + other.missed)
+    def __add__(self, other: Self) -> Self:
+        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        return replace(self, **sums)
 
     @property
     def precision(self) -> float:
@@ -40,23 +41,10 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class RowTally:
-    """Rows: rightly said to be odd, wrongly, wrongly said to be normal, rightly."""
+class RowTally(Tally):
+    """Of rows. calm: rightly said to be normal."""
 
-    hits: int = 0
-    false: int = 0
-    missed: int = 0
     calm: int = 0
-
-    def __add__(self, other: RowTally) -> RowTally:
-        return RowTally(
-            self.hits + other.hits, self.false + other.false, self.missed + other.missed,
-            self.calm + other.calm,
-        )  # fmt: skip
-
-    @property
-    def f1(self) -> float:
-        return Tally(self.hits, self.false, self.missed).f1
 
     @property
     def false_alarm_rate(self) -> float:

@@ -24,12 +24,11 @@ import numpy as np
 from agents.broker.embedded import EmbeddedBroker
 from pipeline.mission.folder import load_mission
 from tests.conftest import PROJECT
-from tests.integration.postgres import postgres
+from tests.integration.postgres import BOARD as ALERTS
+from tests.integration.postgres import Writer, postgres
+from tests.integration.postgres import ask as ask_rows
+from tests.integration.postgres import filled as in_sql
 from tests.integration.system import wait_until
-from tests.integration.test_table import BOARD as ALERTS
-from tests.integration.test_table import Writer
-from tests.integration.test_table import ask as ask_rows
-from tests.integration.test_table import filled as in_sql
 from tests.integration.watched import BOARDS, DEMO, Watched, filled, watched
 
 mpl.use("Agg")

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, cycle
 from pathlib import Path
 
@@ -33,12 +34,10 @@ from pipeline.formats.importing import mission_toml
 from pipeline.formats.xtce import write_xtce
 from schemas import topics
 from schemas.records import PACKETS_HEADERS, encode_packets, with_time_offset
-from tests.conftest import PROJECT
-from tests.integration.postgres import postgres
+from tests.integration.postgres import Writer, postgres
 from tests.integration.shift import Alertmanager, Desk, Ground, Pager, Process
 from tests.integration.system import Worker, wait_until, worker
-from tests.integration.test_table import Writer
-from tests.integration.watched import ask
+from tests.integration.watched import ask, prometheus_of
 
 WELL_S = 200  # longer than most rules look back
 MOST_S = 24 * 60
@@ -155,7 +154,7 @@ def main() -> int:
         one, two = (_cluster(folder / name, stack) for name in ("one", "two"))
         site = Site(folder, stack, one, two, {})
         inject = build(site)
-        port = stack.enter_context(prometheus(folder))
+        port = stack.enter_context(prometheus_of(folder, CONFIG))
         wait_until(lambda: _all_up(port, site.targets), 120, lambda: "not every part is scraped")
         time.sleep(WELL_S)
         parts = {f"127.0.0.1:{p}": who for every in site.targets.values() for who, p in every}
@@ -199,12 +198,14 @@ def build(site: Site) -> Callable[[], dict[float, Callable[[], None]]]:
     starved = site.worker("starved", {"starved": str(heavy)})
     site.worker("pair", {"pair": missions["pair"]}, job="heartline-pair")
     site.desk("well", one, alertmanager.url, "")
-    flying = {s: enter(_until_told(g)) for s, g in grounds.items() if s not in INGESTED}
-    ingests = {}
+    flying = {source: enter(ExitStack()) for source in grounds if source not in INGESTED}
+    for source, flight in flying.items():
+        flight.enter_context(grounds[source].flying())
+    ingests, faulty = {}, threading.Event()
     for source in INGESTED:
         bootstrap = two if source == "away" else one
         ingests[source], port = site.ingest(source, bootstrap, grounds[source].namespace)
-        enter(_datagrams(grounds[source], port))
+        enter(_datagrams(grounds[source], port, faulty))
     site.desk("away", two, alertmanager.url, "away")
     (site.folder / "second").mkdir()
     second = Alertmanager(site.folder / "second", pager)
@@ -226,8 +227,8 @@ def build(site: Site) -> Callable[[], dict[float, Callable[[], None]]]:
         enter(_damage(grounds["damaged"]))
         site.worker("pair", {"pair": missions["pair"]}, job="heartline-pair-2")
         grounds["clock"].off_ns = -3600 * 10**9
-        flying["silent"].set()
-        _QUIET.set()
+        flying["silent"].close()
+        faulty.set()
         asyncio.run(append(one, "input.telemetry.raw", b"?", b"stranger", PACKETS_HEADERS))
         asyncio.run(append(one, "input.telemetry.raw", b"?", b"clock", [("type", b"none")]))
         asyncio.run(append(one, "input.telemetry.alarms", b"{}", b"?"))
@@ -235,7 +236,7 @@ def build(site: Site) -> Callable[[], dict[float, Callable[[], None]]]:
         [node] = site.other.nodes
         site.other.signal(node, signal.SIGSTOP)
         site.stack.callback(site.other.signal, node, signal.SIGCONT)
-        take = lambda: asyncio.run(_take_id(one, "pair.heartline/pair.telemetry.raw/0"))  # noqa: E731
+        take = partial(_take_id, one, "pair.heartline/pair.telemetry.raw/0")
         return {15.0 * n: take for n in range(1, 5)}
 
     return inject
@@ -262,33 +263,18 @@ def _supervised(one: Worker) -> Iterator[None]:
 
 # --- parts that go wrong -------------------------------------------------------------------------
 
-_QUIET = threading.Event()  # the ingests that are to receive no more
-
 
 @contextmanager
-def _until_told(ground: Ground) -> Iterator[threading.Event]:
-    """A ground that sends until its event is set."""
-    over = threading.Event()
-
-    def fly() -> None:
-        with ground.flying():
-            over.wait()
-
-    with _thread(fly, over):
-        yield over
-
-
-@contextmanager
-def _datagrams(ground: Ground, port: int) -> Iterator[None]:
+def _datagrams(ground: Ground, port: int, faulty: threading.Event) -> Iterator[None]:
     """Ten packets a second; to `lost` none any more, and to `away` many, once faults are there."""
     over = threading.Event()
 
     def send() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
             while not over.wait(0.1):
-                if ground.source == "lost" and _QUIET.is_set():
+                if ground.source == "lost" and faulty.is_set():
                     continue
-                for _ in range(200 if ground.source == "away" and _QUIET.is_set() else 1):
+                for _ in range(200 if ground.source == "away" and faulty.is_set() else 1):
                     packet = ground._packets(ground.values, time.time_ns())[12:]
                     out.sendto(packet, ("127.0.0.1", port))
 
@@ -398,37 +384,27 @@ def _damage(ground: Ground) -> Iterator[None]:
         yield
 
 
-async def _take_id(bootstrap: str, name: str) -> None:
+def _take_id(bootstrap: str, name: str) -> None:
     """Begin as another producer of this transactional.id: the lane that has it is fenced."""
-    client = producer(bootstrap, transactional_id=name)
-    await client.start()
-    await client.stop()
+
+    async def take() -> None:
+        client = await start(producer(bootstrap, transactional_id=name), bootstrap)
+        await client.stop()
+
+    asyncio.run(take())
 
 
 # --- Prometheus ----------------------------------------------------------------------------------
 
 
-@contextmanager
-def prometheus(folder: Path) -> Iterator[int]:
-    """With the rules that ship, and the targets of targets.json. Every series has the label `who`."""
-    ours, port = PROJECT / "deploy" / "prometheus", free_port()
-    (folder / "rules.yml").write_bytes((ours / "rules.yml").read_bytes())
-    (folder / "prometheus.yml").write_text(
-        "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yml]\n"
-        "scrape_configs:\n  - job_name: all\n    file_sd_configs:\n"
-        "      - {files: [targets.json], refresh_interval: 1s}\n"
-    )
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            ["prometheus", f"--config.file={folder}/prometheus.yml",
-             f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{port}"],
-            stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        yield port
-    finally:
-        process.terminate()
-        process.wait(20)
+# every series has the label `who`
+CONFIG = """global: {scrape_interval: 1s, evaluation_interval: 1s}
+rule_files: [rules.yml]
+scrape_configs:
+  - job_name: all
+    file_sd_configs:
+      - {files: [targets.json], refresh_interval: 1s}
+"""
 
 
 def _all_up(port: int, targets: Mapping[str, Sequence[tuple[str, int]]]) -> bool:

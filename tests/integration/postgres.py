@@ -1,19 +1,30 @@
-"""A PostgreSQL of Debian's package, of its own for a test."""
+"""A PostgreSQL of Debian's package, of its own for a test; who writes into it, and how Grafana asks."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
 from agents.broker.embedded import free_port
+from tests.conftest import PROJECT
+from tests.integration.shift import Process
 from tests.integration.system import wait_until
+
+BOARD = PROJECT / "deploy" / "grafana" / "dashboards" / "alerts.json"  # the one that asks it
 
 
 @dataclass
@@ -78,3 +89,48 @@ def postgres(folder: Path) -> Iterator[Postgres]:
         yield one
     finally:
         one.stop()
+
+
+class Writer(Process):
+    """`heartline table`."""
+
+    def __init__(self, bootstrap: str, folder: Path, url: str) -> None:
+        port = free_port()
+        super().__init__(
+            [sys.executable, "-m", "agents", "table", "--bootstrap", bootstrap, "--to", url,
+             "--metrics-port", str(port)],
+            folder / "table.log", f"http://127.0.0.1:{port}/healthz",
+        )  # fmt: skip
+
+    def health(self) -> str:
+        try:
+            with urllib.request.urlopen(self.ready, timeout=2) as answer:
+                return str(answer.read())
+        except urllib.error.HTTPError as error:
+            return f"{error.code} {error.read()!r}"
+        except OSError:
+            return ""  # it does not listen yet
+
+
+def ask(url: str, query: str) -> list[dict[str, Any]]:
+    async def run() -> list[dict[str, Any]]:
+        client = await asyncpg.connect(url)
+        try:
+            return [dict(row) for row in await client.fetch(query)]
+        finally:
+            await client.close()
+
+    return asyncio.run(run())
+
+
+def filled(query: str, since: float) -> str:
+    """As Grafana asks, with every variable at its widest."""
+    span = f"to_timestamp({since}) AND to_timestamp({time.time() + 60})"
+    for clock in ("told", "at"):
+        query = query.replace("$clock", "told").replace(
+            f"$__timeFilter({clock})", f"{clock} BETWEEN {span}"
+        )
+    query = query.replace("($namespace)", "(SELECT DISTINCT namespace FROM heartline_read)")
+    for name in ("source", "level"):
+        query = query.replace(f"(${name})", f"(SELECT DISTINCT {name} FROM heartline_alerts)")
+    return query

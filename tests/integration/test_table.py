@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import orjson
 import pytest
 
 from agents.broker.declared import ensure_topics
-from agents.broker.embedded import free_port
 from agents.broker.kafka import producer, start
 from pipeline.chain import Chain
 from pipeline.flights.records import Flight, pack
@@ -24,44 +20,8 @@ from pipeline.mission.folder import Mission
 from schemas import topics
 from schemas.desk import DeskRecord, Seen, encode_desk
 from schemas.records import RawRecord
-from tests.conftest import PROJECT
-from tests.integration.postgres import Postgres, postgres
-from tests.integration.shift import Process
+from tests.integration.postgres import BOARD, Postgres, Writer, ask, filled, postgres
 from tests.integration.system import wait_until
-
-BOARD = PROJECT / "deploy" / "grafana" / "dashboards" / "alerts.json"
-
-
-class Writer(Process):
-    """`heartline table`."""
-
-    def __init__(self, bootstrap: str, folder: Path, url: str) -> None:
-        port = free_port()
-        super().__init__(
-            [sys.executable, "-m", "agents", "table", "--bootstrap", bootstrap, "--to", url,
-             "--metrics-port", str(port)],
-            folder / "table.log", f"http://127.0.0.1:{port}/healthz",
-        )  # fmt: skip
-
-    def health(self) -> str:
-        try:
-            with urllib.request.urlopen(self.ready, timeout=2) as answer:
-                return str(answer.read())
-        except urllib.error.HTTPError as error:
-            return f"{error.code} {error.read()!r}"
-        except OSError:
-            return ""  # it does not listen yet
-
-
-def ask(url: str, query: str) -> list[dict[str, Any]]:
-    async def run() -> list[dict[str, Any]]:
-        client = await asyncpg.connect(url)
-        try:
-            return [dict(row) for row in await client.fetch(query)]
-        finally:
-            await client.close()
-
-    return asyncio.run(run())
 
 
 def count(url: str, table: str) -> int:
@@ -82,19 +42,6 @@ def alerts_of(flight: Flight, mission: Mission) -> list[bytes]:
     records = [RawRecord(i, r.value, r.headers) for i, r in enumerate(pack(flight))]
     outputs = (output for _, output in Chain(mission).feed(records).outputs)
     return [output.value for output in outputs if output.topic == topics.ALERTS]
-
-
-def filled(query: str, since: float) -> str:
-    """As Grafana asks, with every variable at its widest."""
-    span = f"to_timestamp({since}) AND to_timestamp({time.time() + 60})"
-    for clock in ("told", "at"):
-        query = query.replace("$clock", "told").replace(
-            f"$__timeFilter({clock})", f"{clock} BETWEEN {span}"
-        )
-    query = query.replace("($namespace)", "(SELECT DISTINCT namespace FROM heartline_read)")
-    for name in ("source", "level"):
-        query = query.replace(f"(${name})", f"(SELECT DISTINCT {name} FROM heartline_alerts)")
-    return query
 
 
 @pytest.mark.broker

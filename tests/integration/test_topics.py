@@ -12,7 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from click.testing import CliRunner, Result
 
 from agents.broker.declared import ALL_TOPICS, ensure_topics, make, plan
-from agents.broker.kafka import administrator
+from agents.broker.kafka import administrator, partitions_of
 from agents.cli import main
 from agents.host.errors import BrokerError
 from schemas import topics
@@ -81,6 +81,9 @@ def test_a_twin_gets_as_many_partitions(bootstrap: str) -> None:
     async def some(name: str, partitions: int) -> None:
         async with administrator(bootstrap) as admin:
             await make(admin, [NewTopic(name, partitions, 1)])
+        await partitions_of(
+            bootstrap, name
+        )  # the controller answers before the broker has heard it
 
     asyncio.run(some(f"c.{topics.RAW}", 5))
     found = asyncio.run(plan(bootstrap, "c", 1))

@@ -13,7 +13,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from tests.integration.system import Worker, send, wait_until, worker
 from tests.laws.gated_cases import artefact_of
 
 DEMO = PROJECT / "missions" / "demo"
+OURS = PROJECT / "deploy" / "prometheus"
 FOLDER = PROJECT / "deploy" / "grafana" / "dashboards"
 BOARDS = sorted(p for p in FOLDER.glob("*.json") if p.stem != "alerts")  # that one asks PostgreSQL
 CHOSEN = {"window": "60s", "__rate_interval": "15s", "source": ".*"}  # as Grafana sets them
@@ -68,13 +69,11 @@ def ask(port: int, path: str, **parameters: str) -> Any:
         return json.loads(response.read())["data"]
 
 
-@contextmanager
 def prometheus(
     folder: Path, worker_port: int, ingest_port: int, desk_port: int, alertmanager: str
-) -> Iterator[int]:
+) -> AbstractContextManager[int]:
     """With the configuration that ships, but for where its targets are. Yields its port."""
-    ours, port = PROJECT / "deploy" / "prometheus", free_port()
-    config = (ours / "prometheus.yml").read_text().replace("worker:", "127.0.0.1:")
+    config = (OURS / "prometheus.yml").read_text().replace("worker:", "127.0.0.1:")
     config = config.replace("9308", str(worker_port)).replace("desk:9311", f"127.0.0.1:{desk_port}")
     config = config.replace("alertmanager:9093", alertmanager.removeprefix("http://"))
     config = re.sub(
@@ -82,7 +81,14 @@ def prometheus(
         f'static_configs: [{{targets: ["127.0.0.1:{ingest_port}"]}}]',
         config,
     )
-    (folder / "rules.yml").write_bytes((ours / "rules.yml").read_bytes())
+    return prometheus_of(folder, config)
+
+
+@contextmanager
+def prometheus_of(folder: Path, config: str) -> Iterator[int]:
+    """With this configuration, and the rules that ship beside it. Yields its port."""
+    port = free_port()
+    (folder / "rules.yml").write_bytes((OURS / "rules.yml").read_bytes())
     (folder / "prometheus.yml").write_text(config)
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
