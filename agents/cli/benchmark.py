@@ -12,7 +12,10 @@ from rich.table import Table
 
 from agents.cli.options import FILE, drawing
 from agents.host.terminal import Terminal
+from pipeline.models.shared.lives import COVERAGE
 from pipeline.scoring import labelled
+from pipeline.scoring.cmapss import CAP, CUTS, SEED
+from pipeline.scoring.cmapss import told as turbofans
 from pipeline.scoring.column import METRICS, SPACECRAFT
 from pipeline.scoring.nab import PROFILES, said, series
 from pipeline.scoring.nab import score as nab_score
@@ -24,7 +27,7 @@ Some = Sequence[Interval]
 
 @click.group()
 def benchmark() -> None:
-    """Score the families that judge by records on public anomaly benchmarks (docs/models.md)."""
+    """Score the models on public benchmarks, by their authors' rules (docs/benchmarks.md)."""
 
 
 @benchmark.command()
@@ -116,6 +119,27 @@ def csv_(folder: Path, label: str, past: Path | None, each: bool, out: Path | No
         console.print(f"{path} has no labels, and is left out.", markup=False)
     rows, events = sum(s.series.rows for s in scored), sum(len(s.series.true) for s in scored)
     console.print(f"{len(scored)} files, {rows} rows, {events} labelled anomalies.")
+
+
+@benchmark.command()
+@click.argument("folder", type=FILE)
+def cmapss(folder: Path) -> None:
+    """FOLDER in NASA C-MAPSS's layout: train_FDxxx.txt, and where there are such test_FDxxx.txt
+    with RUL_FDxxx.txt. How many flights are left to an engine, by remaining_life."""
+    table = Table(
+        "part", "judge", "RMSE, flights", "PHM08 score", f"{COVERAGE:.0%} interval covers", "width"
+    )
+    for t in turbofans(folder):
+        covers = f"{t.inside:.1%} of {len(t.truth)}"
+        model = f"{t.rmse(t.said):.2f}", f"{t.score(t.said):.0f}", covers, f"{t.width:.1f}"
+        table.add_row(t.name, "remaining_life", *model)
+        table.add_row("", "by age alone", f"{t.rmse(t.by_age):.2f}", f"{t.score(t.by_age):.0f}")
+    console = Terminal()
+    console.print(table)
+    console.print(
+        f"Capped at {CAP:g} flights. Folds: {CUTS} random cuts an engine, seed {SEED}, the score "
+        "as of one. By age: an engine lasts as long as most did."
+    )
 
 
 def _cells(t: Tally) -> tuple[str, ...]:

@@ -65,7 +65,8 @@ def train(
     name: str, flights: tuple[Path, ...], folder: Path, family: str, patterns: tuple[str, ...],
     settings: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Fit NAME on recorded nominal FLIGHTs, each one file. It is a candidate then, and silent.
+    """Fit NAME on recorded FLIGHTs, each one file: nominal ones, or for remaining life those that
+    ended in failure. It is a candidate then, and silent.
 
     Its threshold is the least that keeps to the mission's budget of false alarms on them, or the
     one that --set gives.
@@ -87,6 +88,9 @@ def train(
         found, theta, budget, [f"{p.parent.name}/{p.name}" for p in flights]
     ):
         console.print(line)
+    for part in artefact.parts:
+        for line in BY_NAME[family].knows(part):
+            console.print(line, highlight=False)
     n = sum(len(p.parameters) for p in artefact.parts)
     console.print(
         f"{path}: {family} of {n} parameters, SHA-256 {artefact.sha256}\n"

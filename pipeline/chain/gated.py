@@ -3,7 +3,7 @@ raises more false alarms than the mission allows (`chain.budget`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from pipeline.chain.modelled import Modelled, Site
 from pipeline.errors import MissionError
 from pipeline.mission.folder import Mission, read_rule
 from pipeline.models.families import BY_NAME, FAMILIES, MODEL_KINDS
-from pipeline.models.shared.contract import GroupParameter, Model
+from pipeline.models.shared.contract import Model
 from pipeline.models.shared.phased import make, phases_of
 from pipeline.outputs.alerts import alert_output
 from pipeline.outputs.evidence import input_of
@@ -64,10 +64,11 @@ class Gated(Modelled):
                 f"{_listed(phases)}: train it anew"
             )
         new = partial(make, family, period_ns=period_ns, phases=phases)
-        some = parameters[:2]  # a model of a set of parameters needs two or more
-        _check_size(new(some, rules=[rule] * len(some)), some, part, phases)
+        # a model of a set of parameters needs two or more
+        _check_size([new(parameters[:n], rules=[rule] * len(parameters[:n])) for n in (2, 3)], part)
         model = new(parameters, rules=[rule] * len(parameters))
         model.restore(part.weights)
+        model.named([t.flight for t in artefact.trained])
         super().__init__(family, len(FAMILIES) + slot, site, columns, model, phases)
         self.artefact = artefact
         self.admitted: dict[str, str] = {}  # by whom, and why, though too little was heard of it
@@ -167,16 +168,14 @@ def _listed(phases: tuple[str, ...]) -> str:
     return f"the phases {', '.join(phases)}" if phases else "no phases"
 
 
-def _check_size(
-    small: Model, some: list[GroupParameter], part: Part, phases: tuple[str, ...]
-) -> None:
+def _check_size(small: Sequence[Model], part: Part) -> None:
     """ValueError, before anything large is made, if there are fewer weights than the family needs.
 
-    small: a model of some parameters.
+    small: models of the first two parameters and of the first three, or of as many as there are.
+    What a parameter adds never becomes less with more of them.
     """
+    two, three = (sum(array.size for array in m.snapshot().values()) for m in small)
     given = sum(array.size for array in part.weights.values())
-    shared = 8 * max(len(phases), 1)  # at most so many numbers are not a parameter's own
-    own = sum(array.size for array in small.snapshot().values()) - shared
-    wanted = own * len(part.parameters) // len(some)
+    wanted = two + (three - two) * max(0, len(part.parameters) - 2)
     if given < wanted:
-        raise ValueError(f"holds {given} weights, and {small.name} has {wanted} or more")
+        raise ValueError(f"holds {given} weights, and {small[0].name} has {wanted} or more")

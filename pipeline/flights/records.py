@@ -32,6 +32,7 @@ from schemas.records import (
 )
 
 MAX_TICKS = 86_400  # a day: a longer jump gives only the tick at its end
+SPARSE = 64  # seconds of silence until ticks become seldomer
 MAX_BYTES = 65_536
 MAX_SPAN_NS = 100_000_000
 SET_BACK = 64  # packets of a container without two newer ones: its clock was set back
@@ -217,16 +218,20 @@ class Packer:
             yield FlightRecord(int(time[b - 1]), value, self._packets, b - a)
 
     def ticks(self, now_ns: int) -> Iterator[FlightRecord]:
-        """Ticks at the whole seconds since the last one; none before the first packet."""
+        """Ticks at the whole seconds since the last one; none before the first packet. In a long
+        silence they become seldomer: what waits for one is late by a SPARSE-th of it at most."""
         last = now_ns // TICK_NS
         if self._ticked == NEVER:
             self._ticked = last
         first = self._ticked + 1
         if last - first >= MAX_TICKS:
             first = last
-        for second in range(first, last + 1):
+        second = first
+        while second <= last:
             self._ticked = second
             yield FlightRecord(second * TICK_NS, encode_tick(second * TICK_NS), self._tick, 0)
+            wait = max(1, (second - first) // SPARSE)
+            second = last if second < last < second + wait else second + wait
 
 
 def pack(flight: Flight, shift_ns: int = 0) -> Iterator[FlightRecord]:

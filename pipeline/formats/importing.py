@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.errors import FlightError
 from pipeline.formats import csv as csv_format
 from pipeline.formats import parquet, spacex, ulog
+from pipeline.formats.rates import rate_rules
 from pipeline.formats.series import Names, Options, Series
 from pipeline.formats.shared import Shared, read_shared
 from pipeline.formats.spec import WIDTHS, Column, Recorded, Table, interleave, time_name
@@ -116,7 +117,7 @@ def import_flight(paths: Sequence[Path], name: str, options: Options) -> Importe
     return Imported(
         tuple(recordings),
         write_xtce(system, tables, _xml_text(f"Imported from {', '.join(p.name for p in paths)}.")),
-        mission_toml(name, "xtce.xml", _shown(tables)),
+        mission_toml(name, "xtce.xml", _shown(tables), rate_rules(recordings)),
         sum(len(r.time_ns) for r in recordings),
         sum(len(t.columns) for t in tables),
         tuple(decided),
@@ -167,14 +168,15 @@ def _fits(path: Path, recorded: Recorded) -> None:
         )
 
 
-def mission_toml(name: str, xtce: str, gauges: Sequence[str] = ()) -> str:
-    """gauges: patterns of the parameters that are shown live."""
+def mission_toml(name: str, xtce: str, gauges: Sequence[str] = (), more: str = "") -> str:
+    """gauges: patterns of the parameters that are shown live. more: tables, as TOML."""
     name, xtce = (orjson.dumps(text).decode() for text in (name, xtce))  # as TOML writes them too
     shown = orjson.dumps([*gauges]).decode().replace(",", ", ")
     told = f"# statistics as Prometheus gauges, on the dashboard\ngauges = {shown}\n"
     return (
         "# What the XTCE cannot say of this mission: see docs/mission.md for every key.\n"
         f"name = {name}\nsource = {name}\nxtce = {xtce}\n{told if gauges else ''}"
+        f"{more and chr(10)}{more}"
     )
 
 

@@ -1,10 +1,12 @@
 """Threshold from a budget: the operator sets how many false alarms a parameter may raise a day, and
 nominal recordings show which threshold stays within that.
 
-Each flight is left out once: the family learns the others and judges it with every candidate. The
-flight is nominal, so every alarm raised on it is false. The lowest threshold whose rate is within
-the budget is taken, or the one that was given, whatever its rate. The rate is reported with a
-confidence interval, as the count is small (Garwood 1936).
+Each flight is left out once (from FOLDS flights on in as many lots): the family learns the others
+and judges it with every candidate. The flight is nominal, so every alarm raised on it is false; of
+a life to failure only those raised while its end is farther away than the family tells apart. The
+threshold of such a family is a wish of people, and stays as given. Else the lowest threshold whose
+rate is within the budget is taken, or the one that was given, whatever its rate. The rate is
+reported with a confidence interval, as the count is small (Garwood 1936).
 
 What a threshold costs is tried on the same flights: from the middle of one on a parameter is too
 high by a share of its range, and counts as found if it has an alarm more than without.
@@ -33,6 +35,7 @@ from schemas.columns import I8, Grid, State
 
 STEPS = tuple(2.0 ** (i / 2) for i in range(-10, 11))  # factors of the family's own threshold
 BLIND = 1e6  # a threshold that nothing crosses
+FOLDS = 10
 THREADS = 4  # kernels release the interpreter lock
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # of a parameter's range
 SHOWN = 3  # thresholds on either side of the one chosen of which it is told what they find
@@ -81,11 +84,13 @@ class Tried:
 
 
 class _LeftOut(NamedTuple):
-    """A group of one flight that its model does not know."""
+    """A group of one flight that its model does not know. alarms: by each rule, by parameter."""
 
     number: int  # of the flight
     flight: Heard
     known: State
+    days: float  # parameter-days in which every alarm is false
+    alarms: tuple[I8, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +128,19 @@ def fit(
     Nominal flights are learnt completely, including what a low threshold would call odd.
     """
     model = _model(flights[0], family, replace(rule, **{family.theta: BLIND}), phases)
-    for flight in flights:
-        model.learn(after_gap(flight.whole)[0])
+    try:
+        model.learn_all([after_gap(flight.whole)[0] for flight in flights])
+    except ValueError as error:
+        raise FlightError(f"{family.name}: {error}.") from None
     return model.snapshot()
+
+
+def _nominal(flight: Heard, family: type[Family], rule: Any, phases: tuple[str, ...],
+             known: State) -> Grid:  # fmt: skip
+    """The rows of a flight on which every alarm is false."""
+    model = _model(flight, family, rule, phases)
+    model.restore(known)
+    return model.nominal(flight.whole)
 
 
 def judge(
@@ -140,7 +155,10 @@ def judge(
     place of the flight's own."""
     model = _model(flight, family, rule, phases)
     model.restore(known)
-    rows = after_gap(grid or flight.whole)[0]
+    grid = grid or flight.whole
+    if not len(grid.time_ns):
+        return np.zeros(len(flight.columns), np.int64)
+    rows = after_gap(grid)[0]
     monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
     t = monitor.feed(rows.time_ns, rows.packet, model.feed(rows))
     raised = t.parameter[(t.before == 0) & (t.after > 0)]
@@ -178,19 +196,24 @@ def calibrate(
     theta = getattr(rule, family.theta)
     steps = (1.0,) if given else STEPS
     rules = [replace(rule, **{family.theta: theta * s}) for s in steps]
-    left_out = [(g, k) for g in groups for k in range(len(g))]
+    n = len(groups[0])
+    lots = [(g, range(k, n, FOLDS)) for g in groups for k in range(min(n, FOLDS))]
 
-    def without(one: tuple[Sequence[Heard], int]) -> tuple[_LeftOut, list[I8]]:
-        """What is known without a flight, and the false alarms of each rule on it."""
-        flights, k = one
-        known = fit([*flights[:k], *flights[k + 1 :]], family, rule, phases)
-        alarms = [judge(flights[k], family, r, phases, known) for r in rules]
-        on_step()
-        return _LeftOut(k, flights[k], known), alarms
+    def without(lot: tuple[Sequence[Heard], range]) -> list[_LeftOut]:
+        """What is known without some flights, and the false alarms of each rule on them."""
+        flights, out = lot
+        known = fit([x for k, x in enumerate(flights) if k not in out], family, rule, phases)
+        made = []
+        for k in out:
+            nominal = _nominal(flights[k], family, rule, phases, known)
+            alarms = tuple(judge(flights[k], family, r, phases, known, nominal) for r in rules)
+            days = flights[k].days_of(nominal)
+            made.append(_LeftOut(k, flights[k], known, days, alarms))
+            on_step()
+        return made
 
     with ThreadPoolExecutor(THREADS) as pool:
-        found = [*pool.map(without, left_out)]
-    n = len(groups[0])
+        found = [one for lot in pool.map(without, lots) for one in lot]
     tried = [_tried(getattr(r, family.theta), i, found, n) for i, r in enumerate(rules)]
     within = [i for i, one in enumerate(tried) if given or one.rate.a_day <= budget]
     if not within:
@@ -203,19 +226,20 @@ def calibrate(
     at = within[0]
     shown = range(max(0, at - SHOWN), min(len(rules), at + SHOWN + 1))
     finds = {
-        tried[i].threshold: _least([(one, a[i]) for one, a in found], family, rules[i], phases)
-        for i in shown
+        tried[i].threshold: _least([(one, one.alarms[i]) for one in found], family, rules[i],
+                                   phases)
+        for i in ([] if family.to_failure else shown)
     }  # fmt: skip
     odd = tuple(_odd(tried, at, budget, n))
     return Calibration(rules[at], tried[at], tuple(tried), given, finds, odd)
 
 
-def _tried(threshold: float, i: int, found: Sequence[tuple[_LeftOut, list[I8]]], n: int) -> Tried:
+def _tried(threshold: float, i: int, found: Sequence[_LeftOut], n: int) -> Tried:
     """The i-th rule on n flights."""
     alarms, days = [0] * n, [0.0] * n
-    for one, every in found:
-        alarms[one.number] += int(every[i].sum())
-        days[one.number] += one.flight.parameter_days
+    for one in found:
+        alarms[one.number] += int(one.alarms[i].sum())
+        days[one.number] += one.days
     by_flight = tuple(map(Rate, alarms, days))
     return Tried(threshold, Rate(sum(alarms), sum(days)), by_flight)
 

@@ -49,7 +49,11 @@ class Heard:
 
     @property
     def parameter_days(self) -> float:
-        return len(self.whole.time_ns) * len(self.columns) * self.period_ns / DAY_NS
+        return self.days_of(self.whole)
+
+    def days_of(self, rows: Grid) -> float:
+        """Parameter-days of some of its rows."""
+        return len(rows.time_ns) * len(self.columns) * self.period_ns / DAY_NS
 
     @cached_property
     def whole(self) -> Grid:

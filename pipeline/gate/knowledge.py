@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.models.families import BY_NAME
+from pipeline.models.shared.family import Family
 from pipeline.outputs.alerts import iso
 from schemas.artefact import Artefact, Part
 
@@ -26,14 +28,18 @@ def knowledge(artefact: Artefact) -> Iterator[str]:
         yield ""
         settings = ", ".join(f"{k} {v}" for k, v in part.settings.items())
         yield f"{len(part.parameters)} parameters, {settings}"
+        family = BY_NAME.get(artefact.family, Family)  # another version's, perhaps
+        yield from family.knows(part)
         for j, name in enumerate(part.parameters):
-            yield from _of(part, j, name)
+            yield from _of(part, j, name, family.shared)
 
 
-def _of(part: Part, j: int, name: str) -> Iterator[str]:
+def _of(part: Part, j: int, name: str, shared: frozenset[str]) -> Iterator[str]:
     low, high, step = (float(part.baseline[k][j]) for k in ("low", "high", "step"))
     yield f"  {name}: {low:g} to {high:g} in training, by {step:g} a row at most"
     for key, mine in part.own(j).items():
+        if key in shared:
+            continue
         if len(mine) <= 11:
             yield f"    {key}: {' '.join(f'{x:g}' for x in mine.tolist())}"
         else:

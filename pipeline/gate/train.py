@@ -38,6 +38,8 @@ def train(
         raise FlightError(f"{error}.") from None
     family = BY_NAME[family_name]
     rule = family.Rule(**settings)
+    if wrong := rule.mistake():
+        raise FlightError(f"{family_name}: {wrong[1]}")
     if len(paths) < 2:
         raise FlightError("A threshold needs two nominal flights or more: each is left out once.")
     steps, done = len(paths), 0
@@ -68,7 +70,7 @@ def train(
         raise FlightError(f"{what}: no number of {mission.mdb.path} has such a name.")
     budget = mission.settings.gate.false_alarms_per_parameter_day
     phases = mission.settings.phases.names
-    given = family.theta in settings
+    given = family.to_failure or family.theta in settings
     found = calibrate(groups, family, rule, phases, budget, step, given)
     rule = found.rule
     known = [fit(g, family, rule, phases) for g in groups]

@@ -16,6 +16,7 @@ from pipeline.models.fatigue import Fatigue
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
+from pipeline.models.remaining_life import RemainingLife
 from pipeline.models.residual import Residual
 from pipeline.models.resonance import Resonance
 from pipeline.models.seasonal import Seasonal
@@ -43,6 +44,7 @@ FAMILIES: tuple[type[Family], ...] = (
     Voting,
     Corridor,
     Fatigue,
+    RemainingLife,
 )
 BY_NAME = {f.name: f for f in FAMILIES}
 

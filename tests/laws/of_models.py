@@ -56,8 +56,9 @@ def family_case(family: type[Family]) -> Case:
     def make() -> Any:
         made = family(parameters(), SECOND, [rule] * F)
         if family.trained_alone:
-            for seed in range(4):
-                made.learn(grid_of(wild_numbers(np.random.default_rng(seed)), 0, N))
+            made.learn_all(
+                [grid_of(wild_numbers(np.random.default_rng(seed)), 0, N) for seed in range(6)]
+            )
         return made
 
     spectral = "smooth" in make().state

@@ -9,7 +9,7 @@ gives the same as feeding row by row, byte for byte.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
@@ -53,6 +53,12 @@ class Model(Protocol):
         ...
 
     def learn(self, grid: Grid) -> None: ...
+
+    def learn_all(self, flights: Sequence[Grid]) -> None: ...
+
+    def nominal(self, grid: Grid) -> Grid: ...
+
+    def named(self, flights: Sequence[str]) -> None: ...
 
     def set_limits(self, parameter: int, low: Five, high: Five) -> None: ...
 

@@ -7,13 +7,14 @@ sentence, the laws that it is tested against, its part in training, scores and d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from pipeline.models.shared.contract import Expected, GroupParameter, Site
 from pipeline.models.shared.rules import Rule
+from schemas.artefact import Part
 from schemas.columns import Grid, Scores
 from schemas.mission import Five, Level
 from schemas.state import Stateful
@@ -44,8 +45,9 @@ class Family(Stateful):
     setting that is tuned to a budget of false alarms. example: settings under which it works on any
     two numbers. evidence_schema: JSON Schema, by key, of what `evidence` adds to an alert.
     phased: whether each flight phase has its own model. trained_alone: it knows nothing without
-    training on recorded flights. suits: kinds of recordings that its defaults were chosen for.
-    sees: what it detects, a line for the table of docs/models.md.
+    training on recorded flights. to_failure: it is trained on lives to failure, not on nominal
+    flights. shared: weights that are no parameter's own. suits: kinds of recordings that its
+    defaults were chosen for. sees: what it detects, a line for the table of docs/models.md.
     """
 
     name: ClassVar[str]
@@ -57,6 +59,8 @@ class Family(Stateful):
     evidence_schema: ClassVar[dict[str, Any]] = {}
     phased: ClassVar[bool] = False
     trained_alone: ClassVar[bool] = False
+    to_failure: ClassVar[bool] = False
+    shared: ClassVar[frozenset[str]] = frozenset()
     suits: ClassVar[tuple[str, ...]] = ()
 
     min_samples: np.ndarray[Any, Any]
@@ -86,6 +90,24 @@ class Family(Stateful):
     def learn(self, grid: Grid) -> None:
         """One recorded nominal flight, or a piece of it."""
         self.feed(grid)
+
+    def learn_all(self, flights: Sequence[Grid]) -> None:
+        """All recordings that a model is trained on, each with a gap before it. ValueError where
+        nothing can be learnt of them."""
+        for flight in flights:
+            self.learn(flight)
+
+    def nominal(self, grid: Grid) -> Grid:
+        """The rows of a recording on which every alarm is false: all, unless it ends in failure."""
+        return grid
+
+    def named(self, flights: Sequence[str]) -> None:
+        """What the recordings are called that it was trained on, in their order."""
+
+    @staticmethod
+    def knows(part: Part) -> Iterator[str]:  # noqa: ARG004
+        """What training found, in lines for people, beside the weights of each parameter."""
+        return iter(())
 
     def set_limits(self, parameter: int, low: Five, high: Five) -> None:
         """Use other limits of a parameter from now on."""

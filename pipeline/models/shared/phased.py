@@ -6,7 +6,7 @@ row after another phase comes after a gap, and is handled as after any other gap
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -68,6 +68,17 @@ class Phased(Composite):
 
     def learn(self, grid: Grid) -> None:
         self.feed(grid)
+
+    def learn_all(self, flights: Sequence[Grid]) -> None:
+        for flight in flights:
+            self.learn(flight)
+
+    def nominal(self, grid: Grid) -> Grid:
+        return self._first.nominal(grid)
+
+    def named(self, flights: Sequence[str]) -> None:
+        for m in self._models:
+            m.named(flights)
 
     def set_limits(self, parameter: int, low: Five, high: Five) -> None:
         for m in self._models:
