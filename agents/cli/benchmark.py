@@ -14,6 +14,7 @@ from agents.cli.options import FILE, drawing
 from agents.host.terminal import Terminal
 from pipeline.models.shared.lives import COVERAGE
 from pipeline.scoring import labelled
+from pipeline.scoring.bearing import bearings
 from pipeline.scoring.cmapss import CAP, CUTS, SEED
 from pipeline.scoring.cmapss import told as turbofans
 from pipeline.scoring.column import METRICS, SPACECRAFT
@@ -139,6 +140,27 @@ def cmapss(folder: Path) -> None:
     console.print(
         f"Capped at {CAP:g} flights. Folds: {CUTS} random cuts an engine, seed {SEED}, the score "
         "as of one. By age: an engine lasts as long as most did."
+    )
+
+
+@benchmark.command()
+@click.argument("folder", type=FILE)
+def bearing(folder: Path) -> None:
+    """FOLDER of IMS bearing tests, 1st_test.csv and so on. How long before the end of a test peers
+    warns of the bearings that failed, and how often of the others."""
+    table = Table("test", "bearing", "failed", "lasting warning before the end", "all warnings, h")
+    false, leads = 0, []
+    for b in bearings(folder):
+        lead = "" if b.lead_h is None else f"{b.lead_h:.0f} h"
+        all_ = " ".join(f"{h:.0f}" for h in b.warnings_h)
+        table.add_row(b.test, str(b.number), "yes" if b.failed else "", lead, all_)
+        false += 0 if b.failed else len(b.warnings_h)
+        leads += [b.lead_h or 0.0] if b.failed else []
+    console = Terminal()
+    console.print(table)
+    console.print(
+        f"{len(leads)} bearings failed, warned of {min(leads):.0f} h before the end or earlier; "
+        f"{false} false alarms of the others."
     )
 
 

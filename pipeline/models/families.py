@@ -16,6 +16,7 @@ from pipeline.models.fatigue import Fatigue
 from pipeline.models.flat import Flat
 from pipeline.models.forecaster import Forecaster
 from pipeline.models.level import LevelModel
+from pipeline.models.peers import Peers
 from pipeline.models.remaining_life import RemainingLife
 from pipeline.models.residual import Residual
 from pipeline.models.resonance import Resonance
@@ -45,6 +46,7 @@ FAMILIES: tuple[type[Family], ...] = (
     Corridor,
     Fatigue,
     RemainingLife,
+    Peers,
 )
 BY_NAME = {f.name: f for f in FAMILIES}
 

@@ -1,0 +1,113 @@
+"""Warnings of bearings run to failure: IMS, University of Cincinnati (Lee et al. 2007).
+
+A file a test, a row some ten minutes: the mean absolute vibration of each accelerometer. All are
+like parts under one load, and judged so by `peers` as it comes. A warning lasts if it stands until
+the end of the test; a warning of a bearing that did not fail is false, whether it lasts or not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from pipeline.alarms.monitor import Monitor
+from pipeline.errors import FlightError
+from pipeline.models.peers import Peers, PeersRule
+from pipeline.models.shared.contract import GroupParameter
+from schemas.columns import F8, I8, SECOND, Grid
+from schemas.mission import ParameterType
+
+# bearings that failed, by the first digit of a file's name (the set's own description)
+FAILED = {"1": (3, 4), "2": (1,), "3": (3,)}
+TIME = "%Y.%m.%d.%H.%M.%S"
+PERIOD_NS = 600 * SECOND
+_BEARING = re.compile(r"Bearing (\d+)")
+_NONE = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Bearing:
+    """lead_h: from the first warning that lasts to the end of the test, None: there is none; times
+    in hours before the end of all warnings, of any accelerometer."""
+
+    test: str
+    number: int
+    failed: bool
+    lead_h: float | None
+    warnings_h: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    name: str
+    bearing: tuple[int, ...]  # of each column
+    time_ns: I8
+    value: F8
+
+
+def bearings(folder: Path) -> Iterator[Bearing]:
+    """Every bearing of every test in a folder. FlightError where there is none."""
+    paths = sorted(folder.glob("[1-3]*_test.csv"))
+    if not paths:
+        raise FlightError(f"{folder}: holds no file such as 1st_test.csv.")
+    for path in paths:
+        yield from _judged(_read(path))
+
+
+def _read(path: Path) -> _Test:
+    try:
+        table = csv.read_csv(path, convert_options=csv.ConvertOptions(timestamp_parsers=[TIME]))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise FlightError(f"{path}: cannot be read as CSV: {error}.") from None
+    named = {n: m for n in table.column_names if (m := _BEARING.match(n))}
+    if "Datetime" not in table.column_names or not named:
+        raise FlightError(f"{path}: has no columns Datetime and Bearing 1, 2, ….")
+    try:
+        times = [_time_ns(str(t)) for t in table["Datetime"].to_pylist()]
+        value = np.array([table[n].to_numpy() for n in named], np.float64).T
+    except ValueError as error:
+        raise FlightError(f"{path}: {error}.") from None
+    numbers = tuple(int(m[1]) for m in named.values())
+    return _Test(path.stem, numbers, np.array(times, np.int64), value)
+
+
+def _time_ns(text: str) -> int:
+    for form in (TIME, "%Y-%m-%d %H:%M:%S"):
+        try:
+            return int(datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()) * SECOND
+        except ValueError:
+            continue
+    raise ValueError(f"{text!r} is no time such as 2004.02.12.10.32.39")
+
+
+def _judged(test: _Test) -> Iterator[Bearing]:
+    n, f = test.value.shape
+    at = np.arange(n)
+    value = np.ascontiguousarray(test.value)
+    quality = np.zeros(value.shape, np.uint8)
+    grid = Grid(test.time_ns, at, value, quality, at * 0, _NONE, _NONE, _NONE)
+    kind = ParameterType("vibration", "float")
+    parameters = [GroupParameter(f"{b}", kind, (), ()) for b in test.bearing]
+    model = Peers(parameters, PERIOD_NS, [PeersRule()] * f)
+    monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
+    t = monitor.feed(grid.time_ns, grid.packet, model.feed(grid))
+    before_end = (test.time_ns[-1] - test.time_ns) / 3.6e12
+    for number in sorted({*test.bearing}):
+        raised: list[float] = []
+        lasting: list[float] = []
+        for j in np.flatnonzero(np.array(test.bearing) == number):
+            mine = t.parameter == j
+            up = before_end[t.row[mine & (t.before == 0)]].tolist()
+            raised += up
+            if monitor.state["level"][j] and up:
+                lasting.append(up[-1])
+        failed = number in FAILED.get(test.name[0], ())
+        lead = max(lasting, default=None)
+        yield Bearing(test.name, number, failed, lead, tuple(sorted(raised, reverse=True)))
