@@ -15,7 +15,7 @@ from agents.host.terminal import Terminal
 from pipeline.models.shared.lives import COVERAGE
 from pipeline.scoring import labelled
 from pipeline.scoring.bearing import bearings
-from pipeline.scoring.cmapss import CAP, CUTS, SEED
+from pipeline.scoring.cmapss import CAP, CUTS, OF_LIVES, SEED
 from pipeline.scoring.cmapss import told as turbofans
 from pipeline.scoring.column import METRICS, SPACECRAFT
 from pipeline.scoring.nab import PROFILES, said, series
@@ -133,7 +133,7 @@ def cmapss(folder: Path) -> None:
     for t in turbofans(folder):
         covers = f"{t.inside:.1%} of {len(t.truth)}"
         model = f"{t.rmse(t.said):.2f}", f"{t.score(t.said):.0f}", covers, f"{t.width:.1f}"
-        table.add_row(t.name, "remaining_life", *model)
+        table.add_row(t.name, OF_LIVES.name, *model)
         table.add_row("", "by age alone", f"{t.rmse(t.by_age):.2f}", f"{t.score(t.by_age):.0f}")
     console = Terminal()
     console.print(table)

@@ -19,7 +19,8 @@ from schemas.settings import ResampleRule, TimeSettings
 SLOW = 1.5  # times the default interval: what comes seldomer has a grid of its own
 MISSED = 5  # intervals: a container that is silent for so long is stale, or sent on change
 FEW = 10  # rows are no rate
-MOST_ROWS = 100_000  # of the grid until stale: docs/mission.md
+MOST_ROWS, MIN_HZ = 100_000, 1e-6  # of the grid until stale, and of a grid: docs/mission.md
+MOST_S = 1e9  # of any duration there
 WITHIN = (0.01, 0.99)  # of all packets: the beginning and the end of the recording
 MARGIN = 2.0  # times the longest silence in the recording
 
@@ -33,9 +34,14 @@ def rate_rules(recordings: Sequence[Recorded]) -> str:
     if not len(whole):
         return ""
     every = [c.name for r in recordings for c in r.table.columns]
-    lines = [line for r in recordings for line in _rules(r, _patterns(r, every), whole)]
+    lines = [
+        line
+        for r in recordings
+        if r.table.columns
+        for line in _rules(r, _patterns(r, every), whole)
+    ]
     between = _intervals(whole)
-    los = MISSED * float(np.median(between)) if len(between) else 0.0
+    los = min(MISSED * float(np.median(between)), MOST_S) if len(between) else 0.0
     if los > TimeSettings().los_s:
         seconds = _seconds(los)
         keys = ("los_s", "silence_s", "jump_s")
@@ -78,6 +84,7 @@ def _rules(recorded: Recorded, patterns: Sequence[str], whole: I8) -> Iterator[s
         hz, age = 1 / median, max(age, MISSED * median)
     if on_change and age == default.max_age_s:
         return
+    age = min(float(_seconds(age)), MOST_ROWS / MIN_HZ)
     hz = min(hz, MOST_ROWS / age)
     if (hz, age) == (default.hz, default.max_age_s):
         return
@@ -87,7 +94,7 @@ def _rules(recorded: Recorded, patterns: Sequence[str], whole: I8) -> Iterator[s
         yield f'match = "{pattern}" # {what}'
         if hz != default.hz:
             yield f"hz = {hz!r}"
-        yield f"max_age_s = {_seconds(age)}"
+        yield f"max_age_s = {age:.10g}"
         yield ""
 
 

@@ -76,6 +76,7 @@ class Peers(Family):
     name, version = "peers", 1
     Rule, theta = PeersRule, "tolerance"
     sees = "a part that wears as others of its kind do not"
+    suits = ("like parts",)
     example: ClassVar = {"settle": 0, "memory": 20, "short": 3.0, "min_samples": 2}
     evidence_schema: ClassVar = {
         "grown": {"type": ["number", "null"], "description": "peers: of its own level"},

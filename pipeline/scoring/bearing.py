@@ -1,8 +1,9 @@
 """Warnings of bearings run to failure: IMS, University of Cincinnati (Lee et al. 2007).
 
 A file a test, a row some ten minutes: the mean absolute vibration of each accelerometer. All are
-like parts under one load, and judged so by `peers` as it comes. A warning lasts if it stands until
-the end of the test; a warning of a bearing that did not fail is false, whether it lasts or not.
+like parts under one load, and judged so by the family for them, as it comes. A warning lasts if it
+stands until the end of the test; a warning of a bearing that did not fail is false, whether it
+lasts or not.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pyarrow import csv
 
 from pipeline.alarms.monitor import Monitor
 from pipeline.errors import FlightError
-from pipeline.models.peers import Peers, PeersRule
+from pipeline.models.families import FAMILIES
 from pipeline.models.shared.contract import GroupParameter
 from schemas.columns import F8, I8, SECOND, Grid
 from schemas.mission import ParameterType
@@ -27,6 +28,7 @@ from schemas.mission import ParameterType
 # bearings that failed, by the first digit of a file's name (the set's own description)
 FAILED = {"1": (3, 4), "2": (1,), "3": (3,)}
 TIME = "%Y.%m.%d.%H.%M.%S"
+LIKE_PARTS = next(f for f in FAMILIES if "like parts" in f.suits)
 PERIOD_NS = 600 * SECOND
 _BEARING = re.compile(r"Bearing (\d+)")
 _NONE = np.zeros(0, np.int64)
@@ -95,7 +97,7 @@ def _judged(test: _Test) -> Iterator[Bearing]:
     grid = Grid(test.time_ns, at, value, quality, at * 0, _NONE, _NONE, _NONE)
     kind = ParameterType("vibration", "float")
     parameters = [GroupParameter(f"{b}", kind, (), ()) for b in test.bearing]
-    model = Peers(parameters, PERIOD_NS, [PeersRule()] * f)
+    model = LIKE_PARTS(parameters, PERIOD_NS, [LIKE_PARTS.Rule()] * f)
     monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
     t = monitor.feed(grid.time_ns, grid.packet, model.feed(grid))
     before_end = (test.time_ns[-1] - test.time_ns) / 3.6e12

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import FlightError
-from pipeline.models.remaining_life import RemainingLife, RemainingLifeRule
+from pipeline.models.families import FAMILIES
 from pipeline.models.shared.contract import GroupParameter
+from pipeline.models.shared.family import Family
 from schemas.columns import F8, NO_VERDICT, SECOND, Grid
 from schemas.mission import ParameterType
 
@@ -27,6 +28,7 @@ FOLDS, CUTS, SEED = 10, 10, 0
 SHORTEST = 30  # rows before a cut: the shortest record of the published test parts has 31
 SETTINGS = ("setting_1", "setting_2", "setting_3")
 SENSORS = tuple(f"sensor_{i}" for i in range(1, 22))
+OF_LIVES = next(f for f in FAMILIES if f.to_failure)
 _NONE = np.zeros(0, np.int64)
 
 
@@ -100,11 +102,12 @@ def _grid(values: F8) -> Grid:
     return Grid(at * SECOND, at, value, quality, at * 0, _NONE, _NONE, _NONE)
 
 
-def _model() -> RemainingLife:
-    rule = RemainingLifeRule(horizon_s=CAP, foresight_s=CAP, unit="flights", context=("setting_*",))
+def _model() -> Family:
+    told = {"horizon_s": CAP, "foresight_s": CAP, "unit": "flights", "context": ("setting_*",)}
+    rule = OF_LIVES.Rule(**told)
     kind = ParameterType("number", "float")
     parameters = [GroupParameter(n, kind, (), ()) for n in (*SETTINGS, *SENSORS)]
-    return RemainingLife(parameters, SECOND, [rule] * len(parameters))
+    return OF_LIVES(parameters, SECOND, [rule] * len(parameters))
 
 
 def _said(lives: Sequence[F8], engines: Sequence[F8]) -> Iterator[F8]:

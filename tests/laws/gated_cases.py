@@ -19,7 +19,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "voting": {"tolerance": 1e3},
     "bands": {"edges_hz": (0.1, 0.2, 0.4)},
 }
-SETS = ("coupled", "voting")  # which look at several parameters of one container together
+SETS = ("coupled", "voting", "peers")  # which look at several parameters of one container together
 
 
 def artefact_of(

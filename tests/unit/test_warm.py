@@ -26,6 +26,9 @@ LEFT = {  # which only an XTCE document can ask for, or training
     "pipeline.alarms.state.states",
     "pipeline.alarms.condition.conditions",
     "pipeline.models.corridor.widen",
+    "pipeline.models.shared.lives.means",
+    "pipeline.models.shared.lives.forecasts",
+    "pipeline.models.shared.lives._all_heard",
 }
 
 

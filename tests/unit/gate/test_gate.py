@@ -588,7 +588,7 @@ def test_training_refuses_what_it_cannot_do(mission: Mission, flights: dict[str,
         validate(made, mission, [flights["n1"]])
 
 
-@pytest.mark.parametrize("family", [f.name for f in FAMILIES])
+@pytest.mark.parametrize("family", [f.name for f in FAMILIES if not f.to_failure])
 def test_every_family_is_trained_and_shows_what_it_knows(
     family: str, mission: Mission, flights: dict[str, Path]
 ) -> None:
