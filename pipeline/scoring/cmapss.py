@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,12 @@ def _grid(values: F8) -> Grid:
 
 
 def _model() -> Family:
-    told = {"horizon_s": CAP, "foresight_s": CAP, "unit": "flights", "context": ("setting_*",)}
+    told: dict[str, Any] = {
+        "horizon_s": CAP,
+        "foresight_s": CAP,
+        "unit": "flights",
+        "context": ("setting_*",),
+    }
     rule = OF_LIVES.Rule(**told)
     kind = ParameterType("number", "float")
     parameters = [GroupParameter(n, kind, (), ()) for n in (*SETTINGS, *SENSORS)]
