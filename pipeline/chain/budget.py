@@ -1,7 +1,8 @@
 """Budget: how many false alarms a model has raised in flight, and whether that is too many.
 
-An alarm is *false* if it ends, or lasts for `confirm_s`, and meanwhile its parameter was beyond no
-limit of warning or above. At the rate that the budget allows, λ false alarms are expected in the
+An alarm is *false* if it ends, or lasts for `confirm_s` and as long as it speaks ahead (what is said
+of an hour from now is not wrong after ten minutes), and meanwhile its parameter was beyond no limit
+of warning or above. At the rate that the budget allows, λ false alarms are expected in the
 parameter-days seen so far. Too many means MIN or more, and so many that fewer than one in a
 thousand models that keep to the budget would raise them (the upper tail of a Poisson count).
 
@@ -46,15 +47,17 @@ def mildest(low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:
 
 
 class Budget(Stateful):
-    """Of one model on f parameters of one group, whose rows are period_ns apart."""
+    """Of one model on f parameters of one group, whose rows are period_ns apart. ahead_s: how far
+    ahead its alarms speak."""
 
     def __init__(
-        self, parameters: list[GroupParameter], period_ns: int, gate: GateSettings
-    ) -> None:
+        self, parameters: list[GroupParameter], period_ns: int, gate: GateSettings,
+        ahead_s: float = 0.0,
+    ) -> None:  # fmt: skip
         f = len(parameters)
         self._rate = gate.false_alarms_per_parameter_day
         self._days_a_row = f * period_ns / DAY_NS
-        self._confirm_ns = round(gate.confirm_s * 1e9)
+        self._confirm_ns = round(max(gate.confirm_s, ahead_s) * 1e9)
         self.state = {
             "ranges": np.array([mildest(p.low, p.high) for p in parameters]),
             "level": np.zeros(f, np.uint8),

@@ -73,7 +73,8 @@ class Gated(Modelled):
         self.artefact = artefact
         self.admitted: dict[str, str] = {}  # by whom, and why, though too little was heard of it
         self._digest = artefact.sha256
-        self.budget = Budget(parameters, period_ns, mission.settings.gate)
+        ahead_s = getattr(rule, family.ahead) if family.ahead else 0.0
+        self.budget = Budget(parameters, period_ns, mission.settings.gate, ahead_s)
         self._flags = _Flags(len(parameters))
 
     @property

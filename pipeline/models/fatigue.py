@@ -76,6 +76,7 @@ class Fatigue(Family):
 
     name, version = "fatigue", 1
     Rule, theta = FatigueRule, "threshold"
+    ahead = "horizon_s"
     sees = "how much of its life a part has used"
     example: ClassVar = {"reference": 2.0, "cycles": 500.0, "horizon_s": 20.0}
     evidence_schema: ClassVar = {

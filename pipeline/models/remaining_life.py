@@ -80,6 +80,7 @@ class RemainingLife(Family):
     name, version = "remaining_life", 1
     Rule, theta = RemainingLifeRule, "horizon_s"
     trained_alone, to_failure = True, True
+    ahead = "horizon_s"
     shared = frozenset(("library", "step", "pace", "quality", "edge", "low", "high"))
     sees = "a part that wears as earlier ones did, and when it will fail"
     example: ClassVar = {"horizon_s": 120.0}

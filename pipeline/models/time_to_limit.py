@@ -106,6 +106,7 @@ class TimeToLimit(Family):
 
     name, version = "time_to_limit", 4
     Rule, theta = TimeToLimitRule, "significance"
+    ahead = "horizon_s"
     sees = "a slope that leads to a limit, and when it gets there"
     example: ClassVar = {"significance": 2.0}
     evidence_schema: ClassVar = {

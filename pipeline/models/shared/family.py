@@ -46,8 +46,9 @@ class Family(Stateful):
     two numbers. evidence_schema: JSON Schema, by key, of what `evidence` adds to an alert.
     phased: whether each flight phase has its own model. trained_alone: it knows nothing without
     training on recorded flights. to_failure: it is trained on lives to failure, not on nominal
-    flights. shared: weights that are no parameter's own. suits: kinds of recordings that its
-    defaults were chosen for. sees: what it detects, a line for the table of docs/models.md.
+    flights. ahead: the setting that says how far ahead its alarms speak, in seconds. shared:
+    weights that are no parameter's own. suits: kinds of recordings that its defaults were chosen
+    for. sees: what it detects, a line for the table of docs/models.md.
     """
 
     name: ClassVar[str]
@@ -60,6 +61,7 @@ class Family(Stateful):
     phased: ClassVar[bool] = False
     trained_alone: ClassVar[bool] = False
     to_failure: ClassVar[bool] = False
+    ahead: ClassVar[str] = ""
     shared: ClassVar[frozenset[str]] = frozenset()
     suits: ClassVar[tuple[str, ...]] = ()
 

@@ -334,12 +334,12 @@ def test_many_are_as_good_as_normal(mean: float) -> None:
     assert at_least(round(mean - 4 * mean**0.5), mean) > 0.999
 
 
-def budget_of(x: list[float], levels: list[int]) -> Budget:
+def budget_of(x: list[float], levels: list[int], ahead_s: float = 0.0) -> Budget:
     """After rows a second apart whose alarm is at these levels; warning above 10, confirm 5 s."""
     kind = ParameterType("T", "float", FloatEncoding(64))
     inf = math.inf
     one = GroupParameter("P", kind, (-inf,) * 5, (inf, 10.0, inf, inf, inf))
-    made = Budget([one], 10**9, GateSettings(confirm_s=5))
+    made = Budget([one], 10**9, GateSettings(confirm_s=5), ahead_s)
     n, none = len(x), np.zeros(0, np.int64)
     time = np.arange(n) * 10**9
     value, quality = np.array(x)[:, None], np.zeros((n, 1), np.uint8)
@@ -350,6 +350,15 @@ def budget_of(x: list[float], levels: list[int]) -> Budget:
     rows, zero = np.array(at, np.int64), np.zeros(len(at), np.int64)
     made.feed(grid, Transitions(rows, zero, before, after, zero, zero))
     return made
+
+
+def test_what_speaks_of_the_next_minute_is_not_wrong_after_five_seconds() -> None:
+    standing = [0, *[1] * 20]
+    assert budget_of([0.0] * 21, standing).false_alarms == 1
+    assert budget_of([0.0] * 21, standing, ahead_s=60.0).false_alarms == 0
+    assert budget_of([0.0] * 71, [0, *[1] * 70], ahead_s=60.0).false_alarms == 1
+    assert budget_of([0.0] * 20 + [11.0] * 51, [0, *[1] * 70], ahead_s=60.0).false_alarms == 0
+    assert budget_of([0.0] * 10, [0, 1, 1, 1, 0, 0, 0, 0, 0, 0], ahead_s=60.0).false_alarms == 1
 
 
 @pytest.mark.parametrize(
