@@ -1,8 +1,8 @@
 """Budget: how many false alarms a model has raised in flight, and whether that is too many.
 
-An alarm is *false* if it ends, or lasts for `confirm_s` and as long as it speaks ahead (what is said
-of an hour from now is not wrong after ten minutes), and meanwhile its parameter was beyond no limit
-of warning or above. At the rate that the budget allows, λ false alarms are expected in the
+An alarm is *false* if it ends, or lasts for `confirm_s` and as long as it speaks ahead (what is
+said of an hour from now is not wrong after ten minutes), and meanwhile its parameter was beyond no
+limit of warning or above. At the rate that the budget allows, λ false alarms are expected in the
 parameter-days seen so far. Too many means MIN or more, and so many that fewer than one in a
 thousand models that keep to the budget would raise them (the upper tail of a Poisson count).
 
