@@ -191,6 +191,14 @@ class Grid:
     advance_packet: I8
     phase: I8 | None = None  # [k] flight phase, where the mission names phases
 
+    def part(self, a: int, b: int) -> Grid:
+        """Rows a to b, without the watermark's advances; views."""
+        none = np.zeros(0, np.int64)
+        return Grid(
+            self.time_ns[a:b], self.packet[a:b], self.value[a:b], self.quality[a:b],
+            self.age_ns[a:b], none, none, none, None if self.phase is None else self.phase[a:b],
+        )  # fmt: skip
+
 
 class WindowBatch(NamedTuple):
     """Rolling statistics of one group and window; e closings of f parameters. NaN is no figure.

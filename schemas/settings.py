@@ -61,6 +61,11 @@ class TimeSettings:
         return tuple(name for name in every if name)
 
 
+MAX_SECONDS = 1_000_000_000  # thirty years, so that ns fit 64 bits
+MIN_HZ = 1e-6  # of a grid: every eleven days
+MOST_HELD = 100_000  # rows of a grid until a value is stale
+
+
 @dataclass(frozen=True, slots=True)
 class ResampleRule:
     match: str = "*"

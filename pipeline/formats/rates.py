@@ -14,13 +14,11 @@ import numpy as np
 
 from pipeline.formats.spec import Recorded
 from schemas.columns import F8, I8
-from schemas.settings import ResampleRule, TimeSettings
+from schemas.settings import MAX_SECONDS, MIN_HZ, MOST_HELD, ResampleRule, TimeSettings
 
 SLOW = 1.5  # times the default interval: what comes seldomer has a grid of its own
 MISSED = 5  # intervals: a container that is silent for so long is stale, or sent on change
 FEW = 10  # rows are no rate
-MOST_ROWS, MIN_HZ = 100_000, 1e-6  # of the grid until stale, and of a grid: docs/mission.md
-MOST_S = 1e9  # of any duration there
 WITHIN = (0.01, 0.99)  # of all packets: the beginning and the end of the recording
 MARGIN = 2.0  # times the longest silence in the recording
 
@@ -33,15 +31,16 @@ def rate_rules(recordings: Sequence[Recorded]) -> str:
     whole = times[first : last + 1]
     if not len(whole):
         return ""
+    between = _intervals(whole)
+    extent = int(whole[0]), int(whole[-1]), float(between.max(initial=0.0))
     every = [c.name for r in recordings for c in r.table.columns]
     lines = [
         line
         for r in recordings
         if r.table.columns
-        for line in _rules(r, _patterns(r, every), whole)
+        for line in _rules(r, _patterns(r, every), extent)
     ]
-    between = _intervals(whole)
-    los = min(MISSED * float(np.median(between)), MOST_S) if len(between) else 0.0
+    los = min(MISSED * float(np.median(between)), MAX_SECONDS) if len(between) else 0.0
     if los > TimeSettings().los_s:
         seconds = _seconds(los)
         keys = ("los_s", "silence_s", "jump_s")
@@ -63,29 +62,28 @@ def _patterns(recorded: Recorded, every: Sequence[str]) -> list[str]:
     return [f"{begin}*"] if len(same) == len(mine) else mine
 
 
-def _rules(recorded: Recorded, patterns: Sequence[str], whole: I8) -> Iterator[str]:
-    """whole: times of all packets, in order."""
+def _rules(
+    recorded: Recorded, patterns: Sequence[str], whole: tuple[int, int, float]
+) -> Iterator[str]:
+    """whole: beginning, end and longest silence in seconds of all packets together."""
     default = ResampleRule()
     hz, age = default.hz, default.max_age_s
-    first, last = int(whole[0]), int(whole[-1])
+    first, last, away = whole
     times = np.sort(recorded.time_ns)
     times = times[(times >= first) & (times <= last)]
     if not len(times):
         return
     between = _intervals(times)
     median = float(np.median(between)) if len(between) else 0.0
-    # silent while others were heard
-    away = float(_intervals(whole).max(initial=0.0))
+    # while others were heard
     silent = max(float(between.max(initial=0.0)), float(last - times[-1]) / 1e9) - away
     on_change = len(times) < FEW or silent > MISSED * median
     if on_change:
         age = max(age, MARGIN * silent)
     elif median > SLOW / hz:
         hz, age = 1 / median, max(age, MISSED * median)
-    if on_change and age == default.max_age_s:
-        return
-    age = min(float(_seconds(age)), MOST_ROWS / MIN_HZ)
-    hz = min(hz, MOST_ROWS / age)
+    age = min(float(_seconds(age)), MOST_HELD / MIN_HZ)
+    hz = min(hz, MOST_HELD / age)
     if (hz, age) == (default.hz, default.max_age_s):
         return
     what = "sent on change" if on_change else f"a row every {_seconds(1 / hz)} s"

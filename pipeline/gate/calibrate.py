@@ -89,8 +89,8 @@ class _LeftOut(NamedTuple):
     number: int  # of the flight
     flight: Heard
     known: State
-    days: float  # parameter-days in which every alarm is false
     alarms: tuple[I8, ...]
+    days: float  # parameter-days in which every alarm is false
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +135,6 @@ def fit(
     return model.snapshot()
 
 
-def _nominal(flight: Heard, family: type[Family], rule: Any, phases: tuple[str, ...],
-             known: State) -> Grid:  # fmt: skip
-    """The rows of a flight on which every alarm is false."""
-    model = _model(flight, family, rule, phases)
-    model.restore(known)
-    return model.nominal(flight.whole)
-
-
 def judge(
     flight: Heard,
     family: type[Family],
@@ -150,19 +142,17 @@ def judge(
     phases: tuple[str, ...],
     known: State,
     grid: Grid | None = None,
-) -> I8:
-    """Alarms that a model with this state raises on one further flight, by parameter. grid: in
-    place of the flight's own."""
+) -> tuple[I8, float]:
+    """False alarms that a model with this state raises on one further flight, by parameter, and in
+    how many parameter-days. grid: in place of the flight's own."""
     model = _model(flight, family, rule, phases)
     model.restore(known)
-    grid = grid or flight.whole
-    if not len(grid.time_ns):
-        return np.zeros(len(flight.columns), np.int64)
-    rows = after_gap(grid)[0]
+    rows = after_gap(model.nominal(grid or flight.whole))[0]
     monitor = Monitor(model.min_samples, model.min_ns, model.leave_samples)
     t = monitor.feed(rows.time_ns, rows.packet, model.feed(rows))
     raised = t.parameter[(t.before == 0) & (t.after > 0)]
-    return np.bincount(raised, minlength=len(flight.columns)).astype(np.int64)
+    alarms = np.bincount(raised, minlength=len(flight.columns)).astype(np.int64)
+    return alarms, flight.days_of(rows)
 
 
 def too_high(grid: Grid, share: float) -> Grid:
@@ -205,10 +195,9 @@ def calibrate(
         known = fit([x for k, x in enumerate(flights) if k not in out], family, rule, phases)
         made = []
         for k in out:
-            nominal = _nominal(flights[k], family, rule, phases, known)
-            alarms = tuple(judge(flights[k], family, r, phases, known, nominal) for r in rules)
-            days = flights[k].days_of(nominal)
-            made.append(_LeftOut(k, flights[k], known, days, alarms))
+            judged = [judge(flights[k], family, r, phases, known) for r in rules]
+            alarms, days = zip(*judged, strict=True)
+            made.append(_LeftOut(k, flights[k], known, alarms, days[0]))
             on_step()
         return made
 
@@ -254,7 +243,8 @@ def _least(
     def more(pair: tuple[_LeftOut, I8], share: float) -> int:
         one, plain = pair
         grid = too_high(one.flight.whole, share)
-        return int((judge(one.flight, family, rule, phases, one.known, grid) > plain).sum())
+        alarms, _ = judge(one.flight, family, rule, phases, one.known, grid)
+        return int((alarms > plain).sum())
 
     of = sum(len(plain) for _, plain in flights)
     with ThreadPoolExecutor(THREADS) as pool:

@@ -9,10 +9,13 @@ from typing import Any
 from pipeline.errors import Place, SettingsError
 from pipeline.mdb.epochs import parse_epoch
 from pipeline.models.families import BY_NAME, FAMILIES
-from pipeline.models.shared.rules import ABOVE_0, MAX_SECONDS
+from pipeline.models.shared.rules import ABOVE_0
 from pipeline.statistics.panes import MAX_PANE_SAMPLES
 from pipeline.timeline.resample import METHODS
 from schemas.settings import (
+    MAX_SECONDS,
+    MIN_HZ,
+    MOST_HELD,
     SAMPLES,
     STATISTICS,
     GateSettings,
@@ -24,7 +27,6 @@ from schemas.settings import (
 )
 from schemas.space_packet import IDLE_APID
 
-MIN_HZ = 1e-6  # every eleven days
 MIN_PANE_S = 1e-3
 MIN_PERIOD_S = 0.001  # of samples in one record
 _ABOVE_0 = ("half_life_s", "memory_s")  # times of forgetting, which must be above 0
@@ -130,8 +132,8 @@ def _check_resample(r: ResampleRule, place: Place) -> None:
     if not MIN_HZ <= r.hz <= 100_000:
         what = f"hz = {r.hz} must be above 0 ({MIN_HZ}) and at most 100000."
         raise SettingsError(what, place, "hz")
-    if not 0 < r.max_age_s * r.hz <= 100_000:
-        what = f"max_age_s = {r.max_age_s} at {r.hz} Hz must be 1 to 100000 samples."
+    if not 0 < r.max_age_s * r.hz <= MOST_HELD:
+        what = f"max_age_s = {r.max_age_s} at {r.hz} Hz must be 1 to {MOST_HELD} samples."
         raise SettingsError(what, place, "max_age_s")
 
 

@@ -24,9 +24,10 @@ from pipeline.kernel import kernel, part
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
 from pipeline.models.shared.family import LEAD, Family
 from pipeline.models.shared.record import heard
-from pipeline.models.shared.rules import MAX_SECONDS, Rule, setting
+from pipeline.models.shared.rules import Rule, setting
 from schemas.columns import F8, I8, NO_VERDICT, U1, Grid, Scores
 from schemas.mission import Level
+from schemas.settings import MAX_SECONDS
 
 STACK = 64
 _WATCH, _WARNING = np.uint8(Level.WATCH), np.uint8(Level.WARNING)

@@ -25,6 +25,7 @@ import numpy as np
 from pipeline.kernel import kernel, part
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
 from pipeline.models.shared.family import Family
+from pipeline.models.shared.median import median_without, place
 from pipeline.models.shared.record import heard
 from pipeline.models.shared.rules import ABOVE_0, MAX_ROWS, Rule, setting
 from pipeline.models.shared.sets import sets_of
@@ -130,28 +131,10 @@ class Peers(Family):
         )
 
 
-@part
-def _middle(n: int, room: F8, skipped: int) -> float:
-    """Median of room[:n] without one of them, by their ranks: sets are small."""
-    taken = (n - 1) // 2
-    low, high = 0.0, 0.0
-    for k in range(n):
-        if k == skipped:
-            continue
-        below = 0
-        for m in range(n):
-            if m != skipped and (room[m] < room[k] or (room[m] == room[k] and m < k)):
-                below += 1
-        if below == (n - 2) // 2:
-            low = room[k]
-        if below == taken:
-            high = room[k]
-    return 0.5 * (low + high)
-
-
 @kernel
 def compare(value: F8, quality: U1, w: Weights, wear: Wear, room: F8, out: Scores) -> None:
-    """room f8[2, longest]: growth of the parts that are heard, and which they are."""
+    """room f8[2, longest]: growth of the parts that are heard, in order of size, and of each member
+    of the set, NaN where it is not heard."""
     for i in range(len(value)):
         for j in range(value.shape[1]):
             out.enter[i, j], out.score[i, j], out.predicted[i, j] = NO_VERDICT, np.nan, np.nan
@@ -161,21 +144,31 @@ def compare(value: F8, quality: U1, w: Weights, wear: Wear, room: F8, out: Score
             n = 0
             for m in range(w.sets.shape[1]):
                 j = w.sets[s, m]
+                room[1, m] = np.nan
                 if j >= 0 and _grown(value[i, j], quality[i, j], j, w, wear):
-                    room[0, n], room[1, n] = wear.now[j] - wear.own[j], float(j)
+                    room[1, m] = wear.now[j] - wear.own[j]
+                    place(room[1, m], n, room[0])
                     n += 1
-            for k in range(n if n >= LEAST else 0):
-                j = int(room[1, k])
-                others = _middle(n, room[0], k)
-                ahead = math.exp(room[0, k] - others) - 1.0
-                out.score[i, j] = ahead / w.tolerance[j]
-                mild = _WATCH if out.score[i, j] > 1.0 else np.uint8(0)
-                out.enter[i, j] = _WARNING if out.score[i, j] > WARN else mild
-                out.predicted[i, j] = math.exp(wear.own[j] + others)
-                detail = out.detail[i]
-                detail[_GROWN, j] = math.exp(room[0, k]) - 1.0
-                detail[_OTHERS, j] = math.exp(others) - 1.0
-                detail[_OWN, j], detail[_PARTS, j] = math.exp(wear.own[j]), float(n)
+            for m in range(w.sets.shape[1] if n >= LEAST else 0):
+                if room[1, m] == room[1, m]:
+                    others = median_without(room[1, m], n, room[0])
+                    _say(i, w.sets[s, m], room[1, m], others, n, w, wear, out)
+
+
+@part
+def _say(
+    i: int, j: int, mine: float, others: float, n: int, w: Weights, wear: Wear, out: Scores
+) -> None:
+    """Judge one part by its growth and that of the others."""
+    ahead = math.exp(mine - others) - 1.0
+    out.score[i, j] = ahead / w.tolerance[j]
+    mild = _WATCH if out.score[i, j] > 1.0 else np.uint8(0)
+    out.enter[i, j] = _WARNING if out.score[i, j] > WARN else mild
+    out.predicted[i, j] = math.exp(wear.own[j] + others)
+    detail = out.detail[i]
+    detail[_GROWN, j] = math.exp(mine) - 1.0
+    detail[_OTHERS, j] = math.exp(others) - 1.0
+    detail[_OWN, j], detail[_PARTS, j] = math.exp(wear.own[j]), float(n)
 
 
 @part

@@ -20,7 +20,7 @@ no earlier life was in. A gap does not heal a part: the means go on.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
@@ -39,14 +39,16 @@ from pipeline.models.shared.lives import (
     empty_worn,
     foretell,
     known_lives,
+    largest,
     remember,
     standing,
 )
-from pipeline.models.shared.rules import MAX_SECONDS, Rule, setting
+from pipeline.models.shared.rules import Rule, setting
 from pipeline.timeline.after_gap import UNHEARD
 from schemas.artefact import Part
 from schemas.columns import F8, NO_VERDICT, U1, Grid, Scores
 from schemas.mission import Level
+from schemas.settings import MAX_SECONDS
 from schemas.words import figure
 
 TOLD = 5  # lives and sensors that an alert names
@@ -144,12 +146,7 @@ class RemainingLife(Family):
         if not heard.any():
             return grid
         end = grid.time_ns[heard][-1] - self._lives.cap[0] * self._period_ns
-        n = int(np.searchsorted(grid.time_ns, end))
-        return replace(
-            grid, time_ns=grid.time_ns[:n], packet=grid.packet[:n], value=grid.value[:n],
-            quality=grid.quality[:n], age_ns=grid.age_ns[:n],
-            phase=None if grid.phase is None else grid.phase[:n],
-        )  # fmt: skip
+        return grid.part(0, int(np.searchsorted(grid.time_ns, end)))
 
     @staticmethod
     def knows(part: Part) -> Iterator[str]:
@@ -266,10 +263,7 @@ def judge(
             for m in range(near.shape[1]):
                 if near[0, m] == near[0, m] and (best < 0 or near[0, m] < near[0, best]):
                     best = m
-            most = -1
-            for j in range(len(room)):
-                if room[j] == room[j] and (most < 0 or abs(room[j]) > abs(room[most])):
-                    most = j
+            most = largest(room)
             at = _LIVES + 1 + 4 * k
             if best >= 0 and k < n:
                 detail[at, lead], detail[at + 1, lead] = float(best), near[1, best]

@@ -16,9 +16,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline.kernel import kernel, part
+from pipeline.kernel import kernel
 from pipeline.models.shared.contract import GroupParameter, cut, empty_scores, weights_sha256
 from pipeline.models.shared.family import Family
+from pipeline.models.shared.median import median, place
 from pipeline.models.shared.record import heard
 from pipeline.models.shared.rules import MAX_ROWS, Rule, setting
 from pipeline.models.shared.sets import sets_of
@@ -127,15 +128,6 @@ class Voting(Family):
         return f"{seen} where {vote}: {off}, {alert['tolerance']:g} is allowed"
 
 
-@part
-def _place(x: float, n: int, room: F8) -> None:
-    """Insert a value among the n sorted ones."""
-    while n > 0 and room[n - 1] > x:
-        room[n] = room[n - 1]
-        n -= 1
-    room[n] = x
-
-
 @kernel
 def vote(value: F8, quality: U1, w: Weights, o: Off, room: F8, out: Scores) -> None:
     """room f8[longest]: to work in."""
@@ -150,11 +142,11 @@ def vote(value: F8, quality: U1, w: Weights, o: Off, room: F8, out: Scores) -> N
             for a in range(sets.shape[1]):
                 j = sets[s, a]
                 if j >= 0 and heard(value[i, j], quality[i, j]):
-                    _place(value[i, j], n, room)
+                    place(value[i, j], n, room)
                     n += 1
             if n < 2:
                 continue
-            mid = 0.5 * (room[(n - 1) // 2] + room[n // 2])
+            mid = median(n, room)
             spread = room[1] - room[0]
             for a in range(sets.shape[1]):
                 j = sets[s, a]

@@ -11,27 +11,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import csv
 
 from pipeline.alarms.monitor import Monitor
 from pipeline.errors import FlightError
+from pipeline.formats import csv as csv_format
+from pipeline.formats.series import Options
 from pipeline.models.families import FAMILIES
 from pipeline.models.shared.contract import GroupParameter
-from schemas.columns import F8, I8, SECOND, Grid
+from pipeline.scoring.column import grid_of
+from schemas.columns import F8, I8, SECOND
 from schemas.mission import ParameterType
 
 # bearings that failed, by the first digit of a file's name (the set's own description)
 FAILED = {"1": (3, 4), "2": (1,), "3": (3,)}
-TIME = "%Y.%m.%d.%H.%M.%S"
 LIKE_PARTS = next(f for f in FAMILIES if "like parts" in f.suits)
 PERIOD_NS = 600 * SECOND
 _BEARING = re.compile(r"Bearing (\d+)")
-_NONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +62,16 @@ def bearings(folder: Path) -> Iterator[Bearing]:
 
 
 def _read(path: Path) -> _Test:
-    try:
-        table = csv.read_csv(path, convert_options=csv.ConvertOptions(timestamp_parsers=[TIME]))
-    except (OSError, pa.ArrowInvalid) as error:
-        raise FlightError(f"{path}: cannot be read as CSV: {error}.") from None
-    named = {n: m for n in table.column_names if (m := _BEARING.match(n))}
-    if "Datetime" not in table.column_names or not named:
-        raise FlightError(f"{path}: has no columns Datetime and Bearing 1, 2, ….")
-    try:
-        times = [_time_ns(str(t)) for t in table["Datetime"].to_pylist()]
-        value = np.array([table[n].to_numpy() for n in named], np.float64).T
-    except ValueError as error:
-        raise FlightError(f"{path}: {error}.") from None
-    numbers = tuple(int(m[1]) for m in named.values())
-    return _Test(path.stem, numbers, np.array(times, np.int64), value)
-
-
-def _time_ns(text: str) -> int:
-    for form in (TIME, "%Y-%m-%d %H:%M:%S"):
-        try:
-            return int(datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()) * SECOND
-        except ValueError:
-            continue
-    raise ValueError(f"{text!r} is no time such as 2004.02.12.10.32.39")
+    (series,) = csv_format.read(path, Options(time_column="Datetime"))
+    named = {n: m for n in series.columns if (m := _BEARING.match(n))}
+    if not named:
+        raise FlightError(f"{path}: has no columns Bearing 1, 2, ….")
+    value = np.array([series.columns[n] for n in named], np.float64).T
+    return _Test(path.stem, tuple(int(m[1]) for m in named.values()), series.time_ns, value)
 
 
 def _judged(test: _Test) -> Iterator[Bearing]:
-    n, f = test.value.shape
-    at = np.arange(n)
-    value = np.ascontiguousarray(test.value)
-    quality = np.zeros(value.shape, np.uint8)
-    grid = Grid(test.time_ns, at, value, quality, at * 0, _NONE, _NONE, _NONE)
+    f, grid = len(test.bearing), grid_of(test.value, test.time_ns)
     kind = ParameterType("vibration", "float")
     parameters = [GroupParameter(f"{b}", kind, (), ()) for b in test.bearing]
     model = LIKE_PARTS(parameters, PERIOD_NS, [LIKE_PARTS.Rule()] * f)

@@ -21,7 +21,8 @@ from pipeline.errors import FlightError
 from pipeline.models.families import FAMILIES
 from pipeline.models.shared.contract import GroupParameter
 from pipeline.models.shared.family import Family
-from schemas.columns import F8, NO_VERDICT, SECOND, Grid
+from pipeline.scoring.column import grid_of
+from schemas.columns import F8, NO_VERDICT, SECOND
 from schemas.mission import ParameterType
 
 CAP = 125.0  # flights
@@ -30,7 +31,6 @@ SHORTEST = 30  # rows before a cut: the shortest record of the published test pa
 SETTINGS = ("setting_1", "setting_2", "setting_3")
 SENSORS = tuple(f"sensor_{i}" for i in range(1, 22))
 OF_LIVES = next(f for f in FAMILIES if f.to_failure)
-_NONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +96,6 @@ def _engines(path: Path) -> list[F8]:
     return [rows[rows[:, 0] == unit][:, 2:] for unit in np.unique(rows[:, 0])]
 
 
-def _grid(values: F8) -> Grid:
-    n = len(values)
-    at = np.arange(n, dtype=np.int64)
-    value, quality = np.ascontiguousarray(values), np.zeros(values.shape, np.uint8)
-    return Grid(at * SECOND, at, value, quality, at * 0, _NONE, _NONE, _NONE)
-
-
 def _model() -> Family:
     told: dict[str, Any] = {
         "horizon_s": CAP,
@@ -119,12 +112,12 @@ def _model() -> Family:
 def _said(lives: Sequence[F8], engines: Sequence[F8]) -> Iterator[F8]:
     """(said, low, high) of every row of some engines, f8[rows, 3], by what other lives taught."""
     taught = _model()
-    taught.learn_all([_grid(life) for life in lives])
+    taught.learn_all([grid_of(life) for life in lives])
     known = taught.snapshot()
     for engine in engines:
         model = _model()
         model.restore(known)
-        scores = model.feed(_grid(engine))
+        scores = model.feed(grid_of(engine))
         lead = int(np.argmax((scores.enter != NO_VERDICT).any(axis=0)))
         rows = np.full((len(engine), 3), np.nan)
         for i in np.flatnonzero(scores.enter[:, lead] != NO_VERDICT).tolist():

@@ -30,6 +30,8 @@ def after_gap(grid: Grid, fresh: NDArray[np.bool_] | None = None) -> tuple[Grid,
     """
     heard = (grid.quality & UNHEARD) == 0
     found = np.flatnonzero(heard.any(axis=0) if fresh is None else fresh & heard.any(axis=0))
+    if not len(found):
+        return grid, found
     quality = grid.quality.copy()
     quality[np.argmax(heard[:, found], axis=0), found] |= _GAP_BIT
     return replace(grid, quality=quality), found

@@ -28,7 +28,8 @@ LEFT = {  # which only an XTCE document can ask for, or training
     "pipeline.models.corridor.widen",
     "pipeline.models.shared.lives.means",
     "pipeline.models.shared.lives.forecasts",
-    "pipeline.models.shared.lives._all_heard",
+    "pipeline.models.shared.lives.course",
+    "pipeline.models.shared.lives.whole_rows",
 }
 
 

@@ -90,9 +90,8 @@ def empty_worn(f: int) -> Worn:
 @part
 def remember(x: F8, quality: U1, condition: Condition, pace: F8, worn: Worn) -> bool:
     """Take a row [f] into the means; whether it can be judged."""
-    for j in range(len(x)):
-        if not heard(x[j], quality[j]):
-            return False
+    if not _all_heard(x, quality):
+        return False
     here = _condition_of(x, condition)
     if here < 0:
         return False
@@ -105,6 +104,14 @@ def remember(x: F8, quality: U1, condition: Condition, pace: F8, worn: Worn) -> 
                 share = max(1.0 / worn.rows[0], pace[m])
                 worn.memory[m, j] += share * (z - worn.memory[m, j])
     return True
+
+
+@part
+def _all_heard(x: F8, quality: U1) -> bool:
+    good = True
+    for j in range(len(x)):
+        good &= heard(x[j], quality[j])
+    return good
 
 
 @part
@@ -140,6 +147,16 @@ def standing(lives: Lives, worn: Worn, parts: F8) -> float:
 
 
 @part
+def largest(x: F8) -> int:
+    """Place of the largest number, whatever its sign; -1 where all are NaN."""
+    most = -1
+    for k in range(len(x)):
+        if x[k] == x[k] and (most < 0 or abs(x[k]) > abs(x[most])):
+            most = k
+    return most
+
+
+@part
 def foretell(index: float, past: float, lives: Lives, near: F8) -> tuple[float, int]:
     """(rows left, lives that it is the mean of). near f8[2, lives]: distance and rows left of each
     life's nearest point; NaN beyond the nearest lives."""
@@ -159,11 +176,7 @@ def foretell(index: float, past: float, lives: Lives, near: F8) -> tuple[float, 
     wanted = min(n, max(FEWEST, int(NEAREST * n)))
     total = 0.0
     for _ in range(n - wanted):
-        worst = -1
-        for a in range(near.shape[1]):
-            if near[0, a] == near[0, a] and (worst < 0 or near[0, a] > near[0, worst]):
-                worst = a
-        near[0, worst] = np.nan
+        near[0, largest(near[0])] = np.nan
     for a in range(near.shape[1]):
         if near[0, a] == near[0, a]:
             total += near[1, a]
@@ -178,6 +191,19 @@ def means(value: F8, quality: U1, condition: Condition, pace: F8, worn: Worn, ou
         for m in range(2):
             for j in range(value.shape[1]):
                 out[i, m, j] = worn.memory[m, j] if good else np.nan
+
+
+@kernel
+def course(mean: F8, lives: Lives, worn: Worn, room: F8, out: F8) -> None:
+    """out f8[k, 2]: (index, past) of a life whose means are f8[k, 2, f], as in flight. room f8[f]:
+    to work in."""
+    for i in range(len(mean)):
+        for m in range(2):
+            for j in range(mean.shape[2]):
+                worn.memory[m, j] = mean[i, m, j]
+        worn.rows[0] = i + 1
+        out[i, 0] = standing(lives, worn, room)
+        out[i, 1] = worn.past[0]
 
 
 @kernel
@@ -228,17 +254,14 @@ def known_lives(
 def _heard(grid: Grid) -> NDArray[np.bool_]:
     """Rows in which every parameter is heard, as the kernels see them."""
     good = np.zeros(len(grid.time_ns), np.bool_)
-    _all_heard(grid.value, grid.quality, good)
+    whole_rows(grid.value, grid.quality, good)
     return good
 
 
 @kernel
-def _all_heard(value: F8, quality: U1, out: NDArray[np.bool_]) -> None:
+def whole_rows(value: F8, quality: U1, out: NDArray[np.bool_]) -> None:
     for i in range(len(value)):
-        good = True
-        for j in range(value.shape[1]):
-            good &= heard(value[i, j], quality[i, j])
-        out[i] = good
+        out[i] = _all_heard(value[i], quality[i])
 
 
 def _conditions(rows: F8, context: NDArray[np.bool_]) -> Condition:
@@ -314,13 +337,9 @@ def _fit(lives: Sequence[_Life], pace: F8, cap: float) -> Lives:
 
 def _points(life: _Life, known: Lives) -> F8:
     """(index, past) of each row, f8[k, 2]."""
-    index = np.tensordot(life.mean, known.weight, 2) - known.base.sum()
-    past = np.empty(len(index))
-    mean = 0.0
-    for i, x in enumerate(index.tolist()):
-        mean += max(1.0 / (i + 1), known.pace[0]) * (x - mean)
-        past[i] = mean
-    return np.stack([index, past], axis=1)
+    f, found = life.mean.shape[2], np.empty((len(life.left), 2))
+    course(life.mean, known, empty_worn(f), np.empty(f), found)
+    return found
 
 
 def _knots(life: _Life) -> I8:

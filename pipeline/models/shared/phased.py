@@ -7,7 +7,6 @@ row after another phase comes after a gap, and is handled as after any other gap
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -119,10 +118,6 @@ class Phased(Composite):
         fresh = w["fresh"][phase]
         if w["phase"][0] != phase:
             w["phase"][0], fresh[:] = phase, 1
-        mine = replace(
-            grid, time_ns=grid.time_ns[a:b], packet=grid.packet[a:b], value=grid.value[a:b],
-            quality=grid.quality[a:b], age_ns=grid.age_ns[a:b],
-        )  # fmt: skip
-        s = self._models[phase].feed(first_heard(mine, fresh))
+        s = self._models[phase].feed(first_heard(grid.part(a, b), fresh))
         levels = s.enter.copy()
         return Scores(levels, levels, s.predicted.copy(), s.score.copy(), s.detail.copy())

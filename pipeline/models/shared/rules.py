@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_SECONDS = 1_000_000_000  # thirty years, so that ns fit 64 bits
 MAX_HZ = 100_000
 MAX_ROWS = 2**40
 ABOVE_0 = 1e-300  # a lower bound that means: greater than 0
