@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -16,6 +17,7 @@ from schemas import topics
 from schemas.records import PACKETS_HEADERS
 from tests.conftest import PROJECT
 from tests.integration.system import (
+    Worker,
     collect,
     committed_all,
     end_of,
@@ -30,6 +32,17 @@ DEMO = {"demo": str(PROJECT / "missions" / "demo")}
 pytestmark = pytest.mark.broker
 
 
+def _says(one: Worker, good: bool, words: str) -> bool:
+    healthy, said = one.health()
+    return healthy == good and words in said
+
+
+def _idle(workers: Sequence[Worker]) -> list[bool | None]:
+    """Whether each is well without a partition; None where it is not well."""
+    told = [one.health() for one in workers]
+    return ["stands by" in said if well else None for well, said in told]
+
+
 def test_second_worker_takes_over(
     broker: str, demo_mission: Mission, small_flight: Flight, tmp_path: Path
 ) -> None:
@@ -40,14 +53,17 @@ def test_second_worker_takes_over(
         worker(broker, DEMO, tmp_path, *quick) as first,
         worker(broker, DEMO, tmp_path, *quick, ready=False) as second,
     ):
-        # the first worker has the only one; who stands by is well, or a supervisor would end it
-        for good, says in ((False, "not ready: waits for its kernels"), (True, "stands by")):
-            wait_until(lambda g=good, s=says: second.health()[0] == g and s in second.health()[1],  # type: ignore[misc]
-                       60, second.text, second)  # fmt: skip
+        kernels = (False, "not ready: waits for its kernels")
+        wait_until(lambda: _says(second, *kernels), 60, second.text, second)
+        # the group gives the only one to either; who stands by is well, or a supervisor would end it
+        both = (first, second)
+        wait_until(lambda: sorted(map(str, _idle(both))) == ["False", "True"], 60, second.text,
+                   second)  # fmt: skip
+        other, owner = both if _idle(both)[0] else both[::-1]
         send(small_flight, "demo", broker, 30.0)
-        first.kill()
-        wait_until(lambda: committed_all(broker), 60, second.text, second)
-        second.stop()
+        owner.kill()
+        wait_until(lambda: committed_all(broker), 60, other.text, other)
+        other.stop()
     same(asyncio.run(collect(broker)), want)
 
 
